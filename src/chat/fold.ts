@@ -1,0 +1,54 @@
+import type { ChatEvent, FinishReason, Timings, TokenLogprob, ToolCallEvent, Usage } from './event.ts';
+
+/** A whole answer: what the events of a stream add up to. */
+export interface ChatResult {
+  readonly text: string;
+  readonly reasoning: string;
+  readonly toolCalls: readonly ToolCallEvent[];
+  readonly logprobs: readonly TokenLogprob[];
+  readonly finishReason: FinishReason;
+  readonly usage: Usage;
+  readonly timings: Timings;
+}
+
+/** Adds events up. `add` takes them in order; `result` returns undefined until `finish` came. */
+export class Fold {
+  #text = '';
+  #reasoning = '';
+  readonly #toolCalls: ToolCallEvent[] = [];
+  readonly #logprobs: TokenLogprob[] = [];
+  #result: ChatResult | undefined;
+
+  add(event: ChatEvent): void {
+    switch (event.type) {
+      case 'text':
+        this.#text += event.text;
+        if (event.logprobs !== undefined) this.#logprobs.push(...event.logprobs);
+        return;
+      case 'reasoning':
+        this.#reasoning += event.text;
+        if (event.logprobs !== undefined) this.#logprobs.push(...event.logprobs);
+        return;
+      case 'tool-call':
+        this.#toolCalls.push(event);
+        return;
+      case 'finish':
+        this.#result = {
+          text: this.#text,
+          reasoning: this.#reasoning,
+          toolCalls: this.#toolCalls,
+          logprobs: this.#logprobs,
+          finishReason: event.reason,
+          usage: event.usage,
+          timings: event.timings,
+        };
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  get result(): ChatResult | undefined {
+    return this.#result;
+  }
+}

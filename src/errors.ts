@@ -1,0 +1,81 @@
+/**
+ * Every way llamaduct refuses or fails, with the HTTP status a client sees before the first byte of an answer.
+ * Protocols render these in their own shape; nothing else of an error (cause, stack) ever reaches a client.
+ */
+const statusOf = {
+  invalid_json: 400,
+  invalid_value: 400,
+  invalid_api_key: 401,
+  insufficient_scope: 403,
+  model_not_allowed: 403,
+  not_found: 404,
+  model_not_found: 404,
+  method_not_allowed: 405,
+  request_timeout: 408,
+  request_too_large: 413,
+  client_closed: 499,
+  internal_error: 500,
+  upstream_error: 502,
+  upstream_unreachable: 502,
+  upstream_protocol_error: 502,
+  upstream_incomplete: 502,
+  model_load_failed: 502,
+  upstream_busy: 503,
+  server_overloaded: 503,
+  shutting_down: 503,
+  upstream_timeout: 504,
+  upstream_idle_timeout: 504,
+} as const;
+
+export type ErrorCode = keyof typeof statusOf;
+
+interface GatewayErrorOptions {
+  /** The request field at fault, as a path: `messages[0].content`. */
+  readonly param?: string;
+  /** Seconds (1 to 60) after which trying again may help. */
+  readonly retryAfter?: number;
+  /** Overrides the code's own status, where a backend's status says more. */
+  readonly status?: number;
+  readonly cause?: unknown;
+}
+
+/** An error whose `message` is written for the client: no upstream address, no stack, no secret. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly param: string | undefined;
+  readonly retryAfter: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.status = options.status ?? statusOf[code];
+    this.param = options.param;
+    this.retryAfter = options.retryAfter;
+  }
+
+  /** Whether the same request may succeed later: told to SDKs as `x-should-retry`. */
+  get retryable(): boolean {
+    return this.retryAfter !== undefined || this.code === 'upstream_incomplete';
+  }
+
+  /** True for failures of the backend, false for the client's or our own. */
+  get fromUpstream(): boolean {
+    return this.code.startsWith('upstream_') || this.code === 'model_load_failed';
+  }
+}
+
+/**
+ * Narrows anything thrown to a GatewayError. What is not one already is a fault of ours: its text stays out of the
+ * answer and is kept as `cause` for the log.
+ */
+export function asGatewayError(thrown: unknown): GatewayError {
+  if (thrown instanceof GatewayError) return thrown;
+  return new GatewayError('internal_error', 'llamaduct failed to handle this request.', { cause: thrown });
+}
+
+/** A 400 about one field of the request. */
+export function invalidValue(param: string, message: string): GatewayError {
+  return new GatewayError('invalid_value', message, { param });
+}
