@@ -1,0 +1,65 @@
+import { invalidValue } from '../errors.ts';
+import { isObject } from '../framing/json.ts';
+
+/**
+ * Readers of one field of a request body. A field that is missing or null is absent and gives undefined; one of another
+ * type or out of its range is a 400 whose `param` is `path`.
+ */
+
+export function object(value: unknown, path: string): Readonly<Record<string, unknown>> | undefined {
+  if (value == null) return undefined;
+  if (!isObject(value)) throw invalidValue(path, `${path} must be an object.`);
+  return value;
+}
+
+export function array(value: unknown, path: string): readonly unknown[] | undefined {
+  if (value == null) return undefined;
+  if (!Array.isArray(value)) throw invalidValue(path, `${path} must be an array.`);
+  return value;
+}
+
+export function string(value: unknown, path: string): string | undefined {
+  if (value == null) return undefined;
+  if (typeof value !== 'string') throw invalidValue(path, `${path} must be a string.`);
+  return value;
+}
+
+export function boolean(value: unknown, path: string): boolean | undefined {
+  if (value == null) return undefined;
+  if (typeof value !== 'boolean') throw invalidValue(path, `${path} must be true or false.`);
+  return value;
+}
+
+export function number(value: unknown, path: string, min: number, max: number): number | undefined {
+  if (value == null) return undefined;
+  if (typeof value !== 'number' || value < min || value > max) {
+    throw invalidValue(path, `${path} must be a number from ${min} to ${max}.`);
+  }
+  return value;
+}
+
+export function integer(value: unknown, path: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
+  if (value == null) return undefined;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+    throw invalidValue(path, `${path} must be a whole number ${range}.`);
+  }
+  return value;
+}
+
+export function oneOf<const T extends string>(value: unknown, path: string, allowed: readonly T[]): T | undefined {
+  if (value == null) return undefined;
+  if (!allowed.includes(value as T)) throw invalidValue(path, `${path} must be one of ${allowed.join(', ')}.`);
+  return value as T;
+}
+
+/** @throws {GatewayError} when the field is absent, which `read` reports as undefined */
+export function required<T>(value: T | undefined, path: string): T {
+  if (value === undefined) throw invalidValue(path, `${path} is required.`);
+  return value;
+}
+
+/** Two fields that say the same thing: the value of the one that is there. */
+export function exclusive(body: Readonly<Record<string, unknown>>, first: string, second: string): void {
+  if (body[first] != null && body[second] != null) throw invalidValue(second, `Send ${first} or ${second}, not both.`);
+}

@@ -1,0 +1,26 @@
+import type { PassThroughRoute } from '../../chat/contract.ts';
+import { modelsNamed } from './models-named.ts';
+
+/**
+ * All that is passed on; any other path is a 404. What changes the box needs the admin scope.
+ *
+ * @see https://docs.ollama.com/api
+ */
+export const nativeRoutes: readonly PassThroughRoute[] = [
+  { method: 'GET', path: '/', scope: 'inference' },
+  { method: 'POST', path: '/api/chat', scope: 'inference', modelsNamed },
+  { method: 'POST', path: '/api/generate', scope: 'inference', modelsNamed },
+  { method: 'POST', path: '/api/embed', scope: 'inference', modelsNamed },
+  { method: 'POST', path: '/api/embeddings', scope: 'inference', modelsNamed },
+  { method: 'POST', path: '/api/show', scope: 'inference', modelsNamed },
+  { method: 'GET', path: '/api/tags', scope: 'inference' },
+  { method: 'GET', path: '/api/ps', scope: 'inference' },
+  { method: 'GET', path: '/api/version', scope: 'inference' },
+  { method: 'POST', path: '/api/pull', scope: 'admin' },
+  { method: 'POST', path: '/api/push', scope: 'admin' },
+  { method: 'POST', path: '/api/create', scope: 'admin' },
+  { method: 'POST', path: '/api/copy', scope: 'admin' },
+  { method: 'DELETE', path: '/api/delete', scope: 'admin' },
+  { method: 'GET', path: '/api/blobs/:digest{sha256:[0-9a-f]{64}}', scope: 'admin' },
+  { method: 'POST', path: '/api/blobs/:digest{sha256:[0-9a-f]{64}}', scope: 'admin' },
+];

@@ -1,0 +1,128 @@
+import type { AssistantMessage, JsonObject, Message } from '../../../chat/request.ts';
+import { GatewayError, invalidValue } from '../../../errors.ts';
+import { isObject, parseExact } from '../../../framing/json.ts';
+import { array, object, oneOf, required, string } from '../../fields.ts';
+
+const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
+
+/**
+ * Reads `messages`. Each message stays one message, whatever its content consists of.
+ *
+ * @see https://platform.openai.com/docs/api-reference/chat/create (messages)
+ */
+export function readMessages(value: unknown): Message[] {
+  const messages = required(array(value, 'messages'), 'messages');
+  if (messages.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
+  /** Names of the calls made so far: a tool's result names its call, Ollama wants the tool. */
+  const toolNames = new Map<string, string>();
+  return messages.map((item, index) => {
+    const path = `messages[${index}]`;
+    const message = required(object(item, path), path);
+    const role = required(oneOf(message['role'], `${path}.role`, roles), `${path}.role`);
+    const content = readContent(message['content'], `${path}.content`);
+    if (role !== 'user' && content.images.length > 0) {
+      throw invalidValue(`${path}.content`, `Only user messages can hold images, and ${path} is of role ${role}.`);
+    }
+    switch (role) {
+      case 'system':
+      case 'developer':
+        return { role: 'system', text: content.text };
+      case 'user':
+        return { role, ...content };
+      case 'assistant': {
+        const toolCalls = readToolCalls(message['tool_calls'], `${path}.tool_calls`);
+        for (const { id, name } of toolCalls) toolNames.set(id, name);
+        return { role, text: content.text, reasoning: readReasoning(message, path), toolCalls };
+      }
+      case 'tool': {
+        const callId = string(message['tool_call_id'], `${path}.tool_call_id`) ?? '';
+        return {
+          role,
+          text: content.text,
+          callId,
+          name: string(message['name'], `${path}.name`) ?? toolNames.get(callId),
+        };
+      }
+      default:
+        return role satisfies never;
+    }
+  });
+}
+
+function readReasoning(message: JsonObject, path: string): string {
+  return (
+    string(message['reasoning_content'], `${path}.reasoning_content`) ??
+    string(message['reasoning'], `${path}.reasoning`) ??
+    ''
+  );
+}
+
+/** A string, parts, or nothing: clients send null and [] as well. Text parts are joined by line ends. */
+function readContent(value: unknown, path: string): { text: string; images: string[] } {
+  if (value == null) return { text: '', images: [] };
+  if (typeof value === 'string') return { text: value, images: [] };
+  if (!Array.isArray(value)) throw invalidValue(path, `${path} must be a string or an array of parts.`);
+  const texts: string[] = [];
+  const images: string[] = [];
+  value.forEach((item: unknown, index) => {
+    const partPath = `${path}[${index}]`;
+    const part = required(object(item, partPath), partPath);
+    switch (part['type']) {
+      case 'text':
+        texts.push(required(string(part['text'], `${partPath}.text`), `${partPath}.text`));
+        return;
+      case 'refusal':
+        texts.push(required(string(part['refusal'], `${partPath}.refusal`), `${partPath}.refusal`));
+        return;
+      case 'image_url':
+        images.push(readImage(part['image_url'], `${partPath}.image_url`));
+        return;
+      default:
+        throw invalidValue(
+          `${partPath}.type`,
+          `${partPath}.type must be text or image_url: no other content can be sent to this model.`,
+        );
+    }
+  });
+  return { text: texts.join('\n'), images };
+}
+
+const dataUri = /^data:image\/(?:png|jpe?g|webp|gif);base64,/i;
+
+function readImage(value: unknown, path: string): string {
+  const [url, urlPath] = isObject(value) ? [value['url'], `${path}.url`] : [value, path];
+  const uri = required(string(url, urlPath), urlPath);
+  const head = dataUri.exec(uri);
+  if (head === null) {
+    throw invalidValue(urlPath, `${urlPath} must be a base64 data URI of a png, jpeg, webp or gif image.`);
+  }
+  return uri.slice(head[0].length);
+}
+
+function readToolCalls(value: unknown, path: string): AssistantMessage['toolCalls'] {
+  return (array(value, path) ?? []).map((item, index) => {
+    const callPath = `${path}[${index}]`;
+    const call = required(object(item, callPath), callPath);
+    const called = required(object(call['function'], `${callPath}.function`), `${callPath}.function`);
+    return {
+      id: string(call['id'], `${callPath}.id`) ?? '',
+      name: required(string(called['name'], `${callPath}.function.name`), `${callPath}.function.name`),
+      arguments: readArguments(called['arguments'], `${callPath}.function.arguments`),
+    };
+  });
+}
+
+/** A JSON object as text; models that were called without arguments left '' or null in many histories. */
+function readArguments(value: unknown, path: string): JsonObject {
+  if (value == null || value === '') return {};
+  if (isObject(value)) return value;
+  const text = required(string(value, path), path);
+  let parsed: unknown;
+  try {
+    parsed = parseExact(text);
+  } catch (cause) {
+    throw new GatewayError('invalid_value', `${path} must be JSON.`, { param: path, cause });
+  }
+  if (!isObject(parsed)) throw invalidValue(path, `${path} must be a JSON object.`);
+  return parsed;
+}

@@ -1,0 +1,26 @@
+import type { ErrorObject } from 'openai/resources/shared';
+import type { ErrorCode, GatewayError } from '../../errors.ts';
+
+/** OpenAI's own codes where it has one; ours otherwise. */
+const codes: Partial<Record<ErrorCode, string | null>> = {
+  invalid_value: null,
+  invalid_json: null,
+  insufficient_scope: 'insufficient_permissions',
+};
+
+/**
+ * An error as OpenAI's SDKs read it, in a JSON body or in a stream.
+ *
+ * @see https://platform.openai.com/docs/guides/error-codes
+ */
+export function openaiError(error: GatewayError): { error: ErrorObject } {
+  const { code, message, param = null, status } = error;
+  const mapped = codes[code];
+  return { error: { message, type: errorType(status), param, code: mapped === undefined ? code : mapped } };
+}
+
+function errorType(status: number): string {
+  if (status === 403) return 'permission_error';
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'server_error';
+}

@@ -1,0 +1,91 @@
+import type { Readable } from 'node:stream';
+import { type Dispatcher, Pool } from 'undici';
+import type { Config, UpstreamConfig } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
+
+export interface UpstreamRequest {
+  readonly method: Dispatcher.HttpMethod;
+  readonly path: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Uint8Array | Readable;
+  /** Ends the request in every phase; its reason is what the caller gets to see. */
+  readonly signal: AbortSignal;
+  /** Milliseconds until the head of the answer, instead of the configured ones. */
+  readonly deadline?: number;
+}
+
+export type UpstreamAnswer = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>;
+
+/** HTTP to one upstream over a pool of kept-alive connections. No retries, no redirects. */
+export class UpstreamClient {
+  readonly #pool: Pool;
+  readonly #basePath: string;
+  readonly #headers: Record<string, string>;
+
+  constructor({ url }: UpstreamConfig, timeouts: Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>) {
+    const { origin, pathname, username, password } = new URL(url);
+    this.#basePath = pathname.replace(/\/+$/, '');
+    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    this.#headers = username === '' ? {} : { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+    this.#pool = new Pool(origin, {
+      connect: { timeout: timeouts.connect },
+      headersTimeout: timeouts.first_byte,
+      bodyTimeout: timeouts.idle,
+      pipelining: 1,
+    });
+  }
+
+  /** Resolves when the head of the answer is there. Its body must be read, dumped or destroyed. @throws {GatewayError} */
+  async send({ path, headers, deadline, ...request }: UpstreamRequest): Promise<UpstreamAnswer> {
+    try {
+      return await this.#pool.request({
+        ...request,
+        path: this.#basePath + path,
+        headers: { ...this.#headers, ...headers },
+        ...(deadline !== undefined && { headersTimeout: deadline }),
+      });
+    } catch (error) {
+      throw transportError(error, 'before its answer');
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+/** Seconds. */
+const retryAfter = 5;
+
+/** What a failure of undici or of the socket under it means. An abort carries its own reason, passed on as it is. */
+export function transportError(
+  error: unknown,
+  when: 'before its answer' | 'in the middle of its answer',
+): GatewayError {
+  if (error instanceof GatewayError) return error;
+  switch (codeOf(error)) {
+    case 'UND_ERR_HEADERS_TIMEOUT':
+      return new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { cause: error, retryAfter });
+    case 'UND_ERR_BODY_TIMEOUT':
+      return new GatewayError('upstream_idle_timeout', 'The upstream fell silent in the middle of its answer.', {
+        cause: error,
+      });
+    case 'ECONNREFUSED':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+    case 'UND_ERR_CONNECT_TIMEOUT':
+      return new GatewayError('upstream_unreachable', 'The upstream cannot be reached.', { cause: error, retryAfter });
+    default: {
+      const code = when === 'before its answer' ? 'upstream_error' : 'upstream_incomplete';
+      return new GatewayError(code, `The upstream broke the connection ${when}.`, { cause: error, retryAfter });
+    }
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (error instanceof AggregateError) return codeOf(error.errors[0]);
+  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+}

@@ -1,0 +1,137 @@
+import type { ChatResponse } from 'ollama';
+import { randomBytes } from 'node:crypto';
+import type { Decoder } from '../../chat/contract.ts';
+import type { ChatEvent, FinishReason, TokenLogprob } from '../../chat/event.ts';
+import { GatewayError } from '../../errors.ts';
+import { isObject, parseExact } from '../../framing/json.ts';
+import { LineSplitter } from '../../framing/ndjson.ts';
+import { counted } from './counted.ts';
+import { streamError } from './error.ts';
+
+/** A line of a streamed chat: any field may be missing, and an error takes the place of all of them. */
+type ChatLine = Partial<Omit<ChatResponse, 'message'>> & {
+  message?: {
+    content?: string;
+    thinking?: string;
+    tool_calls?: { id?: string; function?: { name?: string; arguments?: unknown } }[];
+  };
+  error?: unknown;
+};
+
+/**
+ * Reads the NDJSON of a streamed `/api/chat`. What the servers do beyond their documentation, each seen in a recording:
+ * the `done` line may carry content, thinking and tool calls; ids and indices of calls may be missing or repeat; a
+ * stream may end cleanly without a `done` line; an error line comes with status 200.
+ *
+ * @see https://docs.ollama.com/api/chat
+ */
+export class OllamaChatDecoder implements Decoder {
+  readonly #emit: (event: ChatEvent) => void;
+  readonly #lines: LineSplitter;
+  readonly #callIds = new Set<string>();
+  #done = false;
+
+  /** @param maxLineBytes a longer line fails the answer */
+  constructor(emit: (event: ChatEvent) => void, maxLineBytes: number) {
+    this.#emit = emit;
+    this.#lines = new LineSplitter(maxLineBytes, (line) => this.#readLine(line));
+  }
+
+  push(bytes: Uint8Array): void {
+    // What follows the done line is not part of the answer.
+    if (!this.#done) this.#lines.push(bytes);
+  }
+
+  end(): void {
+    if (!this.#done) this.#lines.end();
+    if (!this.#done) throw new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
+  }
+
+  #readLine(text: string): void {
+    if (this.#done) return;
+    const line = parseLine(text);
+    if (line.error !== undefined) throw streamError(line.error);
+    const { message, logprobs: given } = line;
+    const logprobs = given !== undefined && given.length > 0 ? given.map(toTokenLogprob) : undefined;
+    if (message !== undefined) {
+      const { thinking = '', content = '' } = message;
+      if (thinking !== '')
+        this.#emit({ type: 'reasoning', text: thinking, ...(content === '' && logprobs && { logprobs }) });
+      if (content !== '' || (logprobs !== undefined && thinking === '')) {
+        this.#emit({ type: 'text', text: content, ...(logprobs && { logprobs }) });
+      }
+      if (message.tool_calls != null && message.tool_calls.length > 0) this.#readToolCalls(text);
+    }
+    if (line.done === true) this.#finish(line);
+  }
+
+  /** Parses the line once more, so that no number in the arguments loses digits. Once a call, not once a token. */
+  #readToolCalls(text: string): void {
+    const { message } = parseExact(text) as ChatLine;
+    for (const call of message?.tool_calls ?? []) {
+      const name = call.function?.name;
+      if (typeof name !== 'string' || name === '') {
+        throw new GatewayError('upstream_protocol_error', 'The upstream sent a tool call without a name.');
+      }
+      const args = call.function?.arguments;
+      this.#emit({
+        type: 'tool-call',
+        id: this.#uniqueCallId(call.id),
+        name,
+        // Some models' arguments arrive as text already.
+        arguments: typeof args === 'string' ? args || '{}' : JSON.stringify(args ?? {}),
+      });
+    }
+  }
+
+  #uniqueCallId(given: string | undefined): string {
+    const id =
+      typeof given === 'string' && given !== '' && !this.#callIds.has(given)
+        ? given
+        : `call_${randomBytes(12).toString('hex')}`;
+    this.#callIds.add(id);
+    return id;
+  }
+
+  #finish(line: ChatLine): void {
+    this.#done = true;
+    this.#emit({
+      type: 'finish',
+      reason: this.#finishReason(line.done_reason),
+      ...counted(line),
+    });
+  }
+
+  /** An answer cut at its length stays `length`, calls or not: its last call may be missing. */
+  #finishReason(doneReason: string | undefined): FinishReason {
+    if (doneReason === 'length') return 'length';
+    return this.#callIds.size > 0 ? 'tool_calls' : 'stop';
+  }
+}
+
+function parseLine(text: string): ChatLine {
+  let line: unknown;
+  try {
+    line = JSON.parse(text);
+  } catch (cause) {
+    throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not JSON.', { cause });
+  }
+  if (!isObject(line))
+    throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not an object.');
+  return line;
+}
+
+type WireLogprob = NonNullable<ChatResponse['logprobs']>[number] & { bytes?: number[] };
+
+function toTokenLogprob(given: WireLogprob): TokenLogprob {
+  return {
+    token: given.token,
+    logprob: given.logprob,
+    bytes: given.bytes ?? null,
+    top_logprobs: (given.top_logprobs ?? []).map((top: WireLogprob) => ({
+      token: top.token,
+      logprob: top.logprob,
+      bytes: top.bytes ?? null,
+    })),
+  };
+}

@@ -1,0 +1,77 @@
+import { GatewayError } from '../../errors.ts';
+import { isObject } from '../../framing/json.ts';
+
+const maxLength = 500;
+/** Seconds. Ollama sends no Retry-After of its own. */
+const retryAfter = { busy: 5, failed: 2 };
+
+/**
+ * What Ollama means by a status other than 2xx. Its 4xx texts are about the request and go to the client; so do its
+ * 5xx texts, which say what is wrong with a model, without addresses and paths of the machine.
+ *
+ * @param body the text of its answer, `{"error":"…"}` or not
+ */
+export function statusError(status: number, body: string): GatewayError {
+  const text = errorText(body);
+  if (status === 404)
+    return new GatewayError('model_not_found', text || 'The model does not exist.', { param: 'model' });
+  if (status === 503) {
+    return new GatewayError('upstream_busy', text || 'The upstream is busy.', { retryAfter: retryAfter.busy });
+  }
+  const option = /^option "(\w+)" must be of type/.exec(text);
+  if (option !== null) return new GatewayError('invalid_value', text, { param: `options.${option[1]}` });
+  if (/^invalid (format|JSON schema in format)/.test(text)) {
+    return new GatewayError('invalid_value', text, { param: 'response_format' });
+  }
+  if (status === 429) return new GatewayError('upstream_busy', text, { status, retryAfter: retryAfter.busy });
+  if (status >= 400 && status < 500 && status !== 401 && status !== 403) {
+    return new GatewayError('invalid_value', text || 'The upstream refused the request.', { status });
+  }
+  return serverError(text);
+}
+
+/** What an `error` line inside a stream means. */
+export function streamError(error: unknown): GatewayError {
+  return serverError(publicText(messageOf(error)));
+}
+
+/** Faults that the next request would meet again, so that no SDK hammers the box with retries. */
+const lasting =
+  /error loading model|failed to load|unable to load|more system memory|insufficient memory|out of memory/i;
+
+function serverError(text: string): GatewayError {
+  if (lasting.test(text)) return new GatewayError('model_load_failed', text);
+  return new GatewayError('upstream_error', text || 'The upstream failed.', { retryAfter: retryAfter.failed });
+}
+
+function errorText(body: string): string {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (isObject(parsed)) return publicText(messageOf(parsed['error']));
+  } catch {
+    // Not Ollama speaking: a proxy's page, perhaps. Nothing of it is for the client.
+  }
+  return '';
+}
+
+/** Newer servers put llama-server's own JSON error into the error's text. */
+function messageOf(error: unknown): string {
+  if (isObject(error)) return messageOf(error['error'] ?? error['message']);
+  if (typeof error !== 'string') return '';
+  if (!error.startsWith('{')) return error;
+  try {
+    return messageOf(JSON.parse(error)) || error;
+  } catch {
+    return error;
+  }
+}
+
+function publicText(text: string): string {
+  const [firstLine = ''] = text.trim().split('\n', 1);
+  return firstLine
+    .replace(/\bhttps?:\/\/[^\s"']+/g, '[address]')
+    .replace(/(\[[0-9a-f:]+\]|\b[\w.-]+):\d{4,5}\b/gi, '[address]')
+    .replace(/\b\d{1,3}(\.\d{1,3}){3}\b/g, '[address]')
+    .replace(/(^|[\s'"(=])\/[\w.@/-]+/g, '$1[path]')
+    .slice(0, maxLength);
+}

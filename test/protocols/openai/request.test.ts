@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { GatewayError } from '../../../src/errors.ts';
+import { readChatCompletion } from '../../../src/protocols/openai/chat-completions/request.ts';
+import { toOllamaChat } from '../../../src/upstreams/ollama/request.ts';
+
+const hi = [{ role: 'user', content: 'hi' }];
+
+/** A chat completion's body as Ollama gets it. */
+function native(body: object): Record<string, unknown> {
+  const { request } = readChatCompletion({ model: 'm', messages: hi, ...body });
+  return JSON.parse(JSON.stringify(toOllamaChat(request))) as Record<string, unknown>;
+}
+
+const nativeMessages = (messages: unknown[]): unknown => native({ messages })['messages'];
+
+suite('a chat completion request as Ollama gets it', () => {
+  test('what is absent or null stays absent', () => {
+    const minimal = { model: 'm', messages: hi, stream: true };
+    assert.deepEqual(native({}), minimal);
+    const nulls = Object.fromEntries(
+      'temperature top_p seed stop max_tokens max_completion_tokens tools response_format reasoning_effort think logprobs options keep_alive stream stream_options frequency_penalty n'
+        .split(' ')
+        .map((field) => [field, null]),
+    );
+    assert.deepEqual(native(nulls), minimal);
+  });
+
+  const mapped: [string, object, object][] = [
+    [
+      'sampling',
+      { temperature: 0, top_p: 0.5, seed: -3, frequency_penalty: -1, presence_penalty: 2 },
+      { options: { temperature: 0, top_p: 0.5, seed: -3, frequency_penalty: -1, presence_penalty: 2 } },
+    ],
+    ['stop as a string', { stop: 'END' }, { options: { stop: ['END'] } }],
+    ['stop as an array', { stop: ['a', 'b'] }, { options: { stop: ['a', 'b'] } }],
+    ['max_tokens', { max_tokens: 7 }, { options: { num_predict: 7 } }],
+    ['max_completion_tokens', { max_completion_tokens: 8 }, { options: { num_predict: 8 } }],
+    ['the smaller of both limits', { max_tokens: 7, max_completion_tokens: 8 }, { options: { num_predict: 7 } }],
+    ['response_format text', { response_format: { type: 'text' } }, {}],
+    ['response_format json_object', { response_format: { type: 'json_object' } }, { format: 'json' }],
+    [
+      'response_format json_schema',
+      { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'object' } } } },
+      { format: { type: 'object' } },
+    ],
+    ["Ollama's own format", { format: { type: 'array' } }, { format: { type: 'array' } }],
+    ['reasoning_effort none', { reasoning_effort: 'none' }, { think: false }],
+    ['reasoning_effort minimal', { reasoning_effort: 'minimal' }, { think: 'low' }],
+    ['reasoning_effort high', { reasoning_effort: 'high' }, { think: 'high' }],
+    ['think', { think: true }, { think: true }],
+    ['logprobs', { logprobs: true, top_logprobs: 3 }, { logprobs: true, top_logprobs: 3 }],
+    ['logprobs alone', { logprobs: true }, { logprobs: true }],
+    ['keep_alive', { keep_alive: '10m' }, { keep_alive: '10m' }],
+    ['keep_alive as a number', { keep_alive: -1 }, { keep_alive: -1 }],
+    [
+      "Ollama's options, over which OpenAI's fields win",
+      { options: { num_ctx: 8192, temperature: 1 }, temperature: 0.2 },
+      { options: { num_ctx: 8192, temperature: 0.2 } },
+    ],
+  ];
+  for (const [name, body, expected] of mapped) {
+    test(name, () => assert.deepEqual(native(body), { model: 'm', messages: hi, stream: true, ...expected }));
+  }
+
+  test('tools keep their schema as it is', () => {
+    const parameters = {
+      type: 'object',
+      properties: { a: { anyOf: [{ type: 'string' }, { type: 'null' }] } },
+      $defs: {},
+    };
+    const tools = [
+      { type: 'function', function: { name: 'f', description: 'd', parameters, strict: true } },
+      { type: 'function', function: { name: 'g' } },
+    ];
+    assert.deepEqual(native({ tools })['tools'], [
+      { type: 'function', function: { name: 'f', description: 'd', parameters } },
+      { type: 'function', function: { name: 'g' } },
+    ]);
+    assert.equal(native({ tools, tool_choice: 'none' })['tools'], undefined);
+  });
+});
+
+suite('messages as Ollama gets them', () => {
+  test('developer is system; text parts of one message stay one message', () => {
+    assert.deepEqual(
+      nativeMessages([
+        { role: 'developer', content: 'be brief' },
+        {
+          role: 'system',
+          content: [
+            { type: 'text', text: 'a' },
+            { type: 'text', text: 'b' },
+          ],
+        },
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'x' },
+            { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+            { type: 'text', text: 'y' },
+          ],
+        },
+      ]),
+      [
+        { role: 'system', content: 'be brief' },
+        { role: 'system', content: 'a\nb' },
+        { role: 'user', content: 'x\ny', images: ['AAAA'] },
+      ],
+    );
+  });
+
+  test('a tool round: arguments become an object with all their digits, a result finds its tool', () => {
+    const call = (args: unknown): object => ({
+      id: 'call_1',
+      type: 'function',
+      function: { name: 'f', arguments: args },
+    });
+    const result = { role: 'tool', tool_call_id: 'call_1', content: [{ type: 'text', text: '18 C' }] };
+    const { request } = readChatCompletion({
+      model: 'm',
+      messages: [...hi, { role: 'assistant', content: null, tool_calls: [call('{"id":9007199254740993}')] }, result],
+    });
+    assert.match(JSON.stringify(toOllamaChat(request)), /"arguments":\{"id":9007199254740993\}/);
+    assert.deepEqual(nativeMessages([...hi, { role: 'assistant', tool_calls: [call('{"a":1}')] }, result]), [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: '', tool_calls: [{ id: 'call_1', function: { name: 'f', arguments: { a: 1 } } }] },
+      { role: 'tool', content: '18 C', tool_call_id: 'call_1', tool_name: 'f' },
+    ]);
+    for (const nothing of ['', null, undefined, {}, '{}']) {
+      const [, assistant] = nativeMessages([...hi, { role: 'assistant', tool_calls: [call(nothing)] }]) as {
+        tool_calls: { function: object }[];
+      }[];
+      assert.deepEqual(assistant?.tool_calls[0]?.function, { name: 'f', arguments: {} });
+    }
+  });
+
+  test('an assistant message comes back as it was sent, thinking under either name', () => {
+    const echo = {
+      role: 'assistant',
+      content: 'text',
+      refusal: null,
+      reasoning_content: 'why',
+      reasoning: 'why',
+      tool_calls: null,
+      annotations: [],
+      audio: null,
+    };
+    assert.deepEqual(nativeMessages([...hi, echo, { role: 'assistant', content: [], reasoning: 'r' }]), [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: 'text', thinking: 'why' },
+      { role: 'assistant', content: '', thinking: 'r' },
+    ]);
+  });
+});
+
+suite('a request that cannot be read is a 400 that names the field', () => {
+  const bad: [string, unknown][] = [
+    ['model', { messages: hi }],
+    ['model', { model: 3, messages: hi }],
+    ['model', { model: ' ', messages: hi }],
+    ['messages', { model: 'm' }],
+    ['messages', { model: 'm', messages: 'hi' }],
+    ['messages', { model: 'm', messages: [] }],
+    ['messages[0]', { messages: ['hi'] }],
+    ['messages[0].role', { messages: [{ content: 'x' }] }],
+    ['messages[1].role', { messages: [...hi, { role: 'robot', content: 'x' }] }],
+    ['messages[0].content', { messages: [{ role: 'user', content: 7 }] }],
+    [
+      'messages[0].content[0].type',
+      { messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }] },
+    ],
+    ['messages[0].content[0].text', { messages: [{ role: 'user', content: [{ type: 'text' }] }] }],
+    [
+      'messages[0].content[0].image_url.url',
+      {
+        messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://example.org/a.png' } }] }],
+      },
+    ],
+    [
+      'messages[0].content',
+      { messages: [{ role: 'system', content: [{ type: 'image_url', image_url: 'data:image/png;base64,AAAA' }] }] },
+    ],
+    [
+      'messages[0].tool_calls[0].function.arguments',
+      { messages: [{ role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'f', arguments: '{' } }] }] },
+    ],
+    [
+      'messages[0].tool_calls[0].function.arguments',
+      { messages: [{ role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'f', arguments: '[]' } }] }] },
+    ],
+    ['temperature', { temperature: 'hot' }],
+    ['temperature', { temperature: 3 }],
+    ['top_p', { top_p: 2 }],
+    ['seed', { seed: 1.5 }],
+    ['stop', { stop: [1] }],
+    ['stop', { stop: {} }],
+    ['max_tokens', { max_tokens: 0 }],
+    ['max_completion_tokens', { max_completion_tokens: '10' }],
+    ['n', { n: 2 }],
+    ['n', { n: 0 }],
+    ['stream', { stream: 'yes' }],
+    ['stream_options', { stream_options: true }],
+    ['stream_options.include_usage', { stream_options: { include_usage: 1 } }],
+    ['tools', { tools: {} }],
+    ['tools[0].type', { tools: [{ type: 'web_search' }] }],
+    ['tools[0].function.name', { tools: [{ type: 'function', function: {} }] }],
+    ['tools[0].function.parameters', { tools: [{ type: 'function', function: { name: 'f', parameters: [] } }] }],
+    ['response_format.type', { response_format: { type: 'xml' } }],
+    ['response_format.type', { response_format: {} }],
+    ['response_format.json_schema', { response_format: { type: 'json_schema' } }],
+    ['response_format.json_schema.schema', { response_format: { type: 'json_schema', json_schema: { name: 'x' } } }],
+    ['format', { format: 'xml' }],
+    ['format', { response_format: { type: 'json_object' }, format: 'json' }],
+    ['reasoning_effort', { reasoning_effort: 'huge' }],
+    ['think', { think: 'bogus' }],
+    ['think', { think: true, reasoning_effort: 'low' }],
+    ['top_logprobs', { logprobs: true, top_logprobs: 21 }],
+    ['top_logprobs', { top_logprobs: 2 }],
+    ['options', { options: [] }],
+    ['keep_alive', { keep_alive: {} }],
+  ];
+  for (const [param, body] of bad) {
+    test(`${param} of ${JSON.stringify(body)}`, () => {
+      const whole = {
+        ...(param === 'model' || param === 'messages' ? {} : { model: 'm', messages: hi }),
+        ...(body as object),
+      };
+      assert.throws(
+        () => readChatCompletion(whole),
+        (error) =>
+          error instanceof GatewayError &&
+          error.status === 400 &&
+          error.param === param &&
+          error.message.includes(param.split(/[.[]/, 1)[0] ?? ''),
+      );
+    });
+  }
+
+  for (const body of [null, [], 'text', 3]) {
+    test(`a body that is ${JSON.stringify(body)}`, () => {
+      assert.throws(
+        () => readChatCompletion(body),
+        (error) => error instanceof GatewayError && error.status === 400,
+      );
+    });
+  }
+});
