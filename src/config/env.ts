@@ -1,0 +1,21 @@
+/** The environment variables that configure llamaduct. */
+const names = [
+  'LLAMADUCT_CONFIG',
+  'LLAMADUCT_UPSTREAM',
+  'LLAMADUCT_LISTEN',
+  'LLAMADUCT_KEY',
+  'LLAMADUCT_METRICS_TOKEN',
+  'OLLAMA_HOST',
+] as const;
+
+export type Environment = Readonly<Partial<Record<(typeof names)[number], string>>>;
+
+/** What of `variables` configures llamaduct. An empty variable counts as absent, as compose files produce them. */
+export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Environment {
+  return Object.fromEntries(names.map((name) => [name, variables[name]?.trim()]).filter(([, value]) => value));
+}
+
+/** Whether `npm start`, `npm run` or `npx` started this process. */
+export function startedByNpm(): boolean {
+  return process.env['npm_lifecycle_event'] !== undefined;
+}

@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { address, duration, size } from './units.ts';
+
+export const scopes = ['inference', 'admin', 'metrics'] as const;
+export type Scope = (typeof scopes)[number];
+
+const sha256 = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 hex digits, as `llamaduct keys new` prints');
+
+/** One entry of `keys`. */
+export const keySchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][\w.@-]{0,63}$/, 'expected 1 to 64 letters, digits, dots, dashes, underscores or @')
+    .describe('Who holds the key. It is the `key` label of the metrics and stands in every log line.'),
+  hash: sha256.describe('SHA-256 of the secret. The secret itself is stored nowhere.'),
+  scopes: z
+    .array(z.enum(scopes))
+    .min(1)
+    .default(['inference'])
+    .describe('inference: chat, generate, embed, models. admin: pull, push, create, copy, delete. metrics: /metrics.'),
+  models: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe('Patterns of models the key may use; * stands for any text. Absent: all.'),
+  expires: z
+    .union(
+      [z.iso.datetime({ offset: true }), z.iso.date()],
+      'expected a date such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z',
+    )
+    .optional()
+    .describe('From when the key is refused: a date (as it begins in UTC), or a time with zone.'),
+});
+
+const upstream = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'expected up to 32 lower-case letters, digits, dashes or underscores')
+    .default('ollama')
+    .describe('The `upstream` label of the metrics.'),
+  url: z
+    .url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:11434' })
+    .describe('Where Ollama listens. A path is put before /api; user:password becomes Basic authentication.'),
+});
+
+const timeouts = z.strictObject({
+  body: duration.prefault('60s').describe('To receive a whole request body.'),
+  connect: duration.prefault('5s').describe('To open a connection to the upstream.'),
+  first_byte: duration
+    .prefault('30m')
+    .describe(
+      'Until the upstream answers. Loading a large model from a slow disk takes minutes, and so does waiting for a busy one.',
+    ),
+  idle: duration.prefault('5m').describe('Between two pieces of an answer.'),
+  grace: duration.prefault('30s').describe('For running answers to finish after SIGTERM.'),
+});
+
+const limits = z.strictObject({
+  body: size.prefault('64MiB').describe('A request body.'),
+  line: size.prefault('8MiB').describe('One line of an upstream answer.'),
+  in_flight: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1024)
+    .describe('Requests at a time, over all keys. One more gets a 503.'),
+});
+
+const metrics = z.strictObject({
+  listen: address
+    .optional()
+    .describe('An open listener of its own for /metrics. Absent: on the main listener, behind a key.'),
+  token: sha256.optional().describe('SHA-256 of a bearer token that opens /metrics and nothing else.'),
+});
+
+/** The configuration file. Every key is optional: `llamaduct check FILE` names every fault with its line. */
+export const configSchema = z.strictObject({
+  listen: address.prefault('127.0.0.1:11435').describe('The address to serve on.'),
+  upstreams: z
+    .array(upstream)
+    .length(1, 'expected exactly one upstream')
+    .optional()
+    .describe('The Ollama to stand in front of.'),
+  access: z
+    .enum(['keys', 'open'])
+    .default('keys')
+    .describe(
+      'keys: every request needs a key. open: anyone who reaches the address may chat and read /metrics; what changes the box still needs a key.',
+    ),
+  keys: z
+    .array(keySchema)
+    .default([])
+    .superRefine((keys, context) => {
+      const names = keys.map(({ name }) => name);
+      names.forEach((name, index) => {
+        if (names.indexOf(name) < index)
+          context.addIssue({ code: 'custom', path: [index, 'name'], message: 'another key has this name' });
+      });
+    })
+    .describe('Who may come in.'),
+  reasoning_field: z
+    .enum(['both', 'reasoning_content', 'reasoning'])
+    .default('both')
+    .describe('Where a chat completion carries the thinking. Clients differ in what they read.'),
+  limits: limits.prefault({}).describe('Upper bounds on what one request may hold.'),
+  timeouts: timeouts.prefault({}).describe('Deadlines.'),
+  metrics: metrics.prefault({}).describe('Who may scrape /metrics, and where.'),
+  log_level: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('JSON lines on standard error.'),
+});
+
+export type FileConfig = z.output<typeof configSchema>;
+export type KeyConfig = FileConfig['keys'][number];
+export type UpstreamConfig = NonNullable<FileConfig['upstreams']>[number];
+export type Address = FileConfig['listen'];
+
+/** What the service runs with: the file with environment and flags laid over it, and an upstream settled. */
+export type Config = Omit<FileConfig, 'upstreams'> & { readonly upstream: UpstreamConfig };

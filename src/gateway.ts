@@ -1,0 +1,63 @@
+import { createApp, refuseMalformed } from './app.ts';
+import type { Config } from './config/schema.ts';
+import { Gatekeeper } from './policy/auth.ts';
+import { KeyRing } from './policy/keys.ts';
+import { Exchanges } from './server/exchanges.ts';
+import { listen } from './server/listener.ts';
+import { metricsOnly } from './server/ops.ts';
+import type { Services } from './server/services.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { ModelCatalog } from './upstreams/catalog.ts';
+import { UpstreamClient } from './upstreams/client.ts';
+import { backends } from './upstreams/index.ts';
+import { version } from './version.ts';
+
+/** A running llamaduct. */
+export interface Gateway {
+  /** As it is bound, for example `http://127.0.0.1:11435`. */
+  readonly url: string;
+  /** Of the metrics' own listener, where there is one. */
+  readonly metricsUrl: string | undefined;
+  /** Names of the upstream's models. @throws {GatewayError} when it does not answer */
+  models(): Promise<string[]>;
+  /** Stops accepting, lets answers finish for the grace time, then ends them with an error their clients can see. */
+  close(): Promise<void>;
+}
+
+/** Starts serving. @throws {Error} of `listen`, for example EADDRINUSE */
+export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
+  const services = createServices(config, logger);
+  const { exchanges, metrics, upstream } = services;
+  const app = createApp(services);
+  // The small one first: where it fails, nothing has been served yet.
+  const scraped = config.metrics.listen && (await listen(metricsOnly(metrics), config.metrics.listen, refuseMalformed));
+  const main = await listen(app.fetch, config.listen, refuseMalformed).catch(async (error: unknown) => {
+    await Promise.all([scraped?.close(0), upstream.client.close()]);
+    throw error;
+  });
+  void upstream.catalog.list().catch(() => undefined);
+  return {
+    url: main.url,
+    metricsUrl: scraped && `${scraped.url}/metrics`,
+    models: async () => (await upstream.catalog.list()).map(({ name }) => name),
+    async close() {
+      const { grace } = config.timeouts;
+      const closed = main.close(grace);
+      await exchanges.stop(grace);
+      await Promise.all([closed, scraped?.close(0), upstream.client.close()]);
+    },
+  };
+}
+
+function createServices(config: Config, logger: Logger): Services {
+  const metrics = new Metrics(version);
+  const backend = backends.ollama;
+  const { name } = config.upstream;
+  const client = new UpstreamClient(config.upstream, config.timeouts);
+  const catalog = new ModelCatalog(client, backend, (up) => metrics.upstreamUp.set({ upstream: name }, up ? 1 : 0));
+  const ring = new KeyRing(config.keys, config.metrics.token);
+  const gatekeeper = new Gatekeeper(ring, config.access === 'open', (reason) => metrics.authFailures.inc({ reason }));
+  const exchanges = new Exchanges({ metrics, logger, modelLabel: (model) => catalog.label(model) });
+  return { config, gatekeeper, exchanges, metrics, upstream: { name, client, backend, catalog } };
+}

@@ -1,0 +1,73 @@
+import type { Scope } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
+import type { AuthFailureReason } from '../telemetry/metrics.ts';
+import { type Key, type KeyRing, anonymous, mayUse } from './keys.ts';
+
+/** Decides who may come in; every refusal is counted by its reason. */
+export class Gatekeeper {
+  readonly #ring: KeyRing;
+  readonly #open: boolean;
+  readonly #refused: (reason: AuthFailureReason) => void;
+
+  /** @param open whether a request without a valid key is let in as anonymous */
+  constructor(ring: KeyRing, open: boolean, refused: (reason: AuthFailureReason) => void) {
+    this.#ring = ring;
+    this.#open = open;
+    this.#refused = refused;
+  }
+
+  /** @throws {GatewayError} 401 for a request without a valid key */
+  identify(headers: Headers): Key {
+    const secrets = presentedSecrets(headers);
+    const keys = secrets.map((secret) => this.#ring.find(secret)).filter((key) => key !== undefined);
+    const key = keys.find(({ expires }) => expires > Date.now());
+    if (key !== undefined) return key;
+    if (this.#open) return anonymous;
+    if (keys.length > 0) return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
+    if (secrets.length > 0)
+      return this.#refuse('unknown', new GatewayError('invalid_api_key', 'This key is not known here.'));
+    const message = 'No key was sent. Send it as "Authorization: Bearer KEY".';
+    return this.#refuse('missing', new GatewayError('invalid_api_key', message));
+  }
+
+  /** @throws {GatewayError} 403 when the key lacks the scope */
+  requireScope(key: Key, scope: Scope): void {
+    if (!key.scopes.includes(scope)) {
+      this.#refuse('scope', new GatewayError('insufficient_scope', `This needs a key with the ${scope} scope.`));
+    }
+  }
+
+  /** @throws {GatewayError} 403 when the key is limited to other models */
+  requireModel(key: Key, model: string): void {
+    if (!mayUse(key, model)) {
+      this.#refuse(
+        'model',
+        new GatewayError('model_not_allowed', 'This key may not use this model.', { param: 'model' }),
+      );
+    }
+  }
+
+  #refuse(reason: AuthFailureReason, error: GatewayError): never {
+    this.#refused(reason);
+    throw error;
+  }
+}
+
+/**
+ * The secrets a request carries: bearer token, password of Basic (all that some Ollama clients can send, by
+ * OLLAMA_HOST=http://me:KEY@host), or `x-api-key`.
+ */
+function presentedSecrets(headers: Headers): string[] {
+  const secrets: string[] = [];
+  const [, scheme, credentials] = /^(\w+) +(\S+) *$/.exec(headers.get('authorization') ?? '') ?? [];
+  if (scheme !== undefined && credentials !== undefined) {
+    if (scheme.toLowerCase() === 'bearer') secrets.push(credentials);
+    if (scheme.toLowerCase() === 'basic') {
+      const pair = Buffer.from(credentials, 'base64').toString('utf8');
+      secrets.push(pair.slice(pair.indexOf(':') + 1));
+    }
+  }
+  const apiKey = headers.get('x-api-key');
+  if (apiKey !== null) secrets.push(apiKey);
+  return secrets.filter((secret) => secret !== '');
+}

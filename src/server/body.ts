@@ -1,0 +1,90 @@
+import { type ParseError, printParseErrorCode, visit } from 'jsonc-parser';
+import { GatewayError } from '../errors.ts';
+
+/**
+ * Reads a whole request body.
+ *
+ * @param maxBytes a larger one is a 413
+ * @param deadline milliseconds
+ * @throws {GatewayError} 413 or 408; `client_closed` when the connection broke
+ */
+export async function readBody(request: Request, maxBytes: number, deadline: number): Promise<Buffer> {
+  const declared = request.headers.get('content-length');
+  const tooLarge = new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
+  if (Number(declared) > maxBytes) throw tooLarge;
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
+    }, deadline);
+  });
+  try {
+    // With a length the server holds the client to it; without one the bytes have to be counted.
+    return await Promise.race([
+      timeout,
+      declared === null ? readCounted(request, maxBytes, tooLarge) : readDeclared(request),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readDeclared(request: Request): Promise<Buffer> {
+  try {
+    return Buffer.from(await request.arrayBuffer());
+  } catch (cause) {
+    throw new GatewayError('client_closed', 'The request body ended early.', { cause });
+  }
+}
+
+async function readCounted(request: Request, maxBytes: number, tooLarge: GatewayError): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const piece of request.body ?? []) {
+      length += piece.length;
+      if (length > maxBytes) throw tooLarge;
+      pieces.push(piece);
+    }
+  } catch (cause) {
+    throw cause === tooLarge ? tooLarge : new GatewayError('client_closed', 'The request body ended early.', { cause });
+  }
+  return Buffer.concat(pieces);
+}
+
+/** Parses a JSON body, whatever its Content-Type. @throws {GatewayError} 400 that tells where it stops being JSON */
+export function parseJson(body: Buffer): unknown {
+  const text = body.toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new GatewayError('invalid_json', `The request body is not JSON: ${firstFault(text)}.`);
+  }
+}
+
+/** JSON.parse tells the place of some faults only, so a tolerant parser looks for it; faults are rare. */
+function firstFault(text: string): string {
+  if (text.trim() === '') return 'it is empty';
+  let fault: string | undefined;
+  const stop = new Error('found');
+  try {
+    visit(
+      text,
+      {
+        onError(error: ParseError['error'], offset, _length, line, character) {
+          fault = `${inWords(printParseErrorCode(error))} at line ${line + 1}, column ${character + 1} (position ${offset})`;
+          throw stop;
+        },
+      },
+      { disallowComments: true, allowTrailingComma: false },
+    );
+  } catch (thrown) {
+    if (thrown !== stop) return 'it is nested too deeply';
+  }
+  return fault ?? 'it holds a character that JSON does not allow';
+}
+
+/** `PropertyNameExpected` -> `property name expected`. */
+function inWords(code: string): string {
+  return code.replace(/(?<=[a-z])[A-Z]/g, ' $&').toLowerCase();
+}

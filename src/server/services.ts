@@ -1,0 +1,24 @@
+import type { ChatBackend } from '../chat/contract.ts';
+import type { Config } from '../config/schema.ts';
+import type { Gatekeeper } from '../policy/auth.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { ModelCatalog } from '../upstreams/catalog.ts';
+import type { UpstreamClient } from '../upstreams/client.ts';
+import type { Exchanges } from './exchanges.ts';
+
+/** An upstream, and how to speak with it. */
+export interface Upstream {
+  readonly name: string;
+  readonly client: UpstreamClient;
+  readonly backend: ChatBackend;
+  readonly catalog: ModelCatalog;
+}
+
+/** What the handlers work with. */
+export interface Services {
+  readonly config: Pick<Config, 'limits' | 'timeouts' | 'reasoning_field'>;
+  readonly gatekeeper: Gatekeeper;
+  readonly exchanges: Exchanges;
+  readonly metrics: Metrics;
+  readonly upstream: Upstream;
+}

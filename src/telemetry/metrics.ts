@@ -1,0 +1,118 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+const seconds = {
+  request: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640],
+  firstToken: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320],
+  token: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5],
+};
+
+/**
+ * Every metric llamaduct exposes. Labels are bounded: `route` is one of ours, `model` one that the upstream lists or
+ * `other`, `key` the name an operator gave. No histogram has a `key`: keys times models times buckets would be too many.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #in = { registers: [this.registry] };
+
+  readonly requests = new Counter({
+    name: 'llamaduct_requests_total',
+    help: 'Requests that ended, by outcome: ok, client_error, client_closed, upstream_error or server_error.',
+    labelNames: ['route', 'model', 'upstream', 'key', 'outcome'],
+    ...this.#in,
+  });
+  readonly duration = new Histogram({
+    name: 'llamaduct_request_duration_seconds',
+    help: 'From the head of a request to the end of its answer, the last byte of a stream included.',
+    labelNames: ['route', 'model', 'outcome'],
+    buckets: seconds.request,
+    ...this.#in,
+  });
+  readonly firstToken = new Histogram({
+    name: 'llamaduct_time_to_first_token_seconds',
+    help: 'From the head of a request to the first piece of its answer from the upstream.',
+    labelNames: ['model', 'upstream'],
+    buckets: seconds.firstToken,
+    ...this.#in,
+  });
+  readonly chunkGap = new Histogram({
+    name: 'llamaduct_inter_chunk_seconds',
+    help: 'Gap between two pieces of an answer from the upstream. A piece is what arrived at once, not a token.',
+    labelNames: ['model', 'upstream'],
+    buckets: seconds.token,
+    ...this.#in,
+  });
+  readonly timePerOutputToken = new Histogram({
+    name: 'llamaduct_time_per_output_token_seconds',
+    help: "The upstream's own generation time, divided by the tokens it generated.",
+    labelNames: ['model', 'upstream'],
+    buckets: seconds.token,
+    ...this.#in,
+  });
+  readonly upstreamLoad = this.#upstreamSeconds('load', 'loading the model, waiting for it included');
+  readonly upstreamPromptEval = this.#upstreamSeconds('prompt_eval', 'evaluating the prompt');
+  readonly upstreamEval = this.#upstreamSeconds('eval', 'generating');
+  readonly tokens = new Counter({
+    name: 'llamaduct_tokens_total',
+    help: 'Tokens as the upstream counted them, by type: input or output.',
+    labelNames: ['key', 'model', 'type'],
+    ...this.#in,
+  });
+  readonly inFlight = new Gauge({
+    name: 'llamaduct_in_flight',
+    help: 'Requests that have begun and not ended.',
+    ...this.#in,
+  });
+  readonly upstreamUp = new Gauge({
+    name: 'llamaduct_upstream_up',
+    help: 'Whether the upstream answered when it was last asked.',
+    labelNames: ['upstream'],
+    ...this.#in,
+  });
+  readonly upstreamErrors = new Counter({
+    name: 'llamaduct_upstream_errors_total',
+    help: 'Failures of the upstream, by error code.',
+    labelNames: ['upstream', 'code'],
+    ...this.#in,
+  });
+  readonly authFailures = new Counter({
+    name: 'llamaduct_auth_failures_total',
+    help: 'Requests refused for their key, by reason: missing, unknown, expired, scope or model.',
+    labelNames: ['reason'],
+    ...this.#in,
+  });
+  readonly disconnects = new Counter({
+    name: 'llamaduct_disconnects_total',
+    help: 'Clients that left before their answer was complete, by phase: request, waiting or streaming.',
+    labelNames: ['phase'],
+    ...this.#in,
+  });
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.registry });
+    new Gauge({
+      name: 'llamaduct_build_info',
+      help: 'Always 1; the labels tell what runs.',
+      labelNames: ['version', 'node'],
+      ...this.#in,
+    }).set({ version, node: process.versions.node }, 1);
+    for (const reason of authFailureReasons) this.authFailures.inc({ reason }, 0);
+    for (const phase of phases) this.disconnects.inc({ phase }, 0);
+  }
+
+  #upstreamSeconds(phase: string, what: string): Histogram<'model' | 'upstream'> {
+    return new Histogram({
+      name: `llamaduct_upstream_${phase}_seconds`,
+      help: `The upstream's own time spent ${what}.`,
+      labelNames: ['model', 'upstream'],
+      buckets: seconds.firstToken,
+      ...this.#in,
+    });
+  }
+}
+
+const authFailureReasons = ['missing', 'unknown', 'expired', 'scope', 'model'] as const;
+export type AuthFailureReason = (typeof authFailureReasons)[number];
+
+/** Where a request stands: its body being read, nothing of an answer yet, an answer under way. */
+const phases = ['request', 'waiting', 'streaming'] as const;
+export type Phase = (typeof phases)[number];

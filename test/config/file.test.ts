@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigError } from '../../src/config/error.ts';
+import { parseConfig, readConfigFile } from '../../src/config/file.ts';
+
+/** Every fault as `LINE:COLUMN PATH MESSAGE`. */
+function faultsOf(text: string): string[] {
+  try {
+    parseConfig(text, 'file.yaml');
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.faults.map(({ line, column, path, message }) => `${line}:${column} ${path} ${message}`);
+  }
+  return [];
+}
+
+const hash = `sha256:${'0'.repeat(64)}`;
+
+test('a file may be empty, or all comments', () => {
+  assert.equal(parseConfig('', 'f').listen.port, 11435);
+  assert.equal(parseConfig('# nothing\n', 'f').timeouts.grace, 30_000);
+});
+
+test('durations, sizes and addresses are parsed', () => {
+  const config = parseConfig(
+    'listen: "[::1]:0"\ntimeouts: {idle: 1.5m, connect: 250ms}\nlimits:\n  line: 512KiB\n',
+    'f',
+  );
+  assert.deepEqual(config.listen, { host: '::1', port: 0 });
+  assert.equal(config.timeouts.idle, 90_000);
+  assert.equal(config.timeouts.connect, 250);
+  assert.equal(config.limits.line, 524_288);
+});
+
+const faults: readonly [name: string, text: string, expected: readonly string[]][] = [
+  [
+    'a value that does not fit',
+    'log_level: info\nlisten: here',
+    ['2:9 listen expected HOST:PORT, for example 127.0.0.1:11435'],
+  ],
+  ['a port that does not exist', 'listen: a:99999', ['1:9 listen the port is at most 65535']],
+  [
+    'a number for a duration',
+    'timeouts: {grace: 30}',
+    ['1:19 timeouts.grace expected a duration such as 250ms, 30s, 5m or 1h'],
+  ],
+  ['an unknown setting', 'limits:\n  bdy: 3MiB\n', ['2:3 limits.bdy unknown setting']],
+  ['what is required', `keys:\n  - name: a\n    hash: ${hash}\n  - name: b\n`, ['4:5 keys[1].hash is required']],
+  [
+    'a name twice',
+    `keys:\n  - {name: a, hash: "${hash}"}\n  - {name: a, hash: "${hash}"}\n`,
+    ['3:12 keys[1].name another key has this name'],
+  ],
+  [
+    'a date that is none',
+    `keys:\n  - name: a\n    hash: ${hash}\n    expires: 2027-02-30\n`,
+    ['4:14 keys[0].expires expected a date such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z'],
+  ],
+  [
+    'a URL of another kind',
+    'upstreams: [{url: "ftp://x"}]',
+    ['1:19 upstreams[0].url expected a URL such as http://127.0.0.1:11434'],
+  ],
+  [
+    'two upstreams',
+    'upstreams: [{url: "http://a"}, {url: "http://b"}]',
+    ['1:12 upstreams expected exactly one upstream'],
+  ],
+  ['an empty section', 'limits:\n', ['1:8 limits expected object, received null']],
+  ['no map at all', '\n- a', ['2:1  expected object, received array']],
+  ['a key twice', 'listen: a:1\nlisten: a:2\n', ['2:1  Map keys must be unique']],
+  ['what is no YAML', 'access: keys\nlisten: "x', ['2:11  Missing closing "quote']],
+  ['an alias of nothing', 'listen: *x', ['1:9  no anchor &x before this']],
+  [
+    'all faults in their order',
+    'foo: 1\naccess: opn\nbar: 2\n',
+    ['1:1 foo unknown setting', '2:9 access expected one of "keys"|"open"', '3:1 bar unknown setting'],
+  ],
+];
+
+for (const [name, text, expected] of faults) {
+  test(`a fault has its line and column: ${name}`, () => assert.deepEqual(faultsOf(text), expected));
+}
+
+test('the message names the file, and every fault on a line of its own', () => {
+  assert.throws(() => parseConfig('foo: 1\nlisten: "', 'my.yaml'), {
+    name: 'ConfigError',
+    message: 'my.yaml:2:10: Missing closing "quote',
+  });
+  assert.throws(() => parseConfig('foo: 1\nbar: 2', 'my.yaml'), {
+    message: 'my.yaml:1:1: foo: unknown setting\nmy.yaml:2:1: bar: unknown setting',
+  });
+});
+
+test('a file that cannot be read is a ConfigError without faults', async () => {
+  await assert.rejects(readConfigFile('/nowhere/file.yaml'), {
+    name: 'ConfigError',
+    faults: [],
+    message: /ENOENT.*\/nowhere\/file\.yaml/,
+  });
+});

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { readEnvironment } from '../../src/config/env.ts';
+import { loadConfig, withNewKey } from '../../src/config/load.ts';
+import { hashSecret } from '../../src/config/secret.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'llamaduct-load-'));
+after(() => rmSync(folder, { recursive: true }));
+
+let files = 0;
+function fileOf(text: string): string {
+  files += 1;
+  const file = join(folder, `${files}.yaml`);
+  writeFileSync(file, text);
+  return file;
+}
+
+const secret = 'a-ready-made-secret';
+const hash = `sha256:${'0'.repeat(64)}`;
+
+test('without anything: loopback, the default upstream as a guess, no keys yet', async () => {
+  const { config, file, upstreamIsGuess, listenIsExplicit } = await loadConfig({}, {});
+  assert.deepEqual(config.listen, { host: '127.0.0.1', port: 11435 });
+  assert.deepEqual(config.upstream, { name: 'ollama', url: 'http://127.0.0.1:11434' });
+  assert.deepEqual(config.keys, []);
+  assert.equal(config.access, 'keys');
+  assert.deepEqual([file, upstreamIsGuess, listenIsExplicit], [undefined, true, false]);
+});
+
+test('flags win over the environment, the environment over the file, the file over the defaults', async () => {
+  const file = fileOf(
+    `access: open\nlisten: file:1\nupstreams: [{name: box, url: "http://file:1"}]\nmetrics: {token: "${hash}"}`,
+  );
+  const flags = { config: file, listen: 'flag:3', upstream: 'http://flag:3' };
+  const environment = {
+    LLAMADUCT_CONFIG: file,
+    LLAMADUCT_LISTEN: 'env:2',
+    LLAMADUCT_UPSTREAM: 'http://env:2',
+    LLAMADUCT_METRICS_TOKEN: secret,
+    OLLAMA_HOST: 'never:9',
+  };
+
+  const fromFile = await loadConfig({ config: file }, { OLLAMA_HOST: 'never:9' });
+  assert.equal(fromFile.config.listen.host, 'file');
+  assert.deepEqual(fromFile.config.upstream, { name: 'box', url: 'http://file:1' });
+  assert.equal(fromFile.config.metrics.token, hash);
+  assert.deepEqual([fromFile.file, fromFile.upstreamIsGuess, fromFile.listenIsExplicit], [file, false, false]);
+
+  const fromEnvironment = await loadConfig({}, environment);
+  assert.equal(fromEnvironment.config.listen.host, 'env');
+  assert.equal(fromEnvironment.config.upstream.url, 'http://env:2');
+  assert.equal(fromEnvironment.config.metrics.token, hashSecret(secret));
+  assert.deepEqual([fromEnvironment.file, fromEnvironment.listenIsExplicit], [file, true]);
+
+  const fromFlags = await loadConfig(
+    { ...flags, config: fileOf('access: open') },
+    { ...environment, LLAMADUCT_CONFIG: '/nowhere' },
+  );
+  assert.equal(fromFlags.config.listen.host, 'flag');
+  assert.equal(fromFlags.config.upstream.url, 'http://flag:3');
+});
+
+test('OLLAMA_HOST is where a file without upstreams looks, and is then no guess', async () => {
+  const { config, upstreamIsGuess } = await loadConfig({ config: fileOf('access: open') }, { OLLAMA_HOST: 'gpu' });
+  assert.equal(config.upstream.url, 'http://gpu:11434');
+  assert.equal(upstreamIsGuess, false);
+});
+
+test('OLLAMA_HOST alone is a guess, an upstream told is not', async () => {
+  assert.equal((await loadConfig({}, { OLLAMA_HOST: 'gpu' })).upstreamIsGuess, true);
+  assert.equal((await loadConfig({}, { LLAMADUCT_UPSTREAM: 'gpu' })).upstreamIsGuess, false);
+  assert.equal((await loadConfig({ upstream: 'gpu' }, {})).upstreamIsGuess, false);
+});
+
+test('a faulty OLLAMA_HOST does not matter where an upstream is told', async () => {
+  await assert.rejects(loadConfig({}, { OLLAMA_HOST: 'a b' }), /^ConfigError: OLLAMA_HOST: /);
+  assert.equal((await loadConfig({ upstream: 'gpu' }, { OLLAMA_HOST: 'a b' })).config.upstream.url, 'http://gpu:11434');
+});
+
+test('LLAMADUCT_KEY becomes a key named env that opens everything, kept as a hash', async () => {
+  const { config } = await loadConfig(
+    { config: fileOf(`keys: [{name: a, hash: "${hash}"}]`) },
+    { LLAMADUCT_KEY: secret },
+  );
+  assert.deepEqual(
+    config.keys.map(({ name }) => name),
+    ['a', 'env'],
+  );
+  assert.deepEqual(config.keys[1], {
+    name: 'env',
+    hash: hashSecret(secret),
+    scopes: ['inference', 'admin', 'metrics'],
+  });
+  assert.ok(!JSON.stringify(config).includes(secret));
+});
+
+for (const name of ['LLAMADUCT_KEY', 'LLAMADUCT_METRICS_TOKEN'] as const) {
+  for (const bad of ['fifteen-charact', 'sixteen characters']) {
+    test(`${name} is refused without being repeated: ${bad}`, async () => {
+      const message = `${name}: expected at least 16 characters and no white space`;
+      await assert.rejects(loadConfig({}, { [name]: bad }), { name: 'ConfigError', message });
+    });
+  }
+}
+
+test('an address that is none names the flag or the variable', async () => {
+  await assert.rejects(loadConfig({ listen: 'x' }, {}), /^ConfigError: --listen: expected HOST:PORT/);
+  await assert.rejects(loadConfig({}, { LLAMADUCT_LISTEN: 'x' }), /^ConfigError: LLAMADUCT_LISTEN: expected HOST:PORT/);
+  await assert.rejects(loadConfig({ upstream: 'ftp://x' }, {}), /^ConfigError: --upstream: expected HOST/);
+});
+
+test('a file that lets nobody in is refused with the three ways out', async () => {
+  const file = fileOf('log_level: warn');
+  await assert.rejects(loadConfig({ config: file }, {}), (error: Error) => {
+    for (const way of [file, 'llamaduct keys new', 'LLAMADUCT_KEY', 'access: open'])
+      assert.ok(error.message.includes(way), way);
+    return error.name === 'ConfigError';
+  });
+  await loadConfig({ config: file }, { LLAMADUCT_KEY: secret });
+  await loadConfig({ config: fileOf('access: open') }, {});
+});
+
+test('the configuration is frozen to its depth', async () => {
+  const { config } = await loadConfig({ config: fileOf(`keys: [{name: a, hash: "${hash}"}]`) }, {});
+  for (const part of [
+    config,
+    config.listen,
+    config.upstream,
+    config.keys,
+    config.keys[0],
+    config.keys[0]?.scopes,
+    config.limits,
+    config.metrics,
+  ]) {
+    assert.ok(Object.isFrozen(part), JSON.stringify(part));
+  }
+});
+
+test('withNewKey adds a key and leaves the configuration alone', async () => {
+  const { config } = await loadConfig({}, {});
+  const added = withNewKey(config, 'local', ['inference']);
+  assert.equal(config.keys.length, 0);
+  assert.deepEqual(added.config.keys, [{ name: 'local', hash: hashSecret(added.secret), scopes: ['inference'] }]);
+});
+
+test('an empty variable counts as absent, others of the environment are not read', () => {
+  assert.deepEqual(readEnvironment({ LLAMADUCT_KEY: ' ', LLAMADUCT_LISTEN: '', OLLAMA_HOST: ' gpu ', HOME: '/x' }), {
+    OLLAMA_HOST: 'gpu',
+  });
+});

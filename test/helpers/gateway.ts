@@ -1,0 +1,70 @@
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { type Config, configSchema } from '../../src/config/schema.ts';
+import { type Gateway, startGateway } from '../../src/gateway.ts';
+import { hashSecret } from '../../src/config/secret.ts';
+import type { FakeUpstream } from './upstream.ts';
+
+/** The secret of the key `tester`, which has every scope. */
+export const secret = 'ld-a-secret-for-tests';
+
+export interface TestGateway extends Gateway, AsyncDisposable {
+  /** Every log line so far. */
+  readonly log: Record<string, unknown>[];
+  /** `fetch` with the tester's key. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** A streamed or whole chat completion with `messages: [{role: 'user', content: 'hi'}]` unless `body` says otherwise. */
+  chat(body?: object, init?: RequestInit): Promise<Response>;
+  /** The value of one series of /metrics, written as Prometheus does: `llamaduct_in_flight`. 0 when it is not there. */
+  metric(series: string): Promise<number>;
+}
+
+/** llamaduct on port 0, in this process, in front of `upstream`; `settings` as in a configuration file. */
+export async function testGateway(
+  upstream: Pick<FakeUpstream, 'url'>,
+  settings: Record<string, unknown> = {},
+): Promise<TestGateway> {
+  const { upstreams: _, ...file } = configSchema.parse({
+    listen: '127.0.0.1:0',
+    keys: [{ name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'admin', 'metrics'] }],
+    ...settings,
+  });
+  const config: Config = { ...file, upstream: { name: 'ollama', url: upstream.url } };
+  const log: Record<string, unknown>[] = [];
+  const sink = new Writable({
+    write(line: Buffer, _encoding, done) {
+      log.push(JSON.parse(line.toString('utf8')) as Record<string, unknown>);
+      done();
+    },
+  });
+  const gateway = await startGateway(config, pino({ level: 'debug', base: null }, sink));
+  await gateway.models().catch(() => undefined);
+  const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    if (!headers.has('authorization')) headers.set('authorization', `Bearer ${secret}`);
+    return await fetch(gateway.url + path, { ...init, headers });
+  };
+  return {
+    ...gateway,
+    log,
+    fetch: call,
+    chat: async (body = {}, init = {}) =>
+      await call('/v1/chat/completions', {
+        method: 'POST',
+        body: JSON.stringify({ model: 'scripted-plain', messages: [{ role: 'user', content: 'hi' }], ...body }),
+        ...init,
+      }),
+    async metric(series) {
+      const text = await (await call('/metrics')).text();
+      return Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`${series} `))
+          ?.slice(series.length + 1) ?? 0,
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      await gateway.close();
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../fixtures');
+
+/** One recorded exchange with a real Ollama. */
+export interface Recording {
+  /** `ollama-0.17.4/chat-plain-stream` */
+  readonly name: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly contentType: string | null;
+  /** False where the server cut the connection. */
+  readonly complete: boolean;
+  readonly request: Record<string, unknown> | null;
+  readonly body: Buffer;
+}
+
+export function recording(name: string): Recording {
+  const folder = join(root, name);
+  const file = readdirSync(folder).find((entry) => entry.startsWith('body.'));
+  if (file === undefined) throw new Error(`${name} has no body`);
+  const exchange = JSON.parse(readFileSync(join(folder, 'exchange.json'), 'utf8')) as Omit<Recording, 'name' | 'body'>;
+  return { name, ...exchange, body: readFileSync(join(folder, file)) };
+}
+
+/** The recordings of both servers whose name `matches`. */
+export function recordings(matches: RegExp): Recording[] {
+  return ['ollama-0.17.4', 'ollama-0.33'].flatMap((server) =>
+    readdirSync(join(root, server))
+      .filter((name) => matches.test(name))
+      .map((name) => recording(`${server}/${name}`)),
+  );
+}

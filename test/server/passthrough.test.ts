@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { testGateway } from '../helpers/gateway.ts';
+import { type Recording, recordings } from '../helpers/recordings.ts';
+import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { until } from '../helpers/wait.ts';
+
+suite("Ollama's own API, passed through", () => {
+  /** /api/tags is what the fake upstream answers by itself. */
+  const all = recordings(/./).filter(({ path, complete }) => complete && path !== '/api/tags');
+
+  test('every recorded exchange, byte for byte both ways', async () => {
+    let current: Recording | undefined;
+    await using upstream = await fakeUpstream((res) => {
+      assert.ok(current);
+      res.writeHead(current.status, current.contentType === null ? {} : { 'content-type': current.contentType });
+      for (let at = 0; at < current.body.length; at += 700) res.write(current.body.subarray(at, at + 700));
+      res.end();
+    });
+    await using gateway = await testGateway(upstream);
+    assert.ok(all.length > 300);
+    for (current of all) {
+      const { name, method, path, request } = current;
+      // Odd spacing and a repeated field: what is passed on is the text, not what it means.
+      const body = method === 'POST' ? `{ "x":1,  "x":2, "body" : ${JSON.stringify(request)} }` : undefined;
+      const response = await gateway.fetch(path, { method, ...(body !== undefined && { body }) });
+      const sent = upstream.requests.at(-1);
+      assert.deepEqual(
+        [response.status, response.headers.get('content-type')],
+        [current.status, current.contentType],
+        name,
+      );
+      assert.deepEqual(Buffer.from(await response.arrayBuffer()), current.body, name);
+      assert.deepEqual([sent?.method, sent?.url, sent?.body], [method, path, body ?? ''], name);
+      assert.equal(sent?.headers.authorization, undefined, 'the key stays here');
+    }
+  });
+
+  test('lines go out as they come in', async () => {
+    let next: (() => void) | undefined;
+    await using upstream = await fakeUpstream((res) => {
+      ndjson(res).write(chatLine('one'));
+      next = () => res.end(doneLine());
+    });
+    await using gateway = await testGateway(upstream);
+    const response = await gateway.fetch('/api/chat', { method: 'POST', body: '{"model":"scripted-plain"}' });
+    const reader = response.body?.getReader();
+    assert.equal(Buffer.from((await reader?.read())?.value ?? []).toString(), chatLine('one'));
+    next?.();
+    assert.equal(Buffer.from((await reader?.read())?.value ?? []).toString(), doneLine());
+  });
+
+  test('a stream whose upstream breaks is broken, not ended', async () => {
+    await using upstream = await fakeUpstream(
+      (res) => void ndjson(res).write(chatLine('Hel'), () => res.socket?.end()),
+    );
+    await using gateway = await testGateway(upstream);
+    const response = await gateway.fetch('/api/chat', { method: 'POST', body: '{"model":"scripted-plain"}' });
+    await assert.rejects(response.text(), /terminated/);
+    await until('the log line', () => gateway.log.some(({ error }) => error === 'upstream_incomplete'));
+  });
+
+  test('a client that leaves ends the upstream request', async () => {
+    await using upstream = await fakeUpstream((res) => void ndjson(res).write(chatLine('Hel')));
+    await using gateway = await testGateway(upstream);
+    const controller = new AbortController();
+    const init = { method: 'POST', body: '{"model":"scripted-plain"}', signal: controller.signal };
+    const response = await gateway.fetch('/api/generate', init);
+    controller.abort();
+    await assert.rejects(response.text(), { name: 'AbortError' });
+    await until('the upstream request to end', () => upstream.open === 0, 1_000);
+    await until('the log line', () => gateway.log.some(({ outcome }) => outcome === 'client_closed'));
+  });
+
+  test('an upload of a blob is streamed through, whatever its size', async () => {
+    await using upstream = await fakeUpstream((res) => void res.writeHead(201).end());
+    await using gateway = await testGateway(upstream, { limits: { body: '1KiB' } });
+    const blob = 'x'.repeat(1_000_000);
+    const path = `/api/blobs/sha256:${'0'.repeat(64)}`;
+    assert.equal((await gateway.fetch(path, { method: 'POST', body: blob })).status, 201);
+    const [sent] = upstream.requests;
+    assert.deepEqual([sent?.url, sent?.body.length, sent?.headers['content-length']], [path, blob.length, '1000000']);
+  });
+});
+
+suite('the metrics of a request', () => {
+  const done = doneLine({ load_duration: 3e9, prompt_eval_duration: 2e9, eval_duration: 4.4e9 });
+  const routes: [string, string, object][] = [
+    ['/v1/chat/completions', 'a translated stream', { stream: true }],
+    ['/v1/chat/completions', 'a translated whole answer', {}],
+    ['/api/chat', 'a stream passed through', {}],
+  ];
+  for (const [route, name, more] of routes) {
+    test(name, async () => {
+      await using upstream = await fakeUpstream((res) => void ndjson(res).end(chatLine('Hello') + done));
+      await using gateway = await testGateway(upstream);
+      const body = JSON.stringify({ model: 'scripted-plain', messages: [{ role: 'user', content: 'hi' }], ...more });
+      await (await gateway.fetch(route, { method: 'POST', body })).text();
+      const model = 'model="scripted-plain:latest"';
+      const expected: [string, number][] = [
+        [`llamaduct_requests_total{route="${route}",key="tester",outcome="ok",${model},upstream="ollama"}`, 1],
+        [`llamaduct_request_duration_seconds_count{route="${route}",${model},outcome="ok"}`, 1],
+        [`llamaduct_tokens_total{key="tester",${model},type="input"}`, 46],
+        [`llamaduct_tokens_total{key="tester",${model},type="output"}`, 44],
+        [`llamaduct_time_to_first_token_seconds_count{${model},upstream="ollama"}`, 1],
+        [`llamaduct_upstream_load_seconds_sum{${model},upstream="ollama"}`, 3],
+        [`llamaduct_upstream_prompt_eval_seconds_sum{${model},upstream="ollama"}`, 2],
+        [`llamaduct_upstream_eval_seconds_sum{${model},upstream="ollama"}`, 4.4],
+        [`llamaduct_time_per_output_token_seconds_sum{${model},upstream="ollama"}`, 0.1],
+      ];
+      for (const [series, value] of expected) {
+        assert.ok(Math.abs((await gateway.metric(series)) - value) < 1e-6, series);
+      }
+    });
+  }
+
+  test('a model that the upstream does not list is `other`, whatever its name', async () => {
+    await using upstream = await fakeUpstream((res) => void res.writeHead(404).end('{"error":"model not found"}'));
+    await using gateway = await testGateway(upstream);
+    for (const model of ['x'.repeat(5000), 'a"} 1\n', 'nope']) await (await gateway.chat({ model })).text();
+    const series =
+      'llamaduct_requests_total{route="/v1/chat/completions",key="tester",outcome="client_error",model="other",upstream="ollama"}';
+    assert.equal(await gateway.metric(series), 3);
+  });
+});
