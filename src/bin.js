@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// Plain JavaScript that Node 12 still parses, so that an old Node gets a sentence instead of a syntax error.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+
+if (major < 22 || (major === 22 && minor < 19)) {
+  process.stderr.write(
+    `llamaduct needs Node 22.19 or newer; this is ${process.versions.node}. ` +
+      '`npm start` in a checkout and `npx llamaduct` bring their own.\n',
+  );
+  process.exitCode = 1;
+} else {
+  void import('./main.ts').then(({ main }) => main(process.argv.slice(2)));
+}

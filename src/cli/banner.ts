@@ -1,0 +1,41 @@
+/** How a snippet names the key: as part of a double-quoted shell word, and as a JavaScript expression. */
+export interface KeyText {
+  readonly shell: string;
+  readonly javascript: string;
+}
+
+/** For a key made just now: the secret itself. */
+export function literalKey(secret: string): KeyText {
+  return { shell: secret, javascript: `'${secret}'` };
+}
+
+/** For a key from the environment: its variable, so that no secret of the operator's is printed. */
+export const keyFromEnvironment: KeyText = { shell: '$LLAMADUCT_KEY', javascript: 'process.env.LLAMADUCT_KEY' };
+
+/** What a newcomer pastes to talk to `url`: the key, and the same chat by curl, the OpenAI SDK and the AI SDK. */
+export function banner(url: string, key: KeyText, model: string): string {
+  return `
+The key:
+${key.shell}
+
+# curl
+curl -N ${url}/v1/chat/completions -H "Authorization: Bearer ${key.shell}" -d '{"model":"${model}","messages":[{"role":"user","content":"hello"}],"stream":true}'
+
+// OpenAI SDK: npm install openai
+import OpenAI from 'openai';
+const client = new OpenAI({ baseURL: '${url}/v1', apiKey: ${key.javascript} });
+const stream = await client.chat.completions.create({
+  model: '${model}',
+  messages: [{ role: 'user', content: 'hello' }],
+  stream: true,
+});
+for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '');
+
+// AI SDK: npm install ai @ai-sdk/openai-compatible
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import { streamText } from 'ai';
+const llamaduct = createOpenAICompatible({ name: 'llamaduct', baseURL: '${url}/v1', apiKey: ${key.javascript} });
+const { textStream } = streamText({ model: llamaduct('${model}'), prompt: 'hello' });
+for await (const text of textStream) process.stdout.write(text);
+`;
+}

@@ -1,0 +1,63 @@
+import { type Flags, loadConfig, withNewKey } from '../config/load.ts';
+import { toLoopback } from '../config/ollama-url.ts';
+import type { Config } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
+import type { Gateway } from '../gateway.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { CommandError } from './error.ts';
+import { startService } from './service.ts';
+
+/**
+ * `--once`: sends one streamed chat through llamaduct's own HTTP API, with a key made for it alone. Prints the frames
+ * as they come, then the text.
+ * @throws ConfigError, or CommandError where the chat fails
+ */
+export async function once(text: string, flags: Flags): Promise<void> {
+  const { config, upstreamIsGuess, listenIsExplicit } = await loadConfig(flags);
+  const { config: withKey, secret } = withNewKey(config, 'once', ['inference']);
+  // The configured addresses may be taken: by the llamaduct that serves there.
+  const aside: Config = {
+    ...withKey,
+    listen: listenIsExplicit ? config.listen : { host: '127.0.0.1', port: 0 },
+    metrics: { ...config.metrics, listen: undefined },
+  };
+  const service = await startService(aside, upstreamIsGuess, createLogger('warn'));
+  try {
+    const answer = await chat(service.gateway, secret, text);
+    process.stdout.write(`---\n${answer}\n`);
+  } catch (error) {
+    if (error instanceof GatewayError) throw new CommandError(error.message);
+    throw error;
+  } finally {
+    await service.close();
+  }
+}
+
+async function chat(gateway: Gateway, secret: string, text: string): Promise<string> {
+  const [model] = await gateway.models();
+  if (model === undefined) throw new CommandError('the upstream has no models; `ollama pull` fetches one');
+  const response = await fetch(`${toLoopback(gateway.url)}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: text }], stream: true }),
+  });
+  if (!response.ok || response.body === null) throw new CommandError(`${response.status} ${await response.text()}`);
+
+  let frames = '';
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    process.stdout.write(piece);
+    frames += piece;
+  }
+  if (!frames.endsWith('data: [DONE]\n\n')) throw new CommandError('the answer broke off');
+  return contentOf(frames);
+}
+
+/** The text that chunks of a chat completion carry together. */
+function contentOf(frames: string): string {
+  const payloads = [...frames.matchAll(/^data: (\{.*)$/gm)].map(([, json = '']) => JSON.parse(json) as Chunk);
+  return payloads.map(({ choices }) => choices[0]?.delta.content ?? '').join('');
+}
+
+interface Chunk {
+  readonly choices: readonly { readonly delta: { readonly content?: string | null } }[];
+}

@@ -1,0 +1,42 @@
+import { parseCommand } from './cli/args.ts';
+import { check } from './cli/check.ts';
+import { CommandError } from './cli/error.ts';
+import { printHelp, printVersion } from './cli/help.ts';
+import { listKeys, newKey } from './cli/keys.ts';
+import { once } from './cli/once.ts';
+import { serve } from './cli/serve.ts';
+import { ConfigError } from './config/error.ts';
+
+/** Runs the command that `argv` names; sets the exit code where it fails. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await run(argv);
+  } catch (error) {
+    // Anything else is a fault of ours: Node prints its stack.
+    if (!(error instanceof CommandError || error instanceof ConfigError)) throw error;
+    process.stderr.write(`llamaduct: ${error.message}\n`);
+    process.exitCode = error instanceof CommandError ? error.exitCode : 1;
+  }
+}
+
+function run(argv: readonly string[]): void | Promise<void> {
+  const command = parseCommand(argv);
+  switch (command.name) {
+    case 'help':
+      return printHelp();
+    case 'version':
+      return printVersion();
+    case 'serve':
+      return serve(command.flags);
+    case 'once':
+      return once(command.text, command.flags);
+    case 'keys new':
+      return newKey(command.flags);
+    case 'keys list':
+      return listKeys(command.flags);
+    case 'check':
+      return check(command.file);
+    default:
+      return command satisfies never;
+  }
+}

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Command, parseCommand } from '../../src/cli/args.ts';
+
+const understood: readonly [line: string, command: Command][] = [
+  ['', { name: 'serve', flags: {} }],
+  ['serve', { name: 'serve', flags: {} }],
+  ['--config f --upstream u --listen l', { name: 'serve', flags: { config: 'f', upstream: 'u', listen: 'l' } }],
+  ['serve --listen=l', { name: 'serve', flags: { listen: 'l' } }],
+  ['--once hello', { name: 'once', text: 'hello', flags: {} }],
+  ['serve --once hello --config f', { name: 'once', text: 'hello', flags: { config: 'f' } }],
+  [
+    'keys new --name a --scopes x,y --models m --expires e',
+    { name: 'keys new', flags: { name: 'a', scopes: 'x,y', models: 'm', expires: 'e' } },
+  ],
+  ['keys list --config f', { name: 'keys list', flags: { config: 'f' } }],
+  ['check f', { name: 'check', file: 'f' }],
+  ['--help', { name: 'help' }],
+  ['keys new -h', { name: 'help' }],
+  ['--version', { name: 'version' }],
+];
+
+for (const [line, command] of understood) {
+  test(`understands: llamaduct ${line}`, () => assert.deepEqual(structuredClone(parseCommand(words(line))), command));
+}
+
+const refused: readonly [line: string, message: string][] = [
+  ['--foo', "Unknown option '--foo'"],
+  ['keys list --once x', "Unknown option '--once'"],
+  ['serve now', "Unexpected argument 'now'"],
+  ['--listen', "Option '--listen <value>' argument missing"],
+  ['--once --listen', "Option '--once' argument is ambiguous"],
+  ['start', "unknown command 'start'"],
+  ['keys', "'keys' needs 'new' or 'list' after it"],
+  ['keys remove', "unknown command 'keys remove'"],
+  ['check', "'check' needs one FILE after it"],
+  ['check a b', "'check' needs one FILE after it"],
+];
+
+for (const [line, message] of refused) {
+  test(`refuses on one line: llamaduct ${line}`, () => {
+    const expected = {
+      name: 'CommandError',
+      exitCode: 2,
+      message: `${message} (llamaduct --help shows what there is)`,
+    };
+    assert.throws(() => parseCommand(words(line)), expected);
+  });
+}
+
+function words(line: string): string[] {
+  return line.split(' ').filter(Boolean);
+}

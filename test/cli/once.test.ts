@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { hashSecret } from '../../src/config/secret.ts';
+import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { until } from '../helpers/wait.ts';
+import { run, startLlamaduct } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'llamaduct-once-'));
+after(() => rmSync(folder, { recursive: true }));
+
+test('--once prints frames as they come, then the text', async () => {
+  const llamaduct = startLlamaduct(['--once', 'a question']);
+  await llamaduct.until(/^data: /);
+  const first = performance.now();
+  const { code, stdout, stderr } = await llamaduct.ended;
+  assert.ok(performance.now() - first > 300, 'the demo takes 30 ms a word');
+  assert.equal(code, 0);
+  assert.match(stdout, /^(data: \{.*\}\n\n){20,}data: \[DONE\]\n\n---\nYou wrote: “a question” I am .*\n$/);
+  assert.match(stderr, /^llamaduct: no Ollama answers at http:\/\/127\.0\.0\.1:1, .*\n$/);
+});
+
+test('--once goes through the configured gateway, whose own addresses may be taken', async () => {
+  await using upstream = await fakeUpstream((res) => void ndjson(res).end(chatLine('Hi') + doneLine()));
+  const taken = createServer().listen(0, '127.0.0.1');
+  await until('a port', () => taken.listening);
+  const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+  const file = join(folder, 'llamaduct.yaml');
+  writeFileSync(
+    file,
+    `listen: ${address}\nmetrics: {listen: "${address}"}\nupstreams: [{url: "${upstream.url}"}]\nkeys: [{name: a, hash: "${hashSecret('x')}"}]\n`,
+  );
+  const { code, stdout, stderr } = await run(['--config', file, '--once', 'hello']);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /---\nHi\n$/);
+  const [sent, ...more] = upstream.requests.map(({ body }) => JSON.parse(body) as { messages: unknown });
+  assert.deepEqual([sent?.messages, more], [[{ role: 'user', content: 'hello' }], []]);
+
+  const explicit = await run(['--config', file, '--once', 'hello', '--listen', address]);
+  assert.equal(explicit.code, 1);
+  assert.match(explicit.stderr, /address is in use/);
+  taken.close();
+});
+
+test('--once fails in one line where the upstream does', async () => {
+  const unreachable = await run(['--once', 'hello', '--upstream', 'http://127.0.0.1:1']);
+  assert.deepEqual([unreachable.code, unreachable.stdout], [1, '']);
+  assert.match(unreachable.stderr, /^llamaduct: .+\n$/m);
+
+  await using empty = await fakeUpstream(() => undefined, []);
+  const { code, stderr } = await run(['--once', 'hello', '--upstream', empty.url]);
+  assert.deepEqual([code, stderr], [1, 'llamaduct: the upstream has no models; `ollama pull` fetches one\n']);
+});
+
+test('--once does not take a part for an answer', async () => {
+  await using upstream = await fakeUpstream((res) => {
+    ndjson(res).write(chatLine('Hel'));
+    setImmediate(() => res.destroy());
+  });
+  const { code, stdout, stderr } = await run(['--once', 'hello', '--upstream', upstream.url]);
+  assert.equal(code, 1);
+  assert.match(stdout, /data: \{"error":/);
+  assert.match(stderr, /llamaduct: the answer broke off\n$/);
+});
+
+test('--once shows the refusal of the upstream', async () => {
+  await using upstream = await fakeUpstream((res) => void res.writeHead(500).end('{"error":"no room for this model"}'));
+  const { code, stderr } = await run(['--once', 'hello', '--upstream', upstream.url]);
+  assert.equal(code, 1);
+  assert.match(stderr, /llamaduct: 50\d .*no room for this model/);
+});

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startDemo } from '../../src/demo/server.ts';
+import { hashSecret } from '../../src/config/secret.ts';
+import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { until } from '../helpers/wait.ts';
+import { type Running, run, start, startLlamaduct } from './run.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'llamaduct-serve-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const secret = 'a-ready-made-secret';
+const ready = /^llamaduct is ready on (http:\/\/127\.0\.0\.1:\d+)\n/m;
+const anyPort = ['--listen', '127.0.0.1:0'];
+
+function fileOf(name: string, text: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+/** The snippets of a whole banner: from their heading to the next empty line. */
+async function bannerOf(llamaduct: Running): Promise<{ key: string; curl: string; openai: string; ai: string }> {
+  const { input } = await llamaduct.until(/of textStream\) .*\n$/);
+  const after = (heading: string): string =>
+    new RegExp(`^${heading}.*\\n((?:.+\\n)+)`, 'm').exec(input)?.[1] ?? `no ${heading}`;
+  return {
+    key: after('The key').trim(),
+    curl: after('# curl'),
+    openai: after('// OpenAI SDK'),
+    ai: after('// AI SDK'),
+  };
+}
+
+async function stop(llamaduct: Running): Promise<void> {
+  llamaduct.kill('SIGTERM');
+  assert.equal((await llamaduct.ended).code, 0);
+}
+
+async function chat(url: string, key: string): Promise<Response> {
+  const body = JSON.stringify({ model: 'demo', messages: [{ role: 'user', content: 'hello' }], stream: true });
+  return await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    body,
+    headers: { authorization: `Bearer ${key}` },
+  });
+}
+
+/** Runs the snippets as they are, and holds them to the demo's answer. */
+async function tryOut(
+  t: TestContext,
+  snippets: { curl: string; openai: string; ai: string },
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const [curl, ...sdks] = await Promise.all([
+    start('sh', ['-c', snippets.curl], env).ended,
+    start(process.execPath, ['--input-type=module', '--eval', snippets.openai], env).ended,
+    start(process.execPath, ['--input-type=module', '--eval', snippets.ai], env).ended,
+  ]);
+  if (curl.code === 127) t.diagnostic('there is no curl here to try the curl line with');
+  else assert.match(curl.stdout, /^data: \{.*"model":"demo:latest".*\n\n[^]*data: \[DONE\]\n\n$/, curl.stderr);
+  for (const { stdout, stderr } of sdks)
+    assert.ok(stdout.startsWith("You wrote: “hello” I am llamaduct's demo model"), stderr);
+}
+
+test('without a file and without Ollama: the demo, a key, and snippets that work as they are', async (t) => {
+  const llamaduct = startLlamaduct(anyPort);
+  const [, url = ''] = await llamaduct.until(ready);
+  const { key, ...snippets } = await bannerOf(llamaduct);
+  assert.match(key, /^ld-[\w-]{43}$/);
+  await tryOut(t, snippets, {});
+  assert.equal((await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${key}` } })).status, 200);
+  llamaduct.kill('SIGINT');
+  const { code, stderr } = await llamaduct.ended;
+  assert.equal(code, 0);
+  assert.equal(
+    stderr.split('\n', 1)[0],
+    'llamaduct: no Ollama answers at http://127.0.0.1:1, so a built-in demo model does',
+  );
+});
+
+test('a key from the environment is never printed, and the snippets take it from there', async (t) => {
+  const env = { LLAMADUCT_KEY: secret };
+  const llamaduct = startLlamaduct(anyPort, env);
+  const { key, ...snippets } = await bannerOf(llamaduct);
+  assert.equal(key, '$LLAMADUCT_KEY');
+  await tryOut(t, snippets, env);
+  llamaduct.kill('SIGTERM');
+  const { stdout, stderr } = await llamaduct.ended;
+  assert.ok(!(stdout + stderr).includes(secret));
+});
+
+test('an Ollama at OLLAMA_HOST is used, also with a password, and the snippets name its model', async () => {
+  const ollama = await startDemo();
+  const llamaduct = startLlamaduct(anyPort, { OLLAMA_HOST: ollama.url.replace('//', '//me:password@') });
+  const { curl } = await bannerOf(llamaduct);
+  assert.match(curl, /"model":"demo:latest"/);
+  llamaduct.kill('SIGTERM');
+  assert.doesNotMatch((await llamaduct.ended).stderr, /no Ollama|password/);
+  await ollama.close();
+});
+
+test('an OLLAMA_HOST that takes connections but never answers does not hold up the demo', async () => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  await until('a port', () => silent.listening);
+  const llamaduct = startLlamaduct(anyPort, { OLLAMA_HOST: `127.0.0.1:${(silent.address() as AddressInfo).port}` });
+  await bannerOf(llamaduct);
+  await stop(llamaduct);
+  silent.close();
+});
+
+test('with an upstream told, an unreachable one is an error the client sees, and no demo', async () => {
+  const llamaduct = startLlamaduct([...anyPort, '--upstream', 'http://127.0.0.1:1'], { LLAMADUCT_KEY: secret });
+  const [, url = ''] = await llamaduct.until(ready);
+  assert.equal((await chat(url, secret)).status, 502);
+  assert.equal((await fetch(`${url}/readyz`)).status, 503);
+  assert.match((await bannerOf(llamaduct)).curl, /"model":"MODEL"/);
+  llamaduct.kill('SIGTERM');
+  assert.doesNotMatch((await llamaduct.ended).stderr, /built-in demo/);
+});
+
+test('with a file only the address is printed', async () => {
+  await using upstream = await fakeUpstream(() => undefined);
+  const file = fileOf(
+    'keys.yaml',
+    `listen: 127.0.0.1:0\nupstreams: [{url: "${upstream.url}"}]\nkeys: [{name: a, hash: "${hashSecret(secret)}"}]\nmetrics: {listen: "127.0.0.1:0"}\n`,
+  );
+  const llamaduct = startLlamaduct(['--config', file], { LLAMADUCT_KEY: `${secret}-2` });
+  const pattern =
+    /^llamaduct is ready on (http:\/\/127\.0\.0\.1:\d+), its metrics on (http:\/\/127\.0\.0\.1:\d+\/metrics)\n$/;
+  const [, url = '', metricsUrl = ''] = await llamaduct.until(pattern);
+  for (const key of [secret, `${secret}-2`]) {
+    const models = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+    assert.equal(models.status, 200);
+  }
+  assert.equal((await fetch(metricsUrl)).status, 200);
+  llamaduct.kill('SIGTERM');
+  const { code, stdout } = await llamaduct.ended;
+  assert.equal(code, 0);
+  assert.match(stdout, pattern);
+});
+
+test('open access beyond loopback is warned about, on loopback it is not', async () => {
+  const file = fileOf('open.yaml', 'access: open\n');
+  const beyond = startLlamaduct(['--config', file, '--listen', '0.0.0.0:0']);
+  await beyond.until(/ready/);
+  beyond.kill('SIGTERM');
+  assert.match(
+    (await beyond.ended).stderr,
+    /^llamaduct: access is open: anyone who reaches 0\.0\.0\.0:0 may use Ollama$/m,
+  );
+  const loopback = startLlamaduct(['--config', file, ...anyPort]);
+  await loopback.until(/ready/);
+  loopback.kill('SIGTERM');
+  assert.doesNotMatch((await loopback.ended).stderr, /access is open/);
+});
+
+test('a faulty configuration is an exit code 1 and its faults', async () => {
+  const file = fileOf('faulty.yaml', 'listne: x\n');
+  assert.deepEqual(await run(['--config', file]), {
+    code: 1,
+    stdout: '',
+    stderr: `llamaduct: ${file}:1:1: listne: unknown setting\n`,
+  });
+  const { code, stderr } = await run(['--config', fileOf('empty.yaml', '')]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^llamaduct: .*empty\.yaml names no keys.*keys new.*LLAMADUCT_KEY.*access: open.*\n$/);
+});
+
+test('an address in use is one line and exit code 1, with a demo running or not', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await until('a port', () => other.listening);
+  const listen = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const line = `llamaduct: cannot listen on ${listen}: the address is in use\n`;
+  for (const more of [[], ['--upstream', 'http://127.0.0.1:1']]) {
+    const { code, stdout, stderr } = await run(['--listen', listen, ...more]);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.ok(stderr.endsWith(line), stderr);
+  }
+  other.close();
+});
+
+for (const [name, signals, whole] of [
+  ['the first signal lets an answer finish', [[0, 'SIGTERM']], true],
+  [
+    'the Ctrl-C that npm repeats is one signal',
+    [
+      [0, 'SIGINT'],
+      [20, 'SIGINT'],
+    ],
+    true,
+  ],
+  [
+    'the second signal ends at once',
+    [
+      [0, 'SIGTERM'],
+      [600, 'SIGTERM'],
+    ],
+    false,
+  ],
+] as const) {
+  test(name, async () => {
+    const answers: ServerResponse[] = [];
+    await using upstream = await fakeUpstream((res) => {
+      ndjson(res).write(chatLine('Hello'));
+      answers.push(res);
+    });
+    const llamaduct = startLlamaduct([...anyPort, '--upstream', upstream.url], { LLAMADUCT_KEY: secret });
+    const [, url = ''] = await llamaduct.until(ready);
+    const response = await chat(url, secret);
+    for (const [pause, signal] of signals) {
+      await sleep(pause);
+      llamaduct.kill(signal);
+    }
+    await until('no more connections', () =>
+      fetch(url).then(
+        () => false,
+        () => true,
+      ),
+    );
+    if (whole) for (const res of answers) res.end(doneLine());
+    const text = await response.text().catch(() => 'cut off');
+    assert.match(text, whole ? /data: \[DONE\]\n\n$/ : /^cut off$/);
+    assert.equal((await llamaduct.ended).code, whole ? 0 : 1);
+  });
+}
+
+test('npm start serves, and leaves nothing behind when npm is ended', async () => {
+  const npm = start('npm', ['start', '--', ...anyPort]);
+  const [, url = ''] = await npm.until(ready);
+  assert.equal((await fetch(`${url}/healthz`)).status, 200);
+  npm.kill('SIGTERM');
+  await npm.ended;
+  await assert.rejects(fetch(url));
+});
