@@ -5,7 +5,7 @@ import { until } from './wait.ts';
 export interface Proxied extends AsyncDisposable {
   readonly upstream: FakeUpstream;
   readonly gateway: TestGateway;
-  /** The parsed bodies of all that reached the upstream. */
+  /** The parsed bodies of the chats that reached the upstream, but for `truncate`: that is llamaduct's own to say. */
   readonly asked: unknown[];
   /** Waits until the upstream has a request to answer. */
   reached(): Promise<void>;
@@ -35,7 +35,11 @@ export async function proxied(
     upstream,
     gateway,
     get asked() {
-      return upstream.requests.map(({ body }): unknown => JSON.parse(body));
+      const chats = upstream.requests.filter(({ url }) => url === '/api/chat');
+      return chats.map(({ body }): unknown => {
+        const { truncate: _, ...asked } = JSON.parse(body) as Record<string, unknown>;
+        return asked;
+      });
     },
     reached: async () => await until('the upstream to be asked', () => upstream.open === 1),
     async streaming() {
