@@ -2,7 +2,8 @@ import { type Handler, Hono } from 'hono';
 import type { Scope } from './config/schema.ts';
 import { GatewayError, asGatewayError } from './errors.ts';
 import { errorBodyFor, protocols } from './protocols/index.ts';
-import { chatHandler } from './server/chat.ts';
+import { embeddingsHandler } from './server/embeddings.ts';
+import { generationHandler } from './server/generation.ts';
 import { admit, authenticate } from './server/middleware/admit.ts';
 import { label, observe } from './server/middleware/observe.ts';
 import { plainTargetsOnly } from './server/middleware/paths.ts';
@@ -31,13 +32,17 @@ export function createApp(services: Services): Hono<Env> {
 
   const routes: Route[] = [
     { method: 'GET', path: '/metrics', scope: 'metrics', handler: exposition(metrics) },
-    ...protocols.chat(config).map((protocol) => ({
+    ...protocols.generation(config).map((protocol) => ({
       method: 'POST' as const,
       path: protocol.path,
       scope: 'inference' as const,
-      handler: chatHandler(protocol, services),
+      handler: generationHandler(protocol, services),
       idPrefix: protocol.idPrefix,
     })),
+    ...protocols.embeddings.map((protocol): Route => {
+      const handler = embeddingsHandler(protocol, services);
+      return { method: 'POST', path: protocol.path, scope: 'inference', handler };
+    }),
     ...protocols.models.flatMap((protocol): Route[] => [
       { method: 'GET', path: protocol.path, scope: 'inference', handler: modelsHandler(protocol, services) },
       {

@@ -5,6 +5,7 @@
 const statusOf = {
   invalid_json: 400,
   invalid_value: 400,
+  context_length_exceeded: 400,
   invalid_api_key: 401,
   insufficient_scope: 403,
   model_not_allowed: 403,

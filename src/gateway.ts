@@ -1,7 +1,10 @@
 import { createApp, refuseMalformed } from './app.ts';
 import type { Config } from './config/schema.ts';
+import { ImageFetcher } from './images/fetch.ts';
+import { allowing } from './images/guard.ts';
 import { Gatekeeper } from './policy/auth.ts';
 import { KeyRing } from './policy/keys.ts';
+import { Shaper } from './policy/shaping.ts';
 import { Exchanges } from './server/exchanges.ts';
 import { listen } from './server/listener.ts';
 import { metricsOnly } from './server/ops.ts';
@@ -45,19 +48,28 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       const { grace } = config.timeouts;
       const closed = main.close(grace);
       await exchanges.stop(grace);
-      await Promise.all([closed, scraped?.close(0), upstream.client.close()]);
+      await Promise.all([closed, scraped?.close(0), upstream.client.close(), services.images?.close()]);
     },
   };
 }
+
+/** Of one image. */
+const maxRedirects = 3;
 
 function createServices(config: Config, logger: Logger): Services {
   const metrics = new Metrics(version);
   const backend = backends.ollama;
   const { name } = config.upstream;
-  const client = new UpstreamClient(config.upstream, config.timeouts);
-  const catalog = new ModelCatalog(client, backend, (up) => metrics.upstreamUp.set({ upstream: name }, up ? 1 : 0));
+  const client = new UpstreamClient(config.upstream, config.timeouts, (reached) => {
+    metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
+  });
+  const catalog = new ModelCatalog(client, backend);
   const ring = new KeyRing(config.keys, config.metrics.token);
   const gatekeeper = new Gatekeeper(ring, config.access === 'open', (reason) => metrics.authFailures.inc({ reason }));
   const exchanges = new Exchanges({ metrics, logger, modelLabel: (model) => catalog.label(model) });
-  return { config, gatekeeper, exchanges, metrics, upstream: { name, client, backend, catalog } };
+  const shaper = new Shaper(config);
+  const images = config.images.fetch
+    ? new ImageFetcher({ ...config.images, redirects: maxRedirects }, allowing(config.images.allow))
+    : undefined;
+  return { config, shaper, images, gatekeeper, exchanges, metrics, upstream: { name, client, backend, catalog } };
 }

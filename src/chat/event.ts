@@ -35,6 +35,8 @@ export interface Timings {
   readonly load?: number;
   readonly promptEval?: number;
   readonly eval?: number;
+  /** All of it, waiting included. */
+  readonly total?: number;
 }
 
 /** @see https://platform.openai.com/docs/api-reference/chat/object (logprobs.content) */

@@ -1,20 +1,44 @@
-/** The canonical chat request: what every client dialect is read into and every backend dialect is written from. */
-export interface ChatRequest {
+/** What a client asks a model for, whatever its dialect and whatever the backend: a chat, or text to be continued. */
+export type GenerationRequest = ChatRequest | CompletionRequest;
+
+interface Generation {
   readonly model: string;
-  readonly messages: readonly Message[];
-  readonly tools?: readonly Tool[];
+  readonly sampling: Sampling;
   /** `json` for any JSON object, or the JSON Schema the answer must match. */
   readonly format?: 'json' | JsonObject;
   /** Whether and how hard to think; absent leaves it to the model. */
   readonly think?: Think;
-  readonly sampling: Sampling;
   /** Log probabilities wanted, with this many alternatives a token. */
   readonly logprobs?: { readonly top: number };
   /** Ollama's own options (num_ctx, top_k, ...), passed as they are; `sampling` wins over them. */
   readonly options?: JsonObject;
   /** How long the model stays loaded: seconds, or a Go duration. */
   readonly keepAlive?: string | number;
+  /** Whether a prompt longer than the context may be cut; absent, it is an error. */
+  readonly truncate?: boolean;
 }
+
+export interface ChatRequest extends Generation {
+  readonly kind: 'chat';
+  readonly messages: readonly Message[];
+  readonly tools?: readonly Tool[];
+  /** Absent: the model decides. */
+  readonly toolChoice?: ToolChoice;
+  /** False for at most one call an answer. */
+  readonly parallelToolCalls?: boolean;
+}
+
+/** Text before, and perhaps after, what the model is to write. */
+export interface CompletionRequest extends Generation {
+  readonly kind: 'completion';
+  readonly prompt: string;
+  readonly suffix?: string;
+  /** Whether the prompt goes to the model without its template. */
+  readonly raw?: boolean;
+}
+
+/** `required`: some tool must be called; a name: that one. */
+export type ToolChoice = 'required' | { readonly name: string };
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -42,9 +66,11 @@ export interface SystemMessage {
 export interface UserMessage {
   readonly role: 'user';
   readonly text: string;
-  /** Base64 of each image, without a data URI's head. */
-  readonly images: readonly string[];
+  readonly images: readonly Image[];
 }
+
+/** Base64 without a data URI's head, or an address to be fetched from before the backend is asked. */
+export type Image = { readonly base64: string } | { readonly url: string; readonly param: string };
 
 export interface AssistantMessage {
   readonly role: 'assistant';

@@ -62,7 +62,7 @@ export function withNewKey(
   keyScopes: readonly Scope[],
 ): { config: Config; secret: string } {
   const secret = newSecret();
-  const key = { name, hash: hashSecret(secret), scopes: [...keyScopes] };
+  const key = { name, hash: hashSecret(secret), scopes: [...keyScopes], hide_thinking: false };
   return { config: deepFreeze({ ...config, keys: [...config.keys, key] }), secret };
 }
 
@@ -83,7 +83,14 @@ function guessedUpstream(environment: Environment): UpstreamConfig {
 
 function keyFrom({ LLAMADUCT_KEY: secret }: Environment): Config['keys'] {
   if (secret === undefined) return [];
-  return [{ name: 'env', hash: hashSecret(checkedSecret('LLAMADUCT_KEY', secret)), scopes: [...scopes] }];
+  return [
+    {
+      name: 'env',
+      hash: hashSecret(checkedSecret('LLAMADUCT_KEY', secret)),
+      scopes: [...scopes],
+      hide_thinking: false,
+    },
+  ];
 }
 
 function tokenFrom({ LLAMADUCT_METRICS_TOKEN: secret }: Environment): Partial<Config['metrics']> {

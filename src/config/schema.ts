@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { images, modelRule } from './model-rules.ts';
 import { address, duration, size } from './units.ts';
 
 export const scopes = ['inference', 'admin', 'metrics'] as const;
@@ -32,6 +33,7 @@ export const keySchema = z.strictObject({
     )
     .optional()
     .describe('From when the key is refused: a date (as it begins in UTC), or a time with zone.'),
+  hide_thinking: z.boolean().default(false).describe('Keeps the thinking out of answers to this key.'),
 });
 
 const upstream = z.strictObject({
@@ -66,6 +68,7 @@ const limits = z.strictObject({
     .max(100_000)
     .default(1024)
     .describe('Requests at a time, over all keys. One more gets a 503.'),
+  choices: z.int().min(1).max(128).default(8).describe('Answers to one request: its n, times its prompts.'),
 });
 
 const metrics = z.strictObject({
@@ -100,6 +103,24 @@ export const configSchema = z.strictObject({
       });
     })
     .describe('Who may come in.'),
+  aliases: z
+    .record(z.string().min(1), z.string().min(1))
+    .default({})
+    .describe('Other names of models, for example gpt-4o-mini: llama3.1:8b.'),
+  default_model: z.string().min(1).optional().describe('The model of requests that name none.'),
+  models: z
+    .array(modelRule)
+    .default([])
+    .describe('What you decide about requests, model by model, for every client and route.'),
+  strict: z
+    .boolean()
+    .default(false)
+    .describe('Refuses fields that would change nothing. Otherwise x-llamaduct-dropped names them.'),
+  validate_json: z
+    .boolean()
+    .default(false)
+    .describe('Checks whole answers against the JSON Schema they were asked to follow, and asks once more.'),
+  images: images.prefault({}).describe('Images that a chat names by address.'),
   reasoning_field: z
     .enum(['both', 'reasoning_content', 'reasoning'])
     .default('both')

@@ -3,4 +3,9 @@ export function sseData(json: string): string {
   return `data: ${json}\n\n`;
 }
 
+/** What a client's parser skips. */
+export function sseComment(text: string): string {
+  return `: ${text}\n\n`;
+}
+
 export const sseContentType = 'text/event-stream; charset=utf-8';

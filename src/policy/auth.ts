@@ -37,9 +37,9 @@ export class Gatekeeper {
     }
   }
 
-  /** @throws {GatewayError} 403 when the key is limited to other models */
-  requireModel(key: Key, model: string): void {
-    if (!mayUse(key, model)) {
+  /** @param names of one model: its own, or an alias. @throws {GatewayError} 403 when the key is limited to others */
+  requireModel(key: Key, ...names: readonly string[]): void {
+    if (!mayUse(key, ...names)) {
       this.#refuse(
         'model',
         new GatewayError('model_not_allowed', 'This key may not use this model.', { param: 'model' }),
@@ -54,8 +54,8 @@ export class Gatekeeper {
 }
 
 /**
- * The secrets a request carries: bearer token, password of Basic (all that some Ollama clients can send, by
- * OLLAMA_HOST=http://me:KEY@host), or `x-api-key`.
+ * The secrets a request carries: bearer token, password of Basic (all that a client can send which takes nothing but an
+ * address, http://me:KEY@host), or `x-api-key`.
  */
 function presentedSecrets(headers: Headers): string[] {
   const secrets: string[] = [];

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { KeyConfig, Scope } from '../config/schema.ts';
+import { matches, toPattern } from './patterns.ts';
 
 /** Who a request comes from, and what they may do. */
 export interface Key {
@@ -9,6 +10,7 @@ export interface Key {
   readonly models: readonly RegExp[] | undefined;
   /** Milliseconds since the epoch. */
   readonly expires: number;
+  readonly hideThinking: boolean;
 }
 
 /** Anybody, where the configuration says `access: open`. */
@@ -17,6 +19,7 @@ export const anonymous: Key = {
   scopes: ['inference', 'metrics'],
   models: undefined,
   expires: Infinity,
+  hideThinking: false,
 };
 
 /** Holds the keys by the SHA-256 of their secrets; 256 bits of randomness need no slow hash. */
@@ -27,7 +30,7 @@ export class KeyRing {
   constructor(keys: readonly KeyConfig[], metricsToken?: string) {
     for (const config of keys) this.#add(config.hash, toKey(config));
     if (metricsToken !== undefined) {
-      this.#add(metricsToken, { name: 'metrics-token', scopes: ['metrics'], models: undefined, expires: Infinity });
+      this.#add(metricsToken, { ...anonymous, name: 'metrics-token', scopes: ['metrics'] });
     }
   }
 
@@ -44,23 +47,17 @@ export class KeyRing {
   }
 }
 
-function toKey({ name, scopes, models, expires }: KeyConfig): Key {
+function toKey({ name, scopes, models, expires, hide_thinking: hideThinking }: KeyConfig): Key {
   return {
     name,
     scopes,
     models: models?.map(toPattern),
     expires: expires === undefined ? Infinity : Date.parse(expires),
+    hideThinking,
   };
 }
 
-/** Model names are compared as Ollama does: without regard to case, `:latest` understood. */
-function toPattern(pattern: string): RegExp {
-  const source = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
-  return new RegExp(`^${source}$`, 'is');
-}
-
-export function mayUse(key: Key, model: string): boolean {
-  if (key.models === undefined) return true;
-  const names = model.includes(':') ? [model, model.replace(/:latest$/i, '')] : [model, `${model}:latest`];
-  return key.models.some((pattern) => names.some((name) => pattern.test(name)));
+/** @param names of one model: its own, or an alias; the key may know it by either */
+export function mayUse({ models }: Key, ...names: readonly string[]): boolean {
+  return models === undefined || names.some((name) => models.some((pattern) => matches(pattern, name)));
 }

@@ -1,14 +1,20 @@
-import type { ChatProtocol, ErrorBody, ModelsProtocol } from '../chat/contract.ts';
+import type { EmbeddingsProtocol, ErrorBody, GenerationProtocol, ModelsProtocol } from '../chat/contract.ts';
 import type { Config } from '../config/schema.ts';
 import { ollamaError } from './ollama/error.ts';
 import { nativeRoutes } from './ollama/routes.ts';
 import { chatCompletions } from './openai/chat-completions/index.ts';
+import { completions } from './openai/completions/index.ts';
+import { embeddings } from './openai/embeddings/index.ts';
 import { openaiError } from './openai/error.ts';
 import { models } from './openai/models/index.ts';
 
 /** What clients speak: one line a dialect. */
 export const protocols = {
-  chat: (config: Pick<Config, 'reasoning_field'>): ChatProtocol[] => [chatCompletions(config.reasoning_field)],
+  generation: (config: Pick<Config, 'reasoning_field'>): GenerationProtocol[] => [
+    chatCompletions(config.reasoning_field),
+    completions,
+  ],
+  embeddings: [embeddings] satisfies EmbeddingsProtocol[],
   models: [models] satisfies ModelsProtocol[],
   passThrough: nativeRoutes,
 };

@@ -1,40 +1,48 @@
-import type { ChatBackend } from '../chat/contract.ts';
-import { Fold, type ChatResult } from '../chat/fold.ts';
+import type { Decoder } from '../chat/contract.ts';
+import type { ChatEvent } from '../chat/event.ts';
+import { type ChatResult, Fold } from '../chat/fold.ts';
 import { GatewayError } from '../errors.ts';
 import type { Source } from './source.ts';
 
 /**
  * Reads a whole answer.
  *
- * @param limits.line bytes of one line, `limits.body` bytes of the whole answer
+ * @param decoders makes the decoder of each choice, given where its events go
+ * @param maxBytes of all of it
+ * @returns the result of each choice
  * @throws {GatewayError} when the upstream fails or stops before its answer is complete
  */
 export async function collect(
   source: Source,
-  backend: ChatBackend,
-  limits: { line: number; body: number },
-): Promise<ChatResult> {
-  const fold = new Fold();
-  const decoder = backend.decoder((event) => fold.add(event), limits.line);
+  decoders: readonly ((emit: (event: ChatEvent) => void) => Decoder)[],
+  maxBytes: number,
+): Promise<ChatResult[]> {
+  const choices = decoders.map((decoder) => {
+    const fold = new Fold();
+    return { fold, decoder: decoder((event) => fold.add(event)) };
+  });
   const reader = source.stream.getReader();
   let bytes = 0;
   try {
-    while (fold.result === undefined) {
-      const { done, value } = await reader.read();
-      if (done) {
-        if (source.error !== undefined) throw source.error;
-        decoder.end();
-        break;
+    while (choices.some(({ fold }) => fold.result === undefined)) {
+      const { value: piece } = await reader.read();
+      if (piece === undefined) break;
+      const decoder = choices[piece.choice]?.decoder;
+      if (piece.type === 'broken') throw piece.error;
+      if (piece.type === 'end') {
+        decoder?.end();
+        continue;
       }
-      bytes += value.length;
-      if (bytes > limits.body)
-        throw new GatewayError('upstream_protocol_error', 'The answer is too large to be sent in one piece.');
-      decoder.push(value);
+      bytes += piece.bytes.length;
+      if (bytes > maxBytes) throw new GatewayError('upstream_protocol_error', 'The answer is too large for one piece.');
+      decoder?.push(piece.bytes);
     }
     source.complete = true;
   } finally {
     void reader.cancel();
   }
-  if (fold.result === undefined) throw new GatewayError('upstream_incomplete', 'The upstream sent no answer.');
-  return fold.result;
+  return choices.map(({ fold }) => {
+    if (fold.result === undefined) throw new GatewayError('upstream_incomplete', 'The upstream sent no answer.');
+    return fold.result;
+  });
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { FinishEvent } from '../chat/event.ts';
+import type { Total } from '../chat/contract.ts';
+import { totalOf } from '../chat/total.ts';
 import { GatewayError, asGatewayError } from '../errors.ts';
 import type { Key } from '../policy/keys.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -39,7 +40,7 @@ export class Exchange {
   readonly #startedAt = performance.now();
   #firstChunkAt: number | undefined;
   #lastChunkAt = 0;
-  #finish: Pick<FinishEvent, 'usage' | 'timings'> | undefined;
+  #total: Total | undefined;
   #ended = false;
 
   /** @param clientId the client's own id of this request, where it brought one */
@@ -88,9 +89,9 @@ export class Exchange {
     this.#lastChunkAt = now;
   }
 
-  /** What the upstream counted, at the end of its answer. */
-  measured(finish: Pick<FinishEvent, 'usage' | 'timings'>): void {
-    this.#finish = finish;
+  /** What the upstream counted, at the end of an answer; where it took several, they add up. */
+  measured(total: Total): void {
+    this.#total = this.#total === undefined ? total : totalOf([this.#total, total]);
   }
 
   /** Ends the exchange; later calls change nothing. @param thrown what went wrong, if anything did */
@@ -128,8 +129,8 @@ export class Exchange {
     }
     if (outcome === 'client_closed') metrics.disconnects.inc({ phase: this.phase });
     if (failure?.fromUpstream === true) metrics.upstreamErrors.inc({ upstream: labels.upstream, code: failure.code });
-    if (this.#finish === undefined) return;
-    const { usage, timings } = this.#finish;
+    if (this.#total === undefined) return;
+    const { usage, timings } = this.#total;
     metrics.tokens.inc({ key, model, type: 'input' }, usage.inputTokens);
     metrics.tokens.inc({ key, model, type: 'output' }, usage.outputTokens);
     if (timings.load !== undefined) metrics.upstreamLoad.observe(labels, timings.load);
@@ -151,8 +152,8 @@ export class Exchange {
       upstream: this.upstream,
       ttft_ms: this.#firstChunkAt === undefined ? undefined : Math.round(this.#firstChunkAt - this.#startedAt),
       duration_ms: Math.round(durationSeconds * 1000),
-      input_tokens: this.#finish?.usage.inputTokens,
-      output_tokens: this.#finish?.usage.outputTokens,
+      input_tokens: this.#total?.usage.inputTokens,
+      output_tokens: this.#total?.usage.outputTokens,
       phase: outcome === 'client_closed' ? this.phase : undefined,
       error: failure?.code,
       // A code such as ECONNREFUSED. Never the cause's text: an upstream's errors may quote prompts and answers.

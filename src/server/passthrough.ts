@@ -2,12 +2,15 @@ import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream, Transformer } from 'node:stream/web';
 import type { Context, Handler } from 'hono';
 import type { PassThroughRoute } from '../chat/contract.ts';
+import type { JsonObject } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
+import { isObject, parseExact } from '../framing/json.ts';
+import { shapedNative } from '../policy/native-shaping.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../upstreams/client.ts';
 import { parseJson, readBody } from './body.ts';
 import { type Env, sendStream } from './respond.ts';
 import type { Services, Upstream } from './services.ts';
-import { Source } from './source.ts';
+import { type Piece, Source } from './source.ts';
 
 /** Passes a request on and its answer back, byte for byte, reading along what the backend counted. */
 export function passThroughHandler(route: PassThroughRoute, services: Services): Handler<Env> {
@@ -21,7 +24,10 @@ export function passThroughHandler(route: PassThroughRoute, services: Services):
       method: c.req.method,
       // Never the client's own path: only the digest of a blob comes from it, and the router has matched that.
       path: route.path.replace(/:digest\{.*\}$/, c.req.param('digest') ?? ''),
-      headers: pick((name) => c.req.header(name), ['content-type', 'accept', 'content-length']),
+      headers: pick(
+        (name) => c.req.header(name),
+        ['content-type', 'accept', ...(Buffer.isBuffer(body) ? [] : ['content-length'])],
+      ),
       ...(body !== undefined && { body }),
       signal: exchange.signal,
     });
@@ -40,18 +46,25 @@ async function forwardedBody(
   route: PassThroughRoute,
   services: Services,
 ): Promise<UpstreamRequest['body']> {
-  const { config, gatekeeper, upstream } = services;
+  const { config, gatekeeper, shaper, upstream } = services;
   const exchange = c.get('exchange');
   const request = c.req.raw;
   if (route.modelsNamed === undefined) {
     return request.body === null ? undefined : Readable.fromWeb(request.body as WebStream<Uint8Array>);
   }
-  const body = await readBody(request, config.limits.body, config.timeouts.body);
-  const models = route.modelsNamed(readLeniently(body, exchange.key?.models !== undefined));
-  for (const model of models) if (exchange.key !== undefined) gatekeeper.requireModel(exchange.key, model);
-  exchange.model = models.at(-1);
+  const bytes = await readBody(request, config.limits.body, config.timeouts.body);
+  const body = readLeniently(bytes, exchange.key?.models !== undefined);
+  const named = route.modelsNamed(body);
+  for (const name of named) {
+    if (exchange.key !== undefined) gatekeeper.requireModel(exchange.key, name, shaper.resolve(name));
+  }
+  const shape = (whole: unknown): JsonObject | undefined =>
+    isObject(whole) ? shapedNative(route.path, whole, shaper) : undefined;
+  const changed = shape(body);
+  exchange.model = (changed === undefined ? named : route.modelsNamed(changed)).at(-1);
   if (exchange.model !== undefined) upstream.catalog.learn(exchange.model);
-  return body;
+  // Parsed once more, so that no number loses digits; only where something changes.
+  return changed === undefined ? bytes : Buffer.from(JSON.stringify(shape(parseExact(bytes.toString('utf8')))));
 }
 
 /** What is not JSON is the backend's to refuse, unless the key is limited to models: then nothing passes unread. */
@@ -67,24 +80,32 @@ function readLeniently(body: Buffer, strict: boolean): unknown {
 function tapped(c: Context<Env>, answer: UpstreamAnswer, upstream: Upstream): ReadableStream<Uint8Array> {
   const exchange = c.get('exchange');
   const tap = upstream.backend.tap();
-  const source = new Source(answer.body, (bytes) => {
+  const source = new Source([answer.body], (bytes) => {
     exchange.chunk();
     tap.push(bytes);
   });
-  const transformer: Transformer<Uint8Array, Uint8Array> = {
-    flush: (controller) => {
-      if (source.error !== undefined) {
-        exchange.end(source.error);
-        // A clean end would look like a complete answer.
-        if (c.env.outgoing === undefined) controller.error(source.error);
-        else c.env.outgoing.destroy();
-        return;
+  const finish = (): void => {
+    const { finish: total, failed } = tap.end();
+    if (total !== undefined) exchange.measured(total);
+    const error = new GatewayError('upstream_error', 'The upstream failed.');
+    exchange.end(failed && answer.statusCode < 400 ? error : undefined);
+  };
+  const transformer: Transformer<Piece, Uint8Array> = {
+    transform: (piece, controller) => {
+      switch (piece.type) {
+        case 'bytes':
+          return controller.enqueue(piece.bytes);
+        case 'end':
+          return finish();
+        case 'broken':
+          exchange.end(piece.error);
+          // A clean end would look like a complete answer.
+          if (c.env.outgoing === undefined) controller.error(piece.error);
+          else c.env.outgoing.destroy();
+          return;
+        default:
+          piece satisfies never;
       }
-      const { finish, failed } = tap.end();
-      if (finish !== undefined) exchange.measured(finish);
-      exchange.end(
-        failed && answer.statusCode < 400 ? new GatewayError('upstream_error', 'The upstream failed.') : undefined,
-      );
     },
     cancel: () => {
       exchange.clientLeft();

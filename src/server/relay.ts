@@ -1,6 +1,6 @@
 import type { Transformer } from 'node:stream/web';
 import type { Exchange } from './exchange.ts';
-import type { Source } from './source.ts';
+import type { Piece, Source } from './source.ts';
 import type { Translator } from './translator.ts';
 
 /**
@@ -16,22 +16,17 @@ export async function relay(
   exchange: Exchange,
 ): Promise<ReadableStream<Uint8Array>> {
   const opening = await open(source, translator);
-  const finish = (): void => {
-    source.complete = translator.finish !== undefined;
-    if (translator.finish !== undefined) exchange.measured(translator.finish);
-    exchange.end(translator.error);
-  };
   const put = (controller: TransformStreamDefaultController<Uint8Array>, text: string): void => {
     if (text !== '') controller.enqueue(Buffer.from(text));
     if (!translator.ended) return;
-    finish();
+    source.complete = translator.total !== undefined;
+    if (translator.total !== undefined) exchange.measured(translator.total);
+    exchange.end(translator.error);
     controller.terminate();
   };
-  const transformer: Transformer<Uint8Array, Uint8Array> = {
+  const transformer: Transformer<Piece, Uint8Array> = {
     start: (controller) => put(controller, opening),
-    transform: (bytes, controller) => put(controller, translator.push(bytes)),
-    flush: (controller) =>
-      put(controller, source.error === undefined ? translator.end() : translator.fail(source.error)),
+    transform: (piece, controller) => put(controller, translate(piece, translator)),
     cancel: () => {
       exchange.clientLeft();
       exchange.end();
@@ -45,9 +40,9 @@ async function open(source: Source, translator: Translator): Promise<string> {
   const reader = source.stream.getReader();
   let text = '';
   while (!translator.opened && !translator.ended) {
-    const { done, value } = await reader.read();
-    if (!done) text = translator.push(value);
-    else text = source.error === undefined ? translator.end() : translator.fail(source.error);
+    const { value } = await reader.read();
+    if (value === undefined) break;
+    text = translate(value, translator);
   }
   reader.releaseLock();
   if (translator.error !== undefined && !translator.opened) {
@@ -55,4 +50,17 @@ async function open(source: Source, translator: Translator): Promise<string> {
     throw translator.error;
   }
   return text;
+}
+
+function translate(piece: Piece, translator: Translator): string {
+  switch (piece.type) {
+    case 'bytes':
+      return translator.push(piece.bytes, piece.choice);
+    case 'end':
+      return translator.end(piece.choice);
+    case 'broken':
+      return translator.fail(piece.error);
+    default:
+      return piece satisfies never;
+  }
 }

@@ -1,6 +1,8 @@
-import type { ChatBackend } from '../chat/contract.ts';
+import type { Backend } from '../chat/contract.ts';
 import type { Config } from '../config/schema.ts';
+import type { ImageFetcher } from '../images/fetch.ts';
 import type { Gatekeeper } from '../policy/auth.ts';
+import type { Shaper } from '../policy/shaping.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ModelCatalog } from '../upstreams/catalog.ts';
 import type { UpstreamClient } from '../upstreams/client.ts';
@@ -10,13 +12,16 @@ import type { Exchanges } from './exchanges.ts';
 export interface Upstream {
   readonly name: string;
   readonly client: UpstreamClient;
-  readonly backend: ChatBackend;
+  readonly backend: Backend;
   readonly catalog: ModelCatalog;
 }
 
 /** What the handlers work with. */
 export interface Services {
-  readonly config: Pick<Config, 'limits' | 'timeouts' | 'reasoning_field'>;
+  readonly config: Pick<Config, 'limits' | 'timeouts' | 'reasoning_field' | 'strict' | 'validate_json' | 'images'>;
+  readonly shaper: Shaper;
+  /** Absent where addresses of images are not to be fetched. */
+  readonly images: ImageFetcher | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly exchanges: Exchanges;
   readonly metrics: Metrics;

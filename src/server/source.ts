@@ -1,53 +1,68 @@
 import type { GatewayError } from '../errors.ts';
 import { transportError, type UpstreamAnswer } from '../upstreams/client.ts';
 
+type Body = UpstreamAnswer['body'];
+
+/** What arrives from the upstream for one choice of an answer. Its end and its failure arrive like its bytes. */
+export type Piece =
+  | { readonly type: 'bytes'; readonly choice: number; readonly bytes: Uint8Array }
+  | { readonly type: 'end'; readonly choice: number }
+  | { readonly type: 'broken'; readonly choice: number; readonly error: GatewayError };
+
 /** What is left of an answer after its end mark: bytes read, and milliseconds waited, to keep its connection. */
 const afterlife = { limit: 64 * 1024, milliseconds: 500 };
 
 /**
- * The body of an upstream's answer as a web stream that carries the pressure of its reader back to the upstream's
- * socket. A body that breaks closes the stream; `error` then says why, so that the reader can tell its client.
+ * The bodies of an upstream's answers, one for each choice, as one web stream that carries the pressure of its reader
+ * back to the upstream's sockets. Cancelling it closes them.
  */
 export class Source {
-  readonly stream: ReadableStream<Uint8Array>;
-  error: GatewayError | undefined;
-  /** Set when the answer is complete: cancelling then keeps the connection instead of closing it. */
+  readonly stream: ReadableStream<Piece>;
+  /** Set when the answer is complete: cancelling then keeps the connections instead of closing them. */
   complete = false;
 
-  /** @param onChunk sees each piece as it arrives */
-  constructor(body: UpstreamAnswer['body'], onChunk: (bytes: Uint8Array) => void) {
-    this.stream = new ReadableStream<Uint8Array>({
+  /** @param onChunk sees the bytes as they arrive */
+  constructor(bodies: readonly Body[], onChunk: (bytes: Uint8Array) => void) {
+    let running = bodies.length;
+    this.stream = new ReadableStream<Piece>({
       start: (controller) => {
-        body.on('data', (bytes: Uint8Array) => {
-          onChunk(bytes);
-          controller.enqueue(bytes);
-          if ((controller.desiredSize ?? 0) <= 0) body.pause();
+        const end = (piece: Piece): void => {
+          controller.enqueue(piece);
+          running -= 1;
+          if (running === 0) controller.close();
+        };
+        bodies.forEach((body, choice) => {
+          body.on('data', (bytes: Uint8Array) => {
+            onChunk(bytes);
+            controller.enqueue({ type: 'bytes', choice, bytes });
+            if ((controller.desiredSize ?? 0) <= 0) body.pause();
+          });
+          body.on('end', () => end({ type: 'end', choice }));
+          body.on('error', (error) => {
+            end({ type: 'broken', choice, error: transportError(error, 'in the middle of its answer') });
+          });
+          body.pause();
         });
-        body.on('end', () => controller.close());
-        body.on('error', (error) => {
-          this.error = transportError(error, 'in the middle of its answer');
-          controller.close();
-        });
-        body.pause();
       },
       pull: () => {
-        body.resume();
+        for (const body of bodies) body.resume();
       },
       cancel: () => {
-        // `on` handlers must not feed a controller that is gone.
-        body
-          .removeAllListeners('data')
-          .removeAllListeners('end')
-          .removeAllListeners('error')
-          .on('error', () => undefined);
-        if (!this.complete) body.destroy();
-        else if (!body.readableEnded) void dump(body);
+        for (const body of bodies) leave(body, this.complete);
       },
     });
   }
 }
 
-async function dump(body: UpstreamAnswer['body']): Promise<void> {
+function leave(body: Body, complete: boolean): void {
+  // The handlers must not feed a controller that is gone.
+  for (const event of ['data', 'end', 'error']) body.removeAllListeners(event);
+  body.on('error', () => undefined);
+  if (!complete) body.destroy();
+  else if (!body.readableEnded) void dump(body);
+}
+
+async function dump(body: Body): Promise<void> {
   try {
     await body.dump({ limit: afterlife.limit, signal: AbortSignal.timeout(afterlife.milliseconds) });
   } catch {

@@ -1,47 +1,52 @@
-import type { Decoder, Encoder } from '../chat/contract.ts';
-import type { ChatEvent, FinishEvent } from '../chat/event.ts';
+import type { Decoder, Encoder, Total } from '../chat/contract.ts';
+import type { ChatEvent } from '../chat/event.ts';
+import { totalOf } from '../chat/total.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
 
 /**
- * Bytes of a backend's stream -> text of a client's stream. Whatever goes wrong becomes the client's own error event,
- * after what was translated before it. Synchronous: streams are a shell around it.
+ * Bytes of a backend's streams, one for each choice, -> text of a client's one stream. Whatever goes wrong becomes the
+ * client's own error event, after what was translated before it. Synchronous: streams are a shell around it.
  */
 export class Translator {
-  readonly #decoder: Decoder;
+  readonly #decoders: readonly Decoder[];
   readonly #encoder: Encoder;
+  readonly #finished: Total[] = [];
   #out = '';
   /** Whether any of the answer has been translated: before that, an error can still be a status of its own. */
   opened = false;
-  /** The end of the backend's answer, once it came. */
-  finish: FinishEvent | undefined;
+  /** What was counted for the whole answer, once it is complete. */
+  total: Total | undefined;
   /** Why the answer broke, if it did. */
   error: GatewayError | undefined;
 
-  constructor(decoder: (emit: (event: ChatEvent) => void) => Decoder, encoder: Encoder) {
+  /** @param decoders makes the decoder of each choice, given where its events go */
+  constructor(decoders: readonly ((emit: (event: ChatEvent) => void) => Decoder)[], encoder: Encoder) {
     this.#encoder = encoder;
-    this.#decoder = decoder((event) => {
-      if (event.type === 'finish') this.finish = event;
-      const text = this.#encoder.write(event);
-      if (text !== '') this.opened = true;
-      this.#out += text;
-    });
+    this.#decoders = decoders.map((decoder, choice) =>
+      decoder((event) => {
+        if (event.type === 'finish') this.#finished.push(event);
+        const text = encoder.write(event, choice);
+        if (text !== '') this.opened = true;
+        this.#out += text;
+      }),
+    );
   }
 
   /** True when the client's stream is complete, be it whole or broken. */
   get ended(): boolean {
-    return this.finish !== undefined || this.error !== undefined;
+    return this.total !== undefined || this.error !== undefined;
   }
 
-  push(bytes: Uint8Array): string {
-    return this.#run(() => this.#decoder.push(bytes));
+  push(bytes: Uint8Array, choice = 0): string {
+    return this.#run(() => this.#decoders[choice]?.push(bytes));
   }
 
-  /** The backend's bytes are at their end. Without its end mark that is an error. */
-  end(): string {
-    return this.#run(() => this.#decoder.end());
+  /** The bytes of a choice are at their end. Without the backend's end mark that is an error. */
+  end(choice = 0): string {
+    return this.#run(() => this.#decoders[choice]?.end());
   }
 
-  /** The backend's stream broke, or has to be given up. */
+  /** A backend's stream broke, or has to be given up. */
   fail(error: GatewayError): string {
     return this.#run(() => {
       throw error;
@@ -53,7 +58,10 @@ export class Translator {
     this.#out = '';
     try {
       step();
-      if (this.finish !== undefined) this.#out += this.#encoder.end();
+      if (this.#finished.length === this.#decoders.length) {
+        this.total = totalOf(this.#finished);
+        this.#out += this.#encoder.end(this.total);
+      }
     } catch (thrown) {
       this.error = asGatewayError(thrown);
       this.#out += this.#encoder.fail(this.error);

@@ -64,7 +64,7 @@ export class Metrics {
   });
   readonly upstreamUp = new Gauge({
     name: 'llamaduct_upstream_up',
-    help: 'Whether the upstream answered when it was last asked.',
+    help: 'Whether the upstream could be reached when it was last asked anything.',
     labelNames: ['upstream'],
     ...this.#in,
   });
@@ -84,6 +84,19 @@ export class Metrics {
     name: 'llamaduct_disconnects_total',
     help: 'Clients that left before their answer was complete, by phase: request, waiting or streaming.',
     labelNames: ['phase'],
+    ...this.#in,
+  });
+
+  readonly lossy = new Counter({
+    name: 'llamaduct_translation_lossy_total',
+    help: "Fields of requests that changed nothing, by the API's own name of the field or other.",
+    labelNames: ['field'],
+    ...this.#in,
+  });
+  readonly contextOverflow = new Counter({
+    name: 'llamaduct_context_overflow_total',
+    help: 'Prompts longer than the context, by what became of them: refused or truncated.',
+    labelNames: ['model', 'outcome'],
     ...this.#in,
   });
 

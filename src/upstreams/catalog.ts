@@ -1,27 +1,22 @@
-import type { ChatBackend, ModelInfo } from '../chat/contract.ts';
-import { asGatewayError } from '../errors.ts';
-import { readJson } from './read.ts';
+import type { Backend, ModelInfo } from '../chat/contract.ts';
 import type { UpstreamClient } from './client.ts';
+import { askUpstream } from './read.ts';
 
 /** Milliseconds for which a list of models is not asked for again. */
 const freshFor = 2_000;
-/** Milliseconds for the upstream to list its models. */
-const deadline = 10_000;
 
 /** The models an upstream has. Concurrent questions share one request to it. */
 export class ModelCatalog {
   readonly #client: UpstreamClient;
-  readonly #backend: ChatBackend;
-  readonly #onAnswer: (up: boolean) => void;
+  readonly #backend: Backend;
   #models: readonly ModelInfo[] = [];
   #names: ReadonlyMap<string, string> = new Map();
   #askedAt = -Infinity;
   #asking: Promise<readonly ModelInfo[]> | undefined;
 
-  constructor(client: UpstreamClient, backend: ChatBackend, onAnswer: (up: boolean) => void) {
+  constructor(client: UpstreamClient, backend: Backend) {
     this.#client = client;
     this.#backend = backend;
-    this.#onAnswer = onAnswer;
   }
 
   /** @throws {GatewayError} when the upstream does not answer */
@@ -44,18 +39,10 @@ export class ModelCatalog {
   }
 
   async #ask(): Promise<readonly ModelInfo[]> {
-    try {
-      const { modelsPath: path } = this.#backend;
-      const answer = await this.#client.send({ method: 'GET', path, signal: AbortSignal.timeout(deadline), deadline });
-      this.#models = this.#backend.models(await readJson(answer, this.#backend));
-      this.#names = new Map(this.#models.flatMap(({ name }) => spellings(name)));
-      this.#askedAt = performance.now();
-      this.#onAnswer(true);
-      return this.#models;
-    } catch (error) {
-      this.#onAnswer(false);
-      throw asGatewayError(error);
-    }
+    this.#models = await askUpstream(this.#client, this.#backend, this.#backend.models);
+    this.#names = new Map(this.#models.flatMap(({ name }) => spellings(name)));
+    this.#askedAt = performance.now();
+    return this.#models;
   }
 }
 

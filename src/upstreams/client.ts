@@ -21,8 +21,15 @@ export class UpstreamClient {
   readonly #pool: Pool;
   readonly #basePath: string;
   readonly #headers: Record<string, string>;
+  readonly #onOutcome: (reached: boolean) => void;
 
-  constructor({ url }: UpstreamConfig, timeouts: Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>) {
+  /** @param onOutcome hears of each request whether the upstream could be reached */
+  constructor(
+    { url }: UpstreamConfig,
+    timeouts: Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>,
+    onOutcome: (reached: boolean) => void,
+  ) {
+    this.#onOutcome = onOutcome;
     const { origin, pathname, username, password } = new URL(url);
     this.#basePath = pathname.replace(/\/+$/, '');
     const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
@@ -38,14 +45,18 @@ export class UpstreamClient {
   /** Resolves when the head of the answer is there. Its body must be read, dumped or destroyed. @throws {GatewayError} */
   async send({ path, headers, deadline, ...request }: UpstreamRequest): Promise<UpstreamAnswer> {
     try {
-      return await this.#pool.request({
+      const answer = await this.#pool.request({
         ...request,
         path: this.#basePath + path,
         headers: { ...this.#headers, ...headers },
         ...(deadline !== undefined && { headersTimeout: deadline }),
       });
-    } catch (error) {
-      throw transportError(error, 'before its answer');
+      this.#onOutcome(true);
+      return answer;
+    } catch (thrown) {
+      const error = transportError(thrown, 'before its answer');
+      if (error.code === 'upstream_unreachable') this.#onOutcome(false);
+      throw error;
     }
   }
 

@@ -1,12 +1,12 @@
-import type { ChatBackend } from '../chat/contract.ts';
+import type { Backend, Question } from '../chat/contract.ts';
 import { GatewayError } from '../errors.ts';
-import { transportError, type UpstreamAnswer } from './client.ts';
+import { type UpstreamAnswer, type UpstreamClient, transportError } from './client.ts';
 
 const maxErrorBytes = 16 * 1024;
 const maxJsonBytes = 16 * 1024 * 1024;
 
-/** Reads an answer that is small by nature, up to `maxBytes`; the rest is not waited for. @throws {GatewayError} */
-async function readText({ body }: UpstreamAnswer, maxBytes: number): Promise<string> {
+/** Reads a whole answer, or a little more than `maxBytes` of it; the rest is not waited for. @throws {GatewayError} */
+async function readBytes({ body }: UpstreamAnswer, maxBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let length = 0;
   try {
@@ -18,21 +18,45 @@ async function readText({ body }: UpstreamAnswer, maxBytes: number): Promise<str
   } catch (error) {
     throw transportError(error, 'in the middle of its answer');
   }
-  return Buffer.concat(pieces).toString('utf8');
+  return Buffer.concat(pieces);
 }
 
 /** The error that an answer with a status other than 2xx stands for. */
-export async function readError(answer: UpstreamAnswer, backend: ChatBackend): Promise<GatewayError> {
-  return backend.error(answer.statusCode, await readText(answer, maxErrorBytes));
+export async function readError(answer: UpstreamAnswer, backend: Pick<Backend, 'error'>): Promise<GatewayError> {
+  return backend.error(answer.statusCode, (await readBytes(answer, maxErrorBytes)).toString('utf8'));
 }
 
-/** @throws {GatewayError} for a status other than 200 and for a body that is not JSON */
-export async function readJson(answer: UpstreamAnswer, backend: ChatBackend): Promise<unknown> {
+/** @throws {GatewayError} for a status other than 200, and for a body that is not JSON or has more than `maxBytes` */
+export async function readJson(
+  answer: UpstreamAnswer,
+  backend: Pick<Backend, 'error'>,
+  maxBytes = maxJsonBytes,
+): Promise<unknown> {
   if (answer.statusCode !== 200) throw await readError(answer, backend);
-  const text = await readText(answer, maxJsonBytes);
+  const bytes = await readBytes(answer, maxBytes);
+  if (bytes.length > maxBytes) throw new GatewayError('upstream_protocol_error', 'The answer is too large.');
   try {
-    return JSON.parse(text);
+    return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
     throw new GatewayError('upstream_protocol_error', 'The upstream sent an answer that is not JSON.', { cause });
   }
+}
+
+/** Milliseconds for an answer that takes no generating. */
+const deadline = 10_000;
+
+/** Asks an upstream something besides generating. @throws {GatewayError} */
+export async function askUpstream<Answer>(
+  client: UpstreamClient,
+  backend: Backend,
+  { method, path, body, read }: Question<Answer>,
+): Promise<Answer> {
+  const answer = await client.send({
+    method,
+    path,
+    ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    signal: AbortSignal.timeout(deadline),
+    deadline,
+  });
+  return read(await readJson(answer, backend));
 }

@@ -93,6 +93,7 @@ test('LLAMADUCT_KEY becomes a key named env that opens everything, kept as a has
     name: 'env',
     hash: hashSecret(secret),
     scopes: ['inference', 'admin', 'metrics'],
+    hide_thinking: false,
   });
   assert.ok(!JSON.stringify(config).includes(secret));
 });
@@ -143,7 +144,9 @@ test('withNewKey adds a key and leaves the configuration alone', async () => {
   const { config } = await loadConfig({}, {});
   const added = withNewKey(config, 'local', ['inference']);
   assert.equal(config.keys.length, 0);
-  assert.deepEqual(added.config.keys, [{ name: 'local', hash: hashSecret(added.secret), scopes: ['inference'] }]);
+  assert.deepEqual(added.config.keys, [
+    { name: 'local', hash: hashSecret(added.secret), scopes: ['inference'], hide_thinking: false },
+  ]);
 });
 
 test('an empty variable counts as absent, others of the environment are not read', () => {

@@ -8,19 +8,20 @@ export const head = { id: 'chatcmpl-golden', created: 1795233600, model: 'golden
 
 const maxLineBytes = 8 * 1024 * 1024;
 
-/** An encoder for a streamed chat completion with usage. */
+/** A streamed chat completion with usage. */
+const call = chatCompletions('both').read({
+  model: 'golden',
+  messages: [{ role: 'user', content: 'hi' }],
+  stream_options: { include_usage: true },
+});
+
 export function chatCompletionEncoder(): Encoder {
-  const body = {
-    model: 'golden',
-    messages: [{ role: 'user', content: 'hi' }],
-    stream_options: { include_usage: true },
-  };
-  return chatCompletions('both').read(body).encoder(head);
+  return call.encoder(head);
 }
 
 /** Translates a backend's bytes that arrive in these pieces. */
 export function translate(pieces: readonly Uint8Array[], encoder: Encoder): string {
-  const translator = new Translator((emit) => ollama.decoder(emit, maxLineBytes), encoder);
+  const translator = new Translator([(emit) => ollama.decoder(call.requests[0], emit, maxLineBytes)], encoder);
   let text = '';
   for (const piece of pieces) text += translator.push(piece);
   return text + translator.end();

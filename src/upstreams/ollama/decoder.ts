@@ -1,5 +1,5 @@
-import type { ChatResponse } from 'ollama';
 import { randomBytes } from 'node:crypto';
+import type { ChatResponse, GenerateResponse } from 'ollama';
 import type { Decoder } from '../../chat/contract.ts';
 import type { ChatEvent, FinishReason, TokenLogprob } from '../../chat/event.ts';
 import { GatewayError } from '../../errors.ts';
@@ -8,8 +8,11 @@ import { LineSplitter } from '../../framing/ndjson.ts';
 import { counted } from './counted.ts';
 import { streamError } from './error.ts';
 
-/** A line of a streamed chat: any field may be missing, and an error takes the place of all of them. */
-type ChatLine = Partial<Omit<ChatResponse, 'message'>> & {
+/**
+ * A line of a streamed answer: `/api/chat` has a message, `/api/generate` a response. Any field may be missing, and an
+ * error takes the place of all of them.
+ */
+type Line = Partial<Omit<ChatResponse, 'message'> & Pick<GenerateResponse, 'response' | 'thinking'>> & {
   message?: {
     content?: string;
     thinking?: string;
@@ -19,13 +22,13 @@ type ChatLine = Partial<Omit<ChatResponse, 'message'>> & {
 };
 
 /**
- * Reads the NDJSON of a streamed `/api/chat`. What the servers do beyond their documentation, each seen in a recording:
- * the `done` line may carry content, thinking and tool calls; ids and indices of calls may be missing or repeat; a
- * stream may end cleanly without a `done` line; an error line comes with status 200.
+ * Reads the NDJSON of a streamed `/api/chat` or `/api/generate`. What the servers do beyond their documentation, each
+ * seen in a recording: the `done` line may carry content, thinking and tool calls; ids and indices of calls may be
+ * missing or repeat; a stream may end cleanly without a `done` line; an error line comes with status 200.
  *
  * @see https://docs.ollama.com/api/chat
  */
-export class OllamaChatDecoder implements Decoder {
+export class OllamaDecoder implements Decoder {
   readonly #emit: (event: ChatEvent) => void;
   readonly #lines: LineSplitter;
   readonly #callIds = new Set<string>();
@@ -52,22 +55,22 @@ export class OllamaChatDecoder implements Decoder {
     const line = parseLine(text);
     if (line.error !== undefined) throw streamError(line.error);
     const { message, logprobs: given } = line;
-    const logprobs = given !== undefined && given.length > 0 ? given.map(toTokenLogprob) : undefined;
-    if (message !== undefined) {
-      const { thinking = '', content = '' } = message;
-      if (thinking !== '')
-        this.#emit({ type: 'reasoning', text: thinking, ...(content === '' && logprobs && { logprobs }) });
-      if (content !== '' || (logprobs !== undefined && thinking === '')) {
-        this.#emit({ type: 'text', text: content, ...(logprobs && { logprobs }) });
-      }
-      if (message.tool_calls != null && message.tool_calls.length > 0) this.#readToolCalls(text);
+    const logprobs = given != null && given.length > 0 ? given.map(toTokenLogprob) : undefined;
+    const thinking = (message ?? line).thinking ?? '';
+    const content = (message === undefined ? line.response : message.content) ?? '';
+    if (thinking !== '') {
+      this.#emit({ type: 'reasoning', text: thinking, ...(content === '' && logprobs && { logprobs }) });
     }
+    if (content !== '' || (logprobs !== undefined && thinking === '')) {
+      this.#emit({ type: 'text', text: content, ...(logprobs && { logprobs }) });
+    }
+    if (message?.tool_calls != null && message.tool_calls.length > 0) this.#readToolCalls(text);
     if (line.done === true) this.#finish(line);
   }
 
   /** Parses the line once more, so that no number in the arguments loses digits. Once a call, not once a token. */
   #readToolCalls(text: string): void {
-    const { message } = parseExact(text) as ChatLine;
+    const { message } = parseExact(text) as Line;
     for (const call of message?.tool_calls ?? []) {
       const name = call.function?.name;
       if (typeof name !== 'string' || name === '') {
@@ -85,21 +88,14 @@ export class OllamaChatDecoder implements Decoder {
   }
 
   #uniqueCallId(given: string | undefined): string {
-    const id =
-      typeof given === 'string' && given !== '' && !this.#callIds.has(given)
-        ? given
-        : `call_${randomBytes(12).toString('hex')}`;
+    const id = typeof given === 'string' && given !== '' && !this.#callIds.has(given) ? given : newCallId();
     this.#callIds.add(id);
     return id;
   }
 
-  #finish(line: ChatLine): void {
+  #finish(line: Line): void {
     this.#done = true;
-    this.#emit({
-      type: 'finish',
-      reason: this.#finishReason(line.done_reason),
-      ...counted(line),
-    });
+    this.#emit({ type: 'finish', reason: this.#finishReason(line.done_reason), ...counted(line) });
   }
 
   /** An answer cut at its length stays `length`, calls or not: its last call may be missing. */
@@ -109,15 +105,21 @@ export class OllamaChatDecoder implements Decoder {
   }
 }
 
-function parseLine(text: string): ChatLine {
+/** An id for a tool call that has none. */
+export function newCallId(): string {
+  return `call_${randomBytes(12).toString('hex')}`;
+}
+
+function parseLine(text: string): Line {
   let line: unknown;
   try {
     line = JSON.parse(text);
   } catch (cause) {
     throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not JSON.', { cause });
   }
-  if (!isObject(line))
+  if (!isObject(line)) {
     throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not an object.');
+  }
   return line;
 }
 

@@ -18,6 +18,9 @@ export function statusError(status: number, body: string): GatewayError {
   if (status === 503) {
     return new GatewayError('upstream_busy', text || 'The upstream is busy.', { retryAfter: retryAfter.busy });
   }
+  if (overflow.test(text)) return new GatewayError('context_length_exceeded', text);
+  if (/^time: (invalid|missing|unknown)/.test(text))
+    return new GatewayError('invalid_value', text, { param: 'keep_alive' });
   const option = /^option "(\w+)" must be of type/.exec(text);
   if (option !== null) return new GatewayError('invalid_value', text, { param: `options.${option[1]}` });
   if (/^invalid (format|JSON schema in format)/.test(text)) {
@@ -29,6 +32,9 @@ export function statusError(status: number, body: string): GatewayError {
   }
   return serverError(text);
 }
+
+/** A prompt longer than the context, in the words of Ollama and of llama-server. */
+const overflow = /exceeds? the (available |maximum )?context (length|size)|exceeds maximum context length/;
 
 /** What an `error` line inside a stream means. */
 export function streamError(error: unknown): GatewayError {

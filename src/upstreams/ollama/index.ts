@@ -1,16 +1,31 @@
-import type { ChatBackend } from '../../chat/contract.ts';
-import { OllamaChatDecoder } from './decoder.ts';
+import type { Backend } from '../../chat/contract.ts';
+import type { ChatEvent } from '../../chat/event.ts';
+import type { GenerationRequest } from '../../chat/request.ts';
+import { adapted } from './adapt.ts';
+import { OllamaDecoder } from './decoder.ts';
+import { embedError, embedQuestion } from './embed.ts';
 import { statusError } from './error.ts';
-import { readTags } from './models.ts';
-import { toOllamaChat } from './request.ts';
+import { callFromText, firstCallOnly } from './forced-call.ts';
+import { capabilities, contextLength, models } from './models.ts';
+import { toOllama } from './request.ts';
 import { OllamaTap } from './tap.ts';
 
-export const ollama: ChatBackend = {
-  chatPath: '/api/chat',
-  chatBody: toOllamaChat,
-  decoder: (emit, maxLineBytes) => new OllamaChatDecoder(emit, maxLineBytes),
+export const ollama: Backend = {
+  generation: toOllama,
+  decoder: (request, emit, maxLineBytes) => new OllamaDecoder(emulating(request, emit), maxLineBytes),
   error: statusError,
+  adapted,
   tap: () => new OllamaTap(),
-  modelsPath: '/api/tags',
-  models: readTags,
+  embeddings: embedQuestion,
+  embeddingsError: embedError,
+  models,
+  capabilities,
+  contextLength,
 };
+
+/** Adds to a decoder's events what Ollama cannot do by itself. */
+function emulating(request: GenerationRequest, emit: (event: ChatEvent) => void): (event: ChatEvent) => void {
+  if (request.kind !== 'chat') return emit;
+  const single = request.parallelToolCalls === false ? firstCallOnly(emit) : emit;
+  return request.toolChoice === undefined ? single : callFromText(single);
+}

@@ -1,18 +1,57 @@
-import type { ChatRequest as OllamaChatRequest, Message as OllamaMessage, Options, Tool as OllamaTool } from 'ollama';
-import type { ChatRequest, Message, Sampling, Tool } from '../../chat/request.ts';
+import type {
+  GenerateRequest,
+  ChatRequest as OllamaChatRequest,
+  Message as OllamaMessage,
+  Options,
+  Tool as OllamaTool,
+} from 'ollama';
+import type { ChatRequest, CompletionRequest, GenerationRequest, Image, Message, Tool } from '../../chat/request.ts';
+import { GatewayError } from '../../errors.ts';
+import { forcedFormat } from './forced-call.ts';
+import { toOllamaFunction } from './schema.ts';
 
-/**
- * A chat as the body of `POST /api/chat`, always streamed: a stream is what can be cancelled and measured.
- *
- * @see https://docs.ollama.com/api/chat
- */
-export function toOllamaChat(request: ChatRequest): object {
-  const options = { ...request.options, ...toOptions(request.sampling) };
+/** A request as Ollama's own, always streamed: a stream is what can be cancelled and measured. */
+export function toOllama(request: GenerationRequest): { path: string; body: object } {
+  return request.kind === 'chat'
+    ? { path: '/api/chat', body: toOllamaChat(request) }
+    : { path: '/api/generate', body: toOllamaGenerate(request) };
+}
+
+/** Whether a longer prompt is an error; the server has it, the ollama package does not declare it yet. */
+interface Truncation {
+  truncate: boolean;
+}
+
+/** @see https://docs.ollama.com/api/chat */
+function toOllamaChat(request: ChatRequest): object {
+  const { tools, toolChoice } = request;
+  const common = toCommon(request);
+  return {
+    ...common,
+    messages: request.messages.map(toMessage),
+    ...(tools !== undefined && { tools: tools.map(toTool) }),
+    ...(toolChoice !== undefined && tools !== undefined && { format: forcedFormat(tools, toolChoice) }),
+  } satisfies OllamaChatRequest & Truncation;
+}
+
+/** @see https://docs.ollama.com/api/generate */
+function toOllamaGenerate(request: CompletionRequest): object {
+  const { prompt, suffix, raw } = request;
+  return {
+    ...toCommon(request),
+    prompt,
+    ...(suffix !== undefined && { suffix }),
+    ...(raw !== undefined && { raw }),
+  } satisfies GenerateRequest & Truncation;
+}
+
+function toCommon(request: GenerationRequest): Omit<OllamaChatRequest, 'messages'> & { stream: true } & Truncation {
+  const options = { ...request.options, ...toOptions(request) };
   return {
     model: request.model,
-    messages: request.messages.map(toMessage),
     stream: true,
-    ...(request.tools !== undefined && { tools: request.tools.map(toTool) }),
+    // Ollama's default is to cut the prompt in silence.
+    truncate: request.truncate ?? false,
     ...(request.format !== undefined && { format: request.format }),
     // The ollama package's type stops at 'high'; the server of 2026 takes 'max' too.
     ...(request.think !== undefined && { think: request.think as NonNullable<OllamaChatRequest['think']> }),
@@ -22,10 +61,10 @@ export function toOllamaChat(request: ChatRequest): object {
       ...(request.logprobs.top > 0 && { top_logprobs: request.logprobs.top }),
     }),
     ...(Object.keys(options).length > 0 && { options }),
-  } satisfies OllamaChatRequest;
+  };
 }
 
-function toOptions(sampling: Sampling): Partial<Options> {
+function toOptions({ sampling }: GenerationRequest): Partial<Options> {
   return {
     ...(sampling.temperature !== undefined && { temperature: sampling.temperature }),
     ...(sampling.topP !== undefined && { top_p: sampling.topP }),
@@ -48,7 +87,11 @@ function toMessage(message: Message): WireMessage {
     case 'system':
       return { role: 'system', content: message.text };
     case 'user':
-      return { role: 'user', content: message.text, ...(message.images.length > 0 && { images: [...message.images] }) };
+      return {
+        role: 'user',
+        content: message.text,
+        ...(message.images.length > 0 && { images: message.images.map(toBase64) }),
+      };
     case 'assistant':
       return {
         role: 'assistant',
@@ -65,7 +108,7 @@ function toMessage(message: Message): WireMessage {
       return {
         role: 'tool',
         content: message.text,
-        tool_call_id: message.callId,
+        ...(message.callId !== '' && { tool_call_id: message.callId }),
         ...(message.name !== undefined && { tool_name: message.name }),
       };
     default:
@@ -73,13 +116,11 @@ function toMessage(message: Message): WireMessage {
   }
 }
 
+function toBase64(image: Image): string {
+  if ('base64' in image) return image.base64;
+  throw new GatewayError('internal_error', 'An image was not fetched.');
+}
+
 function toTool(tool: Tool): OllamaTool {
-  return {
-    type: 'function',
-    function: {
-      name: tool.name,
-      ...(tool.description !== undefined && { description: tool.description }),
-      ...(tool.parameters !== undefined && { parameters: tool.parameters }),
-    },
-  };
+  return { type: 'function', function: toOllamaFunction(tool) };
 }

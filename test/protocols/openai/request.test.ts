@@ -2,21 +2,23 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { GatewayError } from '../../../src/errors.ts';
 import { readChatCompletion } from '../../../src/protocols/openai/chat-completions/request.ts';
-import { toOllamaChat } from '../../../src/upstreams/ollama/request.ts';
+import { toOllama } from '../../../src/upstreams/ollama/request.ts';
 
 const hi = [{ role: 'user', content: 'hi' }];
 
 /** A chat completion's body as Ollama gets it. */
 function native(body: object): Record<string, unknown> {
-  const { request } = readChatCompletion({ model: 'm', messages: hi, ...body });
-  return JSON.parse(JSON.stringify(toOllamaChat(request))) as Record<string, unknown>;
+  const {
+    requests: [request],
+  } = readChatCompletion({ model: 'm', messages: hi, ...body });
+  return JSON.parse(JSON.stringify(toOllama(request).body)) as Record<string, unknown>;
 }
 
 const nativeMessages = (messages: unknown[]): unknown => native({ messages })['messages'];
 
 suite('a chat completion request as Ollama gets it', () => {
   test('what is absent or null stays absent', () => {
-    const minimal = { model: 'm', messages: hi, stream: true };
+    const minimal = { model: 'm', messages: hi, stream: true, truncate: false };
     assert.deepEqual(native({}), minimal);
     const nulls = Object.fromEntries(
       'temperature top_p seed stop max_tokens max_completion_tokens tools response_format reasoning_effort think logprobs options keep_alive stream stream_options frequency_penalty n'
@@ -60,22 +62,20 @@ suite('a chat completion request as Ollama gets it', () => {
     ],
   ];
   for (const [name, body, expected] of mapped) {
-    test(name, () => assert.deepEqual(native(body), { model: 'm', messages: hi, stream: true, ...expected }));
+    test(name, () =>
+      assert.deepEqual(native(body), { model: 'm', messages: hi, stream: true, truncate: false, ...expected }),
+    );
   }
 
-  test('tools keep their schema as it is', () => {
-    const parameters = {
-      type: 'object',
-      properties: { a: { anyOf: [{ type: 'string' }, { type: 'null' }] } },
-      $defs: {},
-    };
+  test('tools keep their schema; none of them is sent where none may be called', () => {
+    const parameters = { type: 'object', properties: { a: { type: 'string', description: 'x' } }, required: ['a'] };
     const tools = [
       { type: 'function', function: { name: 'f', description: 'd', parameters, strict: true } },
       { type: 'function', function: { name: 'g' } },
     ];
     assert.deepEqual(native({ tools })['tools'], [
       { type: 'function', function: { name: 'f', description: 'd', parameters } },
-      { type: 'function', function: { name: 'g' } },
+      { type: 'function', function: { name: 'g', parameters: { type: 'object', properties: {} } } },
     ]);
     assert.equal(native({ tools, tool_choice: 'none' })['tools'], undefined);
   });
@@ -97,7 +97,7 @@ suite('messages as Ollama gets them', () => {
           role: 'user',
           content: [
             { type: 'text', text: 'x' },
-            { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+            { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA' } },
             { type: 'text', text: 'y' },
           ],
         },
@@ -105,7 +105,7 @@ suite('messages as Ollama gets them', () => {
       [
         { role: 'system', content: 'be brief' },
         { role: 'system', content: 'a\nb' },
-        { role: 'user', content: 'x\ny', images: ['AAAA'] },
+        { role: 'user', content: 'x\ny', images: ['iVBORw0KGgoAAAANSUhEUgAA'] },
       ],
     );
   });
@@ -117,11 +117,13 @@ suite('messages as Ollama gets them', () => {
       function: { name: 'f', arguments: args },
     });
     const result = { role: 'tool', tool_call_id: 'call_1', content: [{ type: 'text', text: '18 C' }] };
-    const { request } = readChatCompletion({
+    const {
+      requests: [request],
+    } = readChatCompletion({
       model: 'm',
       messages: [...hi, { role: 'assistant', content: null, tool_calls: [call('{"id":9007199254740993}')] }, result],
     });
-    assert.match(JSON.stringify(toOllamaChat(request)), /"arguments":\{"id":9007199254740993\}/);
+    assert.match(JSON.stringify(toOllama(request).body), /"arguments":\{"id":9007199254740993\}/);
     assert.deepEqual(nativeMessages([...hi, { role: 'assistant', tool_calls: [call('{"a":1}')] }, result]), [
       { role: 'user', content: 'hi' },
       { role: 'assistant', content: '', tool_calls: [{ id: 'call_1', function: { name: 'f', arguments: { a: 1 } } }] },
@@ -156,9 +158,7 @@ suite('messages as Ollama gets them', () => {
 
 suite('a request that cannot be read is a 400 that names the field', () => {
   const bad: [string, unknown][] = [
-    ['model', { messages: hi }],
     ['model', { model: 3, messages: hi }],
-    ['model', { model: ' ', messages: hi }],
     ['messages', { model: 'm' }],
     ['messages', { model: 'm', messages: 'hi' }],
     ['messages', { model: 'm', messages: [] }],
@@ -172,14 +172,15 @@ suite('a request that cannot be read is a 400 that names the field', () => {
     ],
     ['messages[0].content[0].text', { messages: [{ role: 'user', content: [{ type: 'text' }] }] }],
     [
-      'messages[0].content[0].image_url.url',
-      {
-        messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://example.org/a.png' } }] }],
-      },
-    ],
-    [
       'messages[0].content',
-      { messages: [{ role: 'system', content: [{ type: 'image_url', image_url: 'data:image/png;base64,AAAA' }] }] },
+      {
+        messages: [
+          {
+            role: 'system',
+            content: [{ type: 'image_url', image_url: 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA' }],
+          },
+        ],
+      },
     ],
     [
       'messages[0].tool_calls[0].function.arguments',
@@ -197,7 +198,24 @@ suite('a request that cannot be read is a 400 that names the field', () => {
     ['stop', { stop: {} }],
     ['max_tokens', { max_tokens: 0 }],
     ['max_completion_tokens', { max_completion_tokens: '10' }],
-    ['n', { n: 2 }],
+    ['n', { n: 129 }],
+    ['tool_choice', { tool_choice: 'required' }],
+    [
+      'tool_choice',
+      {
+        tool_choice: { type: 'function', function: { name: 'g' } },
+        tools: [{ type: 'function', function: { name: 'f' } }],
+      },
+    ],
+    ['tool_choice.type', { tool_choice: { type: 'web_search' } }],
+    ['tool_choice.function.name', { tool_choice: { type: 'function', function: {} } }],
+    ['parallel_tool_calls', { parallel_tool_calls: 'no' }],
+    ['logit_bias', { logit_bias: [] }],
+    ['logit_bias', { logit_bias: { 50256: 'x' } }],
+    ['user', { user: 7 }],
+    ['store', { store: 'yes' }],
+    ['hide_thinking', { hide_thinking: 1 }],
+    ['response_format.json_schema.name', { response_format: { type: 'json_schema', json_schema: { schema: {} } } }],
     ['n', { n: 0 }],
     ['stream', { stream: 'yes' }],
     ['stream_options', { stream_options: true }],
@@ -245,4 +263,47 @@ suite('a request that cannot be read is a 400 that names the field', () => {
       );
     });
   }
+});
+
+suite('what changes nothing is named', () => {
+  const dropped = (body: object): readonly string[] =>
+    readChatCompletion({ model: 'm', messages: hi, ...body }).dropped;
+
+  test('fields, nested fields, fields of nobody', () => {
+    const tools = [{ type: 'function', function: { name: 'f', strict: true } }];
+    const image = { type: 'image_url', image_url: { url: 'https://example.org/a.png', detail: 'high' } };
+    assert.deepEqual(dropped({ logit_bias: { 1: 2 }, user: 'me', service_tier: 'flex', store: true, frobnicate: 1 }), [
+      'logit_bias',
+      'user',
+      'service_tier',
+      'store',
+      'frobnicate',
+    ]);
+    assert.deepEqual(dropped({ tools }), ['tools.function.strict']);
+    assert.deepEqual(dropped({ messages: [{ role: 'user', name: 'bob', content: [image] }] }), [
+      'messages.content.image_url.detail',
+      'messages.name',
+    ]);
+  });
+
+  test('nothing is named that asks for nothing', () => {
+    const neutral = {
+      logit_bias: {},
+      user: null,
+      service_tier: 'auto',
+      store: false,
+      metadata: {},
+      n: 1,
+      functions: [],
+    };
+    assert.deepEqual(dropped(neutral), []);
+    assert.deepEqual(dropped({ messages: [{ role: 'tool', name: 'f', content: 'x' }] }), []);
+  });
+});
+
+test('n gives that many requests, each with a seed of its own where there is one', () => {
+  const seeds = (body: object): unknown[] =>
+    readChatCompletion({ model: 'm', messages: hi, ...body }).requests.map(({ sampling }) => sampling.seed);
+  assert.deepEqual(seeds({ n: 3, seed: 7 }), [7, 8, 9]);
+  assert.deepEqual(seeds({ n: 2 }), [undefined, undefined]);
 });

@@ -1,11 +1,12 @@
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
-import type { AnswerHead, Encoder } from '../../../chat/contract.ts';
-import type { ChatEvent, FinishEvent, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
+import type { AnswerHead, Encoder, Total } from '../../../chat/contract.ts';
+import type { ChatEvent, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import type { GatewayError } from '../../../errors.ts';
 import { sseData } from '../../../framing/sse.ts';
 import { openaiError } from '../error.ts';
+import { endOfStream } from '../stream.ts';
+import { toUsage } from '../usage.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
-import { toUsage } from './usage.ts';
 
 type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
 
@@ -20,8 +21,9 @@ export class ChatCompletionEncoder implements Encoder {
   readonly #tail: string;
   readonly #includeUsage: boolean;
   readonly #reasoningField: ReasoningField;
-  #roleSent = false;
-  #toolCalls = 0;
+  /** By choice, as the next. */
+  readonly #roleSent: boolean[] = [];
+  readonly #toolCalls: number[] = [];
 
   constructor(head: AnswerHead, includeUsage: boolean, reasoningField: ReasoningField) {
     const envelope: Omit<ChatCompletionChunk, 'choices' | 'usage'> = {
@@ -36,26 +38,27 @@ export class ChatCompletionEncoder implements Encoder {
     this.#reasoningField = reasoningField;
   }
 
-  write(event: ChatEvent): string {
+  write(event: ChatEvent, choice: number): string {
     switch (event.type) {
       case 'text':
         if (event.text === '' && event.logprobs === undefined) return '';
-        return this.#roleSent && event.logprobs === undefined
-          ? `${this.#head}{"index":0,"delta":{"content":${JSON.stringify(event.text)}},"finish_reason":null}${this.#tail}`
-          : this.#chunk({ content: event.text }, null, event.logprobs);
+        return this.#roleSent[choice] === true && event.logprobs === undefined
+          ? `${this.#head}{"index":${choice},"delta":{"content":${JSON.stringify(event.text)}},"finish_reason":null}${this.#tail}`
+          : this.#chunk(choice, { content: event.text }, null, event.logprobs);
       case 'reasoning':
-        return this.#chunk(reasoningFields(event.text, this.#reasoningField), null, event.logprobs);
+        return this.#chunk(choice, reasoningFields(event.text, this.#reasoningField), null, event.logprobs);
       case 'tool-call':
-        return this.#chunk({ tool_calls: [this.#toolCall(event)] }, null);
+        return this.#chunk(choice, { tool_calls: [this.#toolCall(choice, event)] }, null);
       case 'finish':
-        return this.#chunk({}, event.reason) + this.#usage(event);
+        return this.#chunk(choice, {}, event.reason);
       default:
         return event satisfies never;
     }
   }
 
-  end(): string {
-    return sseData('[DONE]');
+  end({ usage, timings }: Total): string {
+    const usageChunk = `${this.#head}],"usage":${JSON.stringify(toUsage(usage))}}\n\n`;
+    return (this.#includeUsage ? usageChunk : '') + endOfStream(timings);
   }
 
   fail(error: GatewayError): string {
@@ -63,28 +66,27 @@ export class ChatCompletionEncoder implements Encoder {
   }
 
   #chunk(
+    index: number,
     delta: Delta,
     finishReason: ChatCompletionChunk.Choice['finish_reason'],
     logprobs?: readonly TokenLogprob[],
   ): string {
     const choice: ChatCompletionChunk.Choice = {
-      index: 0,
-      delta: this.#roleSent ? delta : { role: 'assistant', content: delta.tool_calls ? null : '', ...delta },
+      index,
+      delta: this.#roleSent[index]
+        ? delta
+        : { role: 'assistant', content: delta.tool_calls === undefined ? '' : null, ...delta },
       ...(logprobs && { logprobs: { content: [...logprobs], refusal: null } }),
       finish_reason: finishReason,
     };
-    this.#roleSent = true;
+    this.#roleSent[index] = true;
     return this.#head + JSON.stringify(choice) + this.#tail;
   }
 
   /** A call is never cut into pieces: Ollama gives it whole, and clients take one piece as well as many. */
-  #toolCall(event: ToolCallEvent): ChatCompletionChunk.Choice.Delta.ToolCall {
-    const index = this.#toolCalls;
-    this.#toolCalls += 1;
+  #toolCall(choice: number, event: ToolCallEvent): ChatCompletionChunk.Choice.Delta.ToolCall {
+    const index = this.#toolCalls[choice] ?? 0;
+    this.#toolCalls[choice] = index + 1;
     return { index, id: event.id, type: 'function', function: { name: event.name, arguments: event.arguments } };
-  }
-
-  #usage(event: FinishEvent): string {
-    return this.#includeUsage ? `${this.#head}],"usage":${JSON.stringify(toUsage(event.usage))}}\n\n` : '';
   }
 }

@@ -2,6 +2,8 @@ import type { AssistantMessage, JsonObject, Message } from '../../../chat/reques
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { isObject, parseExact } from '../../../framing/json.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
+import type { Ledger } from '../ledger.ts';
+import { readContent } from './content.ts';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
 
@@ -10,7 +12,7 @@ const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
  *
  * @see https://platform.openai.com/docs/api-reference/chat/create (messages)
  */
-export function readMessages(value: unknown): Message[] {
+export function readMessages(value: unknown, ledger: Ledger): Message[] {
   const messages = required(array(value, 'messages'), 'messages');
   if (messages.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
   /** Names of the calls made so far: a tool's result names its call, Ollama wants the tool. */
@@ -19,10 +21,12 @@ export function readMessages(value: unknown): Message[] {
     const path = `messages[${index}]`;
     const message = required(object(item, path), path);
     const role = required(oneOf(message['role'], `${path}.role`, roles), `${path}.role`);
-    const content = readContent(message['content'], `${path}.content`);
+    const content = readContent(message['content'], `${path}.content`, ledger);
     if (role !== 'user' && content.images.length > 0) {
       throw invalidValue(`${path}.content`, `Only user messages can hold images, and ${path} is of role ${role}.`);
     }
+    // A tool's name is what its result is about; of anybody else Ollama knows none.
+    if (role !== 'tool') ledger.note('messages.name', message['name']);
     switch (role) {
       case 'system':
       case 'developer':
@@ -55,48 +59,6 @@ function readReasoning(message: JsonObject, path: string): string {
     string(message['reasoning'], `${path}.reasoning`) ??
     ''
   );
-}
-
-/** A string, parts, or nothing: clients send null and [] as well. Text parts are joined by line ends. */
-function readContent(value: unknown, path: string): { text: string; images: string[] } {
-  if (value == null) return { text: '', images: [] };
-  if (typeof value === 'string') return { text: value, images: [] };
-  if (!Array.isArray(value)) throw invalidValue(path, `${path} must be a string or an array of parts.`);
-  const texts: string[] = [];
-  const images: string[] = [];
-  value.forEach((item: unknown, index) => {
-    const partPath = `${path}[${index}]`;
-    const part = required(object(item, partPath), partPath);
-    switch (part['type']) {
-      case 'text':
-        texts.push(required(string(part['text'], `${partPath}.text`), `${partPath}.text`));
-        return;
-      case 'refusal':
-        texts.push(required(string(part['refusal'], `${partPath}.refusal`), `${partPath}.refusal`));
-        return;
-      case 'image_url':
-        images.push(readImage(part['image_url'], `${partPath}.image_url`));
-        return;
-      default:
-        throw invalidValue(
-          `${partPath}.type`,
-          `${partPath}.type must be text or image_url: no other content can be sent to this model.`,
-        );
-    }
-  });
-  return { text: texts.join('\n'), images };
-}
-
-const dataUri = /^data:image\/(?:png|jpe?g|webp|gif);base64,/i;
-
-function readImage(value: unknown, path: string): string {
-  const [url, urlPath] = isObject(value) ? [value['url'], `${path}.url`] : [value, path];
-  const uri = required(string(url, urlPath), urlPath);
-  const head = dataUri.exec(uri);
-  if (head === null) {
-    throw invalidValue(urlPath, `${urlPath} must be a base64 data URI of a png, jpeg, webp or gif image.`);
-  }
-  return uri.slice(head[0].length);
 }
 
 function readToolCalls(value: unknown, path: string): AssistantMessage['toolCalls'] {

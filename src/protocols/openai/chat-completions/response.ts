@@ -1,13 +1,34 @@
 import type { ChatCompletion, ChatCompletionMessage } from 'openai/resources/chat/completions';
-import type { AnswerHead } from '../../../chat/contract.ts';
+import type { AnswerHead, Total } from '../../../chat/contract.ts';
 import type { ChatResult } from '../../../chat/fold.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
-import { toUsage } from './usage.ts';
+import { toUsage } from '../usage.ts';
 
 /** A whole answer as one `chat.completion`. @see https://platform.openai.com/docs/api-reference/chat/object */
-export function toChatCompletion(result: ChatResult, head: AnswerHead, reasoningField: ReasoningField): ChatCompletion {
-  const { text, reasoning, toolCalls, logprobs } = result;
-  const message: ChatCompletionMessage & ReasoningFields = {
+export function toChatCompletion(
+  results: readonly ChatResult[],
+  { usage }: Total,
+  head: AnswerHead,
+  reasoningField: ReasoningField,
+): ChatCompletion {
+  return {
+    id: head.id,
+    object: 'chat.completion',
+    created: head.created,
+    model: head.model,
+    choices: results.map((result, index) => ({
+      index,
+      message: toMessage(result, reasoningField),
+      logprobs: result.logprobs.length > 0 ? { content: [...result.logprobs], refusal: null } : null,
+      finish_reason: result.finishReason,
+    })),
+    usage: toUsage(usage),
+  };
+}
+
+function toMessage(result: ChatResult, reasoningField: ReasoningField): ChatCompletionMessage & ReasoningFields {
+  const { text, reasoning, toolCalls } = result;
+  return {
     role: 'assistant',
     content: text === '' && toolCalls.length > 0 ? null : text,
     ...(reasoning !== '' && reasoningFields(reasoning, reasoningField)),
@@ -19,20 +40,5 @@ export function toChatCompletion(result: ChatResult, head: AnswerHead, reasoning
         function: { name: call.name, arguments: call.arguments },
       })),
     }),
-  };
-  return {
-    id: head.id,
-    object: 'chat.completion',
-    created: head.created,
-    model: head.model,
-    choices: [
-      {
-        index: 0,
-        message,
-        logprobs: logprobs.length > 0 ? { content: [...logprobs], refusal: null } : null,
-        finish_reason: result.finishReason,
-      },
-    ],
-    usage: toUsage(result.usage),
   };
 }

@@ -1,0 +1,19 @@
+import type { Timings } from './event.ts';
+
+/**
+ * Where an answer's time went, as the backend measured it. @see https://www.w3.org/TR/server-timing/
+ *
+ * @returns for example `queue;dur=0.3, load;dur=12, prompt;dur=40.5, generate;dur=800`, in milliseconds; '' if unknown
+ */
+export function serverTiming({ total, load, promptEval, eval: generate }: Timings): string {
+  const known = (load ?? 0) + (promptEval ?? 0) + (generate ?? 0);
+  const spans = {
+    queue: total === undefined ? undefined : Math.max(0, total - known),
+    load,
+    prompt: promptEval,
+    generate,
+  };
+  return Object.entries(spans)
+    .flatMap(([name, seconds]) => (seconds === undefined ? [] : [`${name};dur=${Math.round(seconds * 1e5) / 100}`]))
+    .join(', ');
+}

@@ -1,0 +1,83 @@
+import { BlockList, isIP, isIPv6 } from 'node:net';
+
+/**
+ * IPv4 that is not the public internet.
+ *
+ * @see https://www.iana.org/assignments/iana-ipv4-special-registry
+ */
+const forbiddenIPv4: readonly (readonly [net: string, prefix: number])[] = [
+  ['0.0.0.0', 8], // this host
+  ['10.0.0.0', 8], // private
+  ['100.64.0.0', 10], // carrier-grade NAT
+  ['127.0.0.0', 8], // loopback
+  ['168.63.129.16', 32], // Azure's own services, reachable only from within a machine there
+  ['169.254.0.0', 16], // link-local, and most clouds' metadata
+  ['172.16.0.0', 12], // private
+  ['192.0.0.0', 24], // protocol assignments
+  ['192.0.2.0', 24], // documentation
+  ['192.88.99.0', 24], // 6to4 relays
+  ['192.168.0.0', 16], // private
+  ['198.18.0.0', 15], // benchmarking
+  ['198.51.100.0', 24], // documentation
+  ['203.0.113.0', 24], // documentation
+  ['224.0.0.0', 4], // multicast
+  ['240.0.0.0', 4], // reserved, and broadcast
+];
+
+/**
+ * The IPv6 that may be public: all that is assigned so far, and the two forms whose IPv4 within decides. Loopback,
+ * unspecified, IPv4-compatible, unique local, link-local, site-local, multicast and local NAT64 are outside of these.
+ *
+ * @see https://www.iana.org/assignments/ipv6-address-space
+ */
+const publicIPv6: readonly (readonly [net: string, prefix: number])[] = [
+  ['2000::', 3],
+  ['::ffff:0:0', 96], // IPv4-mapped
+  ['64:ff9b::', 96], // NAT64: how a host with IPv6 only reaches the IPv4 internet
+];
+
+/** @see https://www.iana.org/assignments/iana-ipv6-special-registry */
+const forbiddenIPv6: readonly (readonly [net: string, prefix: number])[] = [
+  ['2001::', 23], // protocol assignments: Teredo, benchmarking, ORCHID
+  ['2001:db8::', 32], // documentation
+  ['2002::', 16], // 6to4
+  ['3ffe::', 16], // 6bone
+  ['3fff::', 20], // documentation
+  ...forbiddenIPv4.map(([net, prefix]) => [`64:ff9b::${net}`, 96 + prefix] as const),
+];
+
+const forbidden = new BlockList();
+for (const [net, prefix] of forbiddenIPv4) forbidden.addSubnet(net, prefix, 'ipv4');
+for (const [net, prefix] of forbiddenIPv6) forbidden.addSubnet(net, prefix, 'ipv6');
+const assigned = new BlockList();
+for (const [net, prefix] of publicIPv6) assigned.addSubnet(net, prefix, 'ipv6');
+
+/**
+ * Whether an address is of the public internet: neither this machine, nor its network, nor a cloud's metadata, also
+ * not within another form of address. Anything that is not one plain IP address, a name or one with a zone, is not.
+ */
+export function isPublicAddress(address: string): boolean {
+  switch (isIP(address)) {
+    case 4:
+      return !forbidden.check(address, 'ipv4');
+    case 6:
+      // A list checks an IPv4-mapped address against its IPv4 nets as well.
+      return !address.includes('%') && assigned.check(address, 'ipv6') && !forbidden.check(address, 'ipv6');
+    default:
+      return false;
+  }
+}
+
+/**
+ * Allows the public internet and some networks besides.
+ *
+ * @param networks for example `10.1.2.0/24`
+ */
+export function allowing(networks: readonly string[]): (address: string) => boolean {
+  const allowed = new BlockList();
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/');
+    allowed.addSubnet(address, Number(prefix), isIPv6(address) ? 'ipv6' : 'ipv4');
+  }
+  return (address) => isPublicAddress(address) || allowed.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}

@@ -1,0 +1,18 @@
+export type ImageType = 'png' | 'jpeg' | 'webp' | 'gif';
+
+/** How many of a file's first bytes {@link imageType} looks at. */
+export const sniffedBytes = 12;
+
+/**
+ * What an image is by its first bytes, whatever it was called.
+ *
+ * @see https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern
+ */
+export function imageType(bytes: Uint8Array): ImageType | undefined {
+  const head = Buffer.from(bytes.subarray(0, sniffedBytes)).toString('latin1');
+  if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'png';
+  if (head.startsWith('\xff\xd8\xff')) return 'jpeg';
+  if (head.startsWith('RIFF') && head.startsWith('WEBP', 8)) return 'webp';
+  if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'gif';
+  return undefined;
+}

@@ -1,0 +1,39 @@
+import { isIP } from 'node:net';
+import type { Refuse } from './refusal.ts';
+
+const defaultPorts: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+
+/**
+ * The URL an image is to be fetched from. Parsing it as WHATWG says turns every spelling of an IP address (`127.1`,
+ * `0x7f000001`, `[::ffff:127.0.0.1]`) into the one that the guard knows.
+ *
+ * @param ports those that may be connected to
+ * @param from the URL that redirected to this one, which may be relative to it
+ * @throws {GatewayError} 400 made by `refuse`
+ */
+export function readTarget(text: string, ports: readonly number[], refuse: Refuse, from?: URL): URL {
+  const url = URL.parse(text, from?.href);
+  if (url === null) throw refuse('it is not a valid URL');
+  const { protocol, port, username, password } = url;
+  const defaultPort = defaultPorts[protocol];
+  if (defaultPort === undefined) throw refuse('only http and https URLs are');
+  if (from?.protocol === 'https:' && protocol === 'http:') throw refuse('it would go from https to http');
+  if (username !== '' || password !== '') throw refuse('its URL may not hold a user name or password');
+  if (!ports.includes(port === '' ? defaultPort : Number(port))) {
+    throw refuse(`only port${ports.length === 1 ? '' : 's'} ${ports.join(' and ')} may be fetched from`);
+  }
+  return url;
+}
+
+/** The host as sockets take it: an IPv6 address without its brackets. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+}
+
+/** The addresses that a host stands for by itself, with no name server asked. */
+export function literalAddresses(host: string): string[] | undefined {
+  if (isIP(host) !== 0) return [host];
+  // https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+  if (/(?:^|\.)localhost\.?$/.test(host)) return ['127.0.0.1', '::1'];
+  return undefined;
+}

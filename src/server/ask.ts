@@ -1,0 +1,83 @@
+import type { GenerationRequest } from '../chat/request.ts';
+import { GatewayError } from '../errors.ts';
+import type { UpstreamAnswer } from '../upstreams/client.ts';
+import { askUpstream, readError } from '../upstreams/read.ts';
+import type { Services, Upstream } from './services.ts';
+
+/** An answer under way, and what it took to get it. */
+export interface Asked {
+  readonly request: GenerationRequest;
+  readonly body: UpstreamAnswer['body'];
+  /** Fields given up because the model cannot follow them. */
+  readonly dropped: readonly string[];
+  /** Whether the prompt did not fit and the operator lets it be cut. */
+  readonly truncated: boolean;
+}
+
+/** Each adaptation gives something up, so there are few; this ends what would go round in circles. */
+const maxAdaptations = 4;
+
+/**
+ * Asks the upstream; what a model refuses is asked again in a form that it takes, before anything is generated.
+ *
+ * @param mayTruncate whether a prompt longer than the context may be cut
+ * @throws {GatewayError} when the upstream fails or refuses for good
+ */
+export async function ask(
+  request: GenerationRequest,
+  mayTruncate: boolean,
+  { metrics, upstream }: Services,
+  signal: AbortSignal,
+): Promise<Asked> {
+  const { backend, catalog, client } = upstream;
+  const dropped: string[] = [];
+  let asking = request;
+  let truncated = false;
+  for (let adaptations = 0; ; adaptations += 1) {
+    const { path, body } = backend.generation(asking);
+    const headers = { 'content-type': 'application/json' };
+    const answer = await client.send({ method: 'POST', path, headers, body: JSON.stringify(body), signal });
+    if (answer.statusCode === 200) return { request: asking, body: answer.body, dropped, truncated };
+    const refusal = await readError(answer, backend);
+    if (adaptations === maxAdaptations) throw refusal;
+    if (refusal.code === 'context_length_exceeded') {
+      const refused = !mayTruncate || truncated;
+      metrics.contextOverflow.inc({ model: catalog.label(asking.model), outcome: refused ? 'refused' : 'truncated' });
+      if (refused) throw await withSizes(refusal, asking, upstream);
+      truncated = true;
+      asking = { ...asking, truncate: true };
+      continue;
+    }
+    const adaptation = backend.adapted(asking, refusal);
+    if (adaptation === undefined) throw refusal;
+    asking = adaptation.request;
+    dropped.push(...adaptation.dropped);
+  }
+}
+
+/** Characters a token: English text has about four. */
+const charactersPerToken = 4;
+
+/** Older servers say that a prompt is too long, but not how long, nor for what. */
+async function withSizes(
+  refusal: GatewayError,
+  request: GenerationRequest,
+  { backend, client }: Upstream,
+): Promise<GatewayError> {
+  if ((refusal.message.match(/\d+/g) ?? []).length >= 2) return refusal;
+  const context = await askUpstream(client, backend, backend.contextLength(request.model)).catch(() => undefined);
+  if (context === undefined) return refusal;
+  const characters = lengthOf(request);
+  const tokens = Math.max(Math.ceil(characters / charactersPerToken), context + 1);
+  return new GatewayError(
+    refusal.code,
+    `The prompt is longer than the model's context of ${context} tokens: ` +
+      `about ${tokens} tokens, estimated from its ${characters} characters.`,
+    { param: request.kind === 'chat' ? 'messages' : 'prompt' },
+  );
+}
+
+function lengthOf(request: GenerationRequest): number {
+  if (request.kind === 'completion') return request.prompt.length + (request.suffix?.length ?? 0);
+  return request.messages.reduce((sum, { text }) => sum + text.length, 0);
+}

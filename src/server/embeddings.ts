@@ -1,0 +1,105 @@
+import type { Handler } from 'hono';
+import type { EmbeddingsProtocol, EmbeddingsRequest, EmbeddingsResult } from '../chat/contract.ts';
+import { serverTiming } from '../chat/server-timing.ts';
+import { GatewayError, invalidValue } from '../errors.ts';
+import { pinned } from '../policy/shaping.ts';
+import { askUpstream, readJson } from '../upstreams/read.ts';
+import { parseJson, readBody } from './body.ts';
+import { dropped, refuseDropped } from './ledger.ts';
+import { admitted } from './prepare.ts';
+import { type Env, sendJson } from './respond.ts';
+import type { Services, Upstream } from './services.ts';
+
+/** Answers a request for embeddings of any dialect from the upstream. */
+export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Services): Handler<Env> {
+  const { limits, strict, timeouts } = services.config;
+  return async (c) => {
+    const exchange = c.get('exchange');
+    const call = protocol.read(parseJson(await readBody(c.req.raw, limits.body, timeouts.body)));
+    const model = admitted(call.request.model, services, exchange);
+    if (strict) refuseDropped(call.dropped);
+    const rule = services.shaper.rule(model);
+    const request = { ...call.request, model, ...(rule !== undefined && pinned(call.request, rule)) };
+    const mayTruncate = rule?.on_overflow === 'truncate' && request.truncate === undefined;
+    exchange.phase = 'waiting';
+    exchange.upstream = services.upstream.name;
+    const { result, truncated } = await embed(request, mayTruncate, services, exchange.signal);
+    exchange.measured(result);
+    requireDimensions(result, request.dimensions);
+    const { load } = result.timings;
+    return sendJson(c, 200, call.respond(result, call.request.model || model), {
+      ...dropped(call.dropped, services.metrics),
+      ...(truncated && { 'x-llamaduct-truncated': 'true' }),
+      // Of the rest Ollama does not tell how long it waited and how long it took.
+      ...(load !== undefined && { 'server-timing': serverTiming({ load }) }),
+    });
+  };
+}
+
+interface Embedded {
+  readonly result: EmbeddingsResult;
+  /** Whether a text did not fit and the operator lets it be cut. */
+  readonly truncated: boolean;
+}
+
+/** @throws {GatewayError} when the upstream fails or refuses */
+async function embed(
+  request: EmbeddingsRequest,
+  mayTruncate: boolean,
+  services: Services,
+  signal: AbortSignal,
+): Promise<Embedded> {
+  const { metrics, upstream } = services;
+  try {
+    return { result: await ask(request, upstream, signal), truncated: false };
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'context_length_exceeded') throw error;
+    const outcome = mayTruncate ? 'truncated' : 'refused';
+    metrics.contextOverflow.inc({ model: upstream.catalog.label(request.model), outcome });
+    if (!mayTruncate) throw await withSizes(error, request, upstream);
+    return { ...(await embed({ ...request, truncate: true }, false, services, signal)), truncated: true };
+  }
+}
+
+async function ask(
+  request: EmbeddingsRequest,
+  { backend, client }: Upstream,
+  signal: AbortSignal,
+): Promise<EmbeddingsResult> {
+  const { method, path, body, read } = backend.embeddings(request);
+  const headers = { 'content-type': 'application/json' };
+  const answer = await client.send({ method, path, headers, body: JSON.stringify(body), signal });
+  const errors = { error: (status: number, text: string) => backend.embeddingsError(status, text) };
+  return read(await readJson(answer, errors, maxAnswerBytes(request.input.length)));
+}
+
+/** Bytes of a vector: 16384 components, more than any model has, each of up to 16 characters. */
+const maxVectorBytes = 16_384 * 16;
+/** Bytes of an answer, which is held as a whole: 2048 vectors of 4096 components. */
+const maxBytes = 128 * 1024 * 1024;
+
+function maxAnswerBytes(vectors: number): number {
+  return Math.min(maxBytes, vectors * maxVectorBytes + 64 * 1024);
+}
+
+/** Ollama says that a text is too long, but not which, nor how long, nor for what. */
+async function withSizes(
+  refusal: GatewayError,
+  { input, model, truncate }: EmbeddingsRequest,
+  { backend, client }: Upstream,
+): Promise<GatewayError> {
+  const context = await askUpstream(client, backend, backend.contextLength(model)).catch(() => undefined);
+  const longest = input.reduce((most, text) => Math.max(most, text.length), 0);
+  const parts = [
+    `A text of the input is longer than the context of the model${context === undefined ? '' : `, ${context} tokens`}.`,
+    `The longest has ${longest} characters.`,
+    ...(truncate === true ? [] : ['Send shorter texts, or "truncate": true to have them cut.']),
+  ];
+  return new GatewayError(refusal.code, parts.join(' '), { param: 'input', cause: refusal });
+}
+
+/** Ollama shortens vectors, and leaves those be that are shorter than asked for. */
+function requireDimensions({ vectors: [first] }: EmbeddingsResult, dimensions: number | undefined): void {
+  if (dimensions === undefined || first === undefined || first.length === dimensions) return;
+  throw invalidValue('dimensions', `dimensions must be at most ${first.length}, which is what the model has.`);
+}

@@ -1,0 +1,54 @@
+import type { EmbedRequest, EmbedResponse } from 'ollama';
+import type { EmbeddingsRequest, EmbeddingsResult, Question } from '../../chat/contract.ts';
+import { GatewayError, invalidValue } from '../../errors.ts';
+import { isObject } from '../../framing/json.ts';
+import { counted } from './counted.ts';
+import { statusError } from './error.ts';
+
+/**
+ * Texts as a question to `POST /api/embed`. `truncate` is always said: left out, Ollama cuts a text that is longer than
+ * the model's context and tells nobody.
+ *
+ * @see https://docs.ollama.com/api/embed
+ */
+export function embedQuestion(request: EmbeddingsRequest): Question<EmbeddingsResult> {
+  const { model, input, dimensions, truncate = false, options, keepAlive } = request;
+  return {
+    method: 'POST',
+    path: '/api/embed',
+    body: {
+      model,
+      input: [...input],
+      truncate,
+      ...(dimensions !== undefined && { dimensions }),
+      ...(keepAlive !== undefined && { keep_alive: keepAlive }),
+      ...(options !== undefined && { options }),
+    } satisfies EmbedRequest,
+    read: (body) => readVectors(body, input.length),
+  };
+}
+
+/** @throws {GatewayError} `upstream_protocol_error` unless there is a vector for each of the `count` texts */
+function readVectors(body: unknown, count: number): EmbeddingsResult {
+  const vectors: unknown = isObject(body) ? body['embeddings' satisfies keyof EmbedResponse] : undefined;
+  if (!isObject(body) || !Array.isArray(vectors) || vectors.length !== count || !vectors.every(isVector)) {
+    throw new GatewayError('upstream_protocol_error', 'The upstream did not send a vector for each input.');
+  }
+  return { vectors, ...counted(body) };
+}
+
+function isVector(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((component) => typeof component === 'number');
+}
+
+/**
+ * What a status of `/api/embed` other than 2xx means: some of its 5xx are about the request, so that no retry helps.
+ *
+ * @param body the text of its answer, `{"error":"…"}` or not
+ */
+export function embedError(status: number, body: string): GatewayError {
+  const error = statusError(status, body);
+  if (/does not support embeddings/.test(error.message)) return invalidValue('model', 'The model makes no embeddings.');
+  if (/no input provided/.test(error.message)) return invalidValue('input', 'A text of the input holds no tokens.');
+  return error;
+}

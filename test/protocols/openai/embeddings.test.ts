@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import fc from 'fast-check';
+import { GatewayError } from '../../../src/errors.ts';
+import { embeddings } from '../../../src/protocols/openai/embeddings/index.ts';
+import { readEmbeddings } from '../../../src/protocols/openai/embeddings/request.ts';
+import { embedQuestion } from '../../../src/upstreams/ollama/embed.ts';
+
+/** An embeddings request's body as Ollama gets it. */
+function native(body: object): unknown {
+  const { request } = readEmbeddings({ model: 'm', input: 'hi', ...body });
+  return JSON.parse(JSON.stringify(embedQuestion(request).body)) as unknown;
+}
+
+const minimal = { model: 'm', input: ['hi'], truncate: false };
+
+suite('an embeddings request as Ollama gets it', () => {
+  const texts = Array.from({ length: 2048 }, (_, index) => `text ${index}`);
+  const mapped: [string, object, object][] = [
+    ['a string', {}, {}],
+    ['strings', { input: ['a', 'b'] }, { input: ['a', 'b'] }],
+    ['as many as OpenAI takes', { input: texts }, { input: texts }],
+    ['white space', { input: ' \n' }, { input: [' \n'] }],
+    ['dimensions', { dimensions: 4 }, { dimensions: 4 }],
+    ["Ollama's truncate", { truncate: true }, { truncate: true }],
+    ["Ollama's truncate, when it is off", { truncate: false }, {}],
+    ["Ollama's options", { options: { num_ctx: 64 } }, { options: { num_ctx: 64 } }],
+    ["Ollama's keep_alive", { keep_alive: '10m' }, { keep_alive: '10m' }],
+    ["Ollama's keep_alive as a number", { keep_alive: -1 }, { keep_alive: -1 }],
+    ['encoding_format, which is for llamaduct', { encoding_format: 'base64' }, {}],
+    ['fields that are null', { dimensions: null, truncate: null, options: null, keep_alive: null, user: null }, {}],
+  ];
+  for (const [name, body, expected] of mapped) {
+    test(name, () => assert.deepEqual(native(body), { ...minimal, ...expected }));
+  }
+
+  const tokens = /input holds tokens.* Send the text itself\.$/;
+  const refused: [string, unknown, string | undefined, RegExp][] = [
+    ['a body that is no object', [], undefined, /must be a JSON object/],
+    ['a model that is a number', { model: 5 }, 'model', /must be a string/],
+    ['no input', { input: undefined }, 'input', /input is required/],
+    ['an input that is null', { input: null }, 'input', /input is required/],
+    ['an input that is a number', { input: 5 }, 'input', /must be a string or an array of strings/],
+    ['an input that is an object', { input: { text: 'hi' } }, 'input', /must be a string or an array of strings/],
+    ['an empty string', { input: '' }, 'input', /must not be empty/],
+    ['an empty array', { input: [] }, 'input', /must not be empty/],
+    ['an empty string among others', { input: ['a', ''] }, 'input[1]', /must not be empty/],
+    ['null among strings', { input: ['a', null] }, 'input[1]', /must be a string/],
+    ['one text too many', { input: [...texts, 'x'] }, 'input', /at most 2048/],
+    ['tokens', { input: [1, 2, 3] }, 'input', tokens],
+    ['many tokens', { input: texts.concat('x').map((_, token) => token) }, 'input', tokens],
+    ['arrays of tokens', { input: [[1, 2], [3]] }, 'input', tokens],
+    ['an empty array of tokens', { input: [[]] }, 'input', tokens],
+    ['tokens among strings', { input: ['a', 5] }, 'input', tokens],
+    ['no dimensions', { dimensions: 0 }, 'dimensions', /at least 1/],
+    ['half a dimension', { dimensions: 1.5 }, 'dimensions', /whole number/],
+    ['dimensions as a string', { dimensions: '4' }, 'dimensions', /whole number/],
+    ['another encoding', { encoding_format: 'hex' }, 'encoding_format', /one of float, base64/],
+    ['a truncate that is a string', { truncate: 'yes' }, 'truncate', /true or false/],
+    ['options that are an array', { options: [] }, 'options', /must be an object/],
+    ['a keep_alive that is an object', { keep_alive: {} }, 'keep_alive', /seconds or a duration/],
+  ];
+  for (const [name, body, param, message] of refused) {
+    test(`refused: ${name}`, () => {
+      const sent = Array.isArray(body) ? body : { model: 'm', input: 'hi', ...(body as object) };
+      assert.throws(
+        () => readEmbeddings(sent),
+        (error) => {
+          assert.ok(error instanceof GatewayError);
+          assert.deepEqual([error.status, error.code, error.param], [400, 'invalid_value', param]);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
+    });
+  }
+
+  test("a model that is not named is the operator's to choose", () => {
+    for (const model of [undefined, null, '']) assert.equal(readEmbeddings({ model, input: 'hi' }).request.model, '');
+  });
+
+  test('what changes nothing is named', () => {
+    const { dropped } = readEmbeddings({ ...minimal, user: 'me', store: true, metadata: null, dimensions: 4 });
+    assert.deepEqual(dropped, ['user', 'store']);
+  });
+
+  test('any texts arrive as they were sent', () => {
+    // The last one is half of an emoji.
+    const character = fc.constantFrom('a', ' ', '\n', '"', '\\', '\0', 'é', '\u2028', '🎉', '\ud83c');
+    const text = fc.string({ minLength: 1, unit: character });
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 1, maxLength: 5 }), (input) => {
+        assert.deepEqual(native({ input }), { ...minimal, input });
+      }),
+    );
+  });
+});
+
+suite('an answer to an embeddings request', () => {
+  const vectors = [
+    [0.5, -0.25],
+    [1e-7, 3],
+  ];
+  const result = { vectors, usage: { inputTokens: 7, outputTokens: 0 }, timings: {} };
+  const answer = (body: object): unknown =>
+    embeddings.read({ model: 'm', input: ['a', 'b'], ...body }).respond(result, 'my-model');
+
+  test('as JSON numbers', () => {
+    const expected = {
+      object: 'list',
+      model: 'my-model',
+      data: [
+        { object: 'embedding', index: 0, embedding: [0.5, -0.25] },
+        { object: 'embedding', index: 1, embedding: [1e-7, 3] },
+      ],
+      usage: { prompt_tokens: 7, total_tokens: 7 },
+    };
+    assert.deepEqual(answer({}), expected);
+    assert.deepEqual(answer({ encoding_format: 'float' }), expected);
+    assert.deepEqual(answer({ encoding_format: null }), expected);
+  });
+
+  test('as base64', () => {
+    const { data } = answer({ encoding_format: 'base64' }) as { data: object[] };
+    assert.deepEqual(data, [
+      // 0.5 is 3f000000 and -0.25 is be800000, the least byte first.
+      { object: 'embedding', index: 0, embedding: Buffer.from('0000003f000080be', 'hex').toString('base64') },
+      { object: 'embedding', index: 1, embedding: Buffer.from('95bfd63300004040', 'hex').toString('base64') },
+    ]);
+  });
+
+  test('base64 holds every 32-bit float bit for bit', () => {
+    const float = fc.float({ noNaN: true, noDefaultInfinity: true });
+    fc.assert(
+      fc.property(fc.array(float, { minLength: 1 }), (vector) => {
+        const call = embeddings.read({ model: 'm', input: 'a', encoding_format: 'base64' });
+        const { data } = call.respond({ ...result, vectors: [vector] }, 'm') as { data: { embedding: string }[] };
+        const bytes = Buffer.from(data[0]?.embedding ?? '', 'base64');
+        assert.deepEqual(
+          vector.map((_, index) => bytes.readFloatLE(index * 4)),
+          vector,
+        );
+        assert.equal(bytes.length, vector.length * 4);
+      }),
+    );
+  });
+});

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { testGateway } from '../helpers/gateway.ts';
+import { type FakeUpstream, fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+
+const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+const image = (url: string): object => ({
+  messages: [
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'what is this?' },
+        { type: 'image_url', image_url: { url } },
+      ],
+    },
+  ],
+});
+
+/** An upstream whose model can do `capabilities`; undefined for a server that does not tell. */
+async function upstreamWith(capabilities: string[] | undefined): Promise<FakeUpstream> {
+  return await fakeUpstream((res, request) => {
+    if (request.url === '/api/show') res.end(JSON.stringify({ capabilities }));
+    else void plainAnswer()(res, request);
+  });
+}
+
+interface ErrorAnswer {
+  error: { message: string; param: string };
+}
+
+suite('images', () => {
+  test('reach a model that sees; one that does not is a 400, not an answer that ignores them', async () => {
+    for (const [capabilities, status] of [
+      [['completion', 'vision'], 200],
+      [undefined, 200],
+      [['completion'], 400],
+    ] as const) {
+      await using upstream = await upstreamWith(capabilities as string[] | undefined);
+      await using gateway = await testGateway(upstream);
+      const response = await gateway.chat(image(`data:image/png;base64,${png}`));
+      assert.equal(response.status, status);
+      const chats = upstream.requests.filter(({ url }) => url === '/api/chat');
+      assert.equal(chats.length, status === 200 ? 1 : 0);
+      if (status === 200) assert.match(chats[0]?.body ?? '', new RegExp(`"images":\\["${png.slice(0, 20)}`));
+      else assert.match(((await response.json()) as ErrorAnswer).error.message, /does not take images/);
+    }
+  });
+
+  test('by address are refused where they are not to be fetched, and never fetched from private places', async () => {
+    await using upstream = await upstreamWith(['vision']);
+    await using closed = await testGateway(upstream);
+    await using open = await testGateway(upstream, { images: { fetch: true, count: 2 } });
+    const refusals: [typeof closed, string, RegExp][] = [
+      [closed, 'https://example.org/a.png', /must be a data URI/],
+      [open, `${upstream.url}/a.png`, /cannot be fetched/],
+      [open, 'http://169.254.169.254/latest/meta-data', /cannot be fetched/],
+      [open, 'http://localhost/a.png', /cannot be fetched/],
+    ];
+    for (const [gateway, url, message] of refusals) {
+      const response = await gateway.chat(image(url));
+      const { error } = (await response.json()) as ErrorAnswer;
+      assert.deepEqual([response.status, error.param], [400, 'messages[0].content[1].image_url.url'], url);
+      assert.match(error.message, message);
+      assert.doesNotMatch(error.message, /127\.0\.0\.1/);
+    }
+    const many = Array.from({ length: 3 }, () => ({
+      type: 'image_url',
+      image_url: { url: 'https://example.org/a.png' },
+    }));
+    const response = await open.chat({ messages: [{ role: 'user', content: many }] });
+    assert.match(((await response.json()) as ErrorAnswer).error.message, /At most 2 images/);
+    assert.ok(upstream.requests.every(({ url }) => url === '/api/show'));
+  });
+
+  test('by address reach the model from where the operator allows it, and from nowhere else', async () => {
+    await using upstream = await upstreamWith(['vision']);
+    await using site = await fakeUpstream(
+      (res) => void res.writeHead(200, { 'content-type': 'image/png' }).end(Buffer.from(png, 'base64')),
+    );
+    const { port } = new URL(site.url);
+    const images = { fetch: true, allow: ['127.0.0.1/32'], ports: [Number(port)] };
+    await using gateway = await testGateway(upstream, { images });
+    for (const stream of [true, false]) {
+      const response = await gateway.chat({ ...image(`${site.url}/a.png`), stream });
+      assert.equal(response.status, 200);
+      await response.text();
+      const [message] = (JSON.parse(upstream.requests.at(-1)?.body ?? '') as { messages: object[] }).messages;
+      assert.deepEqual(message, { role: 'user', content: 'what is this?', images: [png] });
+    }
+    assert.equal((await gateway.chat(image(`http://127.0.0.2:${port}/a.png`))).status, 400);
+    assert.equal(site.requests.length, 2);
+  });
+});
