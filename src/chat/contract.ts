@@ -117,12 +117,20 @@ export interface ModelInfo {
   readonly modified: number;
 }
 
+/** What a backend tells of one model, where it does. */
+export interface ModelDetails {
+  /** For example completion, tools, thinking, vision, embedding. */
+  readonly capabilities?: readonly string[];
+  /** Tokens that the model was made for; what it is loaded with may be less. */
+  readonly contextLength?: number;
+}
+
 /** A model list in a client's dialect. */
 export interface ModelsProtocol {
   readonly path: string;
   readonly errorBody: ErrorBody;
-  list(models: readonly ModelInfo[]): object;
-  one(model: ModelInfo): object;
+  list(models: readonly (ModelInfo & ModelDetails)[]): object;
+  one(model: ModelInfo & ModelDetails): object;
 }
 
 /** A question to a backend besides generating. @throws {GatewayError} `upstream_protocol_error` from `read` */
@@ -153,8 +161,7 @@ export interface Backend {
   /** What a status other than 2xx means as the answer to that question. */
   embeddingsError(status: number, body: string): GatewayError;
   readonly models: Question<ModelInfo[]>;
-  /** What a model can do; undefined where the backend does not tell. */
-  capabilities(model: string): Question<ReadonlySet<string> | undefined>;
+  details(model: string): Question<ModelDetails>;
   /** The context a loaded model has, in tokens; undefined where it is not loaded. */
   contextLength(model: string): Question<number | undefined>;
 }

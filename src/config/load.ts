@@ -62,7 +62,7 @@ export function withNewKey(
   keyScopes: readonly Scope[],
 ): { config: Config; secret: string } {
   const secret = newSecret();
-  const key = { name, hash: hashSecret(secret), scopes: [...keyScopes], hide_thinking: false };
+  const key = { name, hash: hashSecret(secret), scopes: [...keyScopes] };
   return { config: deepFreeze({ ...config, keys: [...config.keys, key] }), secret };
 }
 
@@ -88,7 +88,6 @@ function keyFrom({ LLAMADUCT_KEY: secret }: Environment): Config['keys'] {
       name: 'env',
       hash: hashSecret(checkedSecret('LLAMADUCT_KEY', secret)),
       scopes: [...scopes],
-      hide_thinking: false,
     },
   ];
 }

@@ -33,7 +33,7 @@ export const keySchema = z.strictObject({
     )
     .optional()
     .describe('From when the key is refused: a date (as it begins in UTC), or a time with zone.'),
-  hide_thinking: z.boolean().default(false).describe('Keeps the thinking out of answers to this key.'),
+  hide_thinking: z.boolean().optional().describe('Keeps the thinking out of answers to this key.'),
 });
 
 const upstream = z.strictObject({

@@ -47,7 +47,7 @@ export class KeyRing {
   }
 }
 
-function toKey({ name, scopes, models, expires, hide_thinking: hideThinking }: KeyConfig): Key {
+function toKey({ name, scopes, models, expires, hide_thinking: hideThinking = false }: KeyConfig): Key {
   return {
     name,
     scopes,

@@ -34,7 +34,7 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
     };
     const asked = await askAll(prepared, services, exchange);
     const headers = {
-      ...dropped([...call.dropped, ...asked.flatMap((answer) => answer.dropped)], services.metrics),
+      ...dropped([...prepared.dropped, ...asked.flatMap((answer) => answer.dropped)], services.metrics),
       ...(asked.some(({ truncated }) => truncated) && { 'x-llamaduct-truncated': 'true' }),
     };
     if (!call.stream) {

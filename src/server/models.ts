@@ -1,41 +1,66 @@
 import type { Handler } from 'hono';
-import type { ModelInfo, ModelsProtocol } from '../chat/contract.ts';
+import type { ModelDetails, ModelInfo, ModelsProtocol } from '../chat/contract.ts';
 import { GatewayError } from '../errors.ts';
+import { detailsDeadline } from '../upstreams/catalog.ts';
 import { mayUse } from '../policy/keys.ts';
 import { type Env, sendJson } from './respond.ts';
 import type { Services } from './services.ts';
 
+type Model = ModelInfo & ModelDetails;
+
+/** Models whose details are asked for side by side. */
+const askedAtOnce = 8;
+
 /** Lists the models the key may use, and the operator's own names for them. */
 export function modelsHandler(protocol: ModelsProtocol, services: Services): Handler<Env> {
+  const { shaper, upstream } = services;
   return async (c) => {
     const { key } = c.get('exchange');
-    const models = await listed(services);
-    const usable = models.filter(({ name }) => key === undefined || mayUse(key, name, services.shaper.resolve(name)));
-    return sendJson(c, 200, protocol.list(usable));
+    const all = named(await upstream.catalog.list(), services);
+    const usable = all.filter(({ name }) => key === undefined || mayUse(key, name, shaper.resolve(name)));
+    const models: Model[] = [];
+    const until = performance.now() + detailsDeadline;
+    for (let at = 0; at < usable.length; at += askedAtOnce) {
+      const some = usable.slice(at, at + askedAtOnce);
+      // A list without details is worth more than one that comes too late.
+      if (performance.now() > until) models.push(...some);
+      else models.push(...(await Promise.all(some.map(async (model) => await detailed(model, services)))));
+    }
+    return sendJson(c, 200, protocol.list(models));
   };
 }
 
 /** Shows one model; its id is what follows `protocol.path/`, slashes and all. */
 export function modelHandler(protocol: ModelsProtocol, services: Services): Handler<Env> {
+  const { gatekeeper, shaper, upstream } = services;
   return async (c) => {
     const id = decodeId(new URL(c.req.url).pathname.slice(protocol.path.length + 1));
     const { key } = c.get('exchange');
-    if (key !== undefined) services.gatekeeper.requireModel(key, id, services.shaper.resolve(id));
-    const models = await listed(services);
-    const model = models.find(({ name }) => name === id) ?? models.find(({ name }) => name === `${id}:latest`);
+    if (key !== undefined) gatekeeper.requireModel(key, id, shaper.resolve(id));
+    // What was pulled a moment ago is not in the list yet.
+    const model =
+      find(id, named(await upstream.catalog.list(), services)) ??
+      find(id, named(await upstream.catalog.list(0), services));
     if (model === undefined) throw unknownModel();
-    return sendJson(c, 200, protocol.one({ ...model, name: id }));
+    return sendJson(c, 200, protocol.one({ ...(await detailed(model, services)), name: id }));
   };
 }
 
 /** The upstream's models, and an entry for each alias of one of them. */
-async function listed({ shaper, upstream }: Services): Promise<ModelInfo[]> {
-  const models = await upstream.catalog.list();
+function named(models: readonly ModelInfo[], { shaper }: Services): ModelInfo[] {
   const aliases = [...shaper.aliases].flatMap(([alias, target]) => {
-    const model = models.find(({ name }) => name === target || name === `${target}:latest`);
+    const model = find(target, models);
     return model === undefined ? [] : [{ ...model, name: alias }];
   });
   return [...models, ...aliases];
+}
+
+function find(id: string, models: readonly ModelInfo[]): ModelInfo | undefined {
+  return models.find(({ name }) => name === id) ?? models.find(({ name }) => name === `${id}:latest`);
+}
+
+async function detailed(model: ModelInfo, { shaper, upstream }: Services): Promise<Model> {
+  return { ...model, ...(await upstream.catalog.details(shaper.resolve(model.name))) };
 }
 
 function decodeId(encoded: string): string {

@@ -1,9 +1,12 @@
-import type { Backend, ModelInfo } from '../chat/contract.ts';
+import type { Backend, ModelDetails, ModelInfo } from '../chat/contract.ts';
 import type { UpstreamClient } from './client.ts';
 import { askUpstream } from './read.ts';
 
 /** Milliseconds for which a list of models is not asked for again. */
 const freshFor = 2_000;
+
+/** Milliseconds for the details of a model: nothing waits for them that would not do without. */
+export const detailsDeadline = 2_000;
 
 /** The models an upstream has. Concurrent questions share one request to it. */
 export class ModelCatalog {
@@ -11,6 +14,8 @@ export class ModelCatalog {
   readonly #backend: Backend;
   #models: readonly ModelInfo[] = [];
   #names: ReadonlyMap<string, string> = new Map();
+  /** By name, for models that are listed. */
+  readonly #details = new Map<string, { readonly modified: number; readonly answer: Promise<ModelDetails> }>();
   #askedAt = -Infinity;
   #asking: Promise<readonly ModelInfo[]> | undefined;
 
@@ -19,13 +24,32 @@ export class ModelCatalog {
     this.#backend = backend;
   }
 
-  /** @throws {GatewayError} when the upstream does not answer */
-  async list(): Promise<readonly ModelInfo[]> {
-    if (performance.now() - this.#askedAt < freshFor) return this.#models;
+  /**
+   * @param maxAge milliseconds since the list was asked for
+   * @throws {GatewayError} when the upstream does not answer
+   */
+  async list(maxAge = freshFor): Promise<readonly ModelInfo[]> {
+    if (performance.now() - this.#askedAt < maxAge) return this.#models;
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
     });
     return await this.#asking;
+  }
+
+  /** What is known of a model; nothing of one that is not listed. A model that changed is asked about again. */
+  async details(name: string): Promise<ModelDetails> {
+    const model = this.#models.find((listed) => listed.name === (this.#names.get(name.toLowerCase()) ?? name));
+    if (model === undefined) return {};
+    const known = this.#details.get(model.name);
+    if (known?.modified === model.modified) return await known.answer;
+    const answer = askUpstream(this.#client, this.#backend, this.#backend.details(model.name), detailsDeadline).catch(
+      () => {
+        this.#details.delete(model.name);
+        return {};
+      },
+    );
+    this.#details.set(model.name, { modified: model.modified, answer });
+    return await answer;
   }
 
   /** The name of a model as the metrics show it: one that the upstream has, else `other`. */
@@ -41,6 +65,8 @@ export class ModelCatalog {
   async #ask(): Promise<readonly ModelInfo[]> {
     this.#models = await askUpstream(this.#client, this.#backend, this.#backend.models);
     this.#names = new Map(this.#models.flatMap(({ name }) => spellings(name)));
+    for (const name of this.#details.keys())
+      if (!this.#models.some((model) => model.name === name)) this.#details.delete(name);
     this.#askedAt = performance.now();
     return this.#models;
   }

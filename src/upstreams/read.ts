@@ -50,13 +50,14 @@ export async function askUpstream<Answer>(
   client: UpstreamClient,
   backend: Backend,
   { method, path, body, read }: Question<Answer>,
+  milliseconds = deadline,
 ): Promise<Answer> {
   const answer = await client.send({
     method,
     path,
     ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    signal: AbortSignal.timeout(deadline),
-    deadline,
+    signal: AbortSignal.timeout(milliseconds),
+    deadline: milliseconds,
   });
   return read(await readJson(answer, backend));
 }

@@ -93,7 +93,6 @@ test('LLAMADUCT_KEY becomes a key named env that opens everything, kept as a has
     name: 'env',
     hash: hashSecret(secret),
     scopes: ['inference', 'admin', 'metrics'],
-    hide_thinking: false,
   });
   assert.ok(!JSON.stringify(config).includes(secret));
 });
@@ -144,9 +143,7 @@ test('withNewKey adds a key and leaves the configuration alone', async () => {
   const { config } = await loadConfig({}, {});
   const added = withNewKey(config, 'local', ['inference']);
   assert.equal(config.keys.length, 0);
-  assert.deepEqual(added.config.keys, [
-    { name: 'local', hash: hashSecret(added.secret), scopes: ['inference'], hide_thinking: false },
-  ]);
+  assert.deepEqual(added.config.keys, [{ name: 'local', hash: hashSecret(added.secret), scopes: ['inference'] }]);
 });
 
 test('an empty variable counts as absent, others of the environment are not read', () => {

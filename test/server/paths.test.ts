@@ -36,7 +36,7 @@ const tricks = [
 async function raw(url: string, method: string, target: string): Promise<{ status: number; body: string }> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
-  socket.end(
+  socket.write(
     `${method} ${target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${secret}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
   );
   const pieces: Buffer[] = [];
@@ -98,7 +98,14 @@ suite('paths', () => {
   });
 
   test('ids of models hold slashes and colons, encoded or not', async () => {
-    await using upstream = await fakeUpstream(plainAnswer(), ['hf.co/a/b:Q4', 'llama3:latest']);
+    const details = {
+      capabilities: ['completion'],
+      model_info: { 'general.architecture': 'llama', 'llama.context_length': 8192 },
+    };
+    await using upstream = await fakeUpstream(
+      (res) => void res.end(JSON.stringify(details)),
+      ['hf.co/a/b:Q4', 'llama3:latest'],
+    );
     await using gateway = await testGateway(upstream);
     for (const [path, id, owner] of [
       ['/v1/models/hf.co/a/b:Q4', 'hf.co/a/b:Q4', 'a'],
@@ -106,7 +113,15 @@ suite('paths', () => {
       ['/v1/models/llama3', 'llama3', 'library'],
     ] as const) {
       const response = await gateway.fetch(path);
-      assert.deepEqual(await response.json(), { id, object: 'model', created: 1795233360, owned_by: owner });
+      const model = {
+        id,
+        object: 'model',
+        created: 1795233360,
+        owned_by: owner,
+        context_length: 8192,
+        capabilities: ['completion'],
+      };
+      assert.deepEqual(await response.json(), model);
     }
     for (const unknown of ['/v1/models/nope', '/v1/models/%ff']) {
       const response = await gateway.fetch(unknown);

@@ -1,9 +1,37 @@
-import type { Timings } from '../../chat/event.ts';
+import type { Total } from '../../chat/contract.ts';
 import { serverTiming } from '../../chat/server-timing.ts';
+import type { GatewayError } from '../../errors.ts';
 import { sseComment, sseData } from '../../framing/sse.ts';
+import { openaiError } from './error.ts';
+import { toUsage } from './usage.ts';
 
-/** The end of a whole answer: where its time went, as a comment that clients skip, and the mark they wait for. */
-export function endOfStream(timings: Timings): string {
-  const timing = serverTiming(timings);
-  return (timing === '' ? '' : sseComment(`server-timing: ${timing}`)) + sseData('[DONE]');
+/** The frames of one stream of chunks. What never changes in them is written once. */
+export class ChunkFrames {
+  readonly #head: string;
+  readonly #tail: string;
+  readonly #includeUsage: boolean;
+
+  /** @param envelope a chunk without its choices and its usage */
+  constructor(envelope: object, includeUsage: boolean) {
+    this.#head = `data: ${JSON.stringify(envelope).slice(0, -1)},"choices":[`;
+    this.#tail = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+    this.#includeUsage = includeUsage;
+  }
+
+  /** @param choice the JSON of one choice */
+  chunk(choice: string): string {
+    return this.#head + choice + this.#tail;
+  }
+
+  /** The usage, where it was asked for; where the time went, as a comment that clients skip; the mark they wait for. */
+  end({ usage, timings }: Total): string {
+    const usageChunk = `${this.#head}],"usage":${JSON.stringify(toUsage(usage))}}\n\n`;
+    const timing = serverTiming(timings);
+    const comment = timing === '' ? '' : sseComment(`server-timing: ${timing}`);
+    return (this.#includeUsage ? usageChunk : '') + comment + sseData('[DONE]');
+  }
+
+  fail(error: GatewayError): string {
+    return sseData(JSON.stringify(openaiError(error)));
+  }
 }

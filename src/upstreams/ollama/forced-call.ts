@@ -3,7 +3,7 @@ import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/reque
 import { GatewayError } from '../../errors.ts';
 import { isObject, parseExact } from '../../framing/json.ts';
 import { newCallId } from './decoder.ts';
-import { inlineRefs } from './schema.ts';
+import { inlineRefs } from './schema-refs.ts';
 
 /**
  * Ollama has no tool_choice. A call is forced by letting the sampler write nothing but one, as JSON text:

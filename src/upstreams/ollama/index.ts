@@ -6,7 +6,7 @@ import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuestion } from './embed.ts';
 import { statusError } from './error.ts';
 import { callFromText, firstCallOnly } from './forced-call.ts';
-import { capabilities, contextLength, models } from './models.ts';
+import { contextLength, details, models } from './models.ts';
 import { toOllama } from './request.ts';
 import { OllamaTap } from './tap.ts';
 
@@ -19,7 +19,7 @@ export const ollama: Backend = {
   embeddings: embedQuestion,
   embeddingsError: embedError,
   models,
-  capabilities,
+  details,
   contextLength,
 };
 

@@ -1,5 +1,5 @@
 import type { ListResponse, ShowResponse } from 'ollama';
-import type { ModelInfo, Question } from '../../chat/contract.ts';
+import type { ModelDetails, ModelInfo, Question } from '../../chat/contract.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 
@@ -14,15 +14,21 @@ export const models: Question<ModelInfo[]> = {
     })),
 };
 
-/** Older servers tell none. @see https://docs.ollama.com/api-reference/show-model-details */
-export function capabilities(model: string): Question<ReadonlySet<string> | undefined> {
+/** Older servers tell less. @see https://docs.ollama.com/api-reference/show-model-details */
+export function details(model: string): Question<ModelDetails> {
   return {
     method: 'POST',
     path: '/api/show',
     body: { model },
     read: (body) => {
-      const told = isObject(body) ? body['capabilities' satisfies keyof ShowResponse] : undefined;
-      return Array.isArray(told) ? new Set(told.map(String)) : undefined;
+      const { capabilities, model_info: info } = (isObject(body) ? body : {}) as Partial<
+        Record<keyof ShowResponse, unknown>
+      >;
+      const contextLength = isObject(info) ? info[`${String(info['general.architecture'])}.context_length`] : undefined;
+      return {
+        ...(Array.isArray(capabilities) && { capabilities: capabilities.map(String) }),
+        ...(typeof contextLength === 'number' && { contextLength }),
+      };
     },
   };
 }

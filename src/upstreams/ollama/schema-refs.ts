@@ -62,7 +62,8 @@ class Inliner {
         if (target === undefined) elsewhere.push(`${key}: ${JSON.stringify(this.#data(value, depth))}`);
         else merging.push(this.#reference(String(value), target.value, depth));
       } else if (key === 'allOf' && Array.isArray(value)) {
-        merging.push(...value.map((each) => this.#schema(each, depth + 2)));
+        // Not push(...value): the stack holds some 100,000 arguments.
+        for (const each of value) merging.push(this.#schema(each, depth + 2));
       } else if (!bookkeeping.has(key)) {
         own.push([key, this.#keyword(key, value, depth + 1)]);
       }

@@ -4,8 +4,6 @@ import { isObject } from '../../framing/json.ts';
 import { described } from './schema-merge.ts';
 import { inlineRefs } from './schema-refs.ts';
 
-export { inlineRefs } from './schema-refs.ts';
-
 /**
  * A tool as Ollama's Go types take it. They know a few keywords of JSON Schema, drop the rest in silence, and answer
  * 400 to the whole request where a known one has another type than theirs. What they know stays as it is; the rest

@@ -2,10 +2,7 @@ import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { AnswerHead, Encoder, Total } from '../../../chat/contract.ts';
 import type { ChatEvent, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import type { GatewayError } from '../../../errors.ts';
-import { sseData } from '../../../framing/sse.ts';
-import { openaiError } from '../error.ts';
-import { endOfStream } from '../stream.ts';
-import { toUsage } from '../usage.ts';
+import { ChunkFrames } from '../stream.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 
 type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
@@ -17,9 +14,7 @@ type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
  * @see https://platform.openai.com/docs/api-reference/chat/streaming
  */
 export class ChatCompletionEncoder implements Encoder {
-  readonly #head: string;
-  readonly #tail: string;
-  readonly #includeUsage: boolean;
+  readonly #frames: ChunkFrames;
   readonly #reasoningField: ReasoningField;
   /** By choice, as the next. */
   readonly #roleSent: boolean[] = [];
@@ -32,9 +27,7 @@ export class ChatCompletionEncoder implements Encoder {
       created: head.created,
       model: head.model,
     };
-    this.#head = `data: ${JSON.stringify(envelope).slice(0, -1)},"choices":[`;
-    this.#tail = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
-    this.#includeUsage = includeUsage;
+    this.#frames = new ChunkFrames(envelope, includeUsage);
     this.#reasoningField = reasoningField;
   }
 
@@ -43,7 +36,9 @@ export class ChatCompletionEncoder implements Encoder {
       case 'text':
         if (event.text === '' && event.logprobs === undefined) return '';
         return this.#roleSent[choice] === true && event.logprobs === undefined
-          ? `${this.#head}{"index":${choice},"delta":{"content":${JSON.stringify(event.text)}},"finish_reason":null}${this.#tail}`
+          ? this.#frames.chunk(
+              `{"index":${choice},"delta":{"content":${JSON.stringify(event.text)}},"finish_reason":null}`,
+            )
           : this.#chunk(choice, { content: event.text }, null, event.logprobs);
       case 'reasoning':
         return this.#chunk(choice, reasoningFields(event.text, this.#reasoningField), null, event.logprobs);
@@ -56,13 +51,12 @@ export class ChatCompletionEncoder implements Encoder {
     }
   }
 
-  end({ usage, timings }: Total): string {
-    const usageChunk = `${this.#head}],"usage":${JSON.stringify(toUsage(usage))}}\n\n`;
-    return (this.#includeUsage ? usageChunk : '') + endOfStream(timings);
+  end(total: Total): string {
+    return this.#frames.end(total);
   }
 
   fail(error: GatewayError): string {
-    return sseData(JSON.stringify(openaiError(error)));
+    return this.#frames.fail(error);
   }
 
   #chunk(
@@ -80,7 +74,7 @@ export class ChatCompletionEncoder implements Encoder {
       finish_reason: finishReason,
     };
     this.#roleSent[index] = true;
-    return this.#head + JSON.stringify(choice) + this.#tail;
+    return this.#frames.chunk(JSON.stringify(choice));
   }
 
   /** A call is never cut into pieces: Ollama gives it whole, and clients take one piece as well as many. */

@@ -2,10 +2,7 @@ import type { Completion, CompletionChoice } from 'openai/resources/completions'
 import type { AnswerHead, Encoder, Total } from '../../../chat/contract.ts';
 import type { ChatEvent, TokenLogprob } from '../../../chat/event.ts';
 import type { GatewayError } from '../../../errors.ts';
-import { sseData } from '../../../framing/sse.ts';
-import { openaiError } from '../error.ts';
-import { endOfStream } from '../stream.ts';
-import { toUsage } from '../usage.ts';
+import { ChunkFrames } from '../stream.ts';
 import { finishReason } from './finish-reason.ts';
 import { toLogprobs } from './logprobs.ts';
 
@@ -16,9 +13,7 @@ type StreamedChoice = Omit<CompletionChoice, 'finish_reason'> & {
 
 /** Events -> `text_completion` events of a stream. @see https://platform.openai.com/docs/api-reference/completions */
 export class CompletionEncoder implements Encoder {
-  readonly #head: string;
-  readonly #tail: string;
-  readonly #includeUsage: boolean;
+  readonly #frames: ChunkFrames;
   /** By choice: its prompt, where it is to be echoed and was not yet. */
   readonly #echoes: string[];
   /** By choice: characters sent. */
@@ -27,9 +22,7 @@ export class CompletionEncoder implements Encoder {
   /** @param echoes the prompt of each choice, or none */
   constructor(head: AnswerHead, includeUsage: boolean, echoes: readonly string[]) {
     const envelope: Omit<Completion, 'choices' | 'usage'> = { ...head, object: 'text_completion' };
-    this.#head = `data: ${JSON.stringify(envelope).slice(0, -1)},"choices":[`;
-    this.#tail = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
-    this.#includeUsage = includeUsage;
+    this.#frames = new ChunkFrames(envelope, includeUsage);
     this.#echoes = [...echoes];
   }
 
@@ -48,13 +41,12 @@ export class CompletionEncoder implements Encoder {
     }
   }
 
-  end({ usage, timings }: Total): string {
-    const usageChunk = `${this.#head}],"usage":${JSON.stringify(toUsage(usage))}}\n\n`;
-    return (this.#includeUsage ? usageChunk : '') + endOfStream(timings);
+  end(total: Total): string {
+    return this.#frames.end(total);
   }
 
   fail(error: GatewayError): string {
-    return sseData(JSON.stringify(openaiError(error)));
+    return this.#frames.fail(error);
   }
 
   #echo(choice: number): string {
@@ -77,6 +69,6 @@ export class CompletionEncoder implements Encoder {
       logprobs: logprobs === undefined ? null : toLogprobs(logprobs, offset),
       finish_reason: reason,
     };
-    return this.#head + JSON.stringify(choice) + this.#tail;
+    return this.#frames.chunk(JSON.stringify(choice));
   }
 }

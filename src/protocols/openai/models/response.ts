@@ -1,9 +1,19 @@
 import type { Model } from 'openai/resources/models';
-import type { ModelInfo } from '../../../chat/contract.ts';
+import type { ModelDetails, ModelInfo } from '../../../chat/contract.ts';
+
+/** OpenAI's own fields, and what its API does not tell: the context in tokens, and what the model can do. */
+type DescribedModel = Model & { context_length?: number; capabilities?: readonly string[] };
 
 /** @see https://platform.openai.com/docs/api-reference/models/object */
-export function toModel({ name, modified }: ModelInfo): Model {
-  return { id: name, object: 'model', created: modified, owned_by: ownerOf(name) };
+export function toModel({ name, modified, capabilities, contextLength }: ModelInfo & ModelDetails): DescribedModel {
+  return {
+    id: name,
+    object: 'model',
+    created: modified,
+    owned_by: ownerOf(name),
+    ...(contextLength !== undefined && { context_length: contextLength }),
+    ...(capabilities !== undefined && { capabilities }),
+  };
 }
 
 /** `hf.co/someone/model:Q4` belongs to someone, a name without a path to Ollama's library. */

@@ -1,0 +1,42 @@
+import type { Schema } from '@cfworker/json-schema';
+
+const schema: Schema = { $ref: '#' };
+const schemas: Schema = { type: 'array', items: schema };
+const names: Schema = { type: 'array', items: { type: 'string' } };
+const type: Schema = { enum: ['null', 'boolean', 'object', 'array', 'number', 'integer', 'string'] };
+
+/**
+ * What draft 7 and 2020-12 have in common, and what only one of them has.
+ *
+ * @see https://json-schema.org/draft/2020-12/schema
+ */
+export const metaSchema: Schema = {
+  type: ['object', 'boolean'],
+  properties: {
+    ...each('not if then else contains propertyNames additionalProperties additionalItems', schema),
+    ...each('unevaluatedProperties unevaluatedItems', schema),
+    ...each('properties patternProperties dependentSchemas $defs definitions', {
+      type: 'object',
+      additionalProperties: schema,
+    }),
+    ...each('allOf anyOf oneOf prefixItems', schemas),
+    ...each('minLength maxLength minItems maxItems minContains maxContains minProperties maxProperties', {
+      type: 'integer',
+      minimum: 0,
+    }),
+    ...each('minimum maximum exclusiveMinimum exclusiveMaximum', { type: 'number' }),
+    ...each('$id $ref $schema $anchor pattern format title description', { type: 'string' }),
+    required: names,
+    uniqueItems: { type: 'boolean' },
+    type: { anyOf: [type, { type: 'array', items: type, minItems: 1 }] },
+    enum: { type: 'array' },
+    dependentRequired: { type: 'object', additionalProperties: names },
+    dependencies: { type: 'object', additionalProperties: { anyOf: [names, schema] } },
+    items: { anyOf: [schema, schemas] },
+    multipleOf: { type: 'number', exclusiveMinimum: 0 },
+  },
+};
+
+function each(keywords: string, is: Schema): Record<string, Schema> {
+  return Object.fromEntries(keywords.split(' ').map((keyword) => [keyword, is]));
+}

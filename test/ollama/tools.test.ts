@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import type { ChatCompletionMessageParam } from 'openai/resources/chat/completions';
+import { chunksOf, liveGateway, saidWhole, sdk, user, weatherTools } from './live.ts';
+
+const gateway = await liveGateway();
+after(() => gateway.close());
+const client = sdk(gateway);
+
+test('a call, its result, and the answer from it', async () => {
+  const request = { model: 'scripted-tools', tools: weatherTools };
+  const messages: ChatCompletionMessageParam[] = [user('What is the weather in Paris?')];
+  const first = await client.chat.completions.create({ ...request, messages });
+  const message = first.choices[0]?.message;
+  assert.equal(first.choices[0]?.finish_reason, 'tool_calls');
+  assert.equal(message?.content, null);
+  assert.deepEqual(saidWhole(first).calls, [{ name: 'get_weather', arguments: { city: 'Paris', unit: 'celsius' } }]);
+
+  const [call] = message?.tool_calls ?? [];
+  assert.ok(message !== undefined && call !== undefined);
+  messages.push(message, { role: 'tool', tool_call_id: call.id, content: '18 degrees, sunny' });
+  const second = saidWhole(await client.chat.completions.create({ ...request, messages }));
+  assert.deepEqual([second.text, second.finish], ['It is 18 degrees and sunny in Paris right now.', 'stop']);
+});
+
+test('parallel calls of a stream have indices from 0 and an id each', async () => {
+  const request = {
+    model: 'scripted-tools-parallel',
+    messages: [user('hi')],
+    tools: weatherTools,
+    stream: true as const,
+  };
+  const chunks = await chunksOf(client.chat.completions.create(request));
+  const calls = chunks.flatMap(({ choices }) => choices.flatMap(({ delta }) => delta.tool_calls ?? []));
+  assert.deepEqual(
+    calls.map(({ index, type, function: called }) => [index, type, called?.name, JSON.parse(called?.arguments ?? '')]),
+    [
+      [0, 'function', 'get_weather', { city: 'Paris' }],
+      [1, 'function', 'get_time', { zone: 'Asia/Tokyo' }],
+    ],
+  );
+  assert.equal(new Set(calls.map(({ id }) => id)).size, 2);
+  assert.equal(chunks.at(-1)?.choices[0]?.finish_reason, 'tool_calls');
+});
+
+test('text before a call, and thinking before a call, keep their order in a stream', async () => {
+  for (const [model, start, before] of [
+    ['scripted-tools-text', 'hi', 'content'],
+    ['scripted-think-tools', 'hi', 'reasoning_content'],
+  ] as const) {
+    const request = { model, messages: [user(start)], tools: weatherTools, stream: true as const };
+    const chunks = await chunksOf(client.chat.completions.create(request));
+    const deltas = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta as Record<string, unknown>));
+    const last = deltas.findLastIndex((delta) => Boolean(delta[before]));
+    const call = deltas.findIndex((delta) => delta['tool_calls'] !== undefined);
+    assert.ok(last >= 0 && last < call, model);
+  }
+});
+
+test('tool_choice none leaves the tools away', async () => {
+  const answer = await client.chat.completions.create({
+    model: 'scripted-tools',
+    messages: [user('hi')],
+    tools: weatherTools,
+    tool_choice: 'none',
+  });
+  assert.match(saidWhole(answer).text, /^Hello! I am a scripted model/);
+});

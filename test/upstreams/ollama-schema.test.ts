@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { Validator } from '@cfworker/json-schema';
+import fc from 'fast-check';
+import { isObject } from '../../src/framing/json.ts';
+import { inlineRefs } from '../../src/upstreams/ollama/schema-refs.ts';
+import { toOllamaFunction } from '../../src/upstreams/ollama/schema.ts';
+import { received } from './ollama-tool-type.ts';
+import { type Stated, statedSchemas } from './stated-schemas.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** What Ollama makes of a tool with these parameters. */
+function kept(parameters: Json): { readonly description?: string | undefined; readonly parameters: Json } {
+  const { description, parameters: sent } = toOllamaFunction({ name: 'f', parameters });
+  // A request is JSON text.
+  return { description, parameters: received(JSON.parse(JSON.stringify(sent))) };
+}
+
+function schemasOf(all: Readonly<Record<string, Stated>>): Json {
+  return Object.fromEntries(Object.entries(all).map(([name, { schema }]) => [name, schema]));
+}
+
+function property(schema: unknown, definitions: Json = {}): unknown {
+  return (kept({ type: 'object', properties: { p: schema }, ...definitions }).parameters['properties'] as Json)['p'];
+}
+
+suite('a schema that the Go type keeps whole is sent as it is', () => {
+  const type = fc.constantFrom('string', 'integer', 'object', 'array', 'null', 'nonsense', '');
+  const json = fc.jsonValue({ maxDepth: 3 });
+  const plain = {
+    type: fc.oneof(type, fc.array(type, { minLength: 1, maxLength: 3 })),
+    description: fc.string(),
+    enum: fc.array(json, { minLength: 1, maxLength: 3 }),
+    items: json.filter((value) => value !== null && !isObject(value)),
+  };
+  const { schema } = fc.letrec<{ schema: Json }>((tie) => ({
+    schema: fc.oneof(
+      { depthSize: 'small' },
+      fc.record(plain, { requiredKeys: [] }),
+      fc.record(
+        {
+          ...plain,
+          items: tie('schema'),
+          anyOf: fc.array(tie('schema'), { minLength: 1, maxLength: 3 }),
+          properties: fc.dictionary(fc.string({ unit: 'grapheme' }), tie('schema'), { maxKeys: 3 }),
+        },
+        { requiredKeys: [] },
+      ),
+    ),
+  }));
+  const root = fc
+    .record({ properties: fc.dictionary(fc.string(), schema), required: fc.array(fc.string()) })
+    .map((fields) => ({ type: 'object', ...fields }));
+
+  test('whatever it holds', () => {
+    fc.assert(
+      fc.property(root, (parameters) => {
+        const plain: unknown = JSON.parse(JSON.stringify(parameters));
+        const sent = toOllamaFunction({ name: 'f', description: 'd', parameters });
+        assert.deepEqual(JSON.parse(JSON.stringify(sent)), { name: 'f', description: 'd', parameters: plain });
+      }),
+    );
+  });
+});
+
+suite('what the Go type drops stands in the description', () => {
+  const { schema } = statedSchemas(fc.integer({ min: 1000, max: 1_000_000 }));
+  const whole = fc.record({ root: schema, a: schema, b: schema, c: schema, 'd/e~': schema });
+
+  /** What the root states, and what the definitions that it reaches do. */
+  function statedBy({ root, ...definitions }: Readonly<Record<string, Stated>>): string[] {
+    const states: string[] = [];
+    const seen = new Set<string>();
+    const look = (at: Stated | undefined): void => {
+      for (const state of at?.states ?? []) {
+        const name = /^definition:(.*)$/.exec(state)?.[1];
+        if (name === undefined) states.push(state);
+        else if (!seen.has(name)) look((seen.add(name), definitions[name]));
+      }
+    };
+    look(root);
+    return states;
+  }
+
+  for (const [place, parametersOf] of [
+    ['of a property', (p: unknown) => ({ type: 'object', properties: { p } })],
+    ['of the tool', (root: unknown) => root as Json],
+  ] as const) {
+    test(`${place}, in every place and through every reference`, () => {
+      const told = fc.property(whole, ({ root, ...definitions }) => {
+        const parameters = { ...parametersOf(root.schema), $defs: schemasOf(definitions) };
+        const text = JSON.stringify(kept(parameters)).replaceAll(/[\\" ]/g, '');
+        for (const state of statedBy({ root, ...definitions })) assert.match(text, new RegExp(state));
+      });
+      fc.assert(told, { numRuns: 1000 });
+    });
+  }
+});
+
+suite('a schema without references', () => {
+  const few = fc.integer({ min: 0, max: 3 });
+  const { schema, constant } = statedSchemas(few);
+  const definition = statedSchemas(few, []).schema;
+  const whole = fc.record({ root: schema, a: definition, b: definition, c: definition, 'd/e~': definition });
+  const value = fc.letrec<{ value: unknown }>((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      fc.constantFrom(null, true, 0, 1, 2, 3.5, 'w0', 'w1', 'w2 w3'),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(constant, tie('value'), { maxKeys: 3, noNullPrototype: true }),
+    ),
+  })).value;
+
+  test('has none, and accepts what it accepted with them', () => {
+    fc.assert(
+      fc.property(whole, fc.array(value, { minLength: 20, maxLength: 20 }), ({ root, ...definitions }, values) => {
+        const before = { allOf: [root.schema], $defs: schemasOf(definitions) };
+        const after = inlineRefs(before);
+        assert.doesNotMatch(JSON.stringify(after), /\$ref|\$defs/);
+        const accepted = (each: Json): unknown[] => {
+          const validator = new Validator(structuredClone(each), '2020-12');
+          return values.filter((value) => validator.validate(value).valid);
+        };
+        assert.deepEqual(accepted(after), accepted(before));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+suite('what is written where', () => {
+  const $defs = { Size: { title: 'Size', description: 'In cm', type: 'integer', minimum: 1, default: 3 } };
+  const cases: readonly (readonly [name: string, schema: unknown, expected: Json])[] = [
+    ['a title is a description where there is none', { title: 'City' }, { description: 'City' }],
+    ['a title beside a description goes', { title: 'City', description: 'Where' }, { description: 'Where' }],
+    [
+      'what stands beside a reference wins where both describe',
+      { $ref: '#/$defs/Size', description: 'Width', default: 4 },
+      { type: 'integer', description: 'Width In cm (default: 4, minimum: 1)' },
+    ],
+    [
+      'what contradicts a reference stays beside it',
+      { $ref: '#/$defs/Size', minimum: 9 },
+      {
+        description:
+          '(minimum: 9, allOf: [{"title":"Size","description":"In cm","type":"integer","minimum":1,"default":3}])',
+      },
+    ],
+    [
+      'allOf over a closed object stays apart: together they would allow more',
+      { properties: { a: true }, allOf: [{ additionalProperties: false }, { required: ['a'] }] },
+      { properties: { a: {} }, description: '(required: ["a"], allOf: [{"additionalProperties":false}])' },
+    ],
+    [
+      'properties of allOf are merged by name',
+      { allOf: [{ properties: { a: { type: 'integer' } } }, { properties: { a: { minimum: 1 }, b: false } }] },
+      { properties: { a: { type: 'integer', description: '(minimum: 1)' }, b: { description: '(not allowed)' } } },
+    ],
+    [
+      'anyOf beside oneOf',
+      { anyOf: [true], oneOf: [{ const: 1 }] },
+      { anyOf: [{}], description: '(oneOf: [{"const":1}])' },
+    ],
+    ['const beside enum', { enum: [1, 2], const: 1 }, { enum: [1, 2], description: '(const: 1)' }],
+    ['nullable of no type', { nullable: true }, { description: '(nullable: true)' }],
+    [
+      'a reference in data is data',
+      { default: { $ref: '#/$defs/Size' } },
+      { description: '(default: {"$ref":"#/$defs/Size"})' },
+    ],
+    ['a reference to nothing', { $ref: '#/$defs/Sice' }, { description: '($ref: "#/$defs/Sice")' }],
+    ['a reference to what every object has', { $ref: '#/constructor' }, { description: '($ref: "#/constructor")' }],
+    ['a reference by name', { $ref: '#size' }, { description: '($ref: "#size")' }],
+  ];
+  for (const [name, schema, expected] of cases) {
+    test(name, () => assert.deepEqual(property(schema, { $defs }), expected));
+  }
+
+  test('a tool described twice says it once', () => {
+    const tool = { name: 'f', description: 'Weather', parameters: { description: 'Weather', title: 'F' } };
+    assert.equal(toOllamaFunction(tool).description, 'Weather');
+  });
+
+  test('a tool without parameters has none', () => {
+    assert.deepEqual(toOllamaFunction({ name: 'f' }), { name: 'f', parameters: { type: 'object', properties: {} } });
+  });
+});
+
+suite('no schema is too much', () => {
+  const names = (
+    '$ref $defs definitions type properties items anyOf oneOf allOf enum const required description title default ' +
+    'nullable not additionalProperties __proto__ constructor toString a Type'
+  ).split(' ');
+  const refs = ['#', '#/', '#/properties/a', '#/$defs/a', '#/$defs/__proto__', '#/%', '#/~2', 'http://x', '##', ''];
+  const { value } = fc.letrec<{ value: unknown; object: Json }>((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      fc.constantFrom(...refs, 'object', 'string', '\ud800', true, false, null, 0, 1.5),
+      fc.array(tie('value'), { maxLength: 4 }),
+      tie('object'),
+    ),
+    object: fc
+      .array(fc.tuple(fc.constantFrom(...names), tie('value')), { maxLength: 6 })
+      .map((entries) => Object.fromEntries(entries)),
+  }));
+
+  test('anything in the place of a schema is accepted, its size bounded', () => {
+    fc.assert(
+      fc.property(value.filter(isObject), (parameters) => {
+        const before = JSON.stringify(parameters);
+        const text = JSON.stringify(kept(parameters));
+        assert.ok(text.length < 10 * before.length + 200_000);
+        assert.equal(JSON.stringify(parameters), before, 'untouched');
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  const wrappers: readonly (readonly [name: string, wrap: (inner: unknown) => unknown])[] = [
+    ['properties', (inner) => ({ properties: { a: inner } })],
+    ['items', (items) => ({ items })],
+    ['anyOf', (inner) => ({ anyOf: [inner] })],
+    ['allOf', (inner) => ({ allOf: [inner] })],
+    ['not', (not) => ({ not })],
+    ['default', (inner) => ({ default: [inner] })],
+    ['no keyword', (inner) => ({ inner })],
+  ];
+  for (const [name, wrap] of wrappers) {
+    test(`nested 100,000 deep in ${name}`, () => {
+      let schema: unknown = { type: 'string' };
+      for (let depth = 0; depth < 100_000; depth += 1) schema = wrap(schema);
+      const text = JSON.stringify(kept({ properties: { p: schema } }));
+      assert.match(text, /nested too deep to be shown/);
+      assert.ok(text.length < 5000);
+    });
+  }
+
+  test('a chain of 10,000 references', () => {
+    const $defs = Object.fromEntries(
+      Array.from({ length: 10_000 }, (_, at) => [`d${at}`, { $ref: `#/$defs/d${at + 1}` }]),
+    );
+    assert.deepEqual(property({ $ref: '#/$defs/d0' }, { $defs }), { description: '(nested too deep to be shown)' });
+  });
+
+  test('definitions that each refer twice to the next', () => {
+    const double = (at: number): Json => ({
+      properties: { a: { $ref: `#/$defs/d${at + 1}` }, b: { $ref: `#/$defs/d${at + 1}` } },
+    });
+    const $defs = { ...Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`d${at}`, double(at)])), d30: true };
+    const text = JSON.stringify(property({ $ref: '#/$defs/d0' }, { $defs }));
+    assert.ok(text.length < 500_000, String(text.length));
+    assert.match(text, /"\(d\d+: too long to be repeated\)"/);
+  });
+
+  test('a long definition that is referred to often', () => {
+    const $defs = { long: { description: 'x'.repeat(50_000) } };
+    const references = Array.from({ length: 1000 }, (_, at) => [`p${at}`, { $ref: '#/$defs/long' }]);
+    const text = JSON.stringify(kept({ properties: Object.fromEntries(references), $defs }));
+    assert.ok(text.length < 300_000, String(text.length));
+  });
+
+  test('a schema merged of 200,000', () => {
+    const allOf = Array.from({ length: 200_000 }, (_, at) => ({ properties: { [`p${at}`]: {} } }));
+    const { properties } = property({ allOf }) as { properties: Json };
+    assert.equal(Object.keys(properties).length, 16);
+  });
+});
