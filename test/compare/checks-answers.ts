@@ -1,0 +1,172 @@
+import { deepEqual, equal, fail, ok, rejects } from 'node:assert/strict';
+import OpenAI from 'openai';
+import { chat, chatStream, script, times, tryChat, user } from './ask.ts';
+import type { Check } from './check.ts';
+import { withModel } from './models.ts';
+import { bothTools } from './tools.ts';
+
+/** What an answer holds: its length, its end, its ids, its thinking, its counts. */
+export const answerChecks: readonly Check[] = [
+  {
+    number: 1,
+    title: '`max_completion_tokens` is the limit, and `finish_reason` is `length`',
+    needs: ['scripted-plain'],
+    async run(target) {
+      const body = { model: 'scripted-plain', messages: [user('hi')], max_completion_tokens: 10 };
+      const { usage, choices } = await chat(target, body);
+      equal(choices[0]?.finish_reason, 'length', `${usage?.completion_tokens} tokens where 10 were asked for`);
+      ok((usage?.completion_tokens ?? Infinity) <= 10, `${usage?.completion_tokens} tokens where 10 were asked for`);
+      const { chunks } = await chatStream(target, body);
+      equal(chunks.at(-1)?.choices[0]?.finish_reason, 'length', 'streamed: the limit did not hold');
+    },
+  },
+  {
+    number: 3,
+    title: '`n: 2` gives two choices or a 400, streamed or not, never silently one',
+    needs: ['scripted-plain'],
+    async run(target) {
+      const body = { model: 'scripted-plain', messages: [script('one')], n: 2 };
+      const whole = await tryChat(target, body);
+      if (whole.status === 400) return;
+      equal(whole.status, 200, whole.problem);
+      const { choices } = whole.json as OpenAI.ChatCompletion;
+      const indices = choices.map(({ index }) => index);
+      deepEqual(indices, [0, 1], `${indices.length} choice`);
+      const { chunks } = await chatStream(target, body);
+      const ended = chunks.flatMap((chunk) => chunk.choices.filter((choice) => choice.finish_reason !== null));
+      deepEqual(
+        new Set(ended.map(({ index }) => index)),
+        new Set([0, 1]),
+        'streamed: not two choices with an index each',
+      );
+    },
+  },
+  {
+    number: 5,
+    title: 'An error in mid-stream is an error event, and the OpenAI SDK throws it',
+    needs: ['scripted-harmony'],
+    async run(target) {
+      // Cut at its limit, the call is not JSON: Ollama's parser fails when the thinking is out already.
+      const body = { model: 'scripted-harmony', messages: [script('harmonytool')], tools: bothTools, max_tokens: 30 };
+      const { error, done } = await chatStream(target, body);
+      ok(error?.message, 'the stream ends as if nothing had happened');
+      ok(!done, '[DONE] after the error');
+      await rejects(
+        throughSdk(target.url, target.key, body),
+        OpenAI.APIError,
+        'the OpenAI SDK takes the answer for a whole one',
+      );
+    },
+  },
+  {
+    number: 6,
+    title: 'A model that stops without an end mark gives an error, streamed or not, never a silent end',
+    needs: ['scripted-repeat'],
+    async run(target) {
+      const body = { model: 'scripted-repeat', messages: [user('hi')] };
+      const { error, done, chunks } = await chatStream(target, body);
+      ok(error?.message, 'streamed: a silent end');
+      ok(!done && chunks.every(({ choices: [choice] }) => !choice?.finish_reason), 'streamed: an end and an error');
+      const whole = await tryChat(target, body);
+      ok(whole.status >= 500 && whole.error.message, `whole: HTTP ${whole.status}`);
+    },
+  },
+  {
+    number: 7,
+    title: '200 answers have 200 ids',
+    needs: ['scripted-plain'],
+    async run(target) {
+      const body = { model: 'scripted-plain', messages: [script('one')], max_tokens: 1 };
+      const ids = new Set<string>();
+      await times(200, async (run) => {
+        const { id } = await chat(target, body);
+        ok(!ids.has(id), `answer ${run + 1} has the id of an earlier one`);
+        ids.add(id);
+      });
+    },
+  },
+  {
+    number: 7,
+    title: "An answer's id is its `x-request-id`",
+    beyond: true,
+    needs: ['scripted-plain'],
+    async run(target) {
+      const { headers, json } = await tryChat(target, { model: 'scripted-plain', messages: [script('one')] });
+      const id = headers.get('x-request-id');
+      equal(id, (json as { id: string }).id, `x-request-id is ${id}`);
+    },
+  },
+  {
+    number: 11,
+    title: "The model's own temperature holds where a request has none: temperature 0, 6 seeds, one text",
+    needs: ['scripted-soft'],
+    async run(target) {
+      await withModel(target, 'cold', { from: 'scripted-soft', parameters: { temperature: 0 } }, async (model) => {
+        const answers = await times(6, async (seed) => await chat(target, { model, messages: [user('hi')], seed }));
+        const texts = new Set(answers.map(({ choices }) => choices[0]?.message.content));
+        equal(texts.size, 1, `${texts.size} texts`);
+      });
+    },
+  },
+  {
+    number: 12,
+    title: 'Thinking comes as `reasoning_content` and as `reasoning`, streamed or not',
+    beyond: true,
+    needs: ['scripted-think'],
+    async run(target) {
+      const body = { model: 'scripted-think', messages: [user('hi')] };
+      const { choices } = await chat(target, body);
+      const { chunks } = await chatStream(target, body);
+      const deltas = chunks.flatMap((chunk) => chunk.choices.map(({ delta }) => delta));
+      for (const field of ['reasoning_content', 'reasoning']) {
+        for (const thoughts of [[choices[0]?.message], deltas]) {
+          const text = thoughts.map((part) => (part as Record<string, string> | undefined)?.[field] ?? '').join('');
+          ok(text.startsWith('The user greets me.'), `no ${field}`);
+        }
+      }
+    },
+  },
+  {
+    number: 13,
+    title: 'Every `reasoning_effort` (7 of them) is taken by every kind of model (none, boolean, levels)',
+    needs: ['scripted-plain', 'scripted-think', 'scripted-r1', 'scripted-harmony'],
+    async run(target) {
+      const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
+      const models = ['scripted-plain', 'scripted-think', 'scripted-r1', 'scripted-harmony'];
+      const pairs = models.flatMap((model) => efforts.map((effort) => [model, effort] as const));
+      const answers = await times(pairs.length, async (at) => {
+        const [model, reasoning_effort] = pairs[at] ?? fail();
+        const messages = [user('hi')];
+        const { status } = await tryChat(target, { model, messages, reasoning_effort, max_tokens: 1 });
+        return { status, pair: `${reasoning_effort} on ${model}` };
+      });
+      const refused = answers.filter(({ status }) => status !== 200);
+      equal(refused.length, 0, `${refused.length} of ${pairs.length} refused, ${refused[0]?.pair} for one`);
+    },
+  },
+  {
+    number: 21,
+    title: '`usage` is null in every chunk but the last, which has no choices',
+    needs: ['scripted-plain'],
+    async run(target) {
+      const body = { model: 'scripted-plain', messages: [script('one')], stream_options: { include_usage: true } };
+      const { chunks } = await chatStream(target, body);
+      const last = chunks.at(-1);
+      ok(last?.choices.length === 0 && (last.usage?.total_tokens ?? 0) > 0, 'no usage in a last chunk of its own');
+      const others = chunks.slice(0, -1).map(({ usage }) => usage as unknown);
+      ok(
+        others.every((usage) => usage === null),
+        `usage is ${JSON.stringify(others.find((usage) => usage !== null)) ?? 'absent'} in the other chunks`,
+      );
+    },
+  },
+];
+
+async function throughSdk(url: string, apiKey: string, body: object): Promise<void> {
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
+  const stream = await client.chat.completions.create({
+    ...(body as OpenAI.ChatCompletionCreateParamsNonStreaming),
+    stream: true,
+  });
+  for await (const _ of stream);
+}

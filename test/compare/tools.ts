@@ -1,0 +1,59 @@
+import { equal, fail, ok } from 'node:assert/strict';
+import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/completions';
+
+/** The only values that the tools' one argument may have. */
+const allowed: Readonly<Record<string, readonly [argument: string, values: readonly string[]]>> = {
+  get_weather: ['city', ['Paris', 'Oslo']],
+  get_time: ['zone', ['UTC', 'Asia/Tokyo']],
+};
+
+/** Two tools, as OpenAI's clients send them. */
+export const bothTools = Object.entries(allowed).map(([name, [argument, values]]) => ({
+  type: 'function',
+  function: {
+    name,
+    parameters: {
+      type: 'object',
+      properties: { [argument]: { type: 'string', enum: values } },
+      required: [argument],
+      additionalProperties: false,
+    },
+  },
+}));
+
+/** A call, whole or put together from a stream. */
+export interface Call {
+  readonly index: number | undefined;
+  readonly id: string | undefined;
+  readonly name: string;
+  readonly arguments: string;
+}
+
+export function callsOf({ choices }: ChatCompletion): Call[] {
+  return (choices[0]?.message.tool_calls ?? []).map((call) => {
+    if (call.type !== 'function') fail(`a call of type ${call.type}`);
+    return { index: undefined, id: call.id, ...call.function };
+  });
+}
+
+/** The calls of a stream, each piece one: Ollama's models give calls whole. */
+export function callsIn(chunks: readonly ChatCompletionChunk[]): Call[] {
+  return chunks
+    .flatMap(({ choices }) => choices.flatMap(({ delta }) => delta.tool_calls ?? []))
+    .map(({ index, id, function: called }) => ({
+      index,
+      id,
+      name: called?.name ?? '',
+      arguments: called?.arguments ?? '',
+    }));
+}
+
+/** Fails unless there is one call, of one of these tools, as its schema has it. */
+export function assertValid(calls: readonly Call[], names: readonly string[]): void {
+  equal(calls.length, 1, calls.length === 0 ? 'no call' : `${calls.length} calls`);
+  const [call] = calls;
+  ok(call !== undefined && names.includes(call.name), `a call of ${call?.name}`);
+  const [argument, values] = allowed[call.name] ?? fail();
+  const given = JSON.parse(call.arguments) as Record<string, unknown>;
+  ok(values.includes(String(given[argument])), `a call with ${call.arguments}`);
+}

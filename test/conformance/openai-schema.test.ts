@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import type { Completion } from 'openai/resources/completions';
+import { testGateway } from '../helpers/gateway.ts';
+import { fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { type SchemaName, assertMatches } from './openai-schema.ts';
+
+/** An answer to `/api/generate`. */
+const generated = [
+  '{"model":"m","response":"Yes","done":false}',
+  '{"model":"m","response":"","done":true,"done_reason":"stop"}',
+]
+  .map((line) => `${line}\n`)
+  .join('');
+
+const goldens = join(import.meta.dirname, '../golden');
+const golden = (folder: string, extension: string): { name: string; text: string }[] =>
+  globSync(`${folder}/**/*.${extension}`, { cwd: goldens }).map((name) => ({
+    name,
+    text: readFileSync(join(goldens, name), 'utf8'),
+  }));
+
+const isError = (value: unknown): boolean => typeof value === 'object' && value !== null && 'error' in value;
+
+describe("what the goldens hold is what OpenAI's description says", () => {
+  for (const [folder, schema, least] of [
+    ['chat-completions', 'CreateChatCompletionStreamResponse', { chunks: 3_000, errors: 10 }],
+    ['completions', 'CreateCompletionResponse', { chunks: 200, errors: 0 }],
+  ] as const) {
+    test(`every event of every stream of ${folder}`, () => {
+      let chunks = 0;
+      let errors = 0;
+      for (const { name, text } of golden(folder, 'sse')) {
+        // By line feeds alone: texts hold other ends of lines, which `$` would take for one.
+        for (const line of text.split('\n')) {
+          if (!line.startsWith('data: ') || line === 'data: [DONE]') continue;
+          const event = JSON.parse(line.slice('data: '.length)) as unknown;
+          if (isError(event)) errors += 1;
+          else chunks += 1;
+          matches(name, isError(event) ? 'ErrorResponse' : schema, event);
+        }
+      }
+      assert.ok(chunks >= least.chunks && errors >= least.errors, `${chunks} chunks, ${errors} errors`);
+    });
+  }
+
+  test('every whole answer', () => {
+    const seen = { CreateChatCompletionResponse: 0, ErrorResponse: 0 };
+    for (const { name, text } of golden('chat-completions', 'json')) {
+      const [, status = '', body = ''] = /^(\d{3})\n([^]*)$/.exec(text) ?? [];
+      const schema = status === '200' ? 'CreateChatCompletionResponse' : 'ErrorResponse';
+      seen[schema] += 1;
+      matches(name, schema, JSON.parse(body));
+    }
+    assert.ok(seen.CreateChatCompletionResponse > 120 && seen.ErrorResponse >= 10, JSON.stringify(seen));
+  });
+});
+
+describe("what llamaduct answers is what OpenAI's description says", () => {
+  test('the models and one of them', async () => {
+    await using upstream = await fakeUpstream(plainAnswer(), ['scripted-plain:latest', 'hf.co/someone/model:Q4']);
+    await using gateway = await testGateway(upstream);
+    const list = await (await gateway.fetch('/v1/models')).json();
+    assertMatches('ListModelsResponse', list);
+    assert.equal((list as { data: unknown[] }).data.length, 2);
+    assertMatches('Model', await (await gateway.fetch('/v1/models/hf.co/someone/model:Q4')).json());
+  });
+
+  test('completions and embeddings', async () => {
+    await using upstream = await fakeUpstream((res, { url }) => {
+      if (url === '/api/generate') ndjson(res).end(generated);
+      else res.end('{"model":"scripted-plain","embeddings":[[0.5,-0.25]],"prompt_eval_count":2}');
+    });
+    await using gateway = await testGateway(upstream);
+    const ask = async (path: string, body: object): Promise<unknown> => {
+      const sent = JSON.stringify({ model: 'scripted-plain', ...body });
+      const response = await gateway.fetch(path, { method: 'POST', body: sent });
+      assert.equal(response.status, 200);
+      return await response.json();
+    };
+    for (const body of [{ prompt: 'hi' }, { prompt: ['hi', 'ho'], echo: true, logprobs: 1 }]) {
+      const completion = await ask('/v1/completions', body);
+      assertMatches('CreateCompletionResponse', completion);
+      assert.match((completion as Completion).choices[0]?.text ?? '', /Yes$/);
+    }
+    for (const body of [{}, { encoding_format: 'base64' }]) {
+      assertMatches('CreateEmbeddingResponse', await ask('/v1/embeddings', { input: 'hi', ...body }));
+    }
+  });
+
+  test('no models at all', async () => {
+    await using upstream = await fakeUpstream(plainAnswer(), []);
+    await using gateway = await testGateway(upstream);
+    const list = await (await gateway.fetch('/v1/models')).json();
+    assertMatches('ListModelsResponse', list);
+    assert.deepEqual((list as { data: unknown[] }).data, []);
+  });
+
+  test('refusals, whatever the route', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream);
+    const refused = [
+      await gateway.chat({ messages: 'hi' }),
+      await gateway.chat({}, { headers: { authorization: 'Bearer nobody' } }),
+      await gateway.fetch('/v1/nothing'),
+      await gateway.fetch('/v1/models/nothing'),
+      await gateway.fetch('/v1/chat/completions', { method: 'DELETE' }),
+    ];
+    assert.deepEqual(
+      refused.map(({ status }) => status),
+      [400, 401, 404, 404, 405],
+    );
+    for (const response of refused) assertMatches('ErrorResponse', await response.json());
+  });
+});
+
+describe('assertMatches finds', () => {
+  const chunk = {
+    id: 'chatcmpl-1',
+    object: 'chat.completion.chunk',
+    created: 1795233600,
+    model: 'm',
+    choices: [{ index: 0, delta: { content: 'a' }, logprobs: null, finish_reason: null }],
+    usage: null,
+  };
+  const wrong: Record<string, object> = {
+    'an unknown finish_reason': { choices: [{ index: 0, delta: {}, finish_reason: 'load' }] },
+    'a field that is missing': { choices: [{ delta: {}, finish_reason: null }] },
+    'a field that OpenAI does not know': { choices: [{ index: 0, delta: { contents: 'a' }, finish_reason: null }] },
+    'thinking outside of a delta': { choices: [{ index: 0, delta: {}, reasoning: 'a', finish_reason: null }] },
+    'a null that may not be': { choices: null },
+    'usage without its sum': { usage: { prompt_tokens: 1, completion_tokens: 1 } },
+  };
+
+  test('nothing in a chunk as it has to be', () => {
+    assertMatches('CreateChatCompletionStreamResponse', chunk);
+  });
+
+  for (const [what, fields] of Object.entries(wrong)) {
+    test(what, () => {
+      assert.throws(() => assertMatches('CreateChatCompletionStreamResponse', { ...chunk, ...fields }), /^Assert/);
+    });
+  }
+
+  test("nothing in base64 embeddings and in a stream's completions, which the description leaves out", () => {
+    assertMatches('CreateEmbeddingResponse', {
+      object: 'list',
+      model: 'm',
+      data: [{ object: 'embedding', index: 0, embedding: 'AACAPw==' }],
+      usage: { prompt_tokens: 1, total_tokens: 1 },
+    });
+    assertMatches('CreateCompletionResponse', {
+      id: 'cmpl-1',
+      object: 'text_completion',
+      created: 1795233600,
+      model: 'm',
+      choices: [{ index: 0, text: 'a', logprobs: null, finish_reason: null }],
+      usage: null,
+    });
+  });
+});
+
+/** Names the golden in what `assertMatches` finds. */
+function matches(name: string, schema: SchemaName, value: unknown): void {
+  try {
+    assertMatches(schema, value);
+  } catch (error) {
+    throw new Error(`${name} holds what it should not`, { cause: error });
+  }
+}

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checks } from '../compare/checks.ts';
+import { attempt } from '../compare/run.ts';
+import { openLlamaduct } from '../compare/target.ts';
+import { native, ollama } from './live.ts';
+
+/** What `npm run compare` shows side by side, as tests: llamaduct passes every point. */
+const { models } = await native<{ models: readonly { name: string }[] }>('/api/tags');
+const names = new Set(models.map(({ name }) => name));
+/** Milliseconds for a check; the comparison itself gives them less. */
+const deadline = 60_000;
+
+for (const check of checks) {
+  test(`point ${check.number}: ${check.title}`, async () => {
+    assert.deepEqual(await attempt(check, openLlamaduct, ollama, names, deadline), { result: 'passed' });
+  });
+}
