@@ -73,6 +73,10 @@ export class GatewayError extends Error {
  */
 export function asGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
+  // The only unbounded recursion is into what a client sent.
+  if (thrown instanceof RangeError && thrown.message.includes('call stack')) {
+    return new GatewayError('invalid_value', 'The request is nested too deeply.', { cause: thrown });
+  }
   return new GatewayError('internal_error', 'llamaduct failed to handle this request.', { cause: thrown });
 }
 

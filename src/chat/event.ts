@@ -1,7 +1,7 @@
 /** What a backend's answer consists of, in order. A whole answer ends in exactly one `finish`. */
 export type ChatEvent =
   | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
-  | { readonly type: 'reasoning'; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
+  | { readonly type: 'reasoning'; readonly text: string }
   | ToolCallEvent
   | FinishEvent;
 

@@ -27,7 +27,6 @@ export class Fold {
         return;
       case 'reasoning':
         this.#reasoning += event.text;
-        if (event.logprobs !== undefined) this.#logprobs.push(...event.logprobs);
         return;
       case 'tool-call':
         this.#toolCalls.push(event);

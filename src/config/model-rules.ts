@@ -23,7 +23,7 @@ export const modelRule = z.strictObject({
   max_tokens: z.int().min(1).optional().describe('The longest answer a request may ask for, in tokens.'),
   system_prepend: z.string().min(1).optional().describe('A system message before those of a chat.'),
   system_append: z.string().min(1).optional().describe('A system message after those of a chat.'),
-  hide_thinking: z.boolean().default(false).describe('Keeps the thinking out of answers.'),
+  hide_thinking: z.boolean().default(false).describe('Keeps the thinking out of answers of /v1.'),
   on_overflow: z
     .enum(['error', 'truncate'])
     .default('error')

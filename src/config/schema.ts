@@ -25,7 +25,9 @@ export const keySchema = z.strictObject({
     .array(z.string().min(1))
     .min(1)
     .optional()
-    .describe('Patterns of models the key may use; * stands for any text. Absent: all.'),
+    .describe(
+      "Patterns of models the key may use; * stands for any text. Absent: all. Ollama's own /api/tags and /api/ps list every name all the same.",
+    ),
   expires: z
     .union(
       [z.iso.datetime({ offset: true }), z.iso.date()],
@@ -33,7 +35,7 @@ export const keySchema = z.strictObject({
     )
     .optional()
     .describe('From when the key is refused: a date (as it begins in UTC), or a time with zone.'),
-  hide_thinking: z.boolean().optional().describe('Keeps the thinking out of answers to this key.'),
+  hide_thinking: z.boolean().optional().describe('Keeps the thinking out of answers of /v1 to this key.'),
 });
 
 const upstream = z.strictObject({
@@ -97,6 +99,12 @@ export const configSchema = z.strictObject({
     .default([])
     .superRefine((keys, context) => {
       const names = keys.map(({ name }) => name);
+      keys.forEach(({ models, scopes: held }, index) => {
+        if (models !== undefined && held.includes('admin')) {
+          const message = 'a key with the admin scope reaches every model; give this one no models, or no admin scope';
+          context.addIssue({ code: 'custom', path: [index, 'models'], message });
+        }
+      });
       names.forEach((name, index) => {
         if (names.indexOf(name) < index)
           context.addIssue({ code: 'custom', path: [index, 'name'], message: 'another key has this name' });

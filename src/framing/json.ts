@@ -26,3 +26,8 @@ export function parseExact(text: string): unknown {
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** A field's name as Go's encoding/json compares it: without regard to case, the long s included. */
+export function foldedName(name: string): string {
+  return name.replaceAll('ſ', 's').toLowerCase();
+}

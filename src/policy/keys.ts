@@ -1,13 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { KeyConfig, Scope } from '../config/schema.ts';
-import { matches, toPattern } from './patterns.ts';
+import { type Pattern, matches, toPattern } from './patterns.ts';
 
 /** Who a request comes from, and what they may do. */
 export interface Key {
   readonly name: string;
   readonly scopes: readonly Scope[];
   /** Patterns of models, * for any text; undefined for all. */
-  readonly models: readonly RegExp[] | undefined;
+  readonly models: readonly Pattern[] | undefined;
   /** Milliseconds since the epoch. */
   readonly expires: number;
   readonly hideThinking: boolean;

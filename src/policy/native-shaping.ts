@@ -1,6 +1,6 @@
 import type { JsonObject } from '../chat/request.ts';
-import { isObject } from '../framing/json.ts';
-import type { ModelRule, Shaper } from './shaping.ts';
+import { foldedName, isObject } from '../framing/json.ts';
+import { type ModelRule, type Shaper, positive } from './shaping.ts';
 
 /** Fields that shaping reads or writes. */
 const fields = ['model', 'name', 'options', 'keep_alive', 'think', 'messages'];
@@ -11,7 +11,8 @@ const fields = ['model', 'name', 'options', 'keep_alive', 'think', 'messages'];
  */
 export function shapedNative(path: string, body: JsonObject, shaper: Shaper): JsonObject | undefined {
   const normal = inOneSpelling(body);
-  const field = typeof normal['model'] === 'string' && normal['model'] !== '' ? 'model' : 'name';
+  const old = (normal['model'] ?? '') === '' && typeof normal['name'] === 'string' && normal['name'] !== '';
+  const field = old ? 'name' : 'model';
   const named = typeof normal[field] === 'string' ? normal[field] : '';
   const model = shaper.resolve(named);
   const rule = shaper.rule(model);
@@ -22,7 +23,7 @@ export function shapedNative(path: string, body: JsonObject, shaper: Shaper): Js
 function inOneSpelling(body: JsonObject): JsonObject {
   return Object.fromEntries(
     Object.entries(body).map(([name, value]) => {
-      const lower = name.toLowerCase();
+      const lower = foldedName(name);
       return [fields.includes(lower) ? lower : name, value];
     }),
   );
@@ -51,9 +52,7 @@ function ruled(path: string, body: JsonObject, rule: ModelRule): JsonObject {
 function ruledOptions(given: unknown, { options, pin, max_tokens: cap }: ModelRule): JsonObject {
   const merged: JsonObject = { ...options, ...(isObject(given) ? given : {}), ...pin };
   if (cap === undefined) return merged;
-  const asked = merged['num_predict'];
-  // Not positive means without limit.
-  return { ...merged, num_predict: typeof asked === 'number' && asked > 0 ? Math.min(cap, asked) : cap };
+  return { ...merged, num_predict: Math.min(cap, positive(merged['num_predict']) ?? cap) };
 }
 
 function system(content: string | undefined): JsonObject[] {

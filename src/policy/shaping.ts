@@ -1,6 +1,6 @@
 import type { FileConfig } from '../config/schema.ts';
 import type { GenerationRequest, Sampling, SystemMessage } from '../chat/request.ts';
-import { matches, toPattern } from './patterns.ts';
+import { type Pattern, matches, toPattern } from './patterns.ts';
 
 export type ModelRule = FileConfig['models'][number];
 
@@ -8,7 +8,7 @@ export type ModelRule = FileConfig['models'][number];
 export class Shaper {
   readonly #aliases: ReadonlyMap<string, string>;
   readonly #defaultModel: string | undefined;
-  readonly #rules: readonly { readonly pattern: RegExp; readonly rule: ModelRule }[];
+  readonly #rules: readonly { readonly pattern: Pattern; readonly rule: ModelRule }[];
 
   constructor({
     aliases,
@@ -18,6 +18,11 @@ export class Shaper {
     this.#aliases = new Map(Object.entries(aliases));
     this.#defaultModel = defaultModel;
     this.#rules = models.map((rule) => ({ pattern: toPattern(rule.match), rule }));
+  }
+
+  /** Whether any request may come out other than it came in. */
+  get isIdle(): boolean {
+    return this.#aliases.size === 0 && this.#defaultModel === undefined && this.#rules.length === 0;
   }
 
   get aliases(): ReadonlyMap<string, string> {
@@ -44,7 +49,7 @@ export function shaped(request: GenerationRequest, rule: ModelRule): GenerationR
   const { think } = rule;
   const common = {
     ...pinned(request, rule),
-    sampling: shapedSampling(request.sampling, rule),
+    sampling: shapedSampling(request, rule),
     ...(think !== undefined && request.think === undefined && { think }),
   };
   if (request.kind === 'completion') return { ...request, ...common };
@@ -78,9 +83,16 @@ const sampled: Readonly<Record<keyof Sampling, string>> = {
   maxTokens: 'num_predict',
 };
 
-function shapedSampling(sampling: Sampling, { pin, max_tokens: cap }: ModelRule): Sampling {
+function shapedSampling({ options, sampling }: GenerationRequest, { pin, max_tokens: cap }: ModelRule): Sampling {
   const free = Object.fromEntries(
     Object.entries(sampling).filter(([field]) => !(sampled[field as keyof Sampling] in (pin ?? {}))),
   ) as Sampling;
-  return cap === undefined ? free : { ...free, maxTokens: Math.min(cap, free.maxTokens ?? cap) };
+  return cap === undefined
+    ? free
+    : { ...free, maxTokens: Math.min(cap, free.maxTokens ?? positive(options?.['num_predict']) ?? cap) };
+}
+
+/** To Ollama a number of tokens that is not positive means without limit. */
+export function positive(tokens: unknown): number | undefined {
+  return typeof tokens === 'number' && tokens > 0 ? tokens : undefined;
 }

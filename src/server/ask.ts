@@ -26,7 +26,7 @@ const maxAdaptations = 4;
 export async function ask(
   request: GenerationRequest,
   mayTruncate: boolean,
-  { metrics, upstream }: Services,
+  { config, metrics, upstream }: Services,
   signal: AbortSignal,
 ): Promise<Asked> {
   const { backend, catalog, client } = upstream;
@@ -49,7 +49,7 @@ export async function ask(
       continue;
     }
     const adaptation = backend.adapted(asking, refusal);
-    if (adaptation === undefined) throw refusal;
+    if (adaptation === undefined || (config.strict && adaptation.dropped.length > 0)) throw refusal;
     asking = adaptation.request;
     dropped.push(...adaptation.dropped);
   }

@@ -6,26 +6,33 @@ import { GatewayError } from '../errors.ts';
  *
  * @param maxBytes a larger one is a 413
  * @param deadline milliseconds
+ * @param signal gives it up, with its reason
  * @throws {GatewayError} 413 or 408; `client_closed` when the connection broke
  */
-export async function readBody(request: Request, maxBytes: number, deadline: number): Promise<Buffer> {
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+  deadline: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
   const declared = request.headers.get('content-length');
   const tooLarge = new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
   if (Number(declared) > maxBytes) throw tooLarge;
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
-    }, deadline);
-  });
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
+  }, deadline);
+  const abort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', abort);
   try {
     // With a length the server holds the client to it; without one the bytes have to be counted.
     return await Promise.race([
-      timeout,
+      givenUp,
       declared === null ? readCounted(request, maxBytes, tooLarge) : readDeclared(request),
     ]);
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -15,7 +15,7 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
   const { limits, strict, timeouts } = services.config;
   return async (c) => {
     const exchange = c.get('exchange');
-    const call = protocol.read(parseJson(await readBody(c.req.raw, limits.body, timeouts.body)));
+    const call = protocol.read(parseJson(await readBody(c.req.raw, limits.body, timeouts.body, exchange.signal)));
     const model = admitted(call.request.model, services, exchange);
     if (strict) refuseDropped(call.dropped);
     const rule = services.shaper.rule(model);

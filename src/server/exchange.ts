@@ -63,7 +63,7 @@ export class Exchange {
     this.#idPrefix = idPrefix;
   }
 
-  /** Aborted with a GatewayError when the client left or the service stops. */
+  /** Aborted with a GatewayError when the client left, the service stops, or the exchange failed: all its work ends. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -106,6 +106,7 @@ export class Exchange {
     this.#observe(outcome, failure, durationSeconds);
     this.#log(outcome, failure, durationSeconds);
     this.#onEnd(this);
+    if (failure !== undefined) this.#controller.abort(failure);
   }
 
   get #modelLabel(): string {

@@ -24,7 +24,7 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
   const { limits, timeouts } = services.config;
   return async (c) => {
     const exchange = c.get('exchange');
-    const call = protocol.read(parseJson(await readBody(c.req.raw, limits.body, timeouts.body)));
+    const call = protocol.read(parseJson(await readBody(c.req.raw, limits.body, timeouts.body, exchange.signal)));
     const prepared = await prepare(call, services, exchange);
     const { requests } = call;
     const head: AnswerHead = {
@@ -32,13 +32,14 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
       created: Math.floor(Date.now() / 1000),
       model: requests[0].model || prepared.requests[0].model,
     };
-    const asked = await askAll(prepared, services, exchange);
+    const { first, bodies } = await askAll(prepared, services, exchange);
     const headers = {
-      ...dropped([...prepared.dropped, ...asked.flatMap((answer) => answer.dropped)], services.metrics),
-      ...(asked.some(({ truncated }) => truncated) && { 'x-llamaduct-truncated': 'true' }),
+      // What only the operator's rule asked for is not the client's loss.
+      ...dropped([...prepared.dropped, ...(requests[0].think === undefined ? [] : first.dropped)], services.metrics),
+      ...(first.truncated && { 'x-llamaduct-truncated': 'true' }),
     };
     if (!call.stream) {
-      const results = await wholeAnswers(asked, prepared, services, exchange);
+      const results = await wholeAnswers(bodies, prepared, services, exchange);
       const total = totalOf(results);
       const timing = serverTiming(total.timings);
       return sendJson(c, 200, call.respond(results, total, head), {
@@ -46,8 +47,8 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
         ...(timing !== '' && { 'server-timing': timing }),
       });
     }
-    const translator = new Translator(decodersOf(asked, prepared, services), call.encoder(head));
-    return sendStream(c, 200, await relay(sourceOf(asked, exchange), translator, exchange), {
+    const translator = new Translator(decodersOf(prepared, services), call.encoder(head));
+    return sendStream(c, 200, await relay(sourceOf(bodies, exchange), translator, exchange), {
       ...headers,
       'content-type': protocol.contentType,
       'cache-control': 'no-cache',
@@ -57,64 +58,61 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
   };
 }
 
-/** Asks for every choice at once; where one is refused, the others end. */
+type Bodies = readonly Promise<Asked['body']>[];
+
+/**
+ * Asks for every choice at once, and waits for the first to begin: an upstream may serve one after the other. A choice
+ * that fails later breaks the answer then.
+ *
+ * @throws {GatewayError} when a choice is refused before any began
+ */
 async function askAll(
   { requests, mayTruncate }: Prepared,
   services: Services,
   exchange: Exchange,
-): Promise<readonly Asked[]> {
+): Promise<{ first: Asked; bodies: Bodies }> {
   exchange.phase = 'waiting';
   exchange.upstream = services.upstream.name;
-  const others = new AbortController();
-  const signal = requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.signal, others.signal]);
-  try {
-    return await Promise.all(requests.map(async (request) => await ask(request, mayTruncate, services, signal)));
-  } catch (error) {
-    others.abort(error);
-    throw error;
-  }
+  const asked = requests.map(async (request) => await ask(request, mayTruncate, services, exchange.signal));
+  for (const one of asked) one.catch(() => undefined);
+  return { first: await Promise.race(asked), bodies: asked.map(async (one) => (await one).body) };
 }
 
-function sourceOf(asked: readonly Asked[], exchange: Exchange): Source {
-  return new Source(
-    asked.map(({ body }) => body),
-    () => exchange.chunk(),
-  );
+function sourceOf(bodies: Bodies, exchange: Exchange): Source {
+  return new Source(bodies, () => exchange.chunk());
 }
 
 type DecoderMaker = (emit: (event: ChatEvent) => void) => Decoder;
 
-function decodersOf(
-  asked: readonly Asked[],
-  { hideThinking }: Prepared,
-  { config, upstream }: Services,
-): DecoderMaker[] {
-  return asked.map(
-    ({ request }) =>
-      (emit) =>
-        upstream.backend.decoder(request, hideThinking ? withoutReasoning(emit) : emit, config.limits.line),
+function decodersOf({ requests, hideThinking }: Prepared, { config, upstream }: Services): DecoderMaker[] {
+  return requests.map(
+    (request) => (emit) =>
+      upstream.backend.decoder(request, hideThinking ? withoutReasoning(emit) : emit, config.limits.line),
   );
 }
 
 async function wholeAnswers(
-  asked: readonly Asked[],
+  bodies: Bodies,
   prepared: Prepared,
   services: Services,
   exchange: Exchange,
 ): Promise<readonly ChatResult[]> {
-  const collected = async (answers: readonly Asked[]): Promise<ChatResult[]> => {
-    const source = sourceOf(answers, exchange);
-    const results = await collect(source, decodersOf(answers, prepared, services), services.config.limits.body);
+  const { config } = services;
+  const collected = async (some: Bodies, requests: Prepared['requests']): Promise<ChatResult[]> => {
+    const decoders = decodersOf({ ...prepared, requests }, services);
+    const results = await collect(sourceOf(some, exchange), decoders, config.limits.body);
     exchange.measured(totalOf(results));
     return results;
   };
-  const results = await collected(asked);
-  if (!services.config.validate_json) return results;
+  const results = await collected(bodies, prepared.requests);
+  if (!config.validate_json) return results;
   return await Promise.all(
     results.map(async (result, choice) => {
-      const request = asked[choice]?.request;
+      const request = prepared.requests[choice];
       if (request === undefined || followsSchema(request, result)) return result;
-      const [again] = await collected([await ask(anew(request), prepared.mayTruncate, services, exchange.signal)]);
+      const another = anew(request);
+      const { body } = await ask(another, prepared.mayTruncate, services, exchange.signal);
+      const [again] = await collected([Promise.resolve(body)], [another]);
       if (again !== undefined && followsSchema(request, again)) return again;
       throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
     }),

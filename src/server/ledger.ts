@@ -4,7 +4,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 /** Fields that have a series of their own in the metrics; a client can send any other, so all others share one. */
 const known = new Set(
   (
-    'audio function_call functions logit_bias messages.content.image_url messages.content.image_url.detail messages.name metadata modalities ' +
+    'audio function_call functions logit_bias messages.content.image_url messages.content.image_url.detail messages.name messages.audio messages.function_call metadata modalities ' +
     'moderation parallel_tool_calls prediction prompt_cache_key prompt_cache_retention reasoning_effort ' +
     'safety_identifier service_tier store stream_options.include_obfuscation tools.function.strict user verbosity ' +
     'web_search_options best_of echo encoding_format'

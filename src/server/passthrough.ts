@@ -52,11 +52,12 @@ async function forwardedBody(
   if (route.modelsNamed === undefined) {
     return request.body === null ? undefined : Readable.fromWeb(request.body as WebStream<Uint8Array>);
   }
-  const bytes = await readBody(request, config.limits.body, config.timeouts.body);
-  const body = readLeniently(bytes, exchange.key?.models !== undefined);
+  const bytes = await readBody(request, config.limits.body, config.timeouts.body, exchange.signal);
+  const body = readLeniently(bytes, exchange.key?.models !== undefined || !shaper.isIdle);
   const named = route.modelsNamed(body);
-  for (const name of named) {
-    if (exchange.key !== undefined) gatekeeper.requireModel(exchange.key, name, shaper.resolve(name));
+  for (const name of named.length > 0 ? named : ['']) {
+    const model = shaper.resolve(name);
+    if (exchange.key !== undefined && model !== '') gatekeeper.requireModel(exchange.key, name, model);
   }
   const shape = (whole: unknown): JsonObject | undefined =>
     isObject(whole) ? shapedNative(route.path, whole, shaper) : undefined;
@@ -67,7 +68,7 @@ async function forwardedBody(
   return changed === undefined ? bytes : Buffer.from(JSON.stringify(shape(parseExact(bytes.toString('utf8')))));
 }
 
-/** What is not JSON is the backend's to refuse, unless the key is limited to models: then nothing passes unread. */
+/** What is not JSON is the backend's to refuse, unless a key's limits or the operator's rules depend on what it says. */
 function readLeniently(body: Buffer, strict: boolean): unknown {
   try {
     return parseJson(body);
@@ -80,15 +81,15 @@ function readLeniently(body: Buffer, strict: boolean): unknown {
 function tapped(c: Context<Env>, answer: UpstreamAnswer, upstream: Upstream): ReadableStream<Uint8Array> {
   const exchange = c.get('exchange');
   const tap = upstream.backend.tap();
-  const source = new Source([answer.body], (bytes) => {
+  const source = new Source([Promise.resolve(answer.body)], (bytes) => {
     exchange.chunk();
     tap.push(bytes);
   });
   const finish = (): void => {
     const { finish: total, failed } = tap.end();
     if (total !== undefined) exchange.measured(total);
-    const error = new GatewayError('upstream_error', 'The upstream failed.');
-    exchange.end(failed && answer.statusCode < 400 ? error : undefined);
+    const broken = answer.statusCode >= 500 || (failed && answer.statusCode < 400);
+    exchange.end(broken ? new GatewayError('upstream_error', 'The upstream failed.') : undefined);
   };
   const transformer: Transformer<Piece, Uint8Array> = {
     transform: (piece, controller) => {

@@ -1,4 +1,4 @@
-import type { GatewayError } from '../errors.ts';
+import { type GatewayError, asGatewayError } from '../errors.ts';
 import { transportError, type UpstreamAnswer } from '../upstreams/client.ts';
 
 type Body = UpstreamAnswer['body'];
@@ -14,43 +14,65 @@ const afterlife = { limit: 64 * 1024, milliseconds: 500 };
 
 /**
  * The bodies of an upstream's answers, one for each choice, as one web stream that carries the pressure of its reader
- * back to the upstream's sockets. Cancelling it closes them.
+ * back to the upstream's sockets. A body joins when it is there: an upstream may serve one after the other. Cancelling
+ * closes those that run; those still to come are the caller's to abort.
  */
 export class Source {
   readonly stream: ReadableStream<Piece>;
   /** Set when the answer is complete: cancelling then keeps the connections instead of closing them. */
   complete = false;
+  readonly #onChunk: (bytes: Uint8Array) => void;
+  readonly #joined: Body[] = [];
+  #running: number;
+  #cancelled = false;
 
   /** @param onChunk sees the bytes as they arrive */
-  constructor(bodies: readonly Body[], onChunk: (bytes: Uint8Array) => void) {
-    let running = bodies.length;
+  constructor(bodies: readonly Promise<Body>[], onChunk: (bytes: Uint8Array) => void) {
+    this.#running = bodies.length;
+    this.#onChunk = onChunk;
     this.stream = new ReadableStream<Piece>({
       start: (controller) => {
-        const end = (piece: Piece): void => {
-          controller.enqueue(piece);
-          running -= 1;
-          if (running === 0) controller.close();
-        };
-        bodies.forEach((body, choice) => {
-          body.on('data', (bytes: Uint8Array) => {
-            onChunk(bytes);
-            controller.enqueue({ type: 'bytes', choice, bytes });
-            if ((controller.desiredSize ?? 0) <= 0) body.pause();
-          });
-          body.on('end', () => end({ type: 'end', choice }));
-          body.on('error', (error) => {
-            end({ type: 'broken', choice, error: transportError(error, 'in the middle of its answer') });
-          });
-          body.pause();
-        });
+        bodies.forEach((body, choice) => void this.#join(body, choice, controller));
       },
       pull: () => {
-        for (const body of bodies) body.resume();
+        for (const body of this.#joined) body.resume();
       },
       cancel: () => {
-        for (const body of bodies) leave(body, this.complete);
+        this.#cancelled = true;
+        for (const body of this.#joined) leave(body, this.complete);
       },
     });
+  }
+
+  async #join(
+    coming: Promise<Body>,
+    choice: number,
+    controller: ReadableStreamDefaultController<Piece>,
+  ): Promise<void> {
+    const end = (piece: Piece): void => {
+      if (this.#cancelled) return;
+      controller.enqueue(piece);
+      this.#running -= 1;
+      if (this.#running === 0) controller.close();
+    };
+    let body: Body;
+    try {
+      body = await coming;
+    } catch (error) {
+      return end({ type: 'broken', choice, error: asGatewayError(error) });
+    }
+    if (this.#cancelled) return leave(body, false);
+    this.#joined.push(body);
+    body.on('data', (bytes: Uint8Array) => {
+      this.#onChunk(bytes);
+      controller.enqueue({ type: 'bytes', choice, bytes });
+      if ((controller.desiredSize ?? 0) <= 0) body.pause();
+    });
+    body.on('end', () => end({ type: 'end', choice }));
+    body.on('error', (error) => {
+      end({ type: 'broken', choice, error: transportError(error, 'in the middle of its answer') });
+    });
+    if ((controller.desiredSize ?? 0) <= 0) body.pause();
   }
 }
 

@@ -76,6 +76,7 @@ export function transportError(
   if (error instanceof GatewayError) return error;
   switch (codeOf(error)) {
     case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'TimeoutError':
       return new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { cause: error, retryAfter });
     case 'UND_ERR_BODY_TIMEOUT':
       return new GatewayError('upstream_idle_timeout', 'The upstream fell silent in the middle of its answer.', {
@@ -98,5 +99,6 @@ export function transportError(
 
 function codeOf(error: unknown): string | undefined {
   if (error instanceof AggregateError) return codeOf(error.errors[0]);
+  if (error instanceof DOMException) return error.name;
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 }

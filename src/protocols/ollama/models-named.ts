@@ -1,4 +1,4 @@
-import { isObject } from '../../framing/json.ts';
+import { foldedName, isObject } from '../../framing/json.ts';
 
 /**
  * The models a native body names. Ollama matches field names without regard to case and lets the last one win, so
@@ -7,6 +7,6 @@ import { isObject } from '../../framing/json.ts';
 export function modelsNamed(body: unknown): string[] {
   if (!isObject(body)) return [];
   return Object.entries(body)
-    .filter(([name]) => ['model', 'name'].includes(name.toLowerCase()))
+    .filter(([name]) => ['model', 'name'].includes(foldedName(name)))
     .flatMap(([, value]) => (typeof value === 'string' ? [value] : []));
 }

@@ -1,6 +1,7 @@
 import type { GenerationRequest, JsonObject, Sampling } from '../../chat/request.ts';
 import { invalidValue } from '../../errors.ts';
 import { boolean, integer, number, object, string } from '../fields.ts';
+import type { Ledger } from './ledger.ts';
 
 /** The fields that chat completions and completions share, by the names that are read here. */
 export const commonFields = [
@@ -41,8 +42,9 @@ export function optional<Name extends string, Value>(
 }
 
 /** Whether the last chunk of a stream tells the usage. */
-export function readIncludeUsage(value: unknown): boolean {
+export function readIncludeUsage(value: unknown, ledger: Ledger): boolean {
   const options = object(value, 'stream_options');
+  ledger.note('stream_options.include_obfuscation', options?.['include_obfuscation']);
   return boolean(options?.['include_usage'], 'stream_options.include_usage') ?? false;
 }
 
@@ -82,10 +84,11 @@ function readMaxTokens(body: JsonObject): number | undefined {
 function readStop(value: unknown): string[] | undefined {
   if (value == null) return undefined;
   const stops: readonly unknown[] = Array.isArray(value) ? value : [value];
-  if (!stops.every((stop): stop is string => typeof stop === 'string')) {
-    throw invalidValue('stop', 'stop must be a string or an array of strings.');
+  if (!stops.every((stop): stop is string => typeof stop === 'string' && stop !== '')) {
+    throw invalidValue('stop', 'stop must be a string or an array of strings, none of them empty.');
   }
-  return [...stops];
+  // An empty list would take away the stops of the model itself.
+  return stops.length > 0 ? [...stops] : undefined;
 }
 
 /** How long the model stays loaded: seconds, or a Go duration. */

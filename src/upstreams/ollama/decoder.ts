@@ -59,7 +59,8 @@ export class OllamaDecoder implements Decoder {
     const thinking = (message ?? line).thinking ?? '';
     const content = (message === undefined ? line.response : message.content) ?? '';
     if (thinking !== '') {
-      this.#emit({ type: 'reasoning', text: thinking, ...(content === '' && logprobs && { logprobs }) });
+      // Its log probabilities have no place in OpenAI's API, where they are those of the content.
+      this.#emit({ type: 'reasoning', text: thinking });
     }
     if (content !== '' || (logprobs !== undefined && thinking === '')) {
       this.#emit({ type: 'text', text: content, ...(logprobs && { logprobs }) });

@@ -73,7 +73,11 @@ function messageOf(error: unknown): string {
 }
 
 function publicText(text: string): string {
-  const [firstLine = ''] = text.trim().split('\n', 1);
+  const [firstLine = ''] = text
+    .trimStart()
+    .slice(0, 4 * maxLength)
+    .split('\n', 1);
+  // Cut before and after: the replacements take longer than linear, and the text may be as long as a line.
   return firstLine
     .replace(/\bhttps?:\/\/[^\s"']+/g, '[address]')
     .replace(/(\[[0-9a-f:]+\]|\b[\w.-]+):\d{4,5}\b/gi, '[address]')

@@ -34,17 +34,31 @@ export function withToolsInPrompt(request: ChatRequest, tools: readonly Tool[], 
   return { ...rest, format: forcedFormat(tools, choice), messages: [{ role: 'system', text }, ...request.messages] };
 }
 
-/** Turns the JSON text of a forced call back into the call. What the model calls by itself passes as it is. */
-export function callFromText(emit: (event: ChatEvent) => void): (event: ChatEvent) => void {
+/**
+ * Turns the JSON text of a forced call back into the call. What the model calls by itself passes as it is.
+ *
+ * @param names of the tools that it may be
+ * @param maxLength characters of the text
+ */
+export function callFromText(
+  emit: (event: ChatEvent) => void,
+  names: readonly string[] | undefined,
+  maxLength: number,
+): (event: ChatEvent) => void {
+  const expected = ({ name }: { readonly name: string }): void => {
+    if (names?.includes(name) === false) throw new GatewayError('upstream_error', 'The model called another tool.');
+  };
   let text = '';
   let called = false;
   return (event) => {
     switch (event.type) {
       case 'text':
         text += event.text;
-        return;
+        if (text.length <= maxLength) return;
+        throw new GatewayError('upstream_protocol_error', 'The model writes a tool call without end.');
       case 'tool-call':
         called = true;
+        expected(event);
         emit(event);
         return;
       case 'reasoning':
@@ -53,7 +67,9 @@ export function callFromText(emit: (event: ChatEvent) => void): (event: ChatEven
       case 'finish': {
         // Cut at its length, the JSON is not whole: there is no call to give.
         if (called || event.reason === 'length') return emit(event);
-        emit({ type: 'tool-call', id: newCallId(), ...readCall(text) });
+        const call = readCall(text);
+        expected(call);
+        emit({ type: 'tool-call', id: newCallId(), ...call });
         return emit({ ...event, reason: 'tool_calls' });
       }
       default:
@@ -69,7 +85,7 @@ function readCall(text: string): { name: string; arguments: string } {
   } catch {
     // Below.
   }
-  if (!isObject(call) || typeof call['name'] !== 'string') {
+  if (!isObject(call) || typeof call['name'] !== 'string' || !isObject(call['arguments'] ?? {})) {
     throw new GatewayError('upstream_error', 'The model did not call a tool.');
   }
   return { name: call['name'], arguments: JSON.stringify(call['arguments'] ?? {}) };

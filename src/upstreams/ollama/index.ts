@@ -1,6 +1,6 @@
 import type { Backend } from '../../chat/contract.ts';
-import type { ChatEvent } from '../../chat/event.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
+import type { Emit } from '../../chat/stages.ts';
 import { adapted } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuestion } from './embed.ts';
@@ -12,7 +12,7 @@ import { OllamaTap } from './tap.ts';
 
 export const ollama: Backend = {
   generation: toOllama,
-  decoder: (request, emit, maxLineBytes) => new OllamaDecoder(emulating(request, emit), maxLineBytes),
+  decoder: (request, emit, maxLineBytes) => new OllamaDecoder(emulating(request, emit, maxLineBytes), maxLineBytes),
   error: statusError,
   adapted,
   tap: () => new OllamaTap(),
@@ -24,8 +24,11 @@ export const ollama: Backend = {
 };
 
 /** Adds to a decoder's events what Ollama cannot do by itself. */
-function emulating(request: GenerationRequest, emit: (event: ChatEvent) => void): (event: ChatEvent) => void {
+function emulating(request: GenerationRequest, emit: Emit, maxLength: number): Emit {
   if (request.kind !== 'chat') return emit;
+  const { toolChoice, tools } = request;
   const single = request.parallelToolCalls === false ? firstCallOnly(emit) : emit;
-  return request.toolChoice === undefined ? single : callFromText(single);
+  if (toolChoice === undefined) return single;
+  const names = toolChoice === 'required' ? tools?.map(({ name }) => name) : [toolChoice.name];
+  return callFromText(single, names, maxLength);
 }

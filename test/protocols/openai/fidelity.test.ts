@@ -41,7 +41,7 @@ const fields = fc.tuple(
     option('frequency_penalty', 'frequency_penalty', fc.double({ min: -2, max: 2, noNaN: true })),
     option('presence_penalty', 'presence_penalty', fc.double({ min: -2, max: 2, noNaN: true })),
     option('max_completion_tokens', 'num_predict', fc.integer({ min: 1 })),
-    option('stop', 'stop', fc.array(text, { maxLength: 4 })),
+    option('stop', 'stop', fc.array(word, { minLength: 1, maxLength: 4 })),
     field('keep_alive', fc.oneof(fc.integer(), fc.constant('10m')), (value) => ({ native: { keep_alive: value } })),
     field('reasoning_effort', fc.constantFrom('low', 'medium', 'high'), (value) => ({ native: { think: value } })),
     field('logprobs', fc.constant(true), () => ({ native: { logprobs: true } })),

@@ -41,7 +41,7 @@ export class ChatCompletionEncoder implements Encoder {
             )
           : this.#chunk(choice, { content: event.text }, null, event.logprobs);
       case 'reasoning':
-        return this.#chunk(choice, reasoningFields(event.text, this.#reasoningField), null, event.logprobs);
+        return this.#chunk(choice, reasoningFields(event.text, this.#reasoningField), null);
       case 'tool-call':
         return this.#chunk(choice, { tool_calls: [this.#toolCall(choice, event)] }, null);
       case 'finish':

@@ -36,7 +36,9 @@ export function readMessages(value: unknown, ledger: Ledger): Message[] {
       case 'assistant': {
         const toolCalls = readToolCalls(message['tool_calls'], `${path}.tool_calls`);
         for (const { id, name } of toolCalls) toolNames.set(id, name);
-        return { role, text: content.text, reasoning: readReasoning(message, path), toolCalls };
+        for (const field of ['function_call', 'audio']) ledger.note(`messages.${field}`, message[field]);
+        const refusal = string(message['refusal'], `${path}.refusal`) ?? '';
+        return { role, text: content.text || refusal, reasoning: readReasoning(message, path), toolCalls };
       }
       case 'tool': {
         const callId = string(message['tool_call_id'], `${path}.tool_call_id`) ?? '';

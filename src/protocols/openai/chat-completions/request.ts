@@ -54,11 +54,12 @@ export function readChatCompletion(body: unknown): ChatCompletionRequest {
     ...optional('logprobs', readLogprobs(body)),
   };
   checkDropped(body);
+  const includeUsage = readIncludeUsage(body['stream_options'], ledger);
   ledger.noteUnread(body, readFields);
   return {
     requests: choices(request, integer(body['n'], 'n', 1, 128) ?? 1),
     stream: boolean(body['stream'], 'stream') ?? false,
-    includeUsage: readIncludeUsage(body['stream_options']),
+    includeUsage,
     hideThinking: readHideThinking(body),
     dropped: ledger.dropped,
   };

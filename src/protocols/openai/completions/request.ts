@@ -15,6 +15,8 @@ export interface Completion {
   readonly dropped: readonly string[];
 }
 
+const maxChoices = 128;
+
 const readFields: ReadonlySet<string> = new Set([
   ...commonFields,
   'prompt',
@@ -46,15 +48,20 @@ export function readCompletion(body: unknown): Completion {
     ...optional('raw', boolean(body['raw'], 'raw')),
     ...optional('logprobs', logprobs === undefined ? undefined : { top: logprobs }),
   };
-  const count = integer(body['n'], 'n', 1, 128) ?? 1;
+  const count = integer(body['n'], 'n', 1, maxChoices) ?? 1;
   const bestOf = integer(body['best_of'], 'best_of', 1, 20) ?? count;
   if (bestOf < count) throw invalidValue('best_of', 'best_of must be at least n.');
+  const includeUsage = readIncludeUsage(body['stream_options'], ledger);
   ledger.noteUnread(bestOf === count ? omit(body, 'best_of') : body, readFields);
-  const [first, ...others] = readPrompts(body['prompt']).map((prompt) => choices({ ...shared, prompt }, count));
+  const prompts = readPrompts(body['prompt']);
+  if (prompts.length * count > maxChoices) {
+    throw invalidValue('prompt', `At most ${maxChoices} choices can be asked for: prompts times n.`);
+  }
+  const [first, ...others] = prompts.map((prompt) => choices({ ...shared, prompt }, count));
   return {
     requests: [...required(first, 'prompt'), ...others.flat()],
     stream: boolean(body['stream'], 'stream') ?? false,
-    includeUsage: readIncludeUsage(body['stream_options']),
+    includeUsage,
     echo: boolean(body['echo'], 'echo') ?? false,
     dropped: ledger.dropped,
   };
