@@ -66,3 +66,25 @@ test('tool_choice none leaves the tools away', async () => {
   });
   assert.match(saidWhole(answer).text, /^Hello! I am a scripted model/);
 });
+
+test('with tools and a response_format the model calls a tool or follows the format, never anything else', async () => {
+  const schema = {
+    type: 'object',
+    properties: { ok: { type: 'boolean' } },
+    required: ['ok'],
+    additionalProperties: false,
+  };
+  for (const model of ['scripted-tools', 'scripted-tools-parallel', 'scripted-tools-json']) {
+    const answer = await client.chat.completions.create({
+      model,
+      messages: [user('hi')],
+      tools: weatherTools,
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } },
+      max_tokens: 400,
+    });
+    const { text, calls, finish } = saidWhole(answer);
+    if (finish === 'tool_calls') assert.ok(calls.every(({ name }) => ['get_weather', 'get_time'].includes(name)));
+    else if (finish === 'stop') assert.equal(typeof (JSON.parse(text) as { ok: unknown }).ok, 'boolean');
+    else assert.match(text, /^\s*\{/);
+  }
+});

@@ -124,4 +124,23 @@ suite('tool_choice', () => {
       assert.equal(body.choices[0]?.finish_reason, 'tool_calls');
     }
   });
+
+  test('tools beside a response_format can still be called, and the answer follows the format', async () => {
+    const schema = { type: 'object', properties: { a: { $ref: '#/$defs/n' } }, $defs: { n: { type: 'integer' } } };
+    const format = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } };
+    const said: [string, string | null, string][] = [
+      ['{"a":1}', '{"a":1}', 'stop'],
+      ['{"name":"get_time","arguments":{}}', null, 'tool_calls'],
+      ['{"name":"nobody","arguments":{}}', '{"name":"nobody","arguments":{}}', 'stop'],
+    ];
+    for (const [text, content, reason] of said) {
+      await using upstream = await fakeUpstream(saying(text));
+      await using gateway = await testGateway(upstream);
+      const body = (await (await gateway.chat({ tools, ...format })).json()) as Completion;
+      assert.deepEqual([body.choices[0]?.message.content, body.choices[0]?.finish_reason], [content, reason]);
+      const sent = JSON.parse(upstream.requests[0]?.body ?? '') as { format: object };
+      const answer = { type: 'object', properties: { a: { type: 'integer' } } };
+      assert.deepEqual(sent.format, { anyOf: [callOf('get_weather', weather), callOf('get_time', weather), answer] });
+    }
+  });
 });

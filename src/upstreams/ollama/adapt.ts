@@ -1,7 +1,7 @@
 import type { Adaptation } from '../../chat/contract.ts';
 import type { GenerationRequest, Think } from '../../chat/request.ts';
 import type { GatewayError } from '../../errors.ts';
-import { withToolsInPrompt } from './forced-call.ts';
+import { withToolsInPrompt } from './json-calls.ts';
 
 /**
  * What to ask a model that refused a request for what it cannot do. The server itself says what that is, before it

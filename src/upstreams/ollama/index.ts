@@ -5,7 +5,7 @@ import { adapted } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuestion } from './embed.ts';
 import { statusError } from './error.ts';
-import { callFromText, firstCallOnly } from './forced-call.ts';
+import { callsFromText, firstCallOnly } from './json-calls.ts';
 import { contextLength, details, models } from './models.ts';
 import { toOllama } from './request.ts';
 import { OllamaTap } from './tap.ts';
@@ -26,9 +26,10 @@ export const ollama: Backend = {
 /** Adds to a decoder's events what Ollama cannot do by itself. */
 function emulating(request: GenerationRequest, emit: Emit, maxLength: number): Emit {
   if (request.kind !== 'chat') return emit;
-  const { toolChoice, tools } = request;
+  const { format, toolChoice, tools } = request;
   const single = request.parallelToolCalls === false ? firstCallOnly(emit) : emit;
-  if (toolChoice === undefined) return single;
-  const names = toolChoice === 'required' ? tools?.map(({ name }) => name) : [toolChoice.name];
-  return callFromText(single, names, maxLength);
+  const forced = toolChoice !== undefined;
+  if (!forced && (tools === undefined || format === undefined)) return single;
+  const names = typeof toolChoice === 'object' ? [toolChoice.name] : (tools ?? []).map(({ name }) => name);
+  return callsFromText(single, { names, forced, maxLength });
 }

@@ -7,7 +7,7 @@ import type {
 } from 'ollama';
 import type { ChatRequest, CompletionRequest, GenerationRequest, Image, Message, Tool } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
-import { forcedFormat } from './forced-call.ts';
+import { samplerFormat } from './json-calls.ts';
 import { toOllamaFunction } from './schema.ts';
 
 /** A request as Ollama's own, always streamed: a stream is what can be cancelled and measured. */
@@ -24,13 +24,13 @@ interface Truncation {
 
 /** @see https://docs.ollama.com/api/chat */
 function toOllamaChat(request: ChatRequest): object {
-  const { tools, toolChoice } = request;
-  const common = toCommon(request);
+  const { tools } = request;
+  const format = samplerFormat(request);
   return {
-    ...common,
+    ...toCommon(request),
     messages: request.messages.map(toMessage),
     ...(tools !== undefined && { tools: tools.map(toTool) }),
-    ...(toolChoice !== undefined && tools !== undefined && { format: forcedFormat(tools, toolChoice) }),
+    ...(format !== undefined && { format }),
   } satisfies OllamaChatRequest & Truncation;
 }
 
