@@ -1,5 +1,5 @@
 import type { GatewayError } from '../errors.ts';
-import type { ChatEvent, FinishEvent } from './event.ts';
+import type { ChatEvent, Emit, FinishEvent } from './event.ts';
 import type { ChatResult } from './fold.ts';
 import type { GenerationRequest, JsonObject } from './request.ts';
 
@@ -13,6 +13,9 @@ export interface Decoder {
   push(bytes: Uint8Array): void;
   end(): void;
 }
+
+/** Makes the decoder of one choice, given where its events go. */
+export type DecoderMaker = (emit: Emit) => Decoder;
 
 /**
  * Events -> the text of a client's stream. Each method returns what to send, '' for nothing. Synchronous, no I/O.
@@ -151,7 +154,7 @@ export interface Adaptation {
 export interface Backend {
   /** The backend's own request, always for a stream. */
   generation(request: GenerationRequest): { readonly path: string; readonly body: object };
-  decoder(request: GenerationRequest, emit: (event: ChatEvent) => void, maxLineBytes: number): Decoder;
+  decoder(request: GenerationRequest, emit: Emit, maxLineBytes: number): Decoder;
   /** What a status other than 2xx and its body (cut to some KiB) mean. */
   error(status: number, body: string): GatewayError;
   /** What to ask instead after a refusal; undefined where nothing else helps. */

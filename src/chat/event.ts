@@ -5,6 +5,9 @@ export type ChatEvent =
   | ToolCallEvent
   | FinishEvent;
 
+/** Where events go. */
+export type Emit = (event: ChatEvent) => void;
+
 /** One whole call. */
 export interface ToolCallEvent {
   readonly type: 'tool-call';

@@ -1,7 +1,4 @@
-import type { ChatEvent } from './event.ts';
-
-/** A step between a decoder and an encoder. */
-export type Emit = (event: ChatEvent) => void;
+import type { Emit } from './event.ts';
 
 /** Leaves the thinking out. */
 export function withoutReasoning(emit: Emit): Emit {

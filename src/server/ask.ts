@@ -1,12 +1,11 @@
 import type { GenerationRequest } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
 import type { UpstreamAnswer } from '../upstreams/client.ts';
-import { askUpstream, readError } from '../upstreams/read.ts';
+import { readError } from '../upstreams/read.ts';
 import type { Services, Upstream } from './services.ts';
 
 /** An answer under way, and what it took to get it. */
 export interface Asked {
-  readonly request: GenerationRequest;
   readonly body: UpstreamAnswer['body'];
   /** Fields given up because the model cannot follow them. */
   readonly dropped: readonly string[];
@@ -37,7 +36,7 @@ export async function ask(
     const { path, body } = backend.generation(asking);
     const headers = { 'content-type': 'application/json' };
     const answer = await client.send({ method: 'POST', path, headers, body: JSON.stringify(body), signal });
-    if (answer.statusCode === 200) return { request: asking, body: answer.body, dropped, truncated };
+    if (answer.statusCode === 200) return { body: answer.body, dropped, truncated };
     const refusal = await readError(answer, backend);
     if (adaptations === maxAdaptations) throw refusal;
     if (refusal.code === 'context_length_exceeded') {
@@ -62,10 +61,10 @@ const charactersPerToken = 4;
 async function withSizes(
   refusal: GatewayError,
   request: GenerationRequest,
-  { backend, client }: Upstream,
+  { catalog }: Upstream,
 ): Promise<GatewayError> {
   if ((refusal.message.match(/\d+/g) ?? []).length >= 2) return refusal;
-  const context = await askUpstream(client, backend, backend.contextLength(request.model)).catch(() => undefined);
+  const context = await catalog.loadedContext(request.model);
   if (context === undefined) return refusal;
   const characters = lengthOf(request);
   const tokens = Math.max(Math.ceil(characters / charactersPerToken), context + 1);

@@ -1,5 +1,4 @@
-import type { Decoder } from '../chat/contract.ts';
-import type { ChatEvent } from '../chat/event.ts';
+import type { DecoderMaker } from '../chat/contract.ts';
 import { type ChatResult, Fold } from '../chat/fold.ts';
 import { GatewayError } from '../errors.ts';
 import type { Source } from './source.ts';
@@ -7,14 +6,14 @@ import type { Source } from './source.ts';
 /**
  * Reads a whole answer.
  *
- * @param decoders makes the decoder of each choice, given where its events go
+ * @param decoders one for each choice
  * @param maxBytes of all of it
  * @returns the result of each choice
  * @throws {GatewayError} when the upstream fails or stops before its answer is complete
  */
 export async function collect(
   source: Source,
-  decoders: readonly ((emit: (event: ChatEvent) => void) => Decoder)[],
+  decoders: readonly DecoderMaker[],
   maxBytes: number,
 ): Promise<ChatResult[]> {
   const choices = decoders.map((decoder) => {

@@ -3,7 +3,7 @@ import type { EmbeddingsProtocol, EmbeddingsRequest, EmbeddingsResult } from '..
 import { serverTiming } from '../chat/server-timing.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
 import { pinned } from '../policy/shaping.ts';
-import { askUpstream, readJson } from '../upstreams/read.ts';
+import { readJson } from '../upstreams/read.ts';
 import { parseJson, readBody } from './body.ts';
 import { dropped, refuseDropped } from './ledger.ts';
 import { admitted } from './prepare.ts';
@@ -86,9 +86,9 @@ function maxAnswerBytes(vectors: number): number {
 async function withSizes(
   refusal: GatewayError,
   { input, model, truncate }: EmbeddingsRequest,
-  { backend, client }: Upstream,
+  { catalog }: Upstream,
 ): Promise<GatewayError> {
-  const context = await askUpstream(client, backend, backend.contextLength(model)).catch(() => undefined);
+  const context = await catalog.loadedContext(model);
   const longest = input.reduce((most, text) => Math.max(most, text.length), 0);
   const parts = [
     `A text of the input is longer than the context of the model${context === undefined ? '' : `, ${context} tokens`}.`,

@@ -1,6 +1,5 @@
 import type { Handler } from 'hono';
-import type { AnswerHead, Decoder, GenerationProtocol } from '../chat/contract.ts';
-import type { ChatEvent } from '../chat/event.ts';
+import type { AnswerHead, DecoderMaker, GenerationProtocol } from '../chat/contract.ts';
 import type { ChatResult } from '../chat/fold.ts';
 import { serverTiming } from '../chat/server-timing.ts';
 import { withoutReasoning } from '../chat/stages.ts';
@@ -81,8 +80,6 @@ async function askAll(
 function sourceOf(bodies: Bodies, exchange: Exchange): Source {
   return new Source(bodies, () => exchange.chunk());
 }
-
-type DecoderMaker = (emit: (event: ChatEvent) => void) => Decoder;
 
 function decodersOf({ requests, hideThinking }: Prepared, { config, upstream }: Services): DecoderMaker[] {
   return requests.map(

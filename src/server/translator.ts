@@ -1,5 +1,4 @@
-import type { Decoder, Encoder, Total } from '../chat/contract.ts';
-import type { ChatEvent } from '../chat/event.ts';
+import type { Decoder, DecoderMaker, Encoder, Total } from '../chat/contract.ts';
 import { totalOf } from '../chat/total.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
 
@@ -19,8 +18,8 @@ export class Translator {
   /** Why the answer broke, if it did. */
   error: GatewayError | undefined;
 
-  /** @param decoders makes the decoder of each choice, given where its events go */
-  constructor(decoders: readonly ((emit: (event: ChatEvent) => void) => Decoder)[], encoder: Encoder) {
+  /** @param decoders one for each choice */
+  constructor(decoders: readonly DecoderMaker[], encoder: Encoder) {
     this.#encoder = encoder;
     this.#decoders = decoders.map((decoder, choice) =>
       decoder((event) => {

@@ -52,6 +52,11 @@ export class ModelCatalog {
     return await answer;
   }
 
+  /** The context a model is loaded with, in tokens; undefined where it is not loaded or that cannot be told. */
+  async loadedContext(model: string): Promise<number | undefined> {
+    return await askUpstream(this.#client, this.#backend, this.#backend.contextLength(model)).catch(() => undefined);
+  }
+
   /** The name of a model as the metrics show it: one that the upstream has, else `other`. */
   label(model: string): string {
     return this.#names.get(model.toLowerCase()) ?? 'other';

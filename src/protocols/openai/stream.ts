@@ -1,12 +1,13 @@
-import type { Total } from '../../chat/contract.ts';
+import type { Encoder, Total } from '../../chat/contract.ts';
+import type { ChatEvent } from '../../chat/event.ts';
 import { serverTiming } from '../../chat/server-timing.ts';
 import type { GatewayError } from '../../errors.ts';
 import { sseComment, sseData } from '../../framing/sse.ts';
 import { openaiError } from './error.ts';
 import { toUsage } from './usage.ts';
 
-/** The frames of one stream of chunks. What never changes in them is written once. */
-export class ChunkFrames {
+/** What all streams of chunks have in common. The part of a frame that never changes is written once. */
+export abstract class ChunkEncoder implements Encoder {
   readonly #head: string;
   readonly #tail: string;
   readonly #includeUsage: boolean;
@@ -18,8 +19,10 @@ export class ChunkFrames {
     this.#includeUsage = includeUsage;
   }
 
+  abstract write(event: ChatEvent, choice: number): string;
+
   /** @param choice the JSON of one choice */
-  chunk(choice: string): string {
+  protected chunk(choice: string): string {
     return this.#head + choice + this.#tail;
   }
 

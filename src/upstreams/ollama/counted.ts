@@ -1,10 +1,10 @@
 import type { ChatResponse } from 'ollama';
-import type { FinishEvent } from '../../chat/event.ts';
+import type { Total } from '../../chat/contract.ts';
 
 const nanosecond = 1e-9;
 
 /** Tokens and durations of an answer's last line. Ollama leaves out what is 0. */
-export function counted(line: Partial<Omit<ChatResponse, 'message'>>): Pick<FinishEvent, 'usage' | 'timings'> {
+export function counted(line: Partial<Omit<ChatResponse, 'message'>>): Total {
   const { prompt_eval_count, eval_count, load_duration, prompt_eval_duration, eval_duration, total_duration } = line;
   return {
     usage: { inputTokens: prompt_eval_count ?? 0, outputTokens: eval_count ?? 0 },

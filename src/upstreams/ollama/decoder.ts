@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ChatResponse, GenerateResponse } from 'ollama';
 import type { Decoder } from '../../chat/contract.ts';
-import type { ChatEvent, FinishReason, TokenLogprob } from '../../chat/event.ts';
+import type { Emit, FinishReason, TokenLogprob } from '../../chat/event.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject, parseExact } from '../../framing/json.ts';
 import { LineSplitter } from '../../framing/ndjson.ts';
@@ -29,13 +29,13 @@ type Line = Partial<Omit<ChatResponse, 'message'> & Pick<GenerateResponse, 'resp
  * @see https://docs.ollama.com/api/chat
  */
 export class OllamaDecoder implements Decoder {
-  readonly #emit: (event: ChatEvent) => void;
+  readonly #emit: Emit;
   readonly #lines: LineSplitter;
   readonly #callIds = new Set<string>();
   #done = false;
 
   /** @param maxLineBytes a longer line fails the answer */
-  constructor(emit: (event: ChatEvent) => void, maxLineBytes: number) {
+  constructor(emit: Emit, maxLineBytes: number) {
     this.#emit = emit;
     this.#lines = new LineSplitter(maxLineBytes, (line) => this.#readLine(line));
   }

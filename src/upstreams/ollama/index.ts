@@ -1,6 +1,6 @@
 import type { Backend } from '../../chat/contract.ts';
+import type { Emit } from '../../chat/event.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
-import type { Emit } from '../../chat/stages.ts';
 import { adapted } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuestion } from './embed.ts';

@@ -1,6 +1,5 @@
-import type { ChatEvent } from '../../chat/event.ts';
+import type { ChatEvent, Emit } from '../../chat/event.ts';
 import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts';
-import type { Emit } from '../../chat/stages.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject, parseExact } from '../../framing/json.ts';
 import { newCallId } from './decoder.ts';

@@ -1,4 +1,4 @@
-import type { FinishEvent } from '../../chat/event.ts';
+import type { Total } from '../../chat/contract.ts';
 import { isObject } from '../../framing/json.ts';
 import { counted } from './counted.ts';
 
@@ -26,7 +26,7 @@ export class OllamaTap {
   }
 
   /** @returns what the answer's last line counted, and whether it was an error line */
-  end(): { finish?: Pick<FinishEvent, 'usage' | 'timings'>; failed: boolean } {
+  end(): { finish?: Total; failed: boolean } {
     let line: unknown;
     try {
       line = JSON.parse(Buffer.concat(this.#pieces).toString('utf8'));

@@ -1,8 +1,7 @@
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
-import type { AnswerHead, Encoder, Total } from '../../../chat/contract.ts';
+import type { AnswerHead } from '../../../chat/contract.ts';
 import type { ChatEvent, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
-import type { GatewayError } from '../../../errors.ts';
-import { ChunkFrames } from '../stream.ts';
+import { ChunkEncoder } from '../stream.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 
 type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
@@ -13,8 +12,7 @@ type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
  *
  * @see https://platform.openai.com/docs/api-reference/chat/streaming
  */
-export class ChatCompletionEncoder implements Encoder {
-  readonly #frames: ChunkFrames;
+export class ChatCompletionEncoder extends ChunkEncoder {
   readonly #reasoningField: ReasoningField;
   /** By choice, as the next. */
   readonly #roleSent: boolean[] = [];
@@ -27,18 +25,16 @@ export class ChatCompletionEncoder implements Encoder {
       created: head.created,
       model: head.model,
     };
-    this.#frames = new ChunkFrames(envelope, includeUsage);
+    super(envelope, includeUsage);
     this.#reasoningField = reasoningField;
   }
 
-  write(event: ChatEvent, choice: number): string {
+  override write(event: ChatEvent, choice: number): string {
     switch (event.type) {
       case 'text':
         if (event.text === '' && event.logprobs === undefined) return '';
         return this.#roleSent[choice] === true && event.logprobs === undefined
-          ? this.#frames.chunk(
-              `{"index":${choice},"delta":{"content":${JSON.stringify(event.text)}},"finish_reason":null}`,
-            )
+          ? this.chunk(`{"index":${choice},"delta":{"content":${JSON.stringify(event.text)}},"finish_reason":null}`)
           : this.#chunk(choice, { content: event.text }, null, event.logprobs);
       case 'reasoning':
         return this.#chunk(choice, reasoningFields(event.text, this.#reasoningField), null);
@@ -49,14 +45,6 @@ export class ChatCompletionEncoder implements Encoder {
       default:
         return event satisfies never;
     }
-  }
-
-  end(total: Total): string {
-    return this.#frames.end(total);
-  }
-
-  fail(error: GatewayError): string {
-    return this.#frames.fail(error);
   }
 
   #chunk(
@@ -74,7 +62,7 @@ export class ChatCompletionEncoder implements Encoder {
       finish_reason: finishReason,
     };
     this.#roleSent[index] = true;
-    return this.#frames.chunk(JSON.stringify(choice));
+    return this.chunk(JSON.stringify(choice));
   }
 
   /** A call is never cut into pieces: Ollama gives it whole, and clients take one piece as well as many. */

@@ -1,8 +1,7 @@
 import type { Completion, CompletionChoice } from 'openai/resources/completions';
-import type { AnswerHead, Encoder, Total } from '../../../chat/contract.ts';
+import type { AnswerHead } from '../../../chat/contract.ts';
 import type { ChatEvent, TokenLogprob } from '../../../chat/event.ts';
-import type { GatewayError } from '../../../errors.ts';
-import { ChunkFrames } from '../stream.ts';
+import { ChunkEncoder } from '../stream.ts';
 import { finishReason } from './finish-reason.ts';
 import { toLogprobs } from './logprobs.ts';
 
@@ -12,8 +11,7 @@ type StreamedChoice = Omit<CompletionChoice, 'finish_reason'> & {
 };
 
 /** Events -> `text_completion` events of a stream. @see https://platform.openai.com/docs/api-reference/completions */
-export class CompletionEncoder implements Encoder {
-  readonly #frames: ChunkFrames;
+export class CompletionEncoder extends ChunkEncoder {
   /** By choice: its prompt, where it is to be echoed and was not yet. */
   readonly #echoes: string[];
   /** By choice: characters sent. */
@@ -22,11 +20,11 @@ export class CompletionEncoder implements Encoder {
   /** @param echoes the prompt of each choice, or none */
   constructor(head: AnswerHead, includeUsage: boolean, echoes: readonly string[]) {
     const envelope: Omit<Completion, 'choices' | 'usage'> = { ...head, object: 'text_completion' };
-    this.#frames = new ChunkFrames(envelope, includeUsage);
+    super(envelope, includeUsage);
     this.#echoes = [...echoes];
   }
 
-  write(event: ChatEvent, choice: number): string {
+  override write(event: ChatEvent, choice: number): string {
     switch (event.type) {
       case 'text':
         if (event.text === '' && event.logprobs === undefined) return '';
@@ -39,14 +37,6 @@ export class CompletionEncoder implements Encoder {
       default:
         return event satisfies never;
     }
-  }
-
-  end(total: Total): string {
-    return this.#frames.end(total);
-  }
-
-  fail(error: GatewayError): string {
-    return this.#frames.fail(error);
   }
 
   #echo(choice: number): string {
@@ -69,6 +59,6 @@ export class CompletionEncoder implements Encoder {
       logprobs: logprobs === undefined ? null : toLogprobs(logprobs, offset),
       finish_reason: reason,
     };
-    return this.#frames.chunk(JSON.stringify(choice));
+    return this.chunk(JSON.stringify(choice));
   }
 }
