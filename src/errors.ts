@@ -6,6 +6,7 @@ const statusOf = {
   invalid_json: 400,
   invalid_value: 400,
   context_length_exceeded: 400,
+  previous_response_not_found: 400,
   invalid_api_key: 401,
   insufficient_scope: 403,
   model_not_allowed: 403,
@@ -24,6 +25,7 @@ const statusOf = {
   upstream_busy: 503,
   server_overloaded: 503,
   shutting_down: 503,
+  store_unavailable: 503,
   upstream_timeout: 504,
   upstream_idle_timeout: 504,
 } as const;
@@ -54,6 +56,12 @@ export class GatewayError extends Error {
     this.status = options.status ?? statusOf[code];
     this.param = options.param;
     this.retryAfter = options.retryAfter;
+  }
+
+  /** The same error about a field that goes by another name. */
+  about(param: string): GatewayError {
+    const { code, message, retryAfter, status, cause } = this;
+    return new GatewayError(code, message, { param, status, cause, ...(retryAfter !== undefined && { retryAfter }) });
   }
 
   /** Whether the same request may succeed later: told to SDKs as `x-should-retry`. */

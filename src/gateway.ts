@@ -1,14 +1,19 @@
 import { createApp, refuseMalformed } from './app.ts';
+import type { Keeper } from './chat/protocol.ts';
 import type { Config } from './config/schema.ts';
 import { ImageFetcher } from './images/fetch.ts';
 import { allowing } from './images/guard.ts';
 import { Gatekeeper } from './policy/auth.ts';
 import { KeyRing } from './policy/keys.ts';
 import { Shaper } from './policy/shaping.ts';
+import { type ClientProtocols, clientProtocols } from './protocols/index.ts';
 import { Exchanges } from './server/exchanges.ts';
+import { DroppedLedger } from './server/ledger.ts';
 import { listen } from './server/listener.ts';
 import { metricsOnly } from './server/ops.ts';
 import type { Services } from './server/services.ts';
+import { MemoryKeeper } from './state/memory.ts';
+import { ValkeyKeeper, connectValkey } from './state/valkey.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { ModelCatalog } from './upstreams/catalog.ts';
@@ -30,13 +35,16 @@ export interface Gateway {
 
 /** Starts serving. @throws {Error} of `listen`, for example EADDRINUSE */
 export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
-  const services = createServices(config, logger);
+  const state = await createState(config);
+  const protocols = clientProtocols(config, state.keeper);
+  const services = createServices(config, protocols, logger);
   const { exchanges, metrics, upstream } = services;
-  const app = createApp(services);
+  const app = createApp(protocols, services);
   // The small one first: where it fails, nothing has been served yet.
   const scraped = config.metrics.listen && (await listen(metricsOnly(metrics), config.metrics.listen, refuseMalformed));
   const main = await listen(app.fetch, config.listen, refuseMalformed).catch(async (error: unknown) => {
     await Promise.all([scraped?.close(0), upstream.client.close()]);
+    state.close();
     throw error;
   });
   void upstream.catalog.list().catch(() => undefined);
@@ -49,6 +57,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       const closed = main.close(grace);
       await exchanges.stop(grace);
       await Promise.all([closed, scraped?.close(0), upstream.client.close(), services.images?.close()]);
+      state.close();
     },
   };
 }
@@ -56,10 +65,17 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
 /** Of one image. */
 const maxRedirects = 3;
 
-function createServices(config: Config, logger: Logger): Services {
+/** What outlives a request: in memory, or in Valkey where several llamaducts share it. */
+async function createState({ responses, valkey }: Config): Promise<{ keeper: Keeper; close(): void }> {
+  if (valkey === undefined) return { keeper: new MemoryKeeper(responses), close: () => undefined };
+  const connection = await connectValkey(valkey);
+  return { keeper: new ValkeyKeeper(connection, responses.ttl), close: () => connection.disconnect() };
+}
+
+function createServices(config: Config, protocols: ClientProtocols, logger: Logger): Services {
   const metrics = new Metrics(version);
-  const backend = backends.ollama;
-  const { name } = config.upstream;
+  const { kind, name } = config.upstream;
+  const backend = backends[kind];
   const client = new UpstreamClient(config.upstream, config.timeouts, (reached) => {
     metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
   });
@@ -71,5 +87,10 @@ function createServices(config: Config, logger: Logger): Services {
   const images = config.images.fetch
     ? new ImageFetcher({ ...config.images, redirects: maxRedirects }, allowing(config.images.allow))
     : undefined;
-  return { config, shaper, images, gatekeeper, exchanges, metrics, upstream: { name, client, backend, catalog } };
+  const ledger = new DroppedLedger(
+    metrics,
+    protocols.generation.flatMap(({ droppable = [] }) => droppable),
+  );
+  const upstream = { name, kind, client, backend, catalog };
+  return { config, shaper, images, gatekeeper, exchanges, metrics, ledger, upstream };
 }

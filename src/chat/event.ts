@@ -21,16 +21,22 @@ export interface ToolCallEvent {
 export interface FinishEvent {
   readonly type: 'finish';
   readonly reason: FinishReason;
+  /** The stop sequence that ended the answer, where that is known. */
+  readonly stopSequence?: string;
   readonly usage: Usage;
   readonly timings: Timings;
 }
 
-export type FinishReason = 'stop' | 'length' | 'tool_calls';
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
 /** Tokens, as the backend counted them; 0 where it did not say. */
 export interface Usage {
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of the input, those that were in the backend's cache; absent where it did not say. */
+  readonly cachedTokens?: number;
+  /** Of the output, those of the thinking; absent where it did not say. */
+  readonly reasoningTokens?: number;
 }
 
 /** The backend's own durations in seconds; absent where it did not say. */

@@ -7,6 +7,7 @@ export interface ChatResult {
   readonly toolCalls: readonly ToolCallEvent[];
   readonly logprobs: readonly TokenLogprob[];
   readonly finishReason: FinishReason;
+  readonly stopSequence?: string;
   readonly usage: Usage;
   readonly timings: Timings;
 }
@@ -38,6 +39,7 @@ export class Fold {
           toolCalls: this.#toolCalls,
           logprobs: this.#logprobs,
           finishReason: event.reason,
+          ...(event.stopSequence !== undefined && { stopSequence: event.stopSequence }),
           usage: event.usage,
           timings: event.timings,
         };

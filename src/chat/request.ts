@@ -16,6 +16,8 @@ interface Generation {
   readonly keepAlive?: string | number;
   /** Whether a prompt longer than the context may be cut; absent, it is an error. */
   readonly truncate?: boolean;
+  /** Fields of the backend's own request that it has refused, by the backend's names. */
+  readonly without?: readonly string[];
 }
 
 export interface ChatRequest extends Generation {

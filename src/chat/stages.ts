@@ -6,3 +6,15 @@ export function withoutReasoning(emit: Emit): Emit {
     if (event.type !== 'reasoning') emit(event);
   };
 }
+
+/** Keeps the first call of an answer and drops the others. */
+export function firstCallOnly(emit: Emit): Emit {
+  let called = false;
+  return (event) => {
+    if (event.type === 'tool-call') {
+      if (called) return;
+      called = true;
+    }
+    emit(event);
+  };
+}

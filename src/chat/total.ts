@@ -1,27 +1,29 @@
-import type { Total } from './contract.ts';
+import type { Timings, Usage } from './event.ts';
+import type { Total } from './stream.ts';
 
 /** Adds up what was counted for each choice. Choices run side by side, so of each duration the longest counts. */
 export function totalOf(parts: readonly Total[]): Total {
-  const longest = (of: (part: Total) => number | undefined): number | undefined => {
-    const known = parts.map(of).filter((seconds) => seconds !== undefined);
-    return known.length > 0 ? Math.max(...known) : undefined;
-  };
-  const [load, promptEval, evaluation, total] = [
-    longest(({ timings }) => timings.load),
-    longest(({ timings }) => timings.promptEval),
-    longest(({ timings }) => timings.eval),
-    longest(({ timings }) => timings.total),
-  ];
+  const usages = parts.map(({ usage }) => usage);
+  const timings = parts.map((part) => part.timings);
   return {
-    usage: {
-      inputTokens: parts.reduce((sum, { usage }) => sum + usage.inputTokens, 0),
-      outputTokens: parts.reduce((sum, { usage }) => sum + usage.outputTokens, 0),
-    },
-    timings: {
-      ...(load !== undefined && { load }),
-      ...(promptEval !== undefined && { promptEval }),
-      ...(evaluation !== undefined && { eval: evaluation }),
-      ...(total !== undefined && { total }),
-    },
+    usage: joined<Usage>(usages, ['inputTokens', 'outputTokens', 'cachedTokens', 'reasoningTokens'], (a, b) => a + b),
+    timings: joined<Timings>(timings, ['load', 'promptEval', 'eval', 'total'], Math.max),
   };
+}
+
+/** What is absent in every part stays absent. */
+function joined<Part extends object>(
+  parts: readonly Part[],
+  fields: readonly (keyof Part)[],
+  join: (a: number, b: number) => number,
+): { [Field in keyof Part]: number } {
+  const sums: Partial<Record<keyof Part, number>> = {};
+  for (const part of parts) {
+    for (const field of fields) {
+      const value = part[field] as number | undefined;
+      const sum = sums[field];
+      if (value !== undefined) sums[field] = sum === undefined ? value : join(sum, value);
+    }
+  }
+  return sums as { [Field in keyof Part]: number };
 }

@@ -22,7 +22,7 @@ export async function startService(config: Config, upstreamIsGuess: boolean, log
     demo = await startDemo();
     process.stderr.write(`llamaduct: no Ollama answers at ${new URL(url).origin}, so a built-in demo model does\n`);
   }
-  const upstream = demo === undefined ? config.upstream : { name: 'demo', url: demo.url };
+  const upstream = demo === undefined ? config.upstream : { name: 'demo', kind: 'ollama' as const, url: demo.url };
   try {
     const gateway = await startGateway({ ...config, upstream }, logger);
     return {

@@ -15,6 +15,11 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
   return Object.fromEntries(names.map((name) => [name, variables[name]?.trim()]).filter(([, value]) => value));
 }
 
+/** A variable that the configuration names. */
+export function readVariable(name: string): string | undefined {
+  return process.env[name]?.trim() || undefined;
+}
+
 /** Whether `npm start`, `npm run` or `npx` started this process. */
 export function startedByNpm(): boolean {
   return process.env['npm_lifecycle_event'] !== undefined;

@@ -1,9 +1,10 @@
 import { hashSecret, newSecret } from './secret.ts';
-import { type Environment, readEnvironment } from './env.ts';
+import { type Environment, readEnvironment, readVariable } from './env.ts';
 import { ConfigError } from './error.ts';
 import { readConfigFile } from './file.ts';
 import { ollamaUrl } from './ollama-url.ts';
 import { type Address, type Config, configSchema, type Scope, scopes, type UpstreamConfig } from './schema.ts';
+import type { UpstreamFileConfig } from './upstream.ts';
 import { address } from './units.ts';
 
 /** What the command line says. It wins over the environment, which wins over the file. */
@@ -28,9 +29,14 @@ type Setting = readonly [name: string, text: string | undefined];
 
 /**
  * Lays flags over environment over file over defaults. Secrets of the environment are kept as hashes only.
+ * @param variable reads one that the configuration names
  * @throws ConfigError
  */
-export async function loadConfig(flags: Flags, environment: Environment = readEnvironment()): Promise<Loaded> {
+export async function loadConfig(
+  flags: Flags,
+  environment: Environment = readEnvironment(),
+  variable: (name: string) => string | undefined = readVariable,
+): Promise<Loaded> {
   const file = flags.config ?? environment.LLAMADUCT_CONFIG;
   const { upstreams, ...fromFile } = file === undefined ? configSchema.parse({}) : await readConfigFile(file);
   const upstream = given(['--upstream', flags.upstream], ['LLAMADUCT_UPSTREAM', environment.LLAMADUCT_UPSTREAM]);
@@ -41,8 +47,8 @@ export async function loadConfig(flags: Flags, environment: Environment = readEn
     listen: listen === undefined ? fromFile.listen : parseAddress(...listen),
     upstream:
       upstream === undefined
-        ? (upstreams?.[0] ?? guessedUpstream(environment))
-        : { name: 'ollama', url: ollamaUrl(upstream[1], upstream[0]) },
+        ? (fromFileUpstream(upstreams?.[0], variable) ?? guessedUpstream(environment))
+        : namedUpstream(...upstream),
     keys: [...fromFile.keys, ...keyFrom(environment)],
     metrics: { ...fromFile.metrics, ...tokenFrom(environment) },
   };
@@ -78,7 +84,26 @@ function parseAddress(name: string, text: string): Address {
 }
 
 function guessedUpstream(environment: Environment): UpstreamConfig {
-  return { name: 'ollama', url: ollamaUrl(environment.OLLAMA_HOST ?? '', 'OLLAMA_HOST') };
+  return namedUpstream('OLLAMA_HOST', environment.OLLAMA_HOST ?? '');
+}
+
+/** An address that ends in /v1 is what an OpenAI SDK takes as base URL. */
+function namedUpstream(setting: string, text: string): UpstreamConfig {
+  const url = ollamaUrl(text, setting);
+  return url.endsWith('/v1') ? { name: 'openai', kind: 'openai', url } : { name: 'ollama', kind: 'ollama', url };
+}
+
+function fromFileUpstream(
+  given: UpstreamFileConfig | undefined,
+  variable: (name: string) => string | undefined,
+): UpstreamConfig | undefined {
+  if (given === undefined) return undefined;
+  const { key_env: name, ...upstream } = given;
+  if (name === undefined) return upstream;
+  const key = variable(name);
+  if (key === undefined) throw new ConfigError(`upstreams[0].key_env: the environment has no ${name}`);
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new ConfigError(`${name}: expected a key without white space`);
+  return { ...upstream, key };
 }
 
 function keyFrom({ LLAMADUCT_KEY: secret }: Environment): Config['keys'] {

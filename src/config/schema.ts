@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { images, modelRule } from './model-rules.ts';
+import { type UpstreamFileConfig, upstream } from './upstream.ts';
 import { address, duration, size } from './units.ts';
 
 export const scopes = ['inference', 'admin', 'metrics'] as const;
@@ -38,17 +39,6 @@ export const keySchema = z.strictObject({
   hide_thinking: z.boolean().optional().describe('Keeps the thinking out of answers of /v1 to this key.'),
 });
 
-const upstream = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'expected up to 32 lower-case letters, digits, dashes or underscores')
-    .default('ollama')
-    .describe('The `upstream` label of the metrics.'),
-  url: z
-    .url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:11434' })
-    .describe('Where Ollama listens. A path is put before /api; user:password becomes Basic authentication.'),
-});
-
 const timeouts = z.strictObject({
   body: duration.prefault('60s').describe('To receive a whole request body.'),
   connect: duration.prefault('5s').describe('To open a connection to the upstream.'),
@@ -73,6 +63,12 @@ const limits = z.strictObject({
   choices: z.int().min(1).max(128).default(8).describe('Answers to one request: its n, times its prompts.'),
 });
 
+const responses = z.strictObject({
+  ttl: duration.prefault('24h').describe('How long an answer can be continued by previous_response_id, or read.'),
+  entries: z.int().min(0).max(1_000_000).default(1000).describe('Answers that are kept in memory; 0 keeps none.'),
+  bytes: size.prefault('64MiB').describe('Memory for them.'),
+});
+
 const metrics = z.strictObject({
   listen: address
     .optional()
@@ -87,7 +83,7 @@ export const configSchema = z.strictObject({
     .array(upstream)
     .length(1, 'expected exactly one upstream')
     .optional()
-    .describe('The Ollama to stand in front of.'),
+    .describe('The server to stand in front of: an Ollama, or one that speaks the OpenAI API.'),
   access: z
     .enum(['keys', 'open'])
     .default('keys')
@@ -116,6 +112,10 @@ export const configSchema = z.strictObject({
     .default({})
     .describe('Other names of models, for example gpt-4o-mini: llama3.1:8b.'),
   default_model: z.string().min(1).optional().describe('The model of requests that name none.'),
+  default_for_unknown: z
+    .boolean()
+    .default(false)
+    .describe('Whether default_model also stands in for models that the upstream does not have.'),
   models: z
     .array(modelRule)
     .default([])
@@ -133,6 +133,11 @@ export const configSchema = z.strictObject({
     .enum(['both', 'reasoning_content', 'reasoning'])
     .default('both')
     .describe('Where a chat completion carries the thinking. Clients differ in what they read.'),
+  responses: responses.prefault({}).describe('Answers of /v1/responses, which are kept so that they can be continued.'),
+  valkey: z
+    .url({ protocol: /^(redis|valkey)s?$/, error: 'expected a URL such as redis://127.0.0.1:6379' })
+    .optional()
+    .describe('A Valkey or Redis that keeps what several llamaducts share. Absent: each keeps its own, in memory.'),
   limits: limits.prefault({}).describe('Upper bounds on what one request may hold.'),
   timeouts: timeouts.prefault({}).describe('Deadlines.'),
   metrics: metrics.prefault({}).describe('Who may scrape /metrics, and where.'),
@@ -144,8 +149,10 @@ export const configSchema = z.strictObject({
 
 export type FileConfig = z.output<typeof configSchema>;
 export type KeyConfig = FileConfig['keys'][number];
-export type UpstreamConfig = NonNullable<FileConfig['upstreams']>[number];
 export type Address = FileConfig['listen'];
 
 /** What the service runs with: the file with environment and flags laid over it, and an upstream settled. */
 export type Config = Omit<FileConfig, 'upstreams'> & { readonly upstream: UpstreamConfig };
+
+/** An upstream with its key, which only the environment holds. */
+export type UpstreamConfig = Omit<UpstreamFileConfig, 'key_env'> & { readonly key?: string };

@@ -21,7 +21,12 @@ export function readDataUri(uri: string, param: string): string {
   if (comma === -1 || !head.test(uri.slice(0, comma))) {
     throw invalidValue(param, `${param} must be a base64 data URI of a png, jpeg, webp or gif image.`);
   }
-  const payload = readBase64(uri.slice(comma + 1));
+  return readImageBase64(uri.slice(comma + 1), param);
+}
+
+/** The same for base64 by itself. @throws {GatewayError} 400 for anything but a png, jpeg, webp or gif */
+export function readImageBase64(base64: string, param: string): string {
+  const payload = readBase64(base64);
   if (payload === undefined) throw invalidValue(param, `${param} holds data that is not valid base64.`);
   if (imageType(Buffer.from(payload.slice(0, sniffedCharacters), 'base64')) === undefined) {
     throw invalidValue(param, `${param} holds data that is not a png, jpeg, webp or gif image.`);

@@ -5,16 +5,34 @@ import { type ModelRule, type Shaper, positive } from './shaping.ts';
 /** Fields that shaping reads or writes. */
 const fields = ['model', 'name', 'options', 'keep_alive', 'think', 'messages'];
 
+/** Shapes the bodies of a backend's own API. */
+export type NativeShaping = (
+  path: string,
+  body: JsonObject,
+  shaper: Shaper,
+  resolve: (name: string) => string,
+) => JsonObject | undefined;
+
+/** By the kind of backend; the others' requests are translated where something has to change. */
+export const nativeShaping: Readonly<Record<string, NativeShaping | undefined>> = { ollama: shapedNative };
+
 /**
  * The body of a request to Ollama's own API as the operator wants it, or undefined where nothing has to change: then
  * its bytes pass as they are. Ollama reads field names without regard to case, so a field goes on in one spelling only.
+ *
+ * @param resolve tells the model that a name stands for
  */
-export function shapedNative(path: string, body: JsonObject, shaper: Shaper): JsonObject | undefined {
+function shapedNative(
+  path: string,
+  body: JsonObject,
+  shaper: Shaper,
+  resolve: (name: string) => string,
+): JsonObject | undefined {
   const normal = inOneSpelling(body);
   const old = (normal['model'] ?? '') === '' && typeof normal['name'] === 'string' && normal['name'] !== '';
   const field = old ? 'name' : 'model';
   const named = typeof normal[field] === 'string' ? normal[field] : '';
-  const model = shaper.resolve(named);
+  const model = resolve(named);
   const rule = shaper.rule(model);
   if (rule === undefined && model === named) return undefined;
   return { ...normal, [field]: model, ...(rule !== undefined && ruled(path, normal, rule)) };

@@ -1,5 +1,6 @@
-import { invalidValue } from '../errors.ts';
-import { isObject } from '../framing/json.ts';
+import type { JsonObject } from '../chat/request.ts';
+import { GatewayError, invalidValue } from '../errors.ts';
+import { isObject, parseExact } from '../framing/json.ts';
 
 /**
  * Readers of one field of a request body. A field that is missing or null is absent and gives undefined; one of another
@@ -62,4 +63,34 @@ export function required<T>(value: T | undefined, path: string): T {
 /** Two fields that say the same thing: the value of the one that is there. */
 export function exclusive(body: Readonly<Record<string, unknown>>, first: string, second: string): void {
   if (body[first] != null && body[second] != null) throw invalidValue(second, `Send ${first} or ${second}, not both.`);
+}
+
+/** `{[name]: value}`, or nothing: what is absent stays absent. */
+export function optional<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): Partial<Record<Name, Value>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<Name, Value>);
+}
+
+/** How long the model stays loaded: seconds, or a Go duration. */
+export function readKeepAlive(value: unknown): string | number | undefined {
+  if (value == null) return undefined;
+  if (typeof value === 'string' || typeof value === 'number') return value;
+  throw invalidValue('keep_alive', 'keep_alive must be seconds or a duration such as "10m".');
+}
+
+/** Arguments of a tool call: a JSON object as text; models that were called without arguments left '' or null in many histories. */
+export function readArguments(value: unknown, path: string): JsonObject {
+  if (value == null || value === '') return {};
+  if (isObject(value)) return value;
+  const text = required(string(value, path), path);
+  let parsed: unknown;
+  try {
+    parsed = parseExact(text);
+  } catch (cause) {
+    throw new GatewayError('invalid_value', `${path} must be JSON.`, { param: path, cause });
+  }
+  if (!isObject(parsed)) throw invalidValue(path, `${path} must be a JSON object.`);
+  return parsed;
 }

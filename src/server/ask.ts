@@ -1,3 +1,4 @@
+import { estimatedInputTokens, promptCharacters } from '../chat/estimate.ts';
 import type { GenerationRequest } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
 import type { UpstreamAnswer } from '../upstreams/client.ts';
@@ -33,18 +34,19 @@ export async function ask(
   let asking = request;
   let truncated = false;
   for (let adaptations = 0; ; adaptations += 1) {
-    const { path, body } = backend.generation(asking);
+    const { path, body, dropped: unplaced } = backend.generation(asking);
     const headers = { 'content-type': 'application/json' };
     const answer = await client.send({ method: 'POST', path, headers, body: JSON.stringify(body), signal });
-    if (answer.statusCode === 200) return { body: answer.body, dropped, truncated };
+    if (answer.statusCode === 200) return { body: answer.body, dropped: [...dropped, ...unplaced], truncated };
     const refusal = await readError(answer, backend);
     if (adaptations === maxAdaptations) throw refusal;
     if (refusal.code === 'context_length_exceeded') {
-      const refused = !mayTruncate || truncated;
+      const cut = { ...asking, truncate: true };
+      const refused = !mayTruncate || truncated || backend.generation(cut).dropped.includes('truncate');
       metrics.contextOverflow.inc({ model: catalog.label(asking.model), outcome: refused ? 'refused' : 'truncated' });
       if (refused) throw await withSizes(refusal, asking, upstream);
       truncated = true;
-      asking = { ...asking, truncate: true };
+      asking = cut;
       continue;
     }
     const adaptation = backend.adapted(asking, refusal);
@@ -53,9 +55,6 @@ export async function ask(
     dropped.push(...adaptation.dropped);
   }
 }
-
-/** Characters a token: English text has about four. */
-const charactersPerToken = 4;
 
 /** Older servers say that a prompt is too long, but not how long, nor for what. */
 async function withSizes(
@@ -66,17 +65,11 @@ async function withSizes(
   if ((refusal.message.match(/\d+/g) ?? []).length >= 2) return refusal;
   const context = await catalog.loadedContext(request.model);
   if (context === undefined) return refusal;
-  const characters = lengthOf(request);
-  const tokens = Math.max(Math.ceil(characters / charactersPerToken), context + 1);
+  const tokens = Math.max(estimatedInputTokens(request), context + 1);
   return new GatewayError(
     refusal.code,
     `The prompt is longer than the model's context of ${context} tokens: ` +
-      `about ${tokens} tokens, estimated from its ${characters} characters.`,
+      `about ${tokens} tokens, estimated from its ${promptCharacters(request)} characters.`,
     { param: request.kind === 'chat' ? 'messages' : 'prompt' },
   );
-}
-
-function lengthOf(request: GenerationRequest): number {
-  if (request.kind === 'completion') return request.prompt.length + (request.suffix?.length ?? 0);
-  return request.messages.reduce((sum, { text }) => sum + text.length, 0);
 }

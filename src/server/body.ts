@@ -1,5 +1,19 @@
 import { type ParseError, printParseErrorCode, visit } from 'jsonc-parser';
+import type { Context, Handler } from 'hono';
 import { GatewayError } from '../errors.ts';
+import type { Env } from './respond.ts';
+import type { Services } from './services.ts';
+
+/** Answers a request whose body has been read. */
+export type BodyHandler = (c: Context<Env>, body: Buffer) => Promise<Response>;
+
+/** Reads the body of a request for a handler that wants it whole. @throws {GatewayError} of `readBody` */
+export function withBody(handler: BodyHandler, { config: { limits, timeouts } }: Services): Handler<Env> {
+  return async (c) => {
+    const { signal } = c.get('exchange');
+    return await handler(c, await readBody(c.req.raw, limits.body, timeouts.body, signal));
+  };
+}
 
 /**
  * Reads a whole request body.

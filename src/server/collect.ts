@@ -1,4 +1,4 @@
-import type { DecoderMaker } from '../chat/contract.ts';
+import type { DecoderMaker } from '../chat/stream.ts';
 import { type ChatResult, Fold } from '../chat/fold.ts';
 import { GatewayError } from '../errors.ts';
 import type { Source } from './source.ts';

@@ -1,23 +1,27 @@
-import type { Handler } from 'hono';
-import type { EmbeddingsProtocol, EmbeddingsRequest, EmbeddingsResult } from '../chat/contract.ts';
+import type { EmbeddingsRequest, EmbeddingsResult } from '../chat/embeddings.ts';
+import type { EmbeddingsProtocol } from '../chat/protocol.ts';
 import { serverTiming } from '../chat/server-timing.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
 import { pinned } from '../policy/shaping.ts';
 import { readJson } from '../upstreams/read.ts';
-import { parseJson, readBody } from './body.ts';
-import { dropped, refuseDropped } from './ledger.ts';
+import { type BodyHandler, parseJson } from './body.ts';
+import { headOf } from './head.ts';
+import { refuseDropped } from './ledger.ts';
 import { admitted } from './prepare.ts';
-import { type Env, sendJson } from './respond.ts';
+import { sendJson } from './respond.ts';
 import type { Services, Upstream } from './services.ts';
 
 /** Answers a request for embeddings of any dialect from the upstream. */
-export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Services): Handler<Env> {
-  const { limits, strict, timeouts } = services.config;
-  return async (c) => {
+export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Services): BodyHandler {
+  const { strict } = services.config;
+  return async (c, body) => {
     const exchange = c.get('exchange');
-    const call = protocol.read(parseJson(await readBody(c.req.raw, limits.body, timeouts.body, exchange.signal)));
-    const model = admitted(call.request.model, services, exchange);
-    if (strict) refuseDropped(call.dropped);
+    const call = protocol.read(parseJson(body));
+    const model = await admitted(call.request.model, services, exchange);
+    const { backend } = services.upstream;
+    const unheeded = [...call.dropped, ...backend.embeddings(call.request).dropped];
+    if (strict) refuseDropped(unheeded);
+    if (call.ready !== undefined) return sendJson(c, 200, call.ready);
     const rule = services.shaper.rule(model);
     const request = { ...call.request, model, ...(rule !== undefined && pinned(call.request, rule)) };
     const mayTruncate = rule?.on_overflow === 'truncate' && request.truncate === undefined;
@@ -27,8 +31,8 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
     exchange.measured(result);
     requireDimensions(result, request.dimensions);
     const { load } = result.timings;
-    return sendJson(c, 200, call.respond(result, call.request.model || model), {
-      ...dropped(call.dropped, services.metrics),
+    return sendJson(c, 200, call.respond(result, headOf(exchange, call.request.model || model)), {
+      ...services.ledger.headers(unheeded),
       ...(truncated && { 'x-llamaduct-truncated': 'true' }),
       // Of the rest Ollama does not tell how long it waited and how long it took.
       ...(load !== undefined && { 'server-timing': serverTiming({ load }) }),

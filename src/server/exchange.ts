@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Total } from '../chat/contract.ts';
+import type { Total } from '../chat/stream.ts';
 import { totalOf } from '../chat/total.ts';
 import { GatewayError, asGatewayError } from '../errors.ts';
 import type { Key } from '../policy/keys.ts';
@@ -37,7 +37,8 @@ export class Exchange {
   #id: string | undefined;
   #idPrefix = 'req_';
   #route = 'unmatched';
-  readonly #startedAt = performance.now();
+  /** On the clock of `performance.now()`. */
+  readonly startedAt = performance.now();
   #firstChunkAt: number | undefined;
   #lastChunkAt = 0;
   #total: Total | undefined;
@@ -102,7 +103,7 @@ export class Exchange {
     const error: unknown = this.signal.aborted ? this.signal.reason : thrown;
     const failure = error === undefined ? undefined : asGatewayError(error);
     const outcome = outcomeOf(failure, this.status);
-    const durationSeconds = (performance.now() - this.#startedAt) / 1000;
+    const durationSeconds = (performance.now() - this.startedAt) / 1000;
     this.#observe(outcome, failure, durationSeconds);
     this.#log(outcome, failure, durationSeconds);
     this.#onEnd(this);
@@ -126,7 +127,7 @@ export class Exchange {
     metrics.requests.inc({ route, key, outcome, ...labels });
     metrics.duration.observe({ route, model, outcome }, durationSeconds);
     if (this.#firstChunkAt !== undefined && this.model !== undefined) {
-      metrics.firstToken.observe(labels, (this.#firstChunkAt - this.#startedAt) / 1000);
+      metrics.firstToken.observe(labels, (this.#firstChunkAt - this.startedAt) / 1000);
     }
     if (outcome === 'client_closed') metrics.disconnects.inc({ phase: this.phase });
     if (failure?.fromUpstream === true) metrics.upstreamErrors.inc({ upstream: labels.upstream, code: failure.code });
@@ -151,7 +152,7 @@ export class Exchange {
       key: this.key?.name,
       model: this.model?.slice(0, 200),
       upstream: this.upstream,
-      ttft_ms: this.#firstChunkAt === undefined ? undefined : Math.round(this.#firstChunkAt - this.#startedAt),
+      ttft_ms: this.#firstChunkAt === undefined ? undefined : Math.round(this.#firstChunkAt - this.startedAt),
       duration_ms: Math.round(durationSeconds * 1000),
       input_tokens: this.#total?.usage.inputTokens,
       output_tokens: this.#total?.usage.outputTokens,

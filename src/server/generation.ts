@@ -1,40 +1,55 @@
-import type { Handler } from 'hono';
-import type { AnswerHead, DecoderMaker, GenerationProtocol } from '../chat/contract.ts';
 import type { ChatResult } from '../chat/fold.ts';
+import type { GenerationProtocol } from '../chat/protocol.ts';
 import { serverTiming } from '../chat/server-timing.ts';
-import { withoutReasoning } from '../chat/stages.ts';
 import { totalOf } from '../chat/total.ts';
 import { GatewayError } from '../errors.ts';
 import { type Asked, ask } from './ask.ts';
-import { parseJson, readBody } from './body.ts';
+import { type BodyHandler, parseJson } from './body.ts';
 import { collect } from './collect.ts';
+import { decodersOf } from './decoders.ts';
 import type { Exchange } from './exchange.ts';
-import { dropped } from './ledger.ts';
+import { headOf } from './head.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { relay } from './relay.ts';
-import { type Env, sendJson, sendStream } from './respond.ts';
+import { sendJson, sendStream } from './respond.ts';
 import type { Services } from './services.ts';
 import { Source } from './source.ts';
 import { Translator } from './translator.ts';
 import { anew, followsSchema } from './validation.ts';
 
 /** Answers a generation request of any dialect from the upstream, streamed or in one piece. */
-export function generationHandler(protocol: GenerationProtocol, services: Services): Handler<Env> {
-  const { limits, timeouts } = services.config;
-  return async (c) => {
+export function generationHandler(protocol: GenerationProtocol, services: Services): BodyHandler {
+  const { fieldNames = {} } = protocol;
+  const nameOf = (field: string): string => (Object.hasOwn(fieldNames, field) ? (fieldNames[field] ?? field) : field);
+  const answer = answerer(protocol, services, nameOf);
+  return async (c, body) => {
+    try {
+      return await answer(c, body);
+    } catch (error) {
+      if (error instanceof GatewayError && error.param !== undefined) throw error.about(nameOf(error.param));
+      throw error;
+    }
+  };
+}
+
+/** @param nameOf what the client's dialect calls a field */
+function answerer(protocol: GenerationProtocol, services: Services, nameOf: (field: string) => string): BodyHandler {
+  return async (c, body) => {
     const exchange = c.get('exchange');
-    const call = protocol.read(parseJson(await readBody(c.req.raw, limits.body, timeouts.body, exchange.signal)));
+    const call = await protocol.read(parseJson(body), exchange.key?.name ?? '');
     const prepared = await prepare(call, services, exchange);
-    const { requests } = call;
-    const head: AnswerHead = {
-      id: exchange.id,
-      created: Math.floor(Date.now() / 1000),
-      model: requests[0].model || prepared.requests[0].model,
-    };
+    if (call.ready !== undefined) return sendJson(c, 200, call.ready, services.ledger.headers(prepared.dropped));
+    const [asked] = call.requests;
+    const head = headOf(exchange, asked.model || prepared.requests[0].model);
     const { first, bodies } = await askAll(prepared, services, exchange);
     const headers = {
       // What only the operator's rule asked for is not the client's loss.
-      ...dropped([...prepared.dropped, ...(requests[0].think === undefined ? [] : first.dropped)], services.metrics),
+      ...services.ledger.headers(
+        [
+          ...prepared.dropped,
+          ...first.dropped.filter((field) => field !== 'reasoning_effort' || asked.think !== undefined),
+        ].map(nameOf),
+      ),
       ...(first.truncated && { 'x-llamaduct-truncated': 'true' }),
     };
     if (!call.stream) {
@@ -46,8 +61,9 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
         ...(timing !== '' && { 'server-timing': timing }),
       });
     }
-    const translator = new Translator(decodersOf(prepared, services), call.encoder(head));
-    return sendStream(c, 200, await relay(sourceOf(bodies, exchange), translator, exchange), {
+    const source = sourceOf(bodies, exchange);
+    const translator = new Translator(decodersOf(prepared, services, source), call.encoder(head));
+    return sendStream(c, 200, await relay(source, translator, exchange), {
       ...headers,
       'content-type': protocol.contentType,
       'cache-control': 'no-cache',
@@ -81,13 +97,6 @@ function sourceOf(bodies: Bodies, exchange: Exchange): Source {
   return new Source(bodies, () => exchange.chunk());
 }
 
-function decodersOf({ requests, hideThinking }: Prepared, { config, upstream }: Services): DecoderMaker[] {
-  return requests.map(
-    (request) => (emit) =>
-      upstream.backend.decoder(request, hideThinking ? withoutReasoning(emit) : emit, config.limits.line),
-  );
-}
-
 async function wholeAnswers(
   bodies: Bodies,
   prepared: Prepared,
@@ -95,13 +104,13 @@ async function wholeAnswers(
   exchange: Exchange,
 ): Promise<readonly ChatResult[]> {
   const { config } = services;
-  const collected = async (some: Bodies, requests: Prepared['requests']): Promise<ChatResult[]> => {
-    const decoders = decodersOf({ ...prepared, requests }, services);
-    const results = await collect(sourceOf(some, exchange), decoders, config.limits.body);
+  const collected = async (some: Bodies, of: Prepared): Promise<ChatResult[]> => {
+    const source = sourceOf(some, exchange);
+    const results = await collect(source, decodersOf(of, services, source), config.limits.body);
     exchange.measured(totalOf(results));
     return results;
   };
-  const results = await collected(bodies, prepared.requests);
+  const results = await collected(bodies, prepared);
   if (!config.validate_json) return results;
   return await Promise.all(
     results.map(async (result, choice) => {
@@ -109,7 +118,8 @@ async function wholeAnswers(
       if (request === undefined || followsSchema(request, result)) return result;
       const another = anew(request);
       const { body } = await ask(another, prepared.mayTruncate, services, exchange.signal);
-      const [again] = await collected([Promise.resolve(body)], [another]);
+      const stops = [prepared.stops[choice] ?? []];
+      const [again] = await collected([Promise.resolve(body)], { ...prepared, requests: [another], stops });
       if (again !== undefined && followsSchema(request, again)) return again;
       throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
     }),

@@ -1,4 +1,4 @@
-import type { GenerationCall } from '../chat/contract.ts';
+import type { GenerationCall } from '../chat/protocol.ts';
 import type { GenerationRequest, Image, Message } from '../chat/request.ts';
 import { invalidValue } from '../errors.ts';
 import type { Services } from './services.ts';

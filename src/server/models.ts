@@ -1,8 +1,11 @@
 import type { Handler } from 'hono';
-import type { ModelDetails, ModelInfo, ModelsProtocol } from '../chat/contract.ts';
+import type { ModelDetails, ModelInfo } from '../chat/backend.ts';
+import type { ModelListProtocol, ModelProtocol } from '../chat/protocol.ts';
 import { GatewayError } from '../errors.ts';
-import { detailsDeadline } from '../upstreams/catalog.ts';
 import { mayUse } from '../policy/keys.ts';
+import { detailsDeadline } from '../upstreams/catalog.ts';
+import { type BodyHandler, parseJson } from './body.ts';
+import type { Exchange } from './exchange.ts';
 import { type Env, sendJson } from './respond.ts';
 import type { Services } from './services.ts';
 
@@ -12,7 +15,7 @@ type Model = ModelInfo & ModelDetails;
 const askedAtOnce = 8;
 
 /** Lists the models the key may use, and the operator's own names for them. */
-export function modelsHandler(protocol: ModelsProtocol, services: Services): Handler<Env> {
+export function modelListHandler(protocol: ModelListProtocol, services: Services): Handler<Env> {
   const { shaper, upstream } = services;
   return async (c) => {
     const { key } = c.get('exchange');
@@ -30,20 +33,33 @@ export function modelsHandler(protocol: ModelsProtocol, services: Services): Han
   };
 }
 
-/** Shows one model; its id is what follows `protocol.path/`, slashes and all. */
-export function modelHandler(protocol: ModelsProtocol, services: Services): Handler<Env> {
-  const { gatekeeper, shaper, upstream } = services;
+/** Shows the model that a path names: what stands for `:id`, slashes and all. */
+export function modelHandler(protocol: ModelProtocol, services: Services): Handler<Env> {
+  const start = protocol.path.indexOf(':');
   return async (c) => {
-    const id = decodeId(new URL(c.req.url).pathname.slice(protocol.path.length + 1));
-    const { key } = c.get('exchange');
-    if (key !== undefined) gatekeeper.requireModel(key, id, shaper.resolve(id));
-    // What was pulled a moment ago is not in the list yet.
-    const model =
-      find(id, named(await upstream.catalog.list(), services)) ??
-      find(id, named(await upstream.catalog.list(0), services));
-    if (model === undefined) throw unknownModel();
-    return sendJson(c, 200, protocol.one({ ...(await detailed(model, services)), name: id }));
+    const id = decodeId(new URL(c.req.url).pathname.slice(start));
+    return sendJson(c, 200, protocol.one(await oneModel(id, c.get('exchange'), services)));
   };
+}
+
+/** Shows the model that a body names. */
+export function shownModelHandler({ named: nameOf, one }: Required<ModelProtocol>, services: Services): BodyHandler {
+  return async (c, body) => {
+    const id = nameOf(parseJson(body));
+    return sendJson(c, 200, one(await oneModel(id, c.get('exchange'), services)));
+  };
+}
+
+/** @throws {GatewayError} 403 or 404 */
+async function oneModel(id: string, { key }: Exchange, services: Services): Promise<Model> {
+  const { gatekeeper, shaper, upstream } = services;
+  if (key !== undefined) gatekeeper.requireModel(key, id, shaper.resolve(id));
+  // What was pulled a moment ago is not in the list yet.
+  const model =
+    find(id, named(await upstream.catalog.list(), services)) ??
+    find(id, named(await upstream.catalog.list(0), services));
+  if (model === undefined) throw unknownModel();
+  return { ...(await detailed(model, services)), name: id };
 }
 
 /** The upstream's models, and an entry for each alias of one of them. */

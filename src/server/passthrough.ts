@@ -1,71 +1,119 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream, Transformer } from 'node:stream/web';
 import type { Context, Handler } from 'hono';
-import type { PassThroughRoute } from '../chat/contract.ts';
+import type { PassThroughRoute } from '../chat/protocol.ts';
 import type { JsonObject } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
 import { isObject, parseExact } from '../framing/json.ts';
-import { shapedNative } from '../policy/native-shaping.ts';
+import { nativeShaping } from '../policy/native-shaping.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../upstreams/client.ts';
-import { parseJson, readBody } from './body.ts';
+import { readError } from '../upstreams/read.ts';
+import { type BodyHandler, parseJson, readBody } from './body.ts';
+import { modelFor } from './prepare.ts';
 import { type Env, sendStream } from './respond.ts';
 import type { Services, Upstream } from './services.ts';
 import { type Piece, Source } from './source.ts';
 
-/** Passes a request on and its answer back, byte for byte, reading along what the backend counted. */
-export function passThroughHandler(route: PassThroughRoute, services: Services): Handler<Env> {
-  const { upstream } = services;
+/**
+ * Passes a request on and its answer back, byte for byte, reading along what the backend counted.
+ *
+ * @param translated answers instead where policy has to change a request that cannot be changed as it is
+ */
+export function passThroughHandler(
+  route: PassThroughRoute,
+  services: Services,
+  translated?: BodyHandler,
+): Handler<Env> {
+  const { limits, timeouts } = services.config;
   return async (c) => {
-    const exchange = c.get('exchange');
-    const body = await forwardedBody(c, route, services);
-    exchange.phase = 'waiting';
-    exchange.upstream = upstream.name;
-    const answer = await upstream.client.send({
-      method: c.req.method,
-      // Never the client's own path: only the digest of a blob comes from it, and the router has matched that.
-      path: route.path.replace(/:digest\{.*\}$/, c.req.param('digest') ?? ''),
-      headers: pick(
-        (name) => c.req.header(name),
-        ['content-type', 'accept', ...(Buffer.isBuffer(body) ? [] : ['content-length'])],
-      ),
-      ...(body !== undefined && { body }),
-      signal: exchange.signal,
-    });
-    const headers = pick((name) => answer.headers[name], ['content-type', 'content-length', 'retry-after']);
-    if (c.req.method === 'HEAD') {
-      await answer.body.dump();
-      return sendStream(c, answer.statusCode, null, headers);
+    if (route.modelsNamed === undefined) {
+      const { body } = c.req.raw;
+      return await pass(
+        c,
+        route,
+        body === null ? undefined : Readable.fromWeb(body as WebStream<Uint8Array>),
+        services,
+      );
     }
-    return sendStream(c, answer.statusCode, tapped(c, answer, upstream), headers);
+    const bytes = await readBody(c.req.raw, limits.body, timeouts.body, c.get('exchange').signal);
+    const forwarded = await forwardedBody(c, bytes, route.modelsNamed, route, services);
+    if (forwarded !== 'changed') return await pass(c, route, forwarded, services);
+    if (translated !== undefined) return await translated(c, bytes);
+    throw new GatewayError('not_found', 'This cannot be asked of the upstream.');
   };
 }
 
-/** The body to send on: read whole where the model it names has to be known, else streamed through. */
-async function forwardedBody(
+async function pass(
   c: Context<Env>,
   route: PassThroughRoute,
+  body: UpstreamRequest['body'],
+  { upstream }: Services,
+): Promise<Response> {
+  const exchange = c.get('exchange');
+  exchange.phase = 'waiting';
+  exchange.upstream = upstream.name;
+  const answer = await upstream.client.send({
+    method: c.req.method,
+    // Never the client's own path: only the digest of a blob comes from it, and the router has matched that.
+    path: route.upstreamPath ?? route.path.replace(/:digest\{.*\}$/, c.req.param('digest') ?? ''),
+    headers: pick(
+      (name) => c.req.header(name),
+      ['content-type', 'accept', ...(Buffer.isBuffer(body) ? [] : ['content-length'])],
+    ),
+    ...(body !== undefined && { body }),
+    signal: exchange.signal,
+  });
+  // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
+  if (answer.statusCode >= 400 && nativeShaping[upstream.kind] === undefined) {
+    throw await readError(answer, upstream.backend);
+  }
+  const headers = pick((name) => answer.headers[name], ['content-type', 'content-length', 'retry-after']);
+  if (c.req.method === 'HEAD') {
+    await answer.body.dump();
+    return sendStream(c, answer.statusCode, null, headers);
+  }
+  return sendStream(c, answer.statusCode, tapped(c, answer, upstream), headers);
+}
+
+/** The body to send on, or that it cannot be sent as it is. @throws {GatewayError} 403, and 400 where policy has to know */
+async function forwardedBody(
+  c: Context<Env>,
+  bytes: Buffer,
+  modelsNamed: (body: unknown) => string[],
+  route: PassThroughRoute,
   services: Services,
-): Promise<UpstreamRequest['body']> {
+): Promise<Buffer | 'changed'> {
   const { config, gatekeeper, shaper, upstream } = services;
   const exchange = c.get('exchange');
-  const request = c.req.raw;
-  if (route.modelsNamed === undefined) {
-    return request.body === null ? undefined : Readable.fromWeb(request.body as WebStream<Uint8Array>);
-  }
-  const bytes = await readBody(request, config.limits.body, config.timeouts.body, exchange.signal);
-  const body = readLeniently(bytes, exchange.key?.models !== undefined || !shaper.isIdle);
-  const named = route.modelsNamed(body);
+  const decides = exchange.key?.models !== undefined || !shaper.isIdle || route.asksMore !== undefined;
+  const body = readLeniently(bytes, decides);
+  const named = modelsNamed(body);
+  const models = new Map<string, string>();
   for (const name of named.length > 0 ? named : ['']) {
-    const model = shaper.resolve(name);
+    const model = await modelFor(name, services);
+    models.set(name, model);
     if (exchange.key !== undefined && model !== '') gatekeeper.requireModel(exchange.key, name, model);
   }
-  const shape = (whole: unknown): JsonObject | undefined =>
-    isObject(whole) ? shapedNative(route.path, whole, shaper) : undefined;
-  const changed = shape(body);
-  exchange.model = (changed === undefined ? named : route.modelsNamed(changed)).at(-1);
-  if (exchange.model !== undefined) upstream.catalog.learn(exchange.model);
+  const learn = (model: string | undefined): void => {
+    exchange.model = model;
+    if (model !== undefined) upstream.catalog.learn(model);
+  };
+  const shape = nativeShaping[upstream.kind];
+  if (shape === undefined) {
+    const [name = ''] = named;
+    const plain = name !== '' && models.get(name) === name && shaper.rule(name) === undefined;
+    if (!plain || exchange.key?.hideThinking === true || config.validate_json || route.asksMore?.(body) === true) {
+      return 'changed';
+    }
+    learn(name);
+    return bytes;
+  }
+  const shaped = (whole: unknown): JsonObject | undefined =>
+    isObject(whole) ? shape(route.path, whole, shaper, (name) => models.get(name) ?? shaper.resolve(name)) : undefined;
+  const changed = shaped(body);
+  learn((changed === undefined ? named : modelsNamed(changed)).at(-1));
   // Parsed once more, so that no number loses digits; only where something changes.
-  return changed === undefined ? bytes : Buffer.from(JSON.stringify(shape(parseExact(bytes.toString('utf8')))));
+  return changed === undefined ? bytes : Buffer.from(JSON.stringify(shaped(parseExact(bytes.toString('utf8')))));
 }
 
 /** What is not JSON is the backend's to refuse, unless a key's limits or the operator's rules depend on what it says. */

@@ -1,4 +1,4 @@
-import type { GenerationCall } from '../chat/contract.ts';
+import type { GenerationCall } from '../chat/protocol.ts';
 import type { GenerationRequest } from '../chat/request.ts';
 import { invalidValue } from '../errors.ts';
 import { shaped } from '../policy/shaping.ts';
@@ -16,7 +16,12 @@ export interface Prepared {
   readonly hideThinking: boolean;
   /** Whether a prompt longer than the context may be cut. */
   readonly mayTruncate: boolean;
+  /** For each choice the stop sequences that end it here and not at the backend. */
+  readonly stops: readonly (readonly string[])[];
 }
+
+/** Each token is looked through for every one of them. */
+const maxStops = 64;
 
 /**
  * Applies what the operator decides to a call: who may use the model, which model its name stands for, its options.
@@ -24,9 +29,9 @@ export interface Prepared {
  * @throws {GatewayError} 400 or 403
  */
 export async function prepare(call: GenerationCall, services: Services, exchange: Exchange): Promise<Prepared> {
-  const { config, shaper } = services;
+  const { config, shaper, upstream } = services;
   const [first] = call.requests;
-  const model = admitted(first.model, services, exchange);
+  const model = await admitted(first.model, services, exchange);
   if (call.requests.length > config.limits.choices) {
     throw invalidValue('n', `At most ${config.limits.choices} answers a request are given here.`);
   }
@@ -39,13 +44,28 @@ export async function prepare(call: GenerationCall, services: Services, exchange
   const { requests, dropped } = await withImages(call.requests, model, services, exchange.signal);
   const [one, ...others] = requests;
   const unheeded = [...call.dropped, ...dropped];
-  if (config.strict) refuseDropped(unheeded);
+  if (config.strict) refuseDropped([...unheeded, ...upstream.backend.generation(first).dropped]);
+  const shapedRequests = [shape(one), ...others.map(shape)] as const;
   return {
     dropped: unheeded,
-    requests: [shape(one), ...others.map(shape)],
+    ...(call.namesStop === true ? endedHere(shapedRequests) : { requests: shapedRequests, stops: [] }),
     hideThinking: call.hideThinking === true || exchange.key?.hideThinking === true || rule?.hide_thinking === true,
     mayTruncate: rule?.on_overflow === 'truncate',
   };
+}
+
+/** Takes the stop sequences from requests, as the backend would not tell which of them ended its answer. */
+function endedHere([first, ...others]: Prepared['requests']): Pick<Prepared, 'requests' | 'stops'> {
+  const stops = [first, ...others].map(({ sampling }) => sampling.stop ?? []);
+  if (stops.some(({ length }) => length > maxStops)) {
+    throw invalidValue('stop', `At most ${maxStops} stop sequences are taken here.`);
+  }
+  return { requests: [withoutStop(first), ...others.map(withoutStop)], stops };
+}
+
+function withoutStop(request: GenerationRequest): GenerationRequest {
+  const { stop: _, ...sampling } = request.sampling;
+  return { ...request, sampling };
 }
 
 /**
@@ -53,11 +73,21 @@ export async function prepare(call: GenerationCall, services: Services, exchange
  *
  * @throws {GatewayError} 400 for no name, 403 for a model that the key may not use
  */
-export function admitted(name: string, { gatekeeper, shaper, upstream }: Services, exchange: Exchange): string {
-  const model = shaper.resolve(name);
+export async function admitted(name: string, services: Services, exchange: Exchange): Promise<string> {
+  const { gatekeeper, upstream } = services;
+  const model = await modelFor(name, services);
   if (model === '') throw invalidValue('model', 'model is required.');
   exchange.model = model;
   if (exchange.key !== undefined) gatekeeper.requireModel(exchange.key, name, model);
   upstream.catalog.learn(model);
   return model;
+}
+
+/** The model that a name stands for; '' for no name where there is no default. */
+export async function modelFor(name: string, { config, shaper, upstream }: Services): Promise<string> {
+  const model = shaper.resolve(name);
+  if (!config.default_for_unknown || upstream.catalog.has(model)) return model;
+  // What was pulled a moment ago is not in the list yet. Where nothing can be asked, the request itself will fail.
+  await upstream.catalog.list().catch(() => undefined);
+  return upstream.catalog.has(model) ? model : shaper.resolve('') || model;
 }

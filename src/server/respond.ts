@@ -1,7 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import type { ErrorBody } from '../chat/contract.ts';
+import type { ErrorFormat } from '../chat/protocol.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -19,24 +19,34 @@ export function sendJson(c: Context<Env>, status: number, body: unknown, headers
   exchange.status = status;
   return c.newResponse(JSON.stringify(body), status as ContentfulStatusCode, {
     'content-type': 'application/json',
-    'x-request-id': exchange.id,
+    ...ids(exchange),
     ...headers,
   });
+}
+
+/** The id of a request, where OpenAI's SDKs and where Anthropic's look for it. */
+function ids({ id }: Exchange): { 'x-request-id': string; 'request-id': string } {
+  return { 'x-request-id': id, 'request-id': id };
 }
 
 /** Sends an error in the client's dialect, with what tells it whether and when to try again. */
 export function sendError(
   c: Context<Env>,
   error: GatewayError,
-  errorBody: ErrorBody,
+  errors: ErrorFormat,
   headers?: Record<string, string>,
 ): Response {
-  return sendJson(c, error.status, errorBody(error), {
+  return sendJson(c, errors.status?.(error) ?? error.status, errors.body(error), {
     ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
     ...(error.status >= 500 && { 'x-should-retry': String(error.retryable) }),
     ...(error.status === 401 && { 'www-authenticate': 'Bearer' }),
     ...headers,
   });
+}
+
+/** Sends what is always the same as text. */
+export function sendText(c: Context<Env>, text: string): Response {
+  return c.newResponse(text, 200, { 'content-type': 'text/plain; charset=utf-8', ...ids(c.get('exchange')) });
 }
 
 /** Sends a stream whose end will end the exchange. */
@@ -49,5 +59,5 @@ export function sendStream(
   const exchange = c.get('exchange');
   exchange.status = status;
   exchange.streaming = stream !== null;
-  return c.newResponse(stream, status as ContentfulStatusCode, { ...headers, 'x-request-id': exchange.id });
+  return c.newResponse(stream, status as ContentfulStatusCode, { ...headers, ...ids(exchange) });
 }

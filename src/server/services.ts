@@ -1,16 +1,19 @@
-import type { Backend } from '../chat/contract.ts';
+import type { Backend } from '../chat/backend.ts';
 import type { Config } from '../config/schema.ts';
 import type { ImageFetcher } from '../images/fetch.ts';
 import type { Gatekeeper } from '../policy/auth.ts';
 import type { Shaper } from '../policy/shaping.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { BackendKind } from '../upstreams/index.ts';
 import type { ModelCatalog } from '../upstreams/catalog.ts';
 import type { UpstreamClient } from '../upstreams/client.ts';
 import type { Exchanges } from './exchanges.ts';
+import type { DroppedLedger } from './ledger.ts';
 
 /** An upstream, and how to speak with it. */
 export interface Upstream {
   readonly name: string;
+  readonly kind: BackendKind;
   readonly client: UpstreamClient;
   readonly backend: Backend;
   readonly catalog: ModelCatalog;
@@ -18,12 +21,13 @@ export interface Upstream {
 
 /** What the handlers work with. */
 export interface Services {
-  readonly config: Pick<Config, 'limits' | 'timeouts' | 'reasoning_field' | 'strict' | 'validate_json' | 'images'>;
+  readonly config: Pick<Config, 'limits' | 'timeouts' | 'strict' | 'validate_json' | 'images' | 'default_for_unknown'>;
   readonly shaper: Shaper;
   /** Absent where addresses of images are not to be fetched. */
   readonly images: ImageFetcher | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly exchanges: Exchanges;
   readonly metrics: Metrics;
+  readonly ledger: DroppedLedger;
   readonly upstream: Upstream;
 }

@@ -21,6 +21,8 @@ export class Source {
   readonly stream: ReadableStream<Piece>;
   /** Set when the answer is complete: cancelling then keeps the connections instead of closing them. */
   complete = false;
+  /** Set when the rest of the answer is not wanted: what still comes has to be stopped. */
+  cut = false;
   readonly #onChunk: (bytes: Uint8Array) => void;
   readonly #joined: Body[] = [];
   #running: number;
@@ -39,7 +41,7 @@ export class Source {
       },
       cancel: () => {
         this.#cancelled = true;
-        for (const body of this.#joined) leave(body, this.complete);
+        for (const body of this.#joined) leave(body, this.complete && !this.cut);
       },
     });
   }

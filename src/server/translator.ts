@@ -1,4 +1,4 @@
-import type { Decoder, DecoderMaker, Encoder, Total } from '../chat/contract.ts';
+import type { Decoder, DecoderMaker, Encoder, Total } from '../chat/stream.ts';
 import { totalOf } from '../chat/total.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
 

@@ -1,4 +1,4 @@
-import type { Backend, ModelDetails, ModelInfo } from '../chat/contract.ts';
+import type { Backend, ModelDetails, ModelInfo } from '../chat/backend.ts';
 import type { UpstreamClient } from './client.ts';
 import { askUpstream } from './read.ts';
 
@@ -54,7 +54,8 @@ export class ModelCatalog {
 
   /** The context a model is loaded with, in tokens; undefined where it is not loaded or that cannot be told. */
   async loadedContext(model: string): Promise<number | undefined> {
-    return await askUpstream(this.#client, this.#backend, this.#backend.contextLength(model)).catch(() => undefined);
+    const question = this.#backend.contextLength?.(model);
+    return question && (await askUpstream(this.#client, this.#backend, question).catch(() => undefined));
   }
 
   /** The name of a model as the metrics show it: one that the upstream has, else `other`. */
@@ -62,9 +63,14 @@ export class ModelCatalog {
     return this.#names.get(model.toLowerCase()) ?? 'other';
   }
 
+  /** Whether the upstream has a model, as far as its last list tells. */
+  has(model: string): boolean {
+    return this.#names.has(model.toLowerCase());
+  }
+
   /** Learns the model's name in the background, so that its first request is not `other` when it ends. */
   learn(model: string): void {
-    if (this.label(model) === 'other') void this.list().catch(() => undefined);
+    if (!this.has(model)) void this.list().catch(() => undefined);
   }
 
   async #ask(): Promise<readonly ModelInfo[]> {

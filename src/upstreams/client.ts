@@ -25,15 +25,15 @@ export class UpstreamClient {
 
   /** @param onOutcome hears of each request whether the upstream could be reached */
   constructor(
-    { url }: UpstreamConfig,
+    { url, key }: UpstreamConfig,
     timeouts: Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>,
     onOutcome: (reached: boolean) => void,
   ) {
     this.#onOutcome = onOutcome;
     const { origin, pathname, username, password } = new URL(url);
     this.#basePath = pathname.replace(/\/+$/, '');
-    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    this.#headers = username === '' ? {} : { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+    const authorization = key !== undefined ? `Bearer ${key}` : username !== '' ? basic(username, password) : undefined;
+    this.#headers = authorization === undefined ? {} : { authorization };
     this.#pool = new Pool(origin, {
       connect: { timeout: timeouts.connect },
       headersTimeout: timeouts.first_byte,
@@ -63,6 +63,11 @@ export class UpstreamClient {
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+function basic(username: string, password: string): string {
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return `Basic ${Buffer.from(credentials).toString('base64')}`;
 }
 
 /** Seconds. */

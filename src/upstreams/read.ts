@@ -1,4 +1,4 @@
-import type { Backend, Question } from '../chat/contract.ts';
+import type { Backend, Question } from '../chat/backend.ts';
 import { GatewayError } from '../errors.ts';
 import { type UpstreamAnswer, type UpstreamClient, transportError } from './client.ts';
 
@@ -23,7 +23,9 @@ async function readBytes({ body }: UpstreamAnswer, maxBytes: number): Promise<Bu
 
 /** The error that an answer with a status other than 2xx stands for. */
 export async function readError(answer: UpstreamAnswer, backend: Pick<Backend, 'error'>): Promise<GatewayError> {
-  return backend.error(answer.statusCode, (await readBytes(answer, maxErrorBytes)).toString('utf8'));
+  const retryAfter = Number(answer.headers['retry-after'] ?? NaN);
+  const text = (await readBytes(answer, maxErrorBytes)).toString('utf8');
+  return backend.error(answer.statusCode, text, retryAfter > 0 ? Math.min(Math.ceil(retryAfter), 60) : undefined);
 }
 
 /** @throws {GatewayError} for a status other than 200, and for a body that is not JSON or has more than `maxBytes` */

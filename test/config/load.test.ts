@@ -24,7 +24,7 @@ const hash = `sha256:${'0'.repeat(64)}`;
 test('without anything: loopback, the default upstream as a guess, no keys yet', async () => {
   const { config, file, upstreamIsGuess, listenIsExplicit } = await loadConfig({}, {});
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 11435 });
-  assert.deepEqual(config.upstream, { name: 'ollama', url: 'http://127.0.0.1:11434' });
+  assert.deepEqual(config.upstream, { name: 'ollama', kind: 'ollama', url: 'http://127.0.0.1:11434' });
   assert.deepEqual(config.keys, []);
   assert.equal(config.access, 'keys');
   assert.deepEqual([file, upstreamIsGuess, listenIsExplicit], [undefined, true, false]);
@@ -45,7 +45,7 @@ test('flags win over the environment, the environment over the file, the file ov
 
   const fromFile = await loadConfig({ config: file }, { OLLAMA_HOST: 'never:9' });
   assert.equal(fromFile.config.listen.host, 'file');
-  assert.deepEqual(fromFile.config.upstream, { name: 'box', url: 'http://file:1' });
+  assert.deepEqual(fromFile.config.upstream, { name: 'box', kind: 'ollama', url: 'http://file:1' });
   assert.equal(fromFile.config.metrics.token, hash);
   assert.deepEqual([fromFile.file, fromFile.upstreamIsGuess, fromFile.listenIsExplicit], [file, false, false]);
 
@@ -67,6 +67,32 @@ test('OLLAMA_HOST is where a file without upstreams looks, and is then no guess'
   const { config, upstreamIsGuess } = await loadConfig({ config: fileOf('access: open') }, { OLLAMA_HOST: 'gpu' });
   assert.equal(config.upstream.url, 'http://gpu:11434');
   assert.equal(upstreamIsGuess, false);
+});
+
+test('an address that ends in /v1 is that of an OpenAI API', async () => {
+  const { config } = await loadConfig({ upstream: 'http://vllm:8000/v1/' }, {});
+  assert.deepEqual(config.upstream, { name: 'openai', kind: 'openai', url: 'http://vllm:8000/v1' });
+});
+
+test("the upstream's own key comes from the environment, and is missed where it is not there", async () => {
+  const file = fileOf(
+    'access: open\nupstreams: [{name: cloud, kind: openai, url: "https://cloud/v1", key_env: CLOUD_KEY}]',
+  );
+  const { config } = await loadConfig({ config: file }, {}, (name) => `value-of-${name}`);
+  assert.deepEqual(config.upstream, {
+    name: 'cloud',
+    kind: 'openai',
+    url: 'https://cloud/v1',
+    key: 'value-of-CLOUD_KEY',
+  });
+  await assert.rejects(
+    loadConfig({ config: file }, {}, () => undefined),
+    /key_env: the environment has no CLOUD_KEY/,
+  );
+  await assert.rejects(
+    loadConfig({ config: file }, {}, () => 'two words'),
+    /CLOUD_KEY: expected a key without white space/,
+  );
 });
 
 test('OLLAMA_HOST alone is a guess, an upstream told is not', async () => {

@@ -9,9 +9,7 @@ type Schema = Readonly<Record<string, unknown>>;
  * What of OpenAI's published description answers are made of: each schema as it stands there, with all that it refers
  * to. @see https://github.com/openai/openai-openapi
  */
-const published = JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/openai/schemas.json'), 'utf8')) as {
-  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
-};
+const published: Readonly<Record<string, Schema>> = { ...schemas('schemas.json'), ...schemas('responses.json') };
 
 /** Whole answers, events and errors; the rest of the description is parts of these. */
 export type SchemaName =
@@ -21,7 +19,9 @@ export type SchemaName =
   | 'CreateEmbeddingResponse'
   | 'ListModelsResponse'
   | 'Model'
-  | 'ErrorResponse';
+  | 'ErrorResponse'
+  | 'Response'
+  | 'ResponseItemList';
 
 /** Fields that llamaduct sends beyond the description, which forbids none. Any other is taken for a slip of the pen. */
 const extensions: Readonly<Record<string, readonly string[]>> = {
@@ -30,6 +30,8 @@ const extensions: Readonly<Record<string, readonly string[]>> = {
   ChatCompletionStreamResponseDelta: ['reasoning', 'reasoning_content'],
   // What an operator's client needs to know of a local model.
   Model: ['context_length', 'capabilities'],
+  // It can be sent, and the SDKs have it.
+  FunctionTool: ['description'],
 };
 
 const streamed = '$/properties/choices/items/properties';
@@ -52,7 +54,7 @@ ajv.addSchema(
   {
     components: {
       schemas: Object.fromEntries(
-        Object.entries(published.components.schemas).map(([name, schema]) => [name, closed(schema, `${name}/$`)]),
+        Object.entries(published).map(([name, schema]) => [name, closed(schema, `${name}/$`)]),
       ),
     },
   },
@@ -65,6 +67,30 @@ ajv.addSchema(
  * @throws {AssertionError} with the first faults and the value
  */
 export function assertMatches(name: SchemaName, value: unknown): void {
+  assertIs(name, value);
+}
+
+/** The same for an event of a response's stream, by the schema that stands for its `type`. */
+export function assertResponseEvent(event: { readonly type: string }): void {
+  const name = responseEvents.get(event.type);
+  if (name === undefined) fail(`there is no event ${event.type}`);
+  assertIs(name, event);
+}
+
+const responseEvents = new Map(
+  Object.entries(published)
+    .filter(([name]) => /^Response.*Event$/.test(name))
+    .flatMap(([name, { properties }]) =>
+      ((properties as { type: { enum: string[] } }).type.enum ?? []).map((type) => [type, name] as const),
+    ),
+);
+
+function schemas(file: string): Readonly<Record<string, Schema>> {
+  const text = readFileSync(join(import.meta.dirname, '../fixtures/openai', file), 'utf8');
+  return (JSON.parse(text) as { components: { schemas: Record<string, Schema> } }).components.schemas;
+}
+
+function assertIs(name: string, value: unknown): void {
   const validate = ajv.getSchema(`openai#/components/schemas/${name}`);
   if (validate === undefined) throw new Error(`there is no schema ${name}`);
   if (validate(value) !== true) {
@@ -74,7 +100,8 @@ export function assertMatches(name: SchemaName, value: unknown): void {
 }
 
 /** The schema with its objects closed, OpenAPI 3.0's `nullable`, which 3.1 does not know, written out, and corrected. */
-function closed(schema: Schema, path: string): Schema {
+function closed(parts: Schema, path: string): Schema {
+  const schema = united(parts);
   const { nullable, ...rest } = Object.fromEntries(
     Object.entries(schema).map(([keyword, value]) => [keyword, closedPart(keyword, value, `${path}/${keyword}`)]),
   );
@@ -82,6 +109,22 @@ function closed(schema: Schema, path: string): Schema {
   const strict = open ? { ...rest, additionalProperties: false } : rest;
   const more = [...(nullable === true ? [{ type: 'null' }] : []), ...[corrections[path] ?? []].flat()];
   return more.length > 0 ? { anyOf: [strict, ...more] } : strict;
+}
+
+/** Objects in an `allOf` as the one object they are together: closed one by one they would exclude each other. */
+function united(schema: Schema): Schema {
+  const { allOf, ...rest } = schema;
+  if (!Array.isArray(allOf)) return schema;
+  const all = allOf.map((part: Schema) =>
+    united(typeof part['$ref'] === 'string' ? (published[part['$ref'].split('/').at(-1) ?? ''] ?? {}) : part),
+  );
+  if (!all.every((part) => 'properties' in part)) return schema;
+  return {
+    ...rest,
+    type: 'object',
+    properties: Object.assign({}, ...all.map(({ properties }) => properties)) as Schema,
+    required: all.flatMap(({ required }) => (required as string[] | undefined) ?? []),
+  };
 }
 
 function closedPart(keyword: string, value: unknown, path: string): unknown {

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
-import { type Config, configSchema } from '../../src/config/schema.ts';
+import { type Config, type UpstreamConfig, configSchema } from '../../src/config/schema.ts';
 import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import type { FakeUpstream } from './upstream.ts';
@@ -22,14 +22,15 @@ export interface TestGateway extends Gateway, AsyncDisposable {
 /** llamaduct on port 0, in this process, in front of `upstream`; `settings` as in a configuration file. */
 export async function testGateway(
   upstream: Pick<FakeUpstream, 'url'>,
-  settings: Record<string, unknown> = {},
+  settings: Record<string, unknown> & { readonly upstream?: Partial<UpstreamConfig> } = {},
 ): Promise<TestGateway> {
+  const { upstream: of, ...rest } = { upstream: {}, ...settings };
   const { upstreams: _, ...file } = configSchema.parse({
     listen: '127.0.0.1:0',
     keys: [{ name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'admin', 'metrics'] }],
-    ...settings,
+    ...rest,
   });
-  const config: Config = { ...file, upstream: { name: 'ollama', url: upstream.url } };
+  const config: Config = { ...file, upstream: { name: 'ollama', kind: 'ollama', url: upstream.url, ...of } };
   const log: Record<string, unknown>[] = [];
   const sink = new Writable({
     write(line: Buffer, _encoding, done) {

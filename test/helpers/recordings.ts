@@ -25,9 +25,12 @@ export function recording(name: string): Recording {
   return { name, ...exchange, body: readFileSync(join(folder, file)) };
 }
 
-/** The recordings of both servers whose name `matches`. */
-export function recordings(matches: RegExp): Recording[] {
-  return ['ollama-0.17.4', 'ollama-0.33'].flatMap((server) =>
+/** The recordings of some servers whose name `matches`; Ollama's own API of both versions unless others are named. */
+export function recordings(
+  matches: RegExp,
+  servers: readonly string[] = ['ollama-0.17.4', 'ollama-0.33'],
+): Recording[] {
+  return servers.flatMap((server) =>
     readdirSync(join(root, server))
       .filter((name) => matches.test(name))
       .map((name) => recording(`${server}/${name}`)),

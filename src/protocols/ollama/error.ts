@@ -1,6 +1,4 @@
-import type { GatewayError } from '../../errors.ts';
+import type { ErrorFormat } from '../../chat/protocol.ts';
 
-/** An error as Ollama's clients read it: text, not an object. */
-export function ollamaError(error: GatewayError): { error: string } {
-  return { error: error.message };
-}
+/** Errors as Ollama's clients read them: text, not an object. */
+export const ollamaErrors = { body: (error) => ({ error: error.message }) } satisfies ErrorFormat;

@@ -1,4 +1,4 @@
-import type { PassThroughRoute } from '../../chat/contract.ts';
+import type { PassThroughRoute } from '../../chat/protocol.ts';
 import { modelsNamed } from './models-named.ts';
 
 /**
@@ -6,7 +6,7 @@ import { modelsNamed } from './models-named.ts';
  *
  * @see https://docs.ollama.com/api
  */
-export const nativeRoutes: readonly PassThroughRoute[] = [
+export const ollamaRoutes: readonly PassThroughRoute[] = [
   { method: 'GET', path: '/', scope: 'inference' },
   { method: 'POST', path: '/api/chat', scope: 'inference', modelsNamed },
   { method: 'POST', path: '/api/generate', scope: 'inference', modelsNamed },

@@ -1,4 +1,5 @@
 import type { ErrorObject } from 'openai/resources/shared';
+import type { ErrorFormat } from '../../chat/protocol.ts';
 import type { ErrorCode, GatewayError } from '../../errors.ts';
 
 /** OpenAI's own codes where it has one; ours otherwise. */
@@ -8,16 +9,18 @@ const codes: Partial<Record<ErrorCode, string | null>> = {
   insufficient_scope: 'insufficient_permissions',
 };
 
-/**
- * An error as OpenAI's SDKs read it, in a JSON body or in a stream.
- *
- * @see https://platform.openai.com/docs/guides/error-codes
- */
-export function openaiError(error: GatewayError): { error: ErrorObject } {
+function errorBody(error: GatewayError): { error: ErrorObject } {
   const { code, message, param = null, status } = error;
   const mapped = codes[code];
   return { error: { message, type: errorType(status), param, code: mapped === undefined ? code : mapped } };
 }
+
+/**
+ * Errors as OpenAI's SDKs read them, in a JSON body or in a stream.
+ *
+ * @see https://platform.openai.com/docs/guides/error-codes
+ */
+export const openaiErrors = { body: errorBody } satisfies ErrorFormat;
 
 function errorType(status: number): string {
   if (status === 403) return 'permission_error';

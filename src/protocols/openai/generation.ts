@@ -1,7 +1,7 @@
 import type { GenerationRequest, JsonObject, Sampling } from '../../chat/request.ts';
 import { invalidValue } from '../../errors.ts';
-import { boolean, integer, number, object, string } from '../fields.ts';
-import type { Ledger } from './ledger.ts';
+import { boolean, integer, number, object, optional, readKeepAlive, string } from '../fields.ts';
+import type { Ledger } from '../ledger.ts';
 
 /** The fields that chat completions and completions share, by the names that are read here. */
 export const commonFields = [
@@ -31,14 +31,6 @@ export function readCommon(
     ...optional('options', object(body['options'], 'options')),
     ...optional('keepAlive', readKeepAlive(body['keep_alive'])),
   };
-}
-
-/** `{[name]: value}`, or nothing: what is absent stays absent. */
-export function optional<Name extends string, Value>(
-  name: Name,
-  value: Value | undefined,
-): Partial<Record<Name, Value>> {
-  return value === undefined ? {} : ({ [name]: value } as Record<Name, Value>);
 }
 
 /** Whether the last chunk of a stream tells the usage. */
@@ -89,11 +81,4 @@ function readStop(value: unknown): string[] | undefined {
   }
   // An empty list would take away the stops of the model itself.
   return stops.length > 0 ? [...stops] : undefined;
-}
-
-/** How long the model stays loaded: seconds, or a Go duration. */
-export function readKeepAlive(value: unknown): string | number | undefined {
-  if (value == null) return undefined;
-  if (typeof value === 'string' || typeof value === 'number') return value;
-  throw invalidValue('keep_alive', 'keep_alive must be seconds or a duration such as "10m".');
 }

@@ -1,9 +1,9 @@
-import type { Encoder, Total } from '../../chat/contract.ts';
+import type { Encoder, Total } from '../../chat/stream.ts';
 import type { ChatEvent } from '../../chat/event.ts';
 import { serverTiming } from '../../chat/server-timing.ts';
 import type { GatewayError } from '../../errors.ts';
 import { sseComment, sseData } from '../../framing/sse.ts';
-import { openaiError } from './error.ts';
+import { openaiErrors } from './error.ts';
 import { toUsage } from './usage.ts';
 
 /** What all streams of chunks have in common. The part of a frame that never changes is written once. */
@@ -35,6 +35,6 @@ export abstract class ChunkEncoder implements Encoder {
   }
 
   fail(error: GatewayError): string {
-    return sseData(JSON.stringify(openaiError(error)));
+    return sseData(JSON.stringify(openaiErrors.body(error)));
   }
 }

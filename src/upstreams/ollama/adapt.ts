@@ -1,4 +1,4 @@
-import type { Adaptation } from '../../chat/contract.ts';
+import type { Adaptation } from '../../chat/backend.ts';
 import type { GenerationRequest, Think } from '../../chat/request.ts';
 import type { GatewayError } from '../../errors.ts';
 import { withToolsInPrompt } from './json-calls.ts';

@@ -1,5 +1,5 @@
 import type { ChatResponse } from 'ollama';
-import type { Total } from '../../chat/contract.ts';
+import type { Total } from '../../chat/stream.ts';
 
 const nanosecond = 1e-9;
 

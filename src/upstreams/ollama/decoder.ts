@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import type { ChatResponse, GenerateResponse } from 'ollama';
-import type { Decoder } from '../../chat/contract.ts';
+import type { Decoder } from '../../chat/stream.ts';
 import type { Emit, FinishReason, TokenLogprob } from '../../chat/event.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject, parseExact } from '../../framing/json.ts';
 import { LineSplitter } from '../../framing/ndjson.ts';
+import { CallIds } from '../call-ids.ts';
 import { counted } from './counted.ts';
 import { streamError } from './error.ts';
 
@@ -31,7 +31,7 @@ type Line = Partial<Omit<ChatResponse, 'message'> & Pick<GenerateResponse, 'resp
 export class OllamaDecoder implements Decoder {
   readonly #emit: Emit;
   readonly #lines: LineSplitter;
-  readonly #callIds = new Set<string>();
+  readonly #callIds = new CallIds();
   #done = false;
 
   /** @param maxLineBytes a longer line fails the answer */
@@ -80,18 +80,12 @@ export class OllamaDecoder implements Decoder {
       const args = call.function?.arguments;
       this.#emit({
         type: 'tool-call',
-        id: this.#uniqueCallId(call.id),
+        id: this.#callIds.unique(call.id),
         name,
         // Some models' arguments arrive as text already.
         arguments: typeof args === 'string' ? args || '{}' : JSON.stringify(args ?? {}),
       });
     }
-  }
-
-  #uniqueCallId(given: string | undefined): string {
-    const id = typeof given === 'string' && given !== '' && !this.#callIds.has(given) ? given : newCallId();
-    this.#callIds.add(id);
-    return id;
   }
 
   #finish(line: Line): void {
@@ -104,11 +98,6 @@ export class OllamaDecoder implements Decoder {
     if (doneReason === 'length') return 'length';
     return this.#callIds.size > 0 ? 'tool_calls' : 'stop';
   }
-}
-
-/** An id for a tool call that has none. */
-export function newCallId(): string {
-  return `call_${randomBytes(12).toString('hex')}`;
 }
 
 function parseLine(text: string): Line {

@@ -1,5 +1,6 @@
 import type { EmbedRequest, EmbedResponse } from 'ollama';
-import type { EmbeddingsRequest, EmbeddingsResult, Question } from '../../chat/contract.ts';
+import type { EmbeddingsQuestion } from '../../chat/backend.ts';
+import type { EmbeddingsRequest, EmbeddingsResult } from '../../chat/embeddings.ts';
 import { GatewayError, invalidValue } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { counted } from './counted.ts';
@@ -11,11 +12,12 @@ import { statusError } from './error.ts';
  *
  * @see https://docs.ollama.com/api/embed
  */
-export function embedQuestion(request: EmbeddingsRequest): Question<EmbeddingsResult> {
+export function embedQuestion(request: EmbeddingsRequest): EmbeddingsQuestion {
   const { model, input, dimensions, truncate = false, options, keepAlive } = request;
   return {
     method: 'POST',
     path: '/api/embed',
+    dropped: [],
     body: {
       model,
       input: [...input],

@@ -1,11 +1,12 @@
-import type { Backend } from '../../chat/contract.ts';
+import type { Backend } from '../../chat/backend.ts';
 import type { Emit } from '../../chat/event.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
+import { firstCallOnly } from '../../chat/stages.ts';
 import { adapted } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuestion } from './embed.ts';
 import { statusError } from './error.ts';
-import { callsFromText, firstCallOnly } from './json-calls.ts';
+import { callsFromText } from './json-calls.ts';
 import { contextLength, details, models } from './models.ts';
 import { toOllama } from './request.ts';
 import { OllamaTap } from './tap.ts';

@@ -2,7 +2,7 @@ import type { ChatEvent, Emit } from '../../chat/event.ts';
 import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject, parseExact } from '../../framing/json.ts';
-import { newCallId } from './decoder.ts';
+import { newCallId } from '../call-ids.ts';
 import { inlineRefs } from './schema-refs.ts';
 
 /**
@@ -105,16 +105,4 @@ function readCall(text: string, names: readonly string[]): { name: string; argum
   if (!isObject(call) || typeof call['name'] !== 'string' || !names.includes(call['name'])) return undefined;
   const args = call['arguments'] ?? {};
   return isObject(args) ? { name: call['name'], arguments: JSON.stringify(args) } : undefined;
-}
-
-/** Keeps the first call of an answer and drops the others. */
-export function firstCallOnly(emit: Emit): Emit {
-  let called = false;
-  return (event) => {
-    if (event.type === 'tool-call') {
-      if (called) return;
-      called = true;
-    }
-    emit(event);
-  };
 }

@@ -1,5 +1,5 @@
 import type { ListResponse, ShowResponse } from 'ollama';
-import type { ModelDetails, ModelInfo, Question } from '../../chat/contract.ts';
+import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 

@@ -5,16 +5,17 @@ import type {
   Options,
   Tool as OllamaTool,
 } from 'ollama';
+import type { BackendRequest } from '../../chat/backend.ts';
 import type { ChatRequest, CompletionRequest, GenerationRequest, Image, Message, Tool } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
 import { samplerFormat } from './json-calls.ts';
 import { toOllamaFunction } from './schema.ts';
 
 /** A request as Ollama's own, always streamed: a stream is what can be cancelled and measured. */
-export function toOllama(request: GenerationRequest): { path: string; body: object } {
+export function toOllama(request: GenerationRequest): BackendRequest {
   return request.kind === 'chat'
-    ? { path: '/api/chat', body: toOllamaChat(request) }
-    : { path: '/api/generate', body: toOllamaGenerate(request) };
+    ? { path: '/api/chat', body: toOllamaChat(request), dropped: [] }
+    : { path: '/api/generate', body: toOllamaGenerate(request), dropped: [] };
 }
 
 /** Whether a longer prompt is an error; the server has it, the ollama package does not declare it yet. */

@@ -1,4 +1,4 @@
-import type { Total } from '../../chat/contract.ts';
+import type { Total } from '../../chat/stream.ts';
 import { isObject } from '../../framing/json.ts';
 import { counted } from './counted.ts';
 

@@ -96,6 +96,8 @@ suite('an embeddings request as Ollama gets it', () => {
   });
 });
 
+const head = { id: 'req_1', created: 0, model: 'm', arrivedAt: 0, now: () => 0 };
+
 suite('an answer to an embeddings request', () => {
   const vectors = [
     [0.5, -0.25],
@@ -103,7 +105,7 @@ suite('an answer to an embeddings request', () => {
   ];
   const result = { vectors, usage: { inputTokens: 7, outputTokens: 0 }, timings: {} };
   const answer = (body: object): unknown =>
-    embeddings.read({ model: 'm', input: ['a', 'b'], ...body }).respond(result, 'my-model');
+    embeddings.read({ model: 'm', input: ['a', 'b'], ...body }).respond(result, { ...head, model: 'my-model' });
 
   test('as JSON numbers', () => {
     const expected = {
@@ -134,7 +136,7 @@ suite('an answer to an embeddings request', () => {
     fc.assert(
       fc.property(fc.array(float, { minLength: 1 }), (vector) => {
         const call = embeddings.read({ model: 'm', input: 'a', encoding_format: 'base64' });
-        const { data } = call.respond({ ...result, vectors: [vector] }, 'm') as { data: { embedding: string }[] };
+        const { data } = call.respond({ ...result, vectors: [vector] }, head) as { data: { embedding: string }[] };
         const bytes = Buffer.from(data[0]?.embedding ?? '', 'base64');
         assert.deepEqual(
           vector.map((_, index) => bytes.readFloatLE(index * 4)),

@@ -3,7 +3,7 @@ import { invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import { readDataUri } from '../../../images/data-uri.ts';
 import { object, required, string } from '../../fields.ts';
-import type { Ledger } from '../ledger.ts';
+import type { Ledger } from '../../ledger.ts';
 
 /** A string, parts, or nothing: clients send null and [] as well. Text parts are joined by line ends. */
 export function readContent(value: unknown, path: string, ledger: Ledger): { text: string; images: Image[] } {

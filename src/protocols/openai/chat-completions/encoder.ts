@@ -1,5 +1,5 @@
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
-import type { AnswerHead } from '../../../chat/contract.ts';
+import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { ChatEvent, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import { ChunkEncoder } from '../stream.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';

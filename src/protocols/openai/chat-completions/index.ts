@@ -1,6 +1,6 @@
-import type { GenerationProtocol } from '../../../chat/contract.ts';
+import type { GenerationProtocol } from '../../../chat/protocol.ts';
 import { sseContentType } from '../../../framing/sse.ts';
-import { openaiError } from '../error.ts';
+import { openaiErrors } from '../error.ts';
 import { ChatCompletionEncoder } from './encoder.ts';
 import type { ReasoningField } from './reasoning.ts';
 import { readChatCompletion } from './request.ts';
@@ -12,7 +12,33 @@ export function chatCompletions(reasoningField: ReasoningField): GenerationProto
     path: '/v1/chat/completions',
     idPrefix: 'chatcmpl-',
     contentType: sseContentType,
-    errorBody: openaiError,
+    errors: openaiErrors,
+    droppable: [
+      'audio',
+      'function_call',
+      'functions',
+      'logit_bias',
+      'messages.audio',
+      'messages.content.image_url',
+      'messages.content.image_url.detail',
+      'messages.function_call',
+      'messages.name',
+      'metadata',
+      'modalities',
+      'moderation',
+      'prediction',
+      'prompt_cache_key',
+      'prompt_cache_retention',
+      'reasoning_effort',
+      'safety_identifier',
+      'service_tier',
+      'store',
+      'stream_options.include_obfuscation',
+      'tools.function.strict',
+      'user',
+      'verbosity',
+      'web_search_options',
+    ],
     read(body) {
       const { includeUsage, ...call } = readChatCompletion(body);
       return {

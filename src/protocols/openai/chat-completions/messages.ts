@@ -1,8 +1,7 @@
 import type { AssistantMessage, JsonObject, Message } from '../../../chat/request.ts';
-import { GatewayError, invalidValue } from '../../../errors.ts';
-import { isObject, parseExact } from '../../../framing/json.ts';
-import { array, object, oneOf, required, string } from '../../fields.ts';
-import type { Ledger } from '../ledger.ts';
+import { invalidValue } from '../../../errors.ts';
+import { array, object, oneOf, readArguments, required, string } from '../../fields.ts';
+import type { Ledger } from '../../ledger.ts';
 import { readContent } from './content.ts';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
@@ -74,19 +73,4 @@ function readToolCalls(value: unknown, path: string): AssistantMessage['toolCall
       arguments: readArguments(called['arguments'], `${callPath}.function.arguments`),
     };
   });
-}
-
-/** A JSON object as text; models that were called without arguments left '' or null in many histories. */
-function readArguments(value: unknown, path: string): JsonObject {
-  if (value == null || value === '') return {};
-  if (isObject(value)) return value;
-  const text = required(string(value, path), path);
-  let parsed: unknown;
-  try {
-    parsed = parseExact(text);
-  } catch (cause) {
-    throw new GatewayError('invalid_value', `${path} must be JSON.`, { param: path, cause });
-  }
-  if (!isObject(parsed)) throw invalidValue(path, `${path} must be a JSON object.`);
-  return parsed;
 }

@@ -1,9 +1,10 @@
-import type { ChatRequest, JsonObject, Think } from '../../../chat/request.ts';
+import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
-import { boolean, exclusive, integer, number, object, oneOf, string } from '../../fields.ts';
-import { choices, commonFields, optional, readCommon, readIncludeUsage } from '../generation.ts';
-import { Ledger } from '../ledger.ts';
+import { boolean, integer, number, object, optional, string } from '../../fields.ts';
+import { readHideThinking, readThink } from '../effort.ts';
+import { choices, commonFields, readCommon, readIncludeUsage } from '../generation.ts';
+import { Ledger } from '../../ledger.ts';
 import { readFormat } from './format.ts';
 import { readMessages } from './messages.ts';
 import { readToolUse } from './tools.ts';
@@ -50,7 +51,7 @@ export function readChatCompletion(body: unknown): ChatCompletionRequest {
     ...readToolUse(body, ledger),
     ...optional('parallelToolCalls', boolean(body['parallel_tool_calls'], 'parallel_tool_calls')),
     ...optional('format', readFormat(body)),
-    ...optional('think', readThink(body)),
+    ...optional('think', readThink(body, body['reasoning_effort'], 'reasoning_effort')),
     ...optional('logprobs', readLogprobs(body)),
   };
   checkDropped(body);
@@ -63,29 +64,6 @@ export function readChatCompletion(body: unknown): ChatCompletionRequest {
     hideThinking: readHideThinking(body),
     dropped: ledger.dropped,
   };
-}
-
-const efforts: Readonly<Record<string, Think>> = {
-  none: false,
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'max',
-  max: 'max',
-};
-
-function readThink(body: JsonObject): Think | undefined {
-  exclusive(body, 'reasoning_effort', 'think');
-  const effort = oneOf(body['reasoning_effort'], 'reasoning_effort', Object.keys(efforts));
-  if (effort !== undefined) return efforts[effort];
-  const think = body['think'];
-  return typeof think === 'boolean' ? think : oneOf(think, 'think', ['low', 'medium', 'high', 'max']);
-}
-
-/** `hidethinking` is how LiteLLM's users spell it. */
-function readHideThinking(body: JsonObject): boolean {
-  return boolean(body['hide_thinking'], 'hide_thinking') ?? boolean(body['hidethinking'], 'hidethinking') ?? false;
 }
 
 function readLogprobs(body: JsonObject): ChatRequest['logprobs'] {

@@ -1,5 +1,6 @@
 import type { ChatCompletion, ChatCompletionMessage } from 'openai/resources/chat/completions';
-import type { AnswerHead, Total } from '../../../chat/contract.ts';
+import type { AnswerHead } from '../../../chat/protocol.ts';
+import type { Total } from '../../../chat/stream.ts';
 import type { ChatResult } from '../../../chat/fold.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 import { toUsage } from '../usage.ts';

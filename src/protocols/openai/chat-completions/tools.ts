@@ -1,7 +1,7 @@
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
-import type { Ledger } from '../ledger.ts';
+import type { Ledger } from '../../ledger.ts';
 
 type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice'>;
 

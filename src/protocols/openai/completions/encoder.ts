@@ -1,5 +1,5 @@
 import type { Completion, CompletionChoice } from 'openai/resources/completions';
-import type { AnswerHead } from '../../../chat/contract.ts';
+import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { ChatEvent, TokenLogprob } from '../../../chat/event.ts';
 import { ChunkEncoder } from '../stream.ts';
 import { finishReason } from './finish-reason.ts';
@@ -18,8 +18,8 @@ export class CompletionEncoder extends ChunkEncoder {
   readonly #lengths: number[] = [];
 
   /** @param echoes the prompt of each choice, or none */
-  constructor(head: AnswerHead, includeUsage: boolean, echoes: readonly string[]) {
-    const envelope: Omit<Completion, 'choices' | 'usage'> = { ...head, object: 'text_completion' };
+  constructor({ id, created, model }: AnswerHead, includeUsage: boolean, echoes: readonly string[]) {
+    const envelope: Omit<Completion, 'choices' | 'usage'> = { id, created, model, object: 'text_completion' };
     super(envelope, includeUsage);
     this.#echoes = [...echoes];
   }

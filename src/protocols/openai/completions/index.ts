@@ -1,17 +1,18 @@
-import type { GenerationProtocol } from '../../../chat/contract.ts';
+import type { GenerationCall, GenerationProtocol } from '../../../chat/protocol.ts';
 import { sseContentType } from '../../../framing/sse.ts';
-import { openaiError } from '../error.ts';
+import { openaiErrors } from '../error.ts';
 import { CompletionEncoder } from './encoder.ts';
 import { readCompletion } from './request.ts';
 import { toCompletion } from './response.ts';
 
 /** `POST /v1/completions`. @see https://platform.openai.com/docs/api-reference/completions */
-export const completions: GenerationProtocol = {
+export const completions = {
   path: '/v1/completions',
   idPrefix: 'cmpl-',
   contentType: sseContentType,
-  errorBody: openaiError,
-  read(body) {
+  errors: openaiErrors,
+  droppable: ['best_of', 'echo', 'logit_bias', 'stream_options.include_obfuscation', 'user'],
+  read(body: unknown): GenerationCall {
     const { includeUsage, echo, ...call } = readCompletion(body);
     const echoes = echo ? call.requests.map(({ prompt }) => prompt) : [];
     return {
@@ -20,4 +21,4 @@ export const completions: GenerationProtocol = {
       respond: (results, total, head) => toCompletion(results, total, head, echoes),
     };
   },
-};
+} satisfies GenerationProtocol;

@@ -1,9 +1,9 @@
 import type { CompletionRequest, JsonObject } from '../../../chat/request.ts';
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
-import { boolean, integer, required, string } from '../../fields.ts';
-import { choices, commonFields, optional, readCommon, readIncludeUsage } from '../generation.ts';
-import { Ledger } from '../ledger.ts';
+import { boolean, integer, optional, required, string } from '../../fields.ts';
+import { choices, commonFields, readCommon, readIncludeUsage } from '../generation.ts';
+import { Ledger } from '../../ledger.ts';
 
 export interface Completion {
   /** One for each prompt and each of `n`. */

@@ -1,5 +1,6 @@
 import type { Completion } from 'openai/resources/completions';
-import type { AnswerHead, Total } from '../../../chat/contract.ts';
+import type { AnswerHead } from '../../../chat/protocol.ts';
+import type { Total } from '../../../chat/stream.ts';
 import type { ChatResult } from '../../../chat/fold.ts';
 import { toUsage } from '../usage.ts';
 import { finishReason } from './finish-reason.ts';

@@ -1,14 +1,14 @@
-import type { EmbeddingsProtocol } from '../../../chat/contract.ts';
-import { openaiError } from '../error.ts';
+import type { EmbeddingsProtocol } from '../../../chat/protocol.ts';
+import { openaiErrors } from '../error.ts';
 import { readEmbeddings } from './request.ts';
 import { toEmbeddingsList } from './response.ts';
 
 /** `POST /v1/embeddings`. @see https://platform.openai.com/docs/api-reference/embeddings */
 export const embeddings: EmbeddingsProtocol = {
   path: '/v1/embeddings',
-  errorBody: openaiError,
+  errors: openaiErrors,
   read(body) {
     const { request, encoding, dropped } = readEmbeddings(body);
-    return { request, dropped, respond: (result, model) => toEmbeddingsList(result, model, encoding) };
+    return { request, dropped, respond: (result, head) => toEmbeddingsList(result, head.model, encoding) };
   },
 };

@@ -1,9 +1,8 @@
-import type { EmbeddingsRequest } from '../../../chat/contract.ts';
+import type { EmbeddingsRequest } from '../../../chat/embeddings.ts';
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
-import { boolean, integer, object, oneOf, required, string } from '../../fields.ts';
-import { optional, readKeepAlive } from '../generation.ts';
-import { Ledger } from '../ledger.ts';
+import { boolean, integer, object, oneOf, optional, readKeepAlive, required, string } from '../../fields.ts';
+import { Ledger } from '../../ledger.ts';
 import type { Encoding } from './response.ts';
 
 /** OpenAI's own cap on the texts of one request. */

@@ -1,5 +1,5 @@
 import type { CreateEmbeddingResponse, Embedding } from 'openai/resources/embeddings';
-import type { EmbeddingsResult } from '../../../chat/contract.ts';
+import type { EmbeddingsResult } from '../../../chat/embeddings.ts';
 
 /** How a client wants its vectors: as JSON numbers, or as the base64 of their bytes, which OpenAI's SDKs ask for. */
 export type Encoding = 'float' | 'base64';

@@ -1,11 +1,18 @@
-import type { ModelsProtocol } from '../../../chat/contract.ts';
-import { openaiError } from '../error.ts';
+import type { ModelListProtocol, ModelProtocol } from '../../../chat/protocol.ts';
+import { openaiErrors } from '../error.ts';
 import { toModel } from './response.ts';
 
-/** `GET /v1/models` and `/v1/models/{id}`. @see https://platform.openai.com/docs/api-reference/models */
-export const models: ModelsProtocol = {
+/** `GET /v1/models`. @see https://platform.openai.com/docs/api-reference/models/list */
+export const modelList: ModelListProtocol = {
   path: '/v1/models',
-  errorBody: openaiError,
+  errors: openaiErrors,
   list: (all) => ({ object: 'list', data: all.map(toModel) }),
+};
+
+/** `GET /v1/models/{id}`. @see https://platform.openai.com/docs/api-reference/models/retrieve */
+export const model: ModelProtocol = {
+  method: 'GET',
+  path: '/v1/models/:id{.+}',
+  errors: openaiErrors,
   one: toModel,
 };

@@ -1,5 +1,5 @@
 import type { Model } from 'openai/resources/models';
-import type { ModelDetails, ModelInfo } from '../../../chat/contract.ts';
+import type { ModelDetails, ModelInfo } from '../../../chat/backend.ts';
 
 /** OpenAI's own fields, and what its API does not tell: the context in tokens, and what the model can do. */
 type DescribedModel = Model & { context_length?: number; capabilities?: readonly string[] };

@@ -1,0 +1,50 @@
+import type { ErrorType } from '@anthropic-ai/sdk/resources/shared';
+import type { ErrorFormat } from '../../chat/protocol.ts';
+import type { GatewayError } from '../../errors.ts';
+
+/** What a `type: "error"` body and event consist of. The SDK's types lack the type that goes with status 413. */
+interface AnthropicError {
+  readonly type: 'error';
+  readonly error: { readonly type: ErrorType | 'request_too_large'; readonly message: string };
+}
+
+/**
+ * Errors as Anthropic's SDKs read them, in a JSON body or in a stream. There is no `param`: the message names the field.
+ *
+ * @see https://platform.claude.com/docs/en/api/errors
+ */
+export const anthropicErrors: ErrorFormat = {
+  body: (error): AnthropicError => ({ type: 'error', error: { type: errorType(error), message: messageOf(error) } }),
+  // Anthropic's own status for what is busy.
+  status: ({ status }) => (status === 503 ? 529 : status),
+};
+
+function errorType({ status }: GatewayError): AnthropicError['error']['type'] {
+  switch (status) {
+    case 401:
+      return 'authentication_error';
+    case 403:
+      return 'permission_error';
+    case 404:
+      return 'not_found_error';
+    case 408:
+    case 504:
+      return 'timeout_error';
+    case 413:
+      return 'request_too_large';
+    case 429:
+      return 'rate_limit_error';
+    case 503:
+      return 'overloaded_error';
+    default:
+      return status < 500 ? 'invalid_request_error' : 'api_error';
+  }
+}
+
+/** Claude Code knows a prompt that does not fit by these words, and makes its conversation shorter. */
+const tooLong = 'prompt is too long';
+
+function messageOf({ code, message, param }: GatewayError): string {
+  if (code === 'context_length_exceeded') return `${tooLong}: ${message}`;
+  return param === undefined || message.includes(param) ? message : `${param}: ${message}`;
+}

@@ -1,0 +1,67 @@
+import { estimatedInputTokens } from '../../../chat/estimate.ts';
+import type { GenerationProtocol } from '../../../chat/protocol.ts';
+import { sseContentType } from '../../../framing/sse.ts';
+import { anthropicErrors } from '../error.ts';
+import { MessageEncoder } from './encoder.ts';
+import { readMessage, readTokenCount } from './request.ts';
+import { toMessage, toTokenCount } from './response.ts';
+
+const common = {
+  idPrefix: 'msg_',
+  contentType: sseContentType,
+  errors: anthropicErrors,
+  fieldNames: {
+    'messages.content.image_url': 'messages.content.image',
+    reasoning_effort: 'thinking',
+    response_format: 'output_config.format',
+    stop: 'stop_sequences',
+  },
+  droppable: [
+    'cache_control',
+    'container',
+    'context_management',
+    'diagnostics',
+    'inference_geo',
+    'mcp_servers',
+    'messages.content.citations',
+    'messages.content.redacted_thinking',
+    'metadata',
+    'service_tier',
+    'speed',
+    'thinking.type',
+    'tools.defer_loading',
+    'tools.eager_input_streaming',
+    'tools.input_examples',
+    'tools.strict',
+  ],
+} as const;
+
+/** `POST /v1/messages`. @see https://platform.claude.com/docs/en/api/messages */
+export const messages: GenerationProtocol = {
+  ...common,
+  path: '/v1/messages',
+  read(body) {
+    const call = readMessage(body);
+    return {
+      ...call,
+      encoder: (head) => new MessageEncoder(head, estimatedInputTokens(call.requests[0])),
+      respond: toMessage,
+    };
+  },
+};
+
+/**
+ * `POST /v1/messages/count_tokens`. The count is the model's own, measured by asking it for one token.
+ *
+ * @see https://platform.claude.com/docs/en/api/messages-count-tokens
+ */
+export const countTokens: GenerationProtocol = {
+  ...common,
+  path: '/v1/messages/count_tokens',
+  read: (body) => ({
+    ...readTokenCount(body),
+    // Never streamed.
+    encoder: (head) => new MessageEncoder(head, 0),
+    respond: toTokenCount,
+  }),
+};

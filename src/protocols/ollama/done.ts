@@ -1,0 +1,40 @@
+import type { ChatResponse } from 'ollama';
+import type { FinishReason } from '../../chat/event.ts';
+import type { AnswerHead } from '../../chat/protocol.ts';
+import type { Total } from '../../chat/stream.ts';
+
+/** Ollama knows two reasons; that tools were called shows in the calls. */
+export function doneReason(reason: FinishReason): 'stop' | 'length' {
+  return reason === 'length' ? 'length' : 'stop';
+}
+
+type Counts = Partial<
+  Pick<
+    ChatResponse,
+    'total_duration' | 'load_duration' | 'prompt_eval_count' | 'prompt_eval_duration' | 'eval_count' | 'eval_duration'
+  >
+>;
+
+/**
+ * Tokens, and durations in nanoseconds. What the backend did not tell and could not be measured is left out, as is what
+ * is 0, the latter as Ollama does.
+ *
+ * @param beganAt when the answer began to arrive, on the clock of the head; undefined where nobody looked
+ */
+export function toCounts({ usage, timings }: Total, head: AnswerHead, beganAt?: number): Counts {
+  const now = head.now();
+  const arrived = beganAt === undefined ? undefined : (now - beganAt) / 1000;
+  const counts: Record<keyof Counts, number | undefined> = {
+    total_duration: nanoseconds((now - head.arrivedAt) / 1000),
+    load_duration: nanoseconds(timings.load),
+    prompt_eval_count: usage.inputTokens,
+    prompt_eval_duration: nanoseconds(timings.promptEval),
+    eval_count: usage.outputTokens,
+    eval_duration: nanoseconds(timings.eval ?? arrived),
+  };
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined && count > 0));
+}
+
+function nanoseconds(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : Math.round(seconds * 1e9);
+}

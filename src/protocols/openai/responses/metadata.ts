@@ -1,0 +1,21 @@
+import type { Metadata } from 'openai/resources/shared';
+import { invalidValue } from '../../../errors.ts';
+import { object } from '../../fields.ts';
+
+const max = { pairs: 16, key: 64, value: 512 };
+
+/** What the client wants to find in the response again. @throws {GatewayError} 400 */
+export function readMetadata(value: unknown): Metadata {
+  const metadata = Object.entries(object(value, 'metadata') ?? {});
+  if (metadata.length > max.pairs) throw invalidValue('metadata', `metadata must have at most ${max.pairs} pairs.`);
+  for (const [key, text] of metadata) {
+    if (key.length > max.key || typeof text !== 'string' || text.length > max.value) {
+      throw invalidValue(
+        'metadata',
+        `metadata must have keys of at most ${max.key} characters and strings of at most ${max.value} as values.`,
+      );
+    }
+  }
+  // fromEntries, not assignment: a key may be named __proto__.
+  return Object.fromEntries(metadata) as Metadata;
+}

@@ -1,0 +1,15 @@
+import type { Handler } from 'hono';
+import type { ResourceProtocol } from '../chat/protocol.ts';
+import { type Env, sendJson, sendText } from './respond.ts';
+
+/** Answers what no backend is needed for. */
+export function resourceHandler(protocol: ResourceProtocol): Handler<Env> {
+  return async (c) => {
+    const answer = await protocol.answer({
+      id: c.req.param('id') ?? '',
+      query: new URL(c.req.url).searchParams,
+      owner: c.get('exchange').key?.name ?? '',
+    });
+    return typeof answer === 'string' ? sendText(c, answer) : sendJson(c, 200, answer);
+  };
+}

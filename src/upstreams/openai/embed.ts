@@ -1,0 +1,55 @@
+import type { EmbeddingCreateParams } from 'openai/resources/embeddings';
+import type { EmbeddingsQuestion } from '../../chat/backend.ts';
+import type { EmbeddingsRequest, EmbeddingsResult } from '../../chat/embeddings.ts';
+import { GatewayError } from '../../errors.ts';
+import { isObject } from '../../framing/json.ts';
+import { toTimings, toUsage } from './counted.ts';
+
+/**
+ * Texts as a question to `POST /embeddings`. That a text may be cut, Ollama's options and how long the model stays
+ * loaded have no place there.
+ *
+ * @see https://platform.openai.com/docs/api-reference/embeddings/create
+ */
+export function embedQuestion(request: EmbeddingsRequest): EmbeddingsQuestion {
+  const { model, input, dimensions } = request;
+  return {
+    dropped: [
+      ...(request.truncate === true ? ['truncate'] : []),
+      ...(request.options === undefined ? [] : ['options']),
+      ...(request.keepAlive === undefined ? [] : ['keep_alive']),
+    ],
+    method: 'POST',
+    path: '/embeddings',
+    body: {
+      model,
+      input: [...input],
+      ...(dimensions !== undefined && { dimensions }),
+      encoding_format: 'float',
+    } satisfies EmbeddingCreateParams,
+    read: (body) => readVectors(body, input.length),
+  };
+}
+
+/** @throws {GatewayError} `upstream_protocol_error` unless there is a vector for each of the `count` texts */
+function readVectors(body: unknown, count: number): EmbeddingsResult {
+  const data: unknown = isObject(body) ? body['data'] : undefined;
+  const vectors = new Map<number, number[]>();
+  for (const [position, item] of Array.isArray(data) ? data.entries() : []) {
+    const { index, embedding } = isObject(item) ? item : {};
+    if (isVector(embedding)) vectors.set(typeof index === 'number' ? index : position, embedding);
+  }
+  const ordered = Array.from({ length: count }, (_, index) => vectors.get(index) ?? []);
+  if (!isObject(body) || ordered.some((vector) => vector.length === 0)) {
+    throw new GatewayError('upstream_protocol_error', 'The upstream did not send a vector for each input.');
+  }
+  return {
+    vectors: ordered,
+    usage: toUsage(isObject(body['usage']) ? body['usage'] : {}),
+    timings: toTimings(undefined),
+  };
+}
+
+function isVector(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((component) => typeof component === 'number');
+}

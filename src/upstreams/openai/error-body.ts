@@ -1,0 +1,63 @@
+import { isObject } from '../../framing/json.ts';
+
+/** What servers tell of an error, in whichever of their shapes. */
+export interface Told {
+  readonly message: string;
+  /** OpenAI's code or type, or the one of another server: '' where it tells none. */
+  readonly code: string;
+  /** The request field at fault. */
+  readonly param?: string;
+}
+
+const nothing: Told = { message: '', code: '' };
+
+/**
+ * Reads the text of an error: `{"error":{"message","type","code","param"}}` as OpenAI has it, `{"error":"text"}`,
+ * `{"object":"error","message"}` of vLLM, `{"detail"}` of FastAPI. What is none of them is not the server speaking but
+ * a proxy's page, perhaps, and tells nothing.
+ */
+export function readErrorBody(body: string): Told {
+  return told(parsed(body));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param depth some servers put one shape into another, but not without end */
+export function told(value: unknown, depth = 0): Told {
+  if (typeof value === 'string') return { message: value, code: '' };
+  if (!isObject(value) || depth > 3) return nothing;
+  const { error, detail, message } = value;
+  const inner = error ?? (message === undefined ? detail : undefined);
+  if (Array.isArray(inner)) return toldByPydantic(inner);
+  if (inner != null) return told(inner, depth + 1);
+  if (isObject(message)) return told(message, depth + 1);
+  // Newer versions of Ollama put the error of llama.cpp into the text of their own.
+  const inText = typeof message === 'string' && message.startsWith('{') ? parsed(message) : undefined;
+  if (inText !== undefined) return told(inText, depth + 1);
+  const { code, type, param } = value;
+  return {
+    message: typeof message === 'string' ? message : '',
+    code: ([code, type].find((each) => typeof each === 'string' && each !== '') as string | undefined) ?? '',
+    ...(typeof param === 'string' && param !== '' && { param }),
+  };
+}
+
+/** FastAPI lists every field at fault. @see https://docs.pydantic.dev/latest/errors/errors/ */
+function toldByPydantic(details: readonly unknown[]): Told {
+  const faults = details.filter(isObject).map(({ loc, msg }) => ({
+    path: Array.isArray(loc) ? loc.filter((each) => each !== 'body').join('.') : '',
+    message: typeof msg === 'string' ? msg : '',
+  }));
+  const [first] = faults;
+  return {
+    message: faults.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; '),
+    code: '',
+    ...(faults.length === 1 && first !== undefined && first.path !== '' && { param: first.path }),
+  };
+}

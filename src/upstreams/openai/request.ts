@@ -1,0 +1,99 @@
+import type { ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/completions';
+import type { CompletionCreateParamsStreaming } from 'openai/resources/completions';
+import type { BackendRequest } from '../../chat/backend.ts';
+import type { ChatRequest, CompletionRequest, GenerationRequest, Think, Tool } from '../../chat/request.ts';
+import { toMessages } from './messages.ts';
+import { toSampling } from './options.ts';
+
+type ChatBody = ChatCompletionCreateParamsStreaming;
+
+/**
+ * A request as OpenAI's own, always streamed: a stream is what can be cancelled and measured. Fields that the server
+ * refused (`without`) are left out.
+ */
+export function toOpenAi(request: GenerationRequest): BackendRequest {
+  const { fields, dropped } = toSampling(request);
+  const without = new Set(request.without);
+  const body = new Map<string, unknown>(
+    Object.entries({ ...(request.kind === 'chat' ? toChat(request, without) : toCompletion(request)), ...fields }),
+  );
+  // Local servers know the older name best, the newest models of OpenAI only the other.
+  if (without.has('max_tokens') && body.has('max_tokens')) body.set('max_completion_tokens', body.get('max_tokens'));
+  if (without.has('logprobs')) body.delete('top_logprobs');
+  for (const field of without) body.delete(field);
+  return {
+    path: request.kind === 'chat' ? '/chat/completions' : '/completions',
+    body: Object.fromEntries(body),
+    dropped: [...dropped, ...unheard(request)],
+  };
+}
+
+/** @see https://platform.openai.com/docs/api-reference/chat/create */
+function toChat(request: ChatRequest, without: ReadonlySet<string>): ChatBody {
+  const { tools, toolChoice, parallelToolCalls, format, think, logprobs } = request;
+  return {
+    ...toCommon(request),
+    messages: toMessages(request.messages, !without.has('reasoning_content')),
+    ...(tools !== undefined && tools.length > 0 && { tools: tools.map(toTool), ...choiceOf(toolChoice) }),
+    // Servers refuse it where there are no tools.
+    ...(tools !== undefined &&
+      tools.length > 0 &&
+      parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
+    ...(format !== undefined && { response_format: toResponseFormat(format) }),
+    // OpenAI's type is behind its API.
+    ...(think !== undefined && { reasoning_effort: toEffort(think) as NonNullable<ChatBody['reasoning_effort']> }),
+    ...(logprobs !== undefined && {
+      logprobs: true,
+      ...(logprobs.top > 0 && { top_logprobs: logprobs.top }),
+    }),
+  };
+}
+
+/** @see https://platform.openai.com/docs/api-reference/completions/create */
+function toCompletion(request: CompletionRequest): CompletionCreateParamsStreaming {
+  const { prompt, suffix, logprobs } = request;
+  return {
+    ...toCommon(request),
+    prompt,
+    ...(suffix !== undefined && { suffix }),
+    ...(logprobs !== undefined && { logprobs: logprobs.top }),
+  };
+}
+
+function toCommon({ model }: GenerationRequest): Pick<ChatBody, 'model' | 'stream_options'> & { stream: true } {
+  return { model, stream: true, stream_options: { include_usage: true } };
+}
+
+/** What the request says and this API has no field for, besides options. That no template is used is how completions work. */
+function unheard(request: GenerationRequest): string[] {
+  const { keepAlive, truncate, kind, format, think } = request;
+  return [
+    ...(keepAlive === undefined ? [] : ['keep_alive']),
+    ...(truncate === true ? ['truncate'] : []),
+    ...(kind === 'completion' && format !== undefined ? ['format'] : []),
+    ...(kind === 'completion' && think !== undefined && think !== false ? ['think'] : []),
+  ];
+}
+
+function toTool({ name, description, parameters = { type: 'object', properties: {} } }: Tool): {
+  type: 'function';
+  function: { name: string; description?: string; parameters: Record<string, unknown> };
+} {
+  return { type: 'function', function: { name, ...(description !== undefined && { description }), parameters } };
+}
+
+function choiceOf(choice: ChatRequest['toolChoice']): Pick<ChatBody, 'tool_choice'> {
+  if (choice === undefined) return {};
+  return { tool_choice: choice === 'required' ? choice : { type: 'function', function: { name: choice.name } } };
+}
+
+function toResponseFormat(format: NonNullable<ChatRequest['format']>): NonNullable<ChatBody['response_format']> {
+  if (format === 'json') return { type: 'json_object' };
+  return { type: 'json_schema', json_schema: { name: 'answer', schema: format } };
+}
+
+function toEffort(think: Think): string {
+  if (think === true) return 'medium';
+  if (think === false) return 'none';
+  return think === 'max' ? 'xhigh' : think;
+}

@@ -1,0 +1,76 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+
+/** The server to test against: LLAMADUCT_TEST_VALKEY, or what is on the PATH. */
+const program = [process.env['LLAMADUCT_TEST_VALKEY'], 'valkey-server', 'redis-server'].find(runs);
+
+/** For a test's `skip`: false where there is a server, else why not. */
+export const noValkey = program === undefined && 'neither valkey-server nor redis-server is here';
+
+export interface TestValkey extends AsyncDisposable {
+  readonly url: string;
+  /** Ends the server at once, as if its machine were gone. */
+  kill(): Promise<void>;
+}
+
+/** A Valkey or Redis of its own on a free port, which keeps nothing on disk. */
+export async function startValkey(): Promise<TestValkey> {
+  if (program === undefined) throw new Error('there is no Valkey');
+  const port = await freePort();
+  const options = { '--port': port, '--bind': '127.0.0.1', '--save': '', '--appendonly': 'no', '--daemonize': 'no' };
+  const server = spawn(program, Object.entries(options).flat().map(String), { stdio: 'ignore' });
+  await answering(port, server);
+  const kill = async (): Promise<void> => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    server.kill('SIGKILL');
+    await once(server, 'exit');
+  };
+  return { url: `redis://127.0.0.1:${port}`, kill, [Symbol.asyncDispose]: kill };
+}
+
+function runs(name: string | undefined): name is string {
+  if (name === undefined) return false;
+  try {
+    execFileSync(name, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
+  return port;
+}
+
+/** Milliseconds for a server to start. */
+const deadline = 5_000;
+
+async function answering(port: number, server: ChildProcess): Promise<void> {
+  const until = performance.now() + deadline;
+  while (performance.now() < until && server.exitCode === null) {
+    const socket = connect(port, '127.0.0.1');
+    const answered = await Promise.race([
+      once(socket, 'connect').then(
+        () => true,
+        () => false,
+      ),
+      once(socket, 'close').then(() => false),
+    ]);
+    socket.destroy();
+    if (answered) return;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 10);
+    });
+  }
+  server.kill('SIGKILL');
+  throw new Error('Valkey did not start');
+}

@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import type { ChatEvent, FinishEvent } from '../../../src/chat/event.ts';
+import { Fold } from '../../../src/chat/fold.ts';
+import type { AnswerHead } from '../../../src/chat/protocol.ts';
+import { GatewayError } from '../../../src/errors.ts';
+import { anthropicErrors } from '../../../src/protocols/anthropic/error.ts';
+import { countTokens, messages } from '../../../src/protocols/anthropic/messages/index.ts';
+
+const head: AnswerHead = { id: 'msg_1', created: 1, model: 'm', arrivedAt: 1000, now: () => 1000 };
+const body = { model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'x'.repeat(40) }] };
+const signature = 'bGxhbWFkdWN0';
+
+const thought = (text: string): ChatEvent => ({ type: 'reasoning', text });
+const said = (text: string): ChatEvent => ({ type: 'text', text });
+const called = (id: string, args = '{}'): ChatEvent => ({ type: 'tool-call', id, name: 'f', arguments: args });
+const finish = (rest: Partial<FinishEvent> = {}): FinishEvent => ({
+  type: 'finish',
+  reason: 'stop',
+  usage: { inputTokens: 12, outputTokens: 5 },
+  timings: {},
+  ...rest,
+});
+
+interface Sent {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+/** The events of a stream; each says in its data what it is called. */
+function parse(text: string): Sent[] {
+  return text
+    .split('\n\n')
+    .filter((frame) => frame !== '' && !frame.startsWith(':'))
+    .map((frame) => {
+      const [, name, data] = /^event: (\w+)\ndata: ([^\n]*)$/.exec(frame) ?? [];
+      assert.ok(name !== undefined && data !== undefined, frame);
+      const sent = JSON.parse(data) as Sent;
+      assert.equal(sent.type, name);
+      return sent;
+    });
+}
+
+async function stream(...events: readonly ChatEvent[]): Promise<string> {
+  const encoder = (await messages.read(body, '')).encoder(head);
+  let text = '';
+  for (const event of events) {
+    text += encoder.write(event, 0);
+    if (event.type === 'finish') text += encoder.end(event);
+  }
+  return text;
+}
+
+async function whole(...events: readonly ChatEvent[]): Promise<Record<string, unknown>> {
+  const fold = new Fold();
+  for (const event of events) fold.add(event);
+  assert.ok(fold.result);
+  const answer = (await messages.read(body, '')).respond([fold.result], fold.result, head);
+  return JSON.parse(JSON.stringify(answer)) as Record<string, unknown>;
+}
+
+const usage = {
+  input_tokens: 12,
+  output_tokens: 5,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: 0,
+  output_tokens_details: null,
+  server_tool_use: null,
+};
+const envelope = {
+  id: 'msg_1',
+  type: 'message',
+  role: 'assistant',
+  model: 'm',
+  stop_sequence: null,
+  stop_details: null,
+  container: null,
+  diagnostics: null,
+};
+const wholeUsage = { ...usage, cache_creation: null, inference_geo: null, service_tier: null, speed: null };
+
+const opening = [
+  {
+    type: 'message_start',
+    message: {
+      ...envelope,
+      content: [],
+      stop_reason: null,
+      usage: { ...wholeUsage, input_tokens: 10, output_tokens: 0 },
+    },
+  },
+  { type: 'ping' },
+];
+const start = (index: number, content_block: object): object => ({ type: 'content_block_start', index, content_block });
+const delta = (index: number, rest: object): object => ({ type: 'content_block_delta', index, delta: rest });
+const stop = (index: number): object => ({ type: 'content_block_stop', index });
+const ending = (stop_reason: string, rest: object = {}): object[] => [
+  {
+    type: 'message_delta',
+    delta: { stop_reason, stop_sequence: null, stop_details: null, container: null, ...rest },
+    usage,
+  },
+  { type: 'message_stop' },
+];
+const text = { type: 'text', text: '' };
+const tool = (id: string): object => ({ type: 'tool_use', id, name: 'f', input: {}, caller: { type: 'direct' } });
+
+suite('a streamed message', () => {
+  test('thinking, text, calls and text again: one block at a time, each opened and closed', async () => {
+    const sent = parse(
+      await stream(
+        thought('Hm'),
+        thought('.\n'),
+        said('He'),
+        said('llo "\\\u2028'),
+        called('a', '{"n":9007199254740993}'),
+        called('b'),
+        said(''),
+        said('Done'),
+        finish({ reason: 'tool_calls' }),
+      ),
+    );
+    assert.deepEqual(sent, [
+      ...opening,
+      start(0, { type: 'thinking', thinking: '', signature: '' }),
+      delta(0, { type: 'thinking_delta', thinking: 'Hm' }),
+      delta(0, { type: 'thinking_delta', thinking: '.\n' }),
+      delta(0, { type: 'signature_delta', signature }),
+      stop(0),
+      start(1, text),
+      delta(1, { type: 'text_delta', text: 'He' }),
+      delta(1, { type: 'text_delta', text: 'llo "\\\u2028' }),
+      stop(1),
+      start(2, tool('a')),
+      delta(2, { type: 'input_json_delta', partial_json: '{"n":9007199254740993}' }),
+      stop(2),
+      start(3, tool('b')),
+      delta(3, { type: 'input_json_delta', partial_json: '{}' }),
+      stop(3),
+      start(4, text),
+      delta(4, { type: 'text_delta', text: 'Done' }),
+      stop(4),
+      ...ending('tool_use'),
+    ]);
+  });
+
+  test('an empty answer has no block', async () => {
+    assert.deepEqual(parse(await stream(said(''), finish())), [...opening, ...ending('end_turn')]);
+  });
+
+  test('nothing is sent before there is anything to say', async () => {
+    assert.equal(await stream(said(''), thought('')), '');
+  });
+
+  test('where the time went is a comment before the end', async () => {
+    const sent = await stream(finish({ timings: { load: 0.012 } }));
+    assert.match(sent, /\n\n: server-timing: load;dur=12\n\nevent: message_stop\n/);
+  });
+
+  test('an answer that breaks ends in an error, not in message_stop', async () => {
+    const encoder = (await messages.read(body, '')).encoder(head);
+    const sent = encoder.write(said('Hel'), 0) + encoder.fail(new GatewayError('upstream_incomplete', 'Broken.'));
+    assert.deepEqual(parse(sent), [
+      ...opening,
+      start(0, text),
+      delta(0, { type: 'text_delta', text: 'Hel' }),
+      { type: 'error', error: { type: 'api_error', message: 'Broken.' } },
+    ]);
+  });
+});
+
+suite('a whole message', () => {
+  test('thinking, text, calls, in this order', async () => {
+    const events = [called('a', '{"n":1.50}'), said('Hello'), thought('Hm.'), finish({ reason: 'tool_calls' })];
+    assert.deepEqual(await whole(...events), {
+      ...envelope,
+      content: [
+        { type: 'thinking', thinking: 'Hm.', signature },
+        { type: 'text', text: 'Hello' },
+        { ...tool('a'), input: { n: 1.5 } },
+      ],
+      stop_reason: 'tool_use',
+      usage: wholeUsage,
+    });
+  });
+
+  test('an empty answer has no block', async () => {
+    assert.deepEqual((await whole(finish()))['content'], []);
+  });
+
+  test('arguments keep every digit', async () => {
+    const fold = new Fold();
+    fold.add(called('a', '{"n":9007199254740993,"x":1.50}'));
+    fold.add(finish());
+    assert.ok(fold.result);
+    const answer = JSON.stringify((await messages.read(body, '')).respond([fold.result], fold.result, head));
+    assert.ok(answer.includes('"input":{"n":9007199254740993,"x":1.50}'), answer);
+  });
+
+  for (const args of ['{"city": "Par', '[1]', 'null']) {
+    test(`a call with the arguments ${args} fails, whole and streamed`, async () => {
+      const failure = { name: 'GatewayError', code: 'upstream_protocol_error' };
+      await assert.rejects(whole(called('a', args), finish()), failure);
+      await assert.rejects(stream(called('a', args)), failure);
+    });
+  }
+
+  const reasons: [finish: Partial<FinishEvent>, expected: object][] = [
+    [{ reason: 'stop' }, { stop_reason: 'end_turn', stop_sequence: null, stop_details: null }],
+    [
+      { reason: 'stop', stopSequence: 'END' },
+      { stop_reason: 'stop_sequence', stop_sequence: 'END', stop_details: null },
+    ],
+    [{ reason: 'length' }, { stop_reason: 'max_tokens', stop_sequence: null, stop_details: null }],
+    [{ reason: 'tool_calls' }, { stop_reason: 'tool_use', stop_sequence: null, stop_details: null }],
+    [
+      { reason: 'content_filter' },
+      {
+        stop_reason: 'refusal',
+        stop_sequence: null,
+        stop_details: { type: 'refusal', category: null, explanation: null },
+      },
+    ],
+  ];
+  for (const [reason, expected] of reasons) {
+    test(`ended by ${JSON.stringify(reason)}`, async () => {
+      assert.partialDeepStrictEqual(await whole(said('x'), finish(reason)), expected);
+      const sent = parse(await stream(said('x'), finish(reason)));
+      assert.deepEqual(sent.at(-2)?.['delta'], { ...expected, container: null });
+    });
+  }
+
+  test('cached tokens are counted beside the input, thinking within the output', async () => {
+    const counted = { inputTokens: 12, outputTokens: 5, cachedTokens: 10, reasoningTokens: 3 };
+    const expected = {
+      ...usage,
+      input_tokens: 2,
+      cache_read_input_tokens: 10,
+      output_tokens_details: { thinking_tokens: 3 },
+    };
+    const { usage: told } = await whole(said('x'), finish({ usage: counted }));
+    assert.deepEqual(told, { ...wholeUsage, ...expected });
+    assert.deepEqual(parse(await stream(finish({ usage: counted }))).at(-2)?.['usage'], expected);
+  });
+});
+
+test('a token count is all tokens of the prompt', async () => {
+  const call = await countTokens.read(body, '');
+  const total = { usage: { inputTokens: 12, outputTokens: 1, cachedTokens: 10 }, timings: {} };
+  assert.deepEqual(call.respond([], total, head), { input_tokens: 12 });
+});
+
+suite('errors', () => {
+  const shapes: [error: GatewayError, status: number, type: string, message: string][] = [
+    [new GatewayError('invalid_json', 'No JSON.'), 400, 'invalid_request_error', 'No JSON.'],
+    [
+      new GatewayError('invalid_value', 'Must be x.', { param: 'a.b' }),
+      400,
+      'invalid_request_error',
+      'a.b: Must be x.',
+    ],
+    [new GatewayError('invalid_value', 'a.b is bad.', { param: 'a.b' }), 400, 'invalid_request_error', 'a.b is bad.'],
+    [
+      new GatewayError('context_length_exceeded', 'It has 9 tokens.', { param: 'messages' }),
+      400,
+      'invalid_request_error',
+      'prompt is too long: It has 9 tokens.',
+    ],
+    [new GatewayError('invalid_api_key', 'Who?'), 401, 'authentication_error', 'Who?'],
+    [new GatewayError('insufficient_scope', 'No.'), 403, 'permission_error', 'No.'],
+    [new GatewayError('model_not_found', 'None.', { param: 'model' }), 404, 'not_found_error', 'model: None.'],
+    [new GatewayError('method_not_allowed', 'No.'), 405, 'invalid_request_error', 'No.'],
+    [new GatewayError('request_timeout', 'Slow.'), 408, 'timeout_error', 'Slow.'],
+    [new GatewayError('request_too_large', 'Big.'), 413, 'request_too_large', 'Big.'],
+    [new GatewayError('upstream_busy', 'Often.', { status: 429 }), 429, 'rate_limit_error', 'Often.'],
+    [new GatewayError('internal_error', 'Oops.'), 500, 'api_error', 'Oops.'],
+    [new GatewayError('upstream_error', 'Oops.'), 502, 'api_error', 'Oops.'],
+    [new GatewayError('upstream_busy', 'Busy.'), 529, 'overloaded_error', 'Busy.'],
+    [new GatewayError('shutting_down', 'Bye.'), 529, 'overloaded_error', 'Bye.'],
+    [new GatewayError('upstream_timeout', 'Slow.'), 504, 'timeout_error', 'Slow.'],
+  ];
+  for (const [error, status, type, message] of shapes) {
+    test(`${error.code} is ${status} ${type}`, () => {
+      assert.deepEqual(anthropicErrors.body(error), { type: 'error', error: { type, message } });
+      assert.equal(anthropicErrors.status?.(error), status);
+    });
+  }
+});

@@ -1,0 +1,372 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import type { ChatRequest } from '../../../src/chat/request.ts';
+import { GatewayError } from '../../../src/errors.ts';
+import { type MessageRequest, readMessage, readTokenCount } from '../../../src/protocols/anthropic/messages/request.ts';
+
+const hi = [{ role: 'user', content: 'hi' }];
+const user = { role: 'user', text: 'hi', images: [] };
+const png = 'iVBORw0KGgoAAAANSUhEUgAA';
+const picture = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } };
+const text = (words: string): object => ({ type: 'text', text: words });
+
+function read(body: object): MessageRequest {
+  return readMessage({ model: 'm', max_tokens: 9, messages: hi, ...body });
+}
+
+function requestOf(body: object): ChatRequest {
+  return read(body).requests[0];
+}
+
+function turns(...messages: unknown[]): unknown {
+  return requestOf({ messages }).messages;
+}
+
+function paramOf(body: unknown): string | undefined {
+  try {
+    readMessage(body);
+  } catch (error) {
+    assert.ok(error instanceof GatewayError);
+    assert.equal(error.status, 400);
+    return error.param ?? 'none';
+  }
+  return undefined;
+}
+
+const minimal = { kind: 'chat', model: 'm', messages: [user], sampling: { maxTokens: 9 } };
+const schema = { type: 'object', properties: { city: { type: 'string' } } };
+const weather = { name: 'get_weather', description: 'Weather', input_schema: schema };
+const tools = [{ name: 'get_weather', description: 'Weather', parameters: schema }];
+
+suite('the fields of a message request', () => {
+  test('what is absent or null stays absent', () => {
+    assert.deepEqual(read({}), {
+      requests: [minimal],
+      stream: false,
+      hideThinking: false,
+      namesStop: false,
+      dropped: [],
+    });
+    const nulls = Object.fromEntries(
+      'system tools tool_choice thinking output_config output_format stop_sequences temperature top_p top_k stream options keep_alive think metadata cache_control container service_tier'
+        .split(' ')
+        .map((field) => [field, null]),
+    );
+    assert.deepEqual(read(nulls), read({}));
+  });
+
+  const mapped: [name: string, body: object, expected: object][] = [
+    [
+      'sampling',
+      { temperature: 0, top_p: 0.5, stop_sequences: ['a', 'b'] },
+      { sampling: { maxTokens: 9, temperature: 0, topP: 0.5, stop: ['a', 'b'] } },
+    ],
+    ['no stop sequence', { stop_sequences: [] }, {}],
+    ['top_k', { top_k: 3 }, { options: { top_k: 3 } }],
+    ["Ollama's options", { options: { num_ctx: 8192, top_k: 1 }, top_k: 3 }, { options: { num_ctx: 8192, top_k: 3 } }],
+    ['keep_alive', { keep_alive: '10m' }, { keepAlive: '10m' }],
+    ['think', { think: 'high' }, { think: 'high' }],
+    ['think: false', { think: false }, { think: false }],
+    ['thinking disabled', { thinking: { type: 'disabled' }, output_config: { effort: 'high' } }, { think: false }],
+    ['thinking adaptive', { thinking: { type: 'adaptive' } }, {}],
+    ['thinking without a budget', { thinking: { type: 'enabled' } }, { think: true }],
+    ['a small budget', { thinking: { type: 'enabled', budget_tokens: 1024 } }, { think: 'low' }],
+    ['a budget', { thinking: { type: 'enabled', budget_tokens: 4096 } }, { think: 'medium' }],
+    ['a big budget', { thinking: { type: 'enabled', budget_tokens: 16_384 } }, { think: 'high' }],
+    [
+      'an effort beside a budget',
+      { thinking: { type: 'enabled', budget_tokens: 1024 }, output_config: { effort: 'xhigh' } },
+      { think: 'max' },
+    ],
+    ['an effort alone', { output_config: { effort: 'medium' } }, { think: 'medium' }],
+    ['a format', { output_config: { format: { type: 'json_schema', schema } } }, { format: schema }],
+    ['a format by its former name', { output_format: { type: 'json_schema', schema } }, { format: schema }],
+    ['tools', { tools: [weather] }, { tools }],
+    ['tools with a type', { tools: [{ ...weather, type: 'custom' }], tool_choice: { type: 'auto' } }, { tools }],
+    ['no tools', { tools: [], tool_choice: { type: 'auto' } }, {}],
+    ['tool_choice none', { tools: [weather], tool_choice: { type: 'none' } }, {}],
+    ['tool_choice any', { tools: [weather], tool_choice: { type: 'any' } }, { tools, toolChoice: 'required' }],
+    [
+      'tool_choice of one tool, and one call',
+      { tools: [weather], tool_choice: { type: 'tool', name: 'get_weather', disable_parallel_tool_use: true } },
+      { tools, toolChoice: { name: 'get_weather' }, parallelToolCalls: false },
+    ],
+    ['several calls', { tools: [weather], tool_choice: { type: 'auto', disable_parallel_tool_use: false } }, { tools }],
+  ];
+  for (const [name, body, expected] of mapped) {
+    test(name, () => assert.deepEqual(requestOf(body), { ...minimal, ...expected }));
+  }
+
+  test('stop sequences are to be named, a stream is a stream, thinking may be left out', () => {
+    const { namesStop, stream, hideThinking } = read({
+      stop_sequences: ['x'],
+      stream: true,
+      thinking: { type: 'adaptive', display: 'omitted' },
+    });
+    assert.deepEqual([namesStop, stream, hideThinking], [true, true, true]);
+  });
+
+  test('what changes nothing is named', () => {
+    const cache_control = { type: 'ephemeral' };
+    const { dropped } = read({
+      system: [{ ...text('s'), cache_control }],
+      metadata: { user_id: 'u' },
+      service_tier: 'standard_only',
+      mcp_servers: [{ name: 'x' }],
+      tools: [
+        { ...weather, strict: true, cache_control },
+        { type: 'web_search_20250305', name: 'web_search' },
+        { type: 'bash_20250124', name: 'bash' },
+      ],
+      thinking: { type: 'between_tools' },
+      output_config: { task_budget: 5 },
+      messages: [
+        { role: 'user', content: [{ ...picture, transformations: { resize: 'no' } }] },
+        {
+          role: 'assistant',
+          content: [
+            { type: 'redacted_thinking', data: 'x' },
+            { type: 'server_tool_use', id: 'srv_1', name: 'web_search', input: {} },
+            { type: 'web_search_tool_result', tool_use_id: 'srv_1', content: [] },
+            { ...text('found'), citations: [{ type: 'char_location' }] },
+          ],
+        },
+        ...hi,
+      ],
+    });
+    assert.deepEqual(
+      [...dropped].toSorted(),
+      [
+        'cache_control',
+        'mcp_servers',
+        'messages.content.citations',
+        'messages.content.redacted_thinking',
+        'messages.content.server_tool_use',
+        'messages.content.transformations',
+        'messages.content.web_search_tool_result',
+        'metadata',
+        'output_config.task_budget',
+        'service_tier',
+        'thinking.type',
+        'tools.bash_20250124',
+        'tools.strict',
+        'tools.web_search_20250305',
+      ].toSorted(),
+    );
+  });
+
+  test('nothing that a client calls a field reaches a prototype', () => {
+    const body: unknown = JSON.parse(
+      '{"model":"m","max_tokens":1,"__proto__":{"stream":true},"options":{"__proto__":{"x":1}},"top_k":1,"messages":[{"role":"user","content":[{"type":"text","text":"a","__proto__":{"b":1}}]}]}',
+    );
+    const { requests, dropped, stream } = readMessage(body);
+    assert.equal(stream, false);
+    assert.deepEqual(dropped, ['messages.content.__proto__', '__proto__']);
+    assert.equal(Object.getPrototypeOf(requests[0].options), Object.prototype);
+  });
+
+  const refused: [param: string, body: unknown][] = [
+    ['none', []],
+    ['none', 'hi'],
+    ['max_tokens', { model: 'm', messages: hi }],
+    ['messages', { model: 'm', max_tokens: 1 }],
+    ...(
+      [
+        ['max_tokens', { max_tokens: 0 }],
+        ['max_tokens', { max_tokens: 1.5 }],
+        ['model', { model: 7 }],
+        ['messages', { messages: [] }],
+        ['messages', { messages: 'hi' }],
+        ['messages[0]', { messages: [null] }],
+        ['messages[0].role', { messages: [{ role: 'tool', content: 'x' }] }],
+        ['messages[0].role', { messages: [{ content: 'x' }] }],
+        ['messages[0].content', { messages: [{ role: 'user' }] }],
+        ['messages[0].content[0]', { messages: [{ role: 'user', content: ['x'] }] }],
+        ['messages[0].content[0].type', { messages: [{ role: 'user', content: [{ text: 'x' }] }] }],
+        ['messages[0].content[0].type', { messages: [{ role: 'user', content: [{ type: 'video' }] }] }],
+        ['messages[0].content[0].type', { messages: [{ role: 'user', content: [{ type: 'tool_use', id: 'a' }] }] }],
+        ['messages[0].content[0].type', { messages: [{ role: 'assistant', content: [{ type: 'tool_result' }] }] }],
+        ['messages[0].content[0].text', { messages: [{ role: 'user', content: [{ type: 'text' }] }] }],
+        ['messages[0]', { messages: [{ role: 'assistant', content: [picture] }] }],
+        ['system', { system: [picture] }],
+        ['system', { system: 7 }],
+        ['temperature', { temperature: 1.1 }],
+        ['top_p', { top_p: 2 }],
+        ['top_k', { top_k: -1 }],
+        ['stop_sequences', { stop_sequences: 'x' }],
+        ['stop_sequences', { stop_sequences: [''] }],
+        ['stream', { stream: 'yes' }],
+        ['metadata', { metadata: 'me' }],
+        ['thinking.type', { thinking: { type: 'sometimes' } }],
+        ['thinking.budget_tokens', { thinking: { type: 'enabled', budget_tokens: '9' } }],
+        ['think', { thinking: { type: 'disabled' }, think: true }],
+        ['think', { output_config: { effort: 'low' }, think: true }],
+        ['output_config.effort', { output_config: { effort: 'huge' } }],
+        ['output_config.format.type', { output_config: { format: { type: 'json' } } }],
+        ['output_config.format.schema', { output_config: { format: { type: 'json_schema' } } }],
+        ['output_format', { output_config: { format: {} }, output_format: {} }],
+        ['tools[0].name', { tools: [{ input_schema: schema }] }],
+        ['tools[0].input_schema', { tools: [{ name: 'f' }] }],
+        ['tool_choice', { tool_choice: { type: 'any' } }],
+        ['tool_choice', { tools: [weather], tool_choice: { type: 'tool', name: 'other' } }],
+        ['tool_choice', { tools: [{ type: 'bash_20250124', name: 'bash' }], tool_choice: { type: 'any' } }],
+        ['tool_choice', { tool_choice: 'auto' }],
+        ['tool_choice.type', { tools: [weather], tool_choice: { type: 'required' } }],
+      ] as const
+    ).map(([param, body]): [string, unknown] => [param, { model: 'm', max_tokens: 9, messages: hi, ...body }]),
+  ];
+  for (const [param, body] of refused) {
+    test(`refused for ${param}: ${JSON.stringify(body)}`, () => assert.equal(paramOf(body), param));
+  }
+});
+
+suite('the messages of a message request', () => {
+  test('system comes first, blocks of text are one text', () => {
+    const system = [text('a'), text('b')];
+    assert.deepEqual(requestOf({ system, messages: [{ role: 'user', content: [text('x'), text('y')] }] }).messages, [
+      { role: 'system', text: 'a\nb' },
+      { role: 'user', text: 'x\ny', images: [] },
+    ]);
+    assert.deepEqual(turns(...hi, { role: 'system', content: 'be brief' }), [
+      user,
+      { role: 'system', text: 'be brief' },
+    ]);
+  });
+
+  test('images are base64 or addresses', () => {
+    const url = 'https://example.com/cat.png';
+    const content = [picture, text('see'), { type: 'image', source: { type: 'url', url } }];
+    assert.deepEqual(turns({ role: 'user', content }), [
+      { role: 'user', text: 'see', images: [{ base64: png }, { url, param: 'messages[0].content[2].source.url' }] },
+    ]);
+  });
+
+  const badImages: [param: string, source: object][] = [
+    ['source.type', { type: 'file', file_id: 'file_1' }],
+    ['source.media_type', { type: 'base64', media_type: 'image/tiff', data: png }],
+    ['source.media_type', { type: 'base64', data: png }],
+    ['source.data', { type: 'base64', media_type: 'image/png', data: '%%%' }],
+    ['source.data', { type: 'base64', media_type: 'image/png', data: btoa('not an image at all') }],
+    ['source.url', { type: 'url', url: 'file:///etc/passwd' }],
+  ];
+  for (const [param, source] of badImages) {
+    test(`an image refused for its ${param}: ${JSON.stringify(source)}`, () => {
+      const messages = [{ role: 'user', content: [{ type: 'image', source }] }];
+      assert.equal(paramOf({ model: 'm', max_tokens: 1, messages }), `messages[0].content[0].${param}`);
+    });
+  }
+
+  test('a tool round: results first, each its own message, then the rest with their images', () => {
+    const use = (id: string, name: string, input: object): object => ({ type: 'tool_use', id, name, input });
+    const result = (id: string, rest: object): object => ({ type: 'tool_result', tool_use_id: id, ...rest });
+    const thinking = { type: 'thinking', thinking: 'Hm.', signature: 'x' };
+    const content = [thinking, text('Let me look.'), use('a', 'f', { x: 1 }), { ...use('b', 'g', {}), caller: {} }];
+    const results = [
+      text('here'),
+      result('a', { content: [text('18 C'), picture] }),
+      result('b', { content: 'no such city', is_error: true }),
+      result('c', {}),
+    ];
+    assert.deepEqual(turns(...hi, { role: 'assistant', content }, { role: 'user', content: results }), [
+      user,
+      {
+        role: 'assistant',
+        text: 'Let me look.',
+        reasoning: 'Hm.',
+        toolCalls: [
+          { id: 'a', name: 'f', arguments: { x: 1 } },
+          { id: 'b', name: 'g', arguments: {} },
+        ],
+      },
+      { role: 'tool', text: '18 C', callId: 'a', name: 'f' },
+      { role: 'tool', text: 'Error: no such city', callId: 'b', name: 'g' },
+      { role: 'tool', text: '', callId: 'c', name: undefined },
+      { role: 'user', text: 'here', images: [{ base64: png }] },
+    ]);
+    assert.deepEqual(turns({ role: 'user', content: [result('a', { content: 'ok' })] }), [
+      { role: 'tool', text: 'ok', callId: 'a', name: undefined },
+    ]);
+  });
+
+  test('an error that says so already is left as it is', () => {
+    for (const content of ['Error: x', '<tool_use_error>x</tool_use_error>', 'ERROR x']) {
+      const block = { type: 'tool_result', tool_use_id: 'a', is_error: true, content };
+      assert.partialDeepStrictEqual(turns({ role: 'user', content: [block] }), [{ role: 'tool', text: content }]);
+    }
+  });
+
+  test('documents and search results are their text', () => {
+    const plain = { type: 'text', media_type: 'text/plain', data: 'Once.' };
+    const content = [
+      { type: 'document', source: plain, title: 'Tale', context: 'A book', citations: { enabled: false } },
+      { type: 'document', source: { type: 'content', content: [text('Twice.'), picture] } },
+      { type: 'document', source: { type: 'content', content: 'Thrice.' } },
+      { type: 'search_result', title: 'Page', source: 'https://example.com', content: [text('Found.')] },
+    ];
+    const { requests, dropped } = read({ messages: [{ role: 'user', content }] });
+    assert.deepEqual(requests[0].messages, [
+      {
+        role: 'user',
+        text: 'Tale\nA book\nOnce.\nTwice.\nThrice.\nPage\nhttps://example.com\nFound.',
+        images: [{ base64: png }],
+      },
+    ]);
+    assert.deepEqual(dropped, []);
+    const cited = { type: 'document', source: plain, citations: { enabled: true } };
+    assert.deepEqual(read({ messages: [{ role: 'user', content: [cited] }] }).dropped, ['messages.content.citations']);
+  });
+
+  const badDocuments: [param: string, source: object][] = [
+    ['source.type', { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' }],
+    ['source.type', { type: 'url', url: 'https://example.com/a.pdf' }],
+    ['source.data', { type: 'text', media_type: 'text/plain' }],
+    ['source.content[0].type', { type: 'content', content: [{ type: 'document', source: {} }] }],
+  ];
+  for (const [param, source] of badDocuments) {
+    test(`a document refused for its ${param}: ${JSON.stringify(source)}`, () => {
+      const messages = [{ role: 'user', content: [{ type: 'document', source }] }];
+      assert.equal(paramOf({ model: 'm', max_tokens: 1, messages }), `messages[0].content[0].${param}`);
+    });
+  }
+
+  test('an answer that was begun is passed on as it is', () => {
+    assert.deepEqual(turns(...hi, { role: 'assistant', content: 'The best answer is (' }), [
+      user,
+      { role: 'assistant', text: 'The best answer is (', reasoning: '', toolCalls: [] },
+    ]);
+  });
+});
+
+suite('a request to count tokens', () => {
+  test('is the same prompt, and one token', () => {
+    const prompt = {
+      model: 'm',
+      system: 's',
+      messages: hi,
+      tools: [weather],
+      thinking: { type: 'enabled', budget_tokens: 1024 },
+      output_config: { format: { type: 'json_schema', schema } },
+      keep_alive: '1m',
+      options: { num_ctx: 99 },
+      cache_control: { type: 'ephemeral' },
+    };
+    assert.deepEqual(readTokenCount(prompt), {
+      requests: [
+        {
+          kind: 'chat',
+          model: 'm',
+          messages: [{ role: 'system', text: 's' }, user],
+          tools,
+          think: 'low',
+          keepAlive: '1m',
+          options: { num_ctx: 99 },
+          sampling: { maxTokens: 1 },
+        },
+      ],
+      stream: false,
+      hideThinking: false,
+      namesStop: false,
+      dropped: ['cache_control'],
+    });
+  });
+});

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { GatewayError } from '../../../src/errors.ts';
+import { chat } from '../../../src/protocols/ollama/chat/index.ts';
+import { type Chat, readChat } from '../../../src/protocols/ollama/chat/request.ts';
+
+const hi = [{ role: 'user', content: 'hi' }];
+const png = 'iVBORw0KGgo=';
+
+function read(body: object): Chat {
+  return readChat({ model: 'm', messages: hi, ...body });
+}
+
+/** What a body makes of the request besides the model and the messages. */
+function fieldsOf(body: object): object {
+  const { kind: _kind, model: _model, messages: _messages, ...fields } = read(body).request;
+  return fields;
+}
+
+suite("a chat request in Ollama's own dialect", () => {
+  test('what is absent or null stays absent, and it streams', () => {
+    const nulls = Object.fromEntries(
+      'stream tools think format options keep_alive logprobs top_logprobs truncate shift'
+        .split(' ')
+        .map((field) => [field, null]),
+    );
+    for (const body of [{}, nulls, { format: '', tools: [], options: {} }]) {
+      assert.deepEqual(read(body), {
+        request: { kind: 'chat', model: 'm', sampling: {}, messages: [{ role: 'user', text: 'hi', images: [] }] },
+        stream: true,
+        dropped: [],
+      });
+    }
+    assert.equal(read({ stream: false }).stream, false);
+  });
+
+  const mapped: [string, object, object][] = [
+    ['format json', { format: 'json' }, { sampling: {}, format: 'json' }],
+    ['a schema', { format: { type: 'object' } }, { sampling: {}, format: { type: 'object' } }],
+    ['think', { think: false }, { sampling: {}, think: false }],
+    ['a level of thinking', { think: 'high' }, { sampling: {}, think: 'high' }],
+    ['logprobs', { logprobs: true, top_logprobs: 3 }, { sampling: {}, logprobs: { top: 3 } }],
+    ['keep_alive', { keep_alive: '10m' }, { sampling: {}, keepAlive: '10m' }],
+    ['truncate', { truncate: false }, { sampling: {}, truncate: false }],
+    [
+      'options that others have too',
+      {
+        options: {
+          temperature: 0,
+          top_p: 0.5,
+          seed: 7,
+          stop: 'END',
+          num_predict: 9,
+          frequency_penalty: 1,
+          presence_penalty: -1,
+        },
+      },
+      {
+        sampling: {
+          temperature: 0,
+          topP: 0.5,
+          seed: 7,
+          stop: ['END'],
+          maxTokens: 9,
+          frequencyPenalty: 1,
+          presencePenalty: -1,
+        },
+      },
+    ],
+    [
+      'the other options, as they are',
+      { options: { num_ctx: 8192, top_k: 40, stop: ['a', 'b'] } },
+      { sampling: { stop: ['a', 'b'] }, options: { num_ctx: 8192, top_k: 40 } },
+    ],
+    [
+      'options that are null',
+      { options: { temperature: null, num_predict: null, num_ctx: null, stop: null, top_k: 40 } },
+      { sampling: {}, options: { top_k: 40 } },
+    ],
+    ['options that say the default', { options: { seed: -1, num_predict: -1, stop: [] } }, { sampling: {} }],
+    ['no limit', { options: { num_predict: 0 } }, { sampling: {} }],
+  ];
+  for (const [name, body, expected] of mapped) {
+    test(name, () => assert.deepEqual(fieldsOf(body), expected));
+  }
+
+  test('names of fields are read as Ollama reads them: whatever their case, the last one wins', () => {
+    const { request, stream } = readChat({ Model: 'first', MODEL: 'last', Messages: hi, Stream: false });
+    assert.equal(request.model, 'last');
+    assert.equal(request.messages.length, 1);
+    assert.equal(stream, false);
+  });
+
+  test('an option named __proto__ is an option like any other', () => {
+    const { request } = readChat(JSON.parse('{"model":"m","options":{"__proto__":{"temperature":1}}}'));
+    assert.deepEqual(request.sampling, {});
+    assert.deepEqual(Object.keys(request.options ?? {}), ['__proto__']);
+    assert.equal(({} as Record<string, unknown>)['temperature'], undefined);
+  });
+
+  test('messages', () => {
+    const { request } = read({
+      messages: [
+        { role: 'system', content: 's' },
+        { role: 'developer', content: 'd' },
+        { role: 'user', content: 'see', images: [png] },
+        { role: 'user', content: null, images: null },
+        { role: 'assistant', content: 'a', thinking: 't', images: [] },
+        { role: 'assistant', tool_calls: [{ id: 'x', function: { name: 'f', arguments: { a: 1 } } }] },
+        { role: 'tool', content: 'r', tool_call_id: 'x' },
+      ],
+    });
+    assert.deepEqual(request.messages, [
+      { role: 'system', text: 's' },
+      { role: 'system', text: 'd' },
+      { role: 'user', text: 'see', images: [{ base64: png }] },
+      { role: 'user', text: '', images: [] },
+      { role: 'assistant', text: 'a', reasoning: 't', toolCalls: [] },
+      { role: 'assistant', text: '', reasoning: '', toolCalls: [{ id: 'x', name: 'f', arguments: { a: 1 } }] },
+      { role: 'tool', text: 'r', callId: 'x', name: undefined },
+    ]);
+  });
+
+  test('tools, with or without their type', () => {
+    const parameters = { type: 'object', properties: { city: { type: 'string' } } };
+    const { request } = read({
+      tools: [{ type: 'function', function: { name: 'f', description: 'd', parameters } }, { function: { name: 'g' } }],
+    });
+    assert.deepEqual(request.tools, [{ name: 'f', description: 'd', parameters }, { name: 'g' }]);
+  });
+
+  test('what changes nothing is named', () => {
+    const { dropped } = read({
+      shift: true,
+      _debug_render_only: true,
+      tool_choice: 'required',
+      temperature: 0.5,
+      top_logprobs: 2,
+      messages: [{ role: 'user', content: 'hi', name: 'me' }],
+      tools: [{ type: 'function', function: { name: 'f', strict: true } }],
+    });
+    assert.deepEqual(dropped.toSorted(), [
+      '_debug_render_only',
+      'messages.name',
+      'shift',
+      'temperature',
+      'tool_choice',
+      'tools.function.strict',
+      'top_logprobs',
+    ]);
+  });
+
+  const refused: [string, object][] = [
+    ['model', { model: 1 }],
+    ['stream', { stream: 'false' }],
+    ['messages', { messages: 'hi' }],
+    ['messages[0].role', { messages: [{ content: 'hi' }] }],
+    ['messages[0].role', { messages: [{ role: 'wizard', content: 'hi' }] }],
+    ['messages[0].content', { messages: [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }] }],
+    ['messages[0].images[0]', { messages: [{ role: 'user', content: '', images: ['not base64!'] }] }],
+    ['messages[0].images[0]', { messages: [{ role: 'user', content: '', images: ['aGVsbG8gd29ybGQ='] }] }],
+    ['messages[0].images', { messages: [{ role: 'system', content: '', images: [png] }] }],
+    [
+      'messages[0].tool_calls[0].function.arguments',
+      { messages: [{ role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: [1] } }] }] },
+    ],
+    ['tools[0].function.name', { tools: [{ type: 'function', function: {} }] }],
+    ['tools[0].type', { tools: [{ type: 'web_search', function: { name: 'f' } }] }],
+    ['think', { think: 'hardest' }],
+    ['think', { think: 1 }],
+    ['format', { format: 'xml' }],
+    ['options', { options: [] }],
+    ['options.temperature', { options: { temperature: 'hot' } }],
+    ['options.num_predict', { options: { num_predict: 1.5 } }],
+    ['options.stop', { options: { stop: [''] } }],
+    ['keep_alive', { keep_alive: {} }],
+    ['truncate', { truncate: 'yes' }],
+    ['logprobs', { logprobs: 2 }],
+    ['top_logprobs', { logprobs: true, top_logprobs: 21 }],
+  ];
+  for (const [param, body] of refused) {
+    test(`${JSON.stringify(body)} is refused`, () => {
+      assert.throws(
+        () => read(body),
+        (error) => error instanceof GatewayError && error.status === 400 && error.param === param,
+      );
+    });
+  }
+
+  test('a body that is no object is refused', () => {
+    for (const body of [null, [], 'hi', 1]) assert.throws(() => readChat(body), { status: 400 });
+  });
+});
+
+suite('a chat request without messages only loads the model, or unloads it', () => {
+  const reasons: [object, string][] = [
+    [{}, 'load'],
+    [{ messages: [], keep_alive: '5m' }, 'load'],
+    [{ keep_alive: -1 }, 'load'],
+    [{ keep_alive: 0 }, 'unload'],
+    [{ keep_alive: '0s' }, 'unload'],
+    [{ keep_alive: '0' }, 'unload'],
+  ];
+  for (const [body, reason] of reasons) {
+    test(`${JSON.stringify(body)}: ${reason}`, async () => {
+      const { ready } = await chat.read({ model: 'm', ...body }, '');
+      const { created_at: createdAt, ...rest } = ready as Record<string, unknown>;
+      assert.ok(Math.abs(Date.parse(String(createdAt)) - Date.now()) < 10_000);
+      const message = { role: 'assistant', content: '' };
+      assert.deepEqual(rest, { model: 'm', message, done: true, done_reason: reason });
+    });
+  }
+
+  test('with messages it generates', async () => {
+    assert.equal((await chat.read({ model: 'm', messages: hi, keep_alive: 0 }, '')).ready, undefined);
+  });
+});

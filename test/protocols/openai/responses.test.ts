@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { GenerationCall } from '../../../src/chat/protocol.ts';
+import type { ChatRequest } from '../../../src/chat/request.ts';
+import { responses } from '../../../src/protocols/openai/responses/index.ts';
+import { MemoryKeeper } from '../../../src/state/memory.ts';
+
+const keeper = new MemoryKeeper({ entries: 10, bytes: 1e6, ttl: 60_000 });
+const protocol = responses(keeper);
+
+async function read(body: object): Promise<GenerationCall> {
+  return await protocol.read({ model: 'm', input: 'hi', ...body }, 'tester');
+}
+
+async function asked(body: object): Promise<ChatRequest> {
+  const [request] = (await read(body)).requests;
+  assert.ok(request.kind === 'chat');
+  return request;
+}
+
+const user = (text: string): object => ({ role: 'user', text, images: [] });
+const call = (id: string, name: string, args: unknown): object => ({
+  type: 'function_call',
+  call_id: id,
+  name,
+  arguments: args,
+});
+const output = (id: string, value: unknown): object => ({ type: 'function_call_output', call_id: id, output: value });
+
+test('a string is what the user says, and nothing else is asked', async () => {
+  const { requests, stream, dropped } = await read({});
+  assert.deepEqual(requests, [{ kind: 'chat', model: 'm', sampling: {}, messages: [user('hi')] }]);
+  assert.deepEqual([stream, dropped], [false, []]);
+});
+
+test('the model may be left to the operator', async () => {
+  assert.equal((await asked({ model: null })).model, '');
+});
+
+test('settings', async () => {
+  const { messages: _, ...request } = await asked({
+    max_output_tokens: 99,
+    temperature: 0,
+    top_p: 0.9,
+    truncation: 'auto',
+    parallel_tool_calls: false,
+    reasoning: { effort: 'minimal', summary: 'auto' },
+    options: { num_ctx: 8192 },
+    keep_alive: '10m',
+    include: ['message.output_text.logprobs'],
+    top_logprobs: 3,
+  });
+  assert.deepEqual(request, {
+    kind: 'chat',
+    model: 'm',
+    sampling: { temperature: 0, topP: 0.9, maxTokens: 99 },
+    options: { num_ctx: 8192 },
+    keepAlive: '10m',
+    parallelToolCalls: false,
+    think: 'low',
+    logprobs: { top: 3 },
+    truncate: true,
+  });
+});
+
+test("Ollama's own think, and reasoning.effort none", async () => {
+  assert.equal((await asked({ think: true })).think, true);
+  assert.equal((await asked({ reasoning: { effort: 'none' } })).think, false);
+  assert.equal((await read({ hide_thinking: true })).hideThinking, true);
+  await assert.rejects(read({ think: true, reasoning: { effort: 'low' } }), { param: 'think' });
+});
+
+test('text.format', async () => {
+  const schema = { type: 'object', properties: {} };
+  assert.equal((await asked({ text: { format: { type: 'text' } } })).format, undefined);
+  assert.equal((await asked({ text: { format: { type: 'json_object' } } })).format, 'json');
+  const format = { type: 'json_schema', name: 'n', schema, strict: true };
+  assert.deepEqual((await asked({ text: { format } })).format, schema);
+});
+
+test('instructions come first; developers speak as the system does', async () => {
+  const { messages } = await asked({
+    instructions: 'Be kind.',
+    input: [
+      { role: 'developer', content: 'Be brief.' },
+      {
+        type: 'message',
+        role: 'user',
+        content: [
+          { type: 'input_text', text: 'a' },
+          { type: 'input_text', text: 'b' },
+        ],
+      },
+    ],
+  });
+  assert.deepEqual(messages, [
+    { role: 'system', text: 'Be kind.' },
+    { role: 'system', text: 'Be brief.' },
+    user('a\nb'),
+  ]);
+});
+
+test('an image as a data URI and by address', async () => {
+  const { messages } = await asked({
+    input: [
+      {
+        role: 'user',
+        content: [
+          { type: 'input_image', image_url: 'data:image/png;base64,iVBORw0KGgo=', detail: 'auto' },
+          { type: 'input_image', image_url: 'https://images.example/cat.png' },
+        ],
+      },
+    ],
+  });
+  const param = 'input[0].content[1].image_url';
+  const images = [{ base64: 'iVBORw0KGgo=' }, { url: 'https://images.example/cat.png', param }];
+  assert.deepEqual(messages, [{ role: 'user', text: '', images }]);
+});
+
+test('thinking, text and calls of a turn are one message; results know their tool', async () => {
+  const { messages } = await asked({
+    input: [
+      { role: 'user', content: 'hi' },
+      { type: 'reasoning', id: 'rs_1', summary: [{ type: 'summary_text', text: 'Hm.' }] },
+      { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'Let me look.' }] },
+      call('call_1', 'get_weather', '{"city":"Paris"}'),
+      call('call_2', 'get_time', ''),
+      output('call_1', '18 C'),
+      output('call_2', [
+        { type: 'input_text', text: '09' },
+        { type: 'input_text', text: '41' },
+      ]),
+      { role: 'assistant', content: 'Sunny.' },
+      { role: 'assistant', content: [{ type: 'refusal', refusal: 'No more.' }] },
+    ],
+  });
+  const toolCalls = [
+    { id: 'call_1', name: 'get_weather', arguments: { city: 'Paris' } },
+    { id: 'call_2', name: 'get_time', arguments: {} },
+  ];
+  assert.deepEqual(messages, [
+    user('hi'),
+    { role: 'assistant', text: 'Let me look.', reasoning: 'Hm.', toolCalls },
+    { role: 'tool', text: '18 C', callId: 'call_1', name: 'get_weather' },
+    { role: 'tool', text: '09\n41', callId: 'call_2', name: 'get_time' },
+    { role: 'assistant', text: 'Sunny.', reasoning: '', toolCalls: [] },
+    { role: 'assistant', text: 'No more.', reasoning: '', toolCalls: [] },
+  ]);
+});
+
+test('thinking of a turn that came to nothing is left out', async () => {
+  const thought = { type: 'reasoning', summary: [{ type: 'summary_text', text: 'Hm.' }] };
+  const { messages } = await asked({ input: [thought, { role: 'user', content: 'a' }, call('c', 'f', '{}')] });
+  assert.deepEqual(messages, [
+    user('a'),
+    { role: 'assistant', text: '', reasoning: '', toolCalls: [{ id: 'c', name: 'f', arguments: {} }] },
+  ]);
+});
+
+const tool = (name: string): object => ({ type: 'function', name, description: 'd', parameters: { type: 'object' } });
+const tools = [tool('f'), tool('g')];
+const sent = (name: string): object => ({ name, description: 'd', parameters: { type: 'object' } });
+
+for (const [choice, expected] of [
+  [undefined, { tools: [sent('f'), sent('g')] }],
+  ['auto', { tools: [sent('f'), sent('g')] }],
+  ['none', {}],
+  ['required', { tools: [sent('f'), sent('g')], toolChoice: 'required' }],
+  [
+    { type: 'function', name: 'g' },
+    { tools: [sent('f'), sent('g')], toolChoice: { name: 'g' } },
+  ],
+  [{ type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'g' }] }, { tools: [sent('g')] }],
+  [
+    { type: 'allowed_tools', mode: 'required', tools: [{ type: 'function', name: 'f' }] },
+    { tools: [sent('f')], toolChoice: 'required' },
+  ],
+] as const) {
+  test(`tool_choice ${JSON.stringify(choice)}`, async () => {
+    const { tools: some, toolChoice } = await asked({ tools, tool_choice: choice });
+    assert.deepEqual({ ...(some && { tools: some }), ...(toolChoice && { toolChoice }) }, expected);
+  });
+}
+
+test('what changes nothing is named', async () => {
+  const { requests, dropped } = await read({
+    input: [
+      {
+        role: 'user',
+        content: [{ type: 'input_image', image_url: 'data:image/png;base64,iVBORw0KGgo=', detail: 'high' }],
+      },
+      { type: 'reasoning', summary: [], encrypted_content: 'gAAA' },
+      { type: 'custom_tool_call', call_id: 'c', name: 'apply_patch', input: '***' },
+      { type: '<script>', call_id: 'c' },
+      { type: 'item_reference', id: 'rs_lost' },
+      output('c', [{ type: 'input_image', image_url: 'data:image/png;base64,iVBORw0KGgo=' }]),
+    ],
+    tools: [
+      { type: 'web_search' },
+      { type: 'namespace', name: 'n', tools: [tool('f')] },
+      { ...tool('f'), strict: true },
+    ],
+    tool_choice: { type: 'web_search' },
+    include: ['reasoning.encrypted_content'],
+    reasoning: { effort: 'low', context: 'all_turns' },
+    text: { verbosity: 'low' },
+    top_logprobs: 2,
+    store: true,
+    metadata: { a: 'b' },
+    max_tool_calls: 3,
+    prompt_cache_key: 'k',
+    client_metadata: { a: 'b' },
+    service_tier: 'flex',
+    service: { a: 1 },
+    stream_options: { include_obfuscation: true },
+  });
+  assert.deepEqual(requests[0].kind === 'chat' && requests[0].tools, [sent('f')]);
+  assert.deepEqual(dropped.toSorted(), [
+    'client_metadata',
+    'include.reasoning.encrypted_content',
+    'input.content.detail',
+    'input.custom_tool_call',
+    'input.encrypted_content',
+    'input.item_reference',
+    'input.other',
+    'input.output.input_image',
+    'max_tool_calls',
+    'prompt_cache_key',
+    'reasoning.context',
+    'service',
+    'service_tier',
+    'stream_options.include_obfuscation',
+    'text.verbosity',
+    'tool_choice.web_search',
+    'tools.namespace',
+    'tools.strict',
+    'tools.web_search',
+    'top_logprobs',
+  ]);
+});
+
+for (const [param, body] of [
+  ['input', { input: null }],
+  ['input', { input: 7 }],
+  ['input', { input: [] }],
+  ['input', { input: [{ type: 'web_search_call' }] }],
+  ['input[0]', { input: ['hi'] }],
+  ['input[0].id', { input: [{}] }],
+  ['input[0].id', { input: [{ type: 'item_reference', id: 'msg_lost' }] }],
+  ['input[0].role', { input: [{ role: 'tool', content: 'a' }] }],
+  ['input[0].content', { input: [{ role: 'user', content: 7 }] }],
+  ['input[0].content[0].type', { input: [{ role: 'user', content: [{ type: 'input_audio' }] }] }],
+  ['input[0].content[0].text', { input: [{ role: 'user', content: [{ type: 'input_text' }] }] }],
+  ['input[0].content[0]', { input: [{ role: 'user', content: [{ type: 'input_file', file_id: 'f' }] }] }],
+  ['input[0].content[0].file_id', { input: [{ role: 'user', content: [{ type: 'input_image', file_id: 'f' }] }] }],
+  ['input[0].content[0].image_url', { input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] }],
+  [
+    'input[0].content',
+    { input: [{ role: 'system', content: [{ type: 'input_image', image_url: 'https://a.example/b.png' }] }] },
+  ],
+  ['input[0].content[0].type', { input: [{ role: 'assistant', content: [{ type: 'input_image' }] }] }],
+  ['input[0].call_id', { input: [{ type: 'function_call', name: 'f', arguments: '{}' }] }],
+  ['input[0].name', { input: [{ type: 'function_call', call_id: 'c', arguments: '{}' }] }],
+  ['input[0].arguments', { input: [call('c', 'f', '{')] }],
+  ['input[0].arguments', { input: [call('c', 'f', '[]')] }],
+  ['input[0].output', { input: [output('c', { a: 1 })] }],
+  ['input[0].summary[0].text', { input: [{ type: 'reasoning', summary: [{}] }] }],
+  ['tools', { tools: {} }],
+  ['tools[0].type', { tools: [{}] }],
+  ['tools[0].name', { tools: [{ type: 'function' }] }],
+  ['tool_choice', { tool_choice: 'required' }],
+  ['tool_choice', { tool_choice: { type: 'function', name: 'h' }, tools }],
+  ['tool_choice', { tool_choice: 'required', tools: [{ type: 'web_search' }] }],
+  ['tool_choice.mode', { tool_choice: { type: 'allowed_tools', tools: [] } }],
+  ['text.format.type', { text: { format: {} } }],
+  ['text.format.name', { text: { format: { type: 'json_schema', schema: {} } } }],
+  ['text.format.schema', { text: { format: { type: 'json_schema', name: 'n' } } }],
+  ['reasoning.effort', { reasoning: { effort: 'hard' } }],
+  ['reasoning.summary', { reasoning: { summary: 'long' } }],
+  ['max_output_tokens', { max_output_tokens: 0 }],
+  ['temperature', { temperature: 3 }],
+  ['truncation', { truncation: 'middle' }],
+  ['metadata', { metadata: { a: 1 } }],
+  ['metadata', { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [index, ''])) }],
+  ['include[0]', { include: [1] }],
+  ['top_logprobs', { top_logprobs: 21 }],
+  ['background', { background: true }],
+  ['conversation', { conversation: 'conv_1' }],
+  ['prompt', { prompt: { id: 'pmpt_1' } }],
+  ['store', { store: 'yes' }],
+  ['previous_response_id', { previous_response_id: 'resp_unknown' }],
+  ['previous_response_id', { previous_response_id: 'with:colon' }],
+] as const) {
+  test(`refused: ${JSON.stringify(body)}`.slice(0, 120), async () => {
+    await assert.rejects(
+      async () => await read(body),
+      (error: { name: string; param: unknown; status: number }) => {
+        assert.deepEqual([error.name, error.param], ['GatewayError', param]);
+        assert.ok([400, 404].includes(error.status));
+        return true;
+      },
+    );
+  });
+}
+
+test('a body that is no object is refused', async () => {
+  for (const body of [[], 'hi', null]) {
+    await assert.rejects(async () => await protocol.read(body, 'tester'), { status: 400 });
+  }
+});
+
+test('background: false asks for nothing', async () => {
+  assert.deepEqual((await read({ background: false, conversation: null, prompt: null })).dropped, []);
+});

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import type { ChatRequest } from '../../src/chat/request.ts';
+import { openai } from '../../src/upstreams/openai/index.ts';
+
+const chat: ChatRequest = {
+  kind: 'chat',
+  model: 'm',
+  sampling: { temperature: 0.2, maxTokens: 9 },
+  options: { top_k: 3, repeat_penalty: 1.1 },
+  messages: [{ role: 'assistant', text: 'a', reasoning: 'hm', toolCalls: [] }],
+  logprobs: { top: 2 },
+};
+
+interface Adapted {
+  /** Fields of the first body that the second has not, and new ones. */
+  readonly gone: readonly string[];
+  readonly added: readonly string[];
+  readonly dropped: readonly string[];
+}
+
+/** What is asked after this refusal; undefined where nothing is. */
+function after(message: string, rest: object = {}, request = chat): Adapted | undefined {
+  const refusal = openai.error(400, JSON.stringify({ error: { message, ...rest } }));
+  const adaptation = openai.adapted(request, refusal);
+  if (adaptation === undefined) return undefined;
+  const before = Object.keys(openai.generation(request).body);
+  const now = Object.keys(openai.generation(adaptation.request).body);
+  return {
+    gone: before.filter((field) => !now.includes(field)),
+    added: now.filter((field) => !before.includes(field)),
+    dropped: adaptation.dropped,
+  };
+}
+
+suite('a field that the server refuses', () => {
+  const topK = { gone: ['top_k'], added: [], dropped: ['options.top_k'] };
+  const words: [string, object?][] = [
+    ['Unrecognized request argument supplied: top_k'],
+    ["Unknown parameter: 'top_k'.", { param: 'top_k', code: 'unknown_parameter' }],
+    ["property 'top_k' is unsupported"],
+    ["[{'type': 'extra_forbidden', 'loc': ('body', 'top_k'), 'msg': 'Extra inputs are not permitted'}]"],
+    ['1 validation error for ChatCompletionRequest\ntop_k\n  extra fields not permitted'],
+    ['json: unknown field "top_k"'],
+    ["Additional properties are not allowed ('top_k' was unexpected)"],
+    ['Invalid JSON payload received. Unknown name "top_k": Cannot find field.'],
+  ];
+  for (const [message, rest] of words) {
+    test(`${message.split('\n').join(' ')}: left out, and named`, () => {
+      assert.deepEqual(after(message, rest), topK);
+    });
+  }
+
+  test('several at once', () => {
+    assert.deepEqual(after('Unrecognized request arguments supplied: repeat_penalty, repetition_penalty'), {
+      gone: ['repeat_penalty', 'repetition_penalty'],
+      added: [],
+      dropped: ['options.repeat_penalty'],
+    });
+  });
+
+  test('the limit of tokens goes by its newer name', () => {
+    const message =
+      "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
+    assert.deepEqual(after(message, { param: 'max_tokens' }), {
+      gone: ['max_tokens'],
+      added: ['max_completion_tokens'],
+      dropped: [],
+    });
+  });
+
+  test('a value that only the default may have, stream options, log probabilities', () => {
+    const temperature = "Unsupported value: 'temperature' does not support 0.2 with this model.";
+    assert.deepEqual(after(temperature)?.dropped, ['temperature']);
+    assert.deepEqual(after('stream_options is not supported')?.gone, ['stream_options']);
+    assert.deepEqual(after('logprobs is not supported')?.gone, ['logprobs', 'top_logprobs']);
+  });
+
+  test('what the model thought before', () => {
+    const refusal = openai.error(400, '{"error":"Unknown parameter: \'messages[0].reasoning_content\'."}');
+    const adaptation = openai.adapted(chat, refusal);
+    assert.deepEqual(adaptation?.dropped, ['messages.reasoning_content']);
+    const { messages } = openai.generation(adaptation?.request ?? chat).body as { messages: object[] };
+    assert.deepEqual(messages, [{ role: 'assistant', content: 'a' }]);
+    assert.equal(openai.adapted(adaptation?.request ?? chat, refusal), undefined);
+  });
+
+  test('one refusal after the other adds up', () => {
+    const first = openai.adapted(chat, openai.error(400, '{"error":"unknown field top_k"}'));
+    const second = openai.adapted(first?.request ?? chat, openai.error(400, '{"error":"unknown field temperature"}'));
+    assert.deepEqual(second?.request.without, ['top_k', 'temperature']);
+  });
+
+  test('what cannot be left out, was not sent, or is a fault of its value, is refused', () => {
+    const tools: ChatRequest = { ...chat, tools: [{ name: 'f' }] };
+    assert.equal(after('tools is not supported', {}, tools), undefined);
+    assert.equal(after('Unknown parameter: min_p'), undefined);
+    assert.equal(after('top_logprobs must be between 0 and 20'), undefined);
+    assert.equal(openai.adapted(chat, openai.error(500, '{"error":"unknown field top_k"}')), undefined);
+  });
+});
+
+suite('thinking that the server refuses', () => {
+  const thinking = (think: NonNullable<ChatRequest['think']>, message: string): [unknown, unknown] => {
+    const adaptation = openai.adapted({ ...chat, think }, openai.error(400, JSON.stringify({ error: message })));
+    return [adaptation?.request.think, adaptation?.dropped];
+  };
+
+  test('the highest level becomes the one below, others are left to the model', () => {
+    assert.deepEqual(thinking('max', "Unsupported value: 'reasoning_effort' does not support 'xhigh'"), ['high', []]);
+    assert.deepEqual(thinking('max', 'invalid reasoning value: \'xhigh\' (must be "high")'), ['high', []]);
+    assert.deepEqual(thinking('low', 'think value "low" is not supported for this model'), [
+      undefined,
+      ['reasoning_effort'],
+    ]);
+    assert.deepEqual(thinking(false, '`reasoning_effort` is not supported'), [undefined, ['reasoning_effort']]);
+  });
+
+  test('a model that cannot think has lost nothing by not being asked not to', () => {
+    assert.deepEqual(thinking(false, '"m" does not support thinking'), [undefined, []]);
+    assert.deepEqual(thinking(true, '"m" does not support thinking'), [undefined, ['reasoning_effort']]);
+  });
+});

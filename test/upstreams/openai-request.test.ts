@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import type { ChatRequest, CompletionRequest, Message } from '../../src/chat/request.ts';
+import { parseExact } from '../../src/framing/json.ts';
+import { openai } from '../../src/upstreams/openai/index.ts';
+
+const chat: ChatRequest = { kind: 'chat', model: 'm', sampling: {}, messages: [] };
+const completion: CompletionRequest = { kind: 'completion', model: 'm', sampling: {}, prompt: 'once' };
+
+const always = { model: 'm', stream: true, stream_options: { include_usage: true } };
+
+/** The body as it goes over the wire, and what has no place in it. */
+function sent(request: ChatRequest | CompletionRequest): { body: unknown; path: string; dropped: readonly string[] } {
+  const { body, path, dropped } = openai.generation(request);
+  return { body: JSON.parse(JSON.stringify(body)), path, dropped };
+}
+
+const messagesOf = (messages: readonly Message[]): unknown =>
+  (sent({ ...chat, messages }).body as { messages: unknown }).messages;
+
+suite('a chat as OpenAI has it', () => {
+  test('what is absent is not sent', () => {
+    assert.deepEqual(sent(chat), { path: '/chat/completions', body: { ...always, messages: [] }, dropped: [] });
+  });
+
+  test('everything there is a field for', () => {
+    const { body, dropped } = sent({
+      ...chat,
+      sampling: {
+        temperature: 0,
+        topP: 0.5,
+        seed: 3,
+        stop: ['END'],
+        frequencyPenalty: 1,
+        presencePenalty: -1,
+        maxTokens: 9,
+      },
+      tools: [{ name: 'f', description: 'does', parameters: { type: 'object' } }, { name: 'g' }],
+      toolChoice: { name: 'g' },
+      parallelToolCalls: false,
+      format: { type: 'object' },
+      think: 'max',
+      logprobs: { top: 2 },
+    });
+    assert.deepEqual(body, {
+      ...always,
+      messages: [],
+      temperature: 0,
+      top_p: 0.5,
+      seed: 3,
+      stop: ['END'],
+      frequency_penalty: 1,
+      presence_penalty: -1,
+      max_tokens: 9,
+      tools: [
+        { type: 'function', function: { name: 'f', description: 'does', parameters: { type: 'object' } } },
+        { type: 'function', function: { name: 'g', parameters: { type: 'object', properties: {} } } },
+      ],
+      tool_choice: { type: 'function', function: { name: 'g' } },
+      parallel_tool_calls: false,
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: { type: 'object' } } },
+      reasoning_effort: 'xhigh',
+      logprobs: true,
+      top_logprobs: 2,
+    });
+    assert.deepEqual(dropped, []);
+  });
+
+  test('thinking, JSON, a forced tool, log probabilities without alternatives', () => {
+    const efforts = [true, false, 'low', 'high'] as const;
+    assert.deepEqual(
+      efforts.map((think) => (sent({ ...chat, think }).body as Record<string, unknown>)['reasoning_effort']),
+      ['medium', 'none', 'low', 'high'],
+    );
+    const { body } = sent({
+      ...chat,
+      format: 'json',
+      tools: [{ name: 'f' }],
+      toolChoice: 'required',
+      logprobs: { top: 0 },
+    });
+    const { response_format, tool_choice, logprobs, top_logprobs } = body as Record<string, unknown>;
+    assert.deepEqual(
+      { response_format, tool_choice, logprobs, top_logprobs },
+      { response_format: { type: 'json_object' }, tool_choice: 'required', logprobs: true, top_logprobs: undefined },
+    );
+  });
+
+  test('what is about tools is not sent without any', () => {
+    assert.deepEqual(sent({ ...chat, tools: [], parallelToolCalls: false }).body, { ...always, messages: [] });
+  });
+
+  test("Ollama's options go by the names that these servers know; the others are named", () => {
+    const options = {
+      top_k: 20,
+      min_p: 0.1,
+      typical_p: 0.9,
+      repeat_penalty: 1.1,
+      temperature: 0.9,
+      num_predict: 5,
+      seed: null,
+      num_ctx: 4096,
+      mirostat: null,
+      ['__proto__']: { temperature: 2 },
+      constructor: 2,
+    };
+    const { body, dropped } = sent({ ...chat, options, sampling: { temperature: 0 }, keepAlive: '5m', truncate: true });
+    assert.deepEqual(body, {
+      ...always,
+      messages: [],
+      top_k: 20,
+      min_p: 0.1,
+      typical_p: 0.9,
+      repeat_penalty: 1.1,
+      repetition_penalty: 1.1,
+      temperature: 0,
+      max_tokens: 5,
+    });
+    assert.deepEqual(dropped, [
+      'options.num_ctx',
+      'options.__proto__',
+      'options.constructor',
+      'keep_alive',
+      'truncate',
+    ]);
+  });
+
+  test('an answer without bounds has no field, and no name', () => {
+    assert.deepEqual(sent({ ...chat, options: { num_predict: -1 }, truncate: false }), sent(chat));
+  });
+
+  test('messages of all roles', () => {
+    const png = 'iVBORw0KGgoAAAANSUhEUg==';
+    assert.deepEqual(
+      messagesOf([
+        { role: 'system', text: 'be' },
+        { role: 'user', text: 'hi', images: [] },
+        { role: 'user', text: 'see', images: [{ base64: png }, { base64: '/9j/4AAQSkZJRgABAQAAAQ==' }] },
+        { role: 'user', text: '', images: [{ base64: png }] },
+        {
+          role: 'assistant',
+          text: '',
+          reasoning: 'hm',
+          toolCalls: [{ id: 'c', name: 'f', arguments: parseExact('{"n":9007199254740993}') as object as never }],
+        },
+        { role: 'tool', text: '7', callId: 'c', name: 'f' },
+        { role: 'assistant', text: '', reasoning: '', toolCalls: [] },
+      ]),
+      [
+        { role: 'system', content: 'be' },
+        { role: 'user', content: 'hi' },
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'see' },
+            { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
+            { type: 'image_url', image_url: { url: 'data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQ==' } },
+          ],
+        },
+        { role: 'user', content: [{ type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } }] },
+        {
+          role: 'assistant',
+          content: null,
+          reasoning_content: 'hm',
+          tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{"n":9007199254740993}' } }],
+        },
+        { role: 'tool', tool_call_id: 'c', content: '7' },
+        { role: 'assistant', content: '' },
+      ],
+    );
+  });
+
+  test('calls and results without ids, as Ollama clients send them, are paired: by name, then in order', () => {
+    const calls = (...names: string[]): Message => ({
+      role: 'assistant',
+      text: '',
+      reasoning: '',
+      toolCalls: names.map((name) => ({ id: name === 'given' ? 'g' : '', name, arguments: {} })),
+    });
+    const result = (name?: string, callId = ''): Message => ({ role: 'tool', text: '', callId, name });
+    const ids = (
+      messagesOf([
+        calls('a', 'b', 'a'),
+        result('b'),
+        result('a'),
+        result(),
+        calls('a', 'given'),
+        result('given', 'g'),
+        result(),
+        result('a'),
+      ]) as { tool_calls?: { id: string }[]; tool_call_id?: string }[]
+    ).map(({ tool_calls, tool_call_id }) => tool_call_id ?? tool_calls?.map(({ id }) => id));
+    assert.deepEqual(ids, [
+      ['call_0', 'call_1', 'call_2'],
+      'call_1',
+      'call_0',
+      'call_2',
+      ['call_3', 'g'],
+      'g',
+      'call_3',
+      'call_4',
+    ]);
+  });
+
+  test('a history of many calls is paired in one pass', () => {
+    const count = 20_000;
+    const toolCalls = Array.from({ length: count }, () => ({ id: '', name: 'f', arguments: {} }));
+    const results = Array.from({ length: count }, (): Message => ({ role: 'tool', text: '', callId: '', name: 'f' }));
+    const start = performance.now();
+    messagesOf([{ role: 'assistant', text: '', reasoning: '', toolCalls }, ...results]);
+    assert.ok(performance.now() - start < 2_000);
+  });
+});
+
+suite('a completion as OpenAI has it', () => {
+  test('everything there is a field for, and what there is none for', () => {
+    const { path, body, dropped } = sent({
+      ...completion,
+      suffix: 'end',
+      raw: true,
+      sampling: { maxTokens: 4 },
+      logprobs: { top: 3 },
+      format: 'json',
+      think: 'low',
+    });
+    assert.equal(path, '/completions');
+    assert.deepEqual(body, { ...always, prompt: 'once', suffix: 'end', max_tokens: 4, logprobs: 3 });
+    assert.deepEqual(dropped, ['format', 'think']);
+    assert.deepEqual(sent({ ...completion, think: false }).dropped, []);
+  });
+});
