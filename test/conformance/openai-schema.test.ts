@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import type { Completion } from 'openai/resources/completions';
 import { testGateway } from '../helpers/gateway.ts';
 import { fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
-import { type SchemaName, assertMatches } from './openai-schema.ts';
+import { type SchemaName, assertMatches, assertResponseEvent } from './openai-schema.ts';
 
 /** An answer to `/api/generate`. */
 const generated = [
@@ -45,6 +45,37 @@ describe("what the goldens hold is what OpenAI's description says", () => {
       assert.ok(chunks >= least.chunks && errors >= least.errors, `${chunks} chunks, ${errors} errors`);
     });
   }
+
+  test('every event of every stream of responses, numbered without a gap', () => {
+    const seen = { completed: 0, failed: 0, incomplete: 0 };
+    for (const { name, text } of golden('responses', 'sse')) {
+      let number = 0;
+      for (const line of text.split('\n')) {
+        if (!line.startsWith('data: ')) continue;
+        const event = JSON.parse(line.slice('data: '.length)) as { type: string; sequence_number: number };
+        try {
+          assertResponseEvent(event);
+        } catch (error) {
+          throw new Error(`${name} holds what it should not`, { cause: error });
+        }
+        assert.equal(event.sequence_number, number, name);
+        number += 1;
+        const end = event.type.replace('response.', '');
+        if (end in seen) seen[end as keyof typeof seen] += 1;
+      }
+    }
+    assert.ok(seen.completed > 200 && seen.incomplete > 10 && seen.failed > 10, JSON.stringify(seen));
+  });
+
+  test('every whole answer of responses', () => {
+    let answers = 0;
+    for (const { name, text } of golden('responses', 'json')) {
+      const [, status = '', body = ''] = /^(\d{3})\n([^]*)$/.exec(text) ?? [];
+      if (status === '200') answers += 1;
+      matches(name, status === '200' ? 'Response' : 'ErrorResponse', JSON.parse(body));
+    }
+    assert.ok(answers > 200, String(answers));
+  });
 
   test('every whole answer', () => {
     const seen = { CreateChatCompletionResponse: 0, ErrorResponse: 0 };
