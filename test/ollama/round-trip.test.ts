@@ -86,7 +86,7 @@ const requests: Readonly<Record<string, readonly [Request, keyof Said]>> = {
     'thinking',
   ],
   'think, not wanted': [{ model: 'scripted-think', messages, think: false }, 'text'],
-  r1: [{ model: 'scripted-r1', messages, think: true }, 'thinking'],
+  r1: [{ model: 'scripted-r1', messages, think: true }, 'text'],
   tools: [{ model: 'scripted-tools', messages, tools }, 'calls'],
   'tools, with the result of a call': [{ model: 'scripted-tools', messages: weather, tools }, 'text'],
   'tools, with arguments of all kinds': [{ model: 'scripted-tools', messages: [user('<|s:toolargs|>')], tools }, 'calls'],
