@@ -59,8 +59,10 @@ export interface Backend {
   embeddings(request: EmbeddingsRequest): EmbeddingsQuestion;
   /** What a status other than 2xx means as the answer to that question. */
   embeddingsError(status: number, body: string): GatewayError;
-  readonly models: Question<ModelInfo[]>;
-  details(model: string): Question<ModelDetails>;
+  /** What the list tells of a model's details is not asked for again. */
+  readonly models: Question<(ModelInfo & ModelDetails)[]>;
+  /** Absent where the list tells all there is. */
+  details?(model: string): Question<ModelDetails>;
   /** The context a loaded model has, in tokens; undefined where it is not loaded. Absent where that cannot be asked. */
   contextLength?(model: string): Question<number | undefined>;
 }

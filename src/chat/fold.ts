@@ -24,7 +24,8 @@ export class Fold {
     switch (event.type) {
       case 'text':
         this.#text += event.text;
-        if (event.logprobs !== undefined) this.#logprobs.push(...event.logprobs);
+        // Not spread: an answer in one piece may have more than a call takes arguments.
+        for (const logprob of event.logprobs ?? []) this.#logprobs.push(logprob);
         return;
       case 'reasoning':
         this.#reasoning += event.text;

@@ -43,6 +43,8 @@ export interface GenerationCall {
   readonly hideThinking?: boolean;
   /** Whether the answer has to name the stop sequence that ended it, which few backends tell. */
   readonly namesStop?: boolean;
+  /** Whether only the prompt's tokens are of interest: the shortest answer will do. */
+  readonly onlyCounts?: boolean;
   /** The whole answer, where there is nothing to generate and so no backend to ask. */
   readonly ready?: object;
   encoder(head: AnswerHead): Encoder;

@@ -22,6 +22,17 @@ export function parseExact(text: string): unknown {
   );
 }
 
+const lineEnds = /[\u0085\u2028\u2029]/g;
+
+/**
+ * JSON on one line, also to readers of lines that take more for a line's end than the standards do: Python's
+ * `splitlines`, and so httpx, ollama-python and LiteLLM.
+ */
+export function jsonLine(value: unknown): string {
+  const json = JSON.stringify(value);
+  return json.replace(lineEnds, (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** True for what JSON calls an object: not null, not an array. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

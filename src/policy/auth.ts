@@ -25,7 +25,7 @@ export class Gatekeeper {
     if (this.#open) return anonymous;
     if (keys.length > 0) return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
     if (secrets.length > 0)
-      return this.#refuse('unknown', new GatewayError('invalid_api_key', 'This key is not known here.'));
+      return this.#refuse('unknown', new GatewayError('invalid_api_key', 'Incorrect API key provided.'));
     const message = 'No key was sent. Send it as "Authorization: Bearer KEY".';
     return this.#refuse('missing', new GatewayError('invalid_api_key', message));
   }

@@ -6,6 +6,7 @@ import { mayUse } from '../policy/keys.ts';
 import { detailsDeadline } from '../upstreams/catalog.ts';
 import { type BodyHandler, parseJson } from './body.ts';
 import type { Exchange } from './exchange.ts';
+import { modelFor, requireModel } from './prepare.ts';
 import { type Env, sendJson } from './respond.ts';
 import type { Services } from './services.ts';
 
@@ -51,13 +52,14 @@ export function shownModelHandler({ named: nameOf, one }: Required<ModelProtocol
 }
 
 /** @throws {GatewayError} 403 or 404 */
-async function oneModel(id: string, { key }: Exchange, services: Services): Promise<Model> {
-  const { gatekeeper, shaper, upstream } = services;
-  if (key !== undefined) gatekeeper.requireModel(key, id, shaper.resolve(id));
+async function oneModel(id: string, exchange: Exchange, services: Services): Promise<Model> {
+  const { upstream } = services;
+  requireModel(id, await modelFor(id, services), services, exchange);
   // What was pulled a moment ago is not in the list yet.
   const model =
     find(id, named(await upstream.catalog.list(), services)) ??
-    find(id, named(await upstream.catalog.list(0), services));
+    find(id, named(await upstream.catalog.list(0), services)) ??
+    find(await modelFor(id, services), await upstream.catalog.list());
   if (model === undefined) throw unknownModel();
   return { ...(await detailed(model, services)), name: id };
 }

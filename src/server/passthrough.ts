@@ -9,7 +9,7 @@ import { nativeShaping } from '../policy/native-shaping.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../upstreams/client.ts';
 import { readError } from '../upstreams/read.ts';
 import { type BodyHandler, parseJson, readBody } from './body.ts';
-import { modelFor } from './prepare.ts';
+import { modelFor, requireModel } from './prepare.ts';
 import { type Env, sendStream } from './respond.ts';
 import type { Services, Upstream } from './services.ts';
 import { type Piece, Source } from './source.ts';
@@ -83,7 +83,7 @@ async function forwardedBody(
   route: PassThroughRoute,
   services: Services,
 ): Promise<Buffer | 'changed'> {
-  const { config, gatekeeper, shaper, upstream } = services;
+  const { config, shaper, upstream } = services;
   const exchange = c.get('exchange');
   const decides = exchange.key?.models !== undefined || !shaper.isIdle || route.asksMore !== undefined;
   const body = readLeniently(bytes, decides);
@@ -92,7 +92,7 @@ async function forwardedBody(
   for (const name of named.length > 0 ? named : ['']) {
     const model = await modelFor(name, services);
     models.set(name, model);
-    if (exchange.key !== undefined && model !== '') gatekeeper.requireModel(exchange.key, name, model);
+    if (model !== '') requireModel(name, model, services, exchange);
   }
   const learn = (model: string | undefined): void => {
     exchange.model = model;
@@ -101,7 +101,7 @@ async function forwardedBody(
   const shape = nativeShaping[upstream.kind];
   if (shape === undefined) {
     const [name = ''] = named;
-    const plain = name !== '' && models.get(name) === name && shaper.rule(name) === undefined;
+    const plain = named.length === 1 && name !== '' && models.get(name) === name && shaper.rule(name) === undefined;
     if (!plain || exchange.key?.hideThinking === true || config.validate_json || route.asksMore?.(body) === true) {
       return 'changed';
     }

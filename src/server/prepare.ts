@@ -20,8 +20,10 @@ export interface Prepared {
   readonly stops: readonly (readonly string[])[];
 }
 
-/** Each token is looked through for every one of them. */
+/** Each token is looked through for every one of them, and for the beginnings of each. */
 const maxStops = 64;
+/** Characters of one. */
+const maxStopLength = 256;
 
 /**
  * Applies what the operator decides to a call: who may use the model, which model its name stands for, its options.
@@ -39,12 +41,13 @@ export async function prepare(call: GenerationCall, services: Services, exchange
   const rule = shaper.rule(model);
   const shape = (request: GenerationRequest): GenerationRequest => {
     const resolved = { ...request, model };
-    return rule === undefined ? resolved : shaped(resolved, rule);
+    const wanted = rule === undefined ? resolved : shaped(resolved, rule);
+    return call.onlyCounts === true ? ofOneToken(wanted) : wanted;
   };
   const { requests, dropped } = await withImages(call.requests, model, services, exchange.signal);
   const [one, ...others] = requests;
   const unheeded = [...call.dropped, ...dropped];
-  if (config.strict) refuseDropped([...unheeded, ...upstream.backend.generation(first).dropped]);
+  if (config.strict) refuseDropped([...unheeded, ...upstream.backend.generation(one).dropped]);
   const shapedRequests = [shape(one), ...others.map(shape)] as const;
   return {
     dropped: unheeded,
@@ -54,11 +57,19 @@ export async function prepare(call: GenerationCall, services: Services, exchange
   };
 }
 
+/** As short as an answer can be, whatever the operator pinned. */
+function ofOneToken(request: GenerationRequest): GenerationRequest {
+  return { ...request, sampling: { ...request.sampling, maxTokens: 1 } };
+}
+
 /** Takes the stop sequences from requests, as the backend would not tell which of them ended its answer. */
 function endedHere([first, ...others]: Prepared['requests']): Pick<Prepared, 'requests' | 'stops'> {
   const stops = [first, ...others].map(({ sampling }) => sampling.stop ?? []);
   if (stops.some(({ length }) => length > maxStops)) {
     throw invalidValue('stop', `At most ${maxStops} stop sequences are taken here.`);
+  }
+  if (stops.flat().some(({ length }) => length > maxStopLength)) {
+    throw invalidValue('stop', `A stop sequence may have at most ${maxStopLength} characters here.`);
   }
   return { requests: [withoutStop(first), ...others.map(withoutStop)], stops };
 }
@@ -74,13 +85,21 @@ function withoutStop(request: GenerationRequest): GenerationRequest {
  * @throws {GatewayError} 400 for no name, 403 for a model that the key may not use
  */
 export async function admitted(name: string, services: Services, exchange: Exchange): Promise<string> {
-  const { gatekeeper, upstream } = services;
+  const { upstream } = services;
   const model = await modelFor(name, services);
   if (model === '') throw invalidValue('model', 'model is required.');
   exchange.model = model;
-  if (exchange.key !== undefined) gatekeeper.requireModel(exchange.key, name, model);
+  requireModel(name, model, services, exchange);
   upstream.catalog.learn(model);
   return model;
+}
+
+/** @throws {GatewayError} 403 for a model that the key may not use, by the name it was given or by its own */
+export function requireModel(name: string, model: string, { gatekeeper, shaper }: Services, { key }: Exchange): void {
+  if (key === undefined) return;
+  // A default that stands in for a name nobody knows is not what a pattern for that name allows.
+  const names = shaper.resolve(name) === model ? [name, model] : [model];
+  gatekeeper.requireModel(key, ...names);
 }
 
 /** The model that a name stands for; '' for no name where there is no default. */

@@ -12,7 +12,7 @@ export const detailsDeadline = 2_000;
 export class ModelCatalog {
   readonly #client: UpstreamClient;
   readonly #backend: Backend;
-  #models: readonly ModelInfo[] = [];
+  #models: readonly (ModelInfo & ModelDetails)[] = [];
   #names: ReadonlyMap<string, string> = new Map();
   /** By name, for models that are listed. */
   readonly #details = new Map<string, { readonly modified: number; readonly answer: Promise<ModelDetails> }>();
@@ -40,14 +40,14 @@ export class ModelCatalog {
   async details(name: string): Promise<ModelDetails> {
     const model = this.#models.find((listed) => listed.name === (this.#names.get(name.toLowerCase()) ?? name));
     if (model === undefined) return {};
+    const question = this.#backend.details?.(model.name);
+    if (question === undefined) return model;
     const known = this.#details.get(model.name);
     if (known?.modified === model.modified) return await known.answer;
-    const answer = askUpstream(this.#client, this.#backend, this.#backend.details(model.name), detailsDeadline).catch(
-      () => {
-        this.#details.delete(model.name);
-        return {};
-      },
-    );
+    const answer = askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => {
+      this.#details.delete(model.name);
+      return {};
+    });
     this.#details.set(model.name, { modified: model.modified, answer });
     return await answer;
   }

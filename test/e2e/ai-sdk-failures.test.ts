@@ -56,7 +56,7 @@ const refusals = [
     name: 'a wrong key',
     answer: replay('ollama-0.17.4/chat-plain-stream'),
     apiKey: 'sk-wrong',
-    message: 'This key is not known here.',
+    message: 'Incorrect API key provided.',
     expected: { statusCode: 401, isRetryable: false },
     data: { type: 'invalid_request_error', param: null, code: 'invalid_api_key' },
   },

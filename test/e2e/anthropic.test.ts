@@ -294,7 +294,7 @@ suite('the Anthropic SDK when things go wrong', () => {
       constructor: AuthenticationError,
       status: 401,
       type: 'authentication_error',
-      apiMessage: 'This key is not known here.',
+      apiMessage: 'Incorrect API key provided.',
     };
     await assert.rejects(messages.create(hello), expected);
     await assert.rejects(messages.stream(hello).finalMessage(), expected);

@@ -173,7 +173,7 @@ test('errors are text, as Ollama sends them', async () => {
   await assert.rejects(client.show({ model: 'no-such-model' }), unknown);
   await assert.rejects(client.chat(hello), { name: 'ResponseError', status_code: 503, message: texts.busyText });
   const stranger = connect(proxy, { authorization: 'Bearer wrong' });
-  const unauthorized = { name: 'ResponseError', status_code: 401, message: 'This key is not known here.' };
+  const unauthorized = { name: 'ResponseError', status_code: 401, message: 'Incorrect API key provided.' };
   await assert.rejects(stranger.chat(hello), unauthorized);
   await assert.rejects(stranger.list(), unauthorized);
   assert.equal(proxy.upstream.requests.length, 3);

@@ -85,7 +85,7 @@ test('a wrong key is an AuthenticationError, and reaches nothing', async () => {
     code: 'invalid_api_key',
     type: 'invalid_request_error',
     param: null,
-    message: '401 This key is not known here.',
+    message: '401 Incorrect API key provided.',
   };
   await assert.rejects(client.chat.completions.create(hello), expected);
   await assert.rejects(client.chat.completions.create({ ...hello, stream: true }), expected);

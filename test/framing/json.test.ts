@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseExact } from '../../src/framing/json.ts';
+import { jsonLine, parseExact } from '../../src/framing/json.ts';
 
 test('numbers keep every digit they came with', () => {
   for (const text of [
@@ -23,4 +23,12 @@ test('everything else is what JSON.parse gives', () => {
 
 test('what is not JSON throws', () => {
   assert.throws(() => parseExact('{"a":'), SyntaxError);
+});
+
+test('JSON on one line holds no end of a line of any kind, and says the same', () => {
+  const text = 'a\u0085b\u2028c\u2029d\n\r\v\f\u001ce"\\';
+  const line = jsonLine({ text });
+  assert.deepEqual(line.split(/[\u0085\u2028\u2029]/), [line]);
+  assert.equal(line.trimEnd().includes('\n'), false);
+  assert.deepEqual(JSON.parse(line), { text });
 });

@@ -21,18 +21,26 @@ suite('models of an OpenAI server', () => {
     assert.throws(() => read(null), notTheProtocol);
   });
 
-  test('details, in the fields of several servers', () => {
-    const { method, path, read } = openai.details('org/a b?#:1\uD800');
-    assert.deepEqual([method, path], ['GET', '/models/org/a%20b%3F%23%3A1%EF%BF%BD']);
-    assert.deepEqual(read({ context_length: 1, capabilities: ['tools'] }), {
-      contextLength: 1,
-      capabilities: ['tools'],
-    });
-    assert.deepEqual(read({ max_model_len: 2, capabilities: { vision: true } }), { contextLength: 2 });
-    assert.deepEqual(read({ meta: { n_ctx_train: 3 } }), { contextLength: 3 });
-    assert.deepEqual(read({ context_window: 4, max_model_len: null }), { contextLength: 4 });
-    assert.deepEqual(read({ id: 'a' }), {});
-    assert.deepEqual(read('a'), {});
+  test('their details, in the fields of several servers; nothing more is asked', () => {
+    assert.equal('details' in openai, false);
+    const told = [
+      { context_length: 1, capabilities: ['tools'] },
+      { max_model_len: 2, capabilities: { vision: true } },
+      { meta: { n_ctx_train: 3 } },
+      { context_window: 4, max_model_len: null },
+      {},
+    ];
+    const models = openai.models.read({ data: told.map((details) => ({ id: 'a', ...details })) });
+    assert.deepEqual(
+      models.map(({ contextLength, capabilities }) => [contextLength, capabilities]),
+      [
+        [1, ['tools']],
+        [2, undefined],
+        [3, undefined],
+        [4, undefined],
+        [undefined, undefined],
+      ],
+    );
   });
 });
 

@@ -3,6 +3,7 @@ import type { ChatEvent, FinishReason, TokenLogprob } from '../../chat/event.ts'
 import type { Encoder, Total } from '../../chat/stream.ts';
 import type { GatewayError } from '../../errors.ts';
 import { doneReason, toCounts } from './done.ts';
+import { jsonLine } from '../../framing/json.ts';
 import { ollamaErrors } from './error.ts';
 import { toLogprobs } from './logprobs.ts';
 import { toToolCall } from './tool-call.ts';
@@ -33,7 +34,7 @@ export class LineEncoder implements Encoder {
 
   constructor(head: AnswerHead, { before, after }: TextPlace) {
     this.#head = head;
-    this.#opening = `{"model":${JSON.stringify(head.model)},"created_at":"`;
+    this.#opening = `{"model":${jsonLine(head.model)},"created_at":"`;
     this.#before = `",${before}`;
     this.#after = `${after},`;
   }
@@ -42,13 +43,13 @@ export class LineEncoder implements Encoder {
     switch (event.type) {
       case 'text':
         if (event.text === '' && event.logprobs === undefined) return '';
-        return this.#line(JSON.stringify(event.text), '', event.logprobs);
+        return this.#line(jsonLine(event.text), '', event.logprobs);
       case 'reasoning':
-        return event.text === '' ? '' : this.#line('""', `,"thinking":${JSON.stringify(event.text)}`);
+        return event.text === '' ? '' : this.#line('""', `,"thinking":${jsonLine(event.text)}`);
       case 'tool-call': {
         const call = toToolCall(event, this.#calls);
         this.#calls += 1;
-        return this.#line('""', `,"tool_calls":[${JSON.stringify(call)}]`);
+        return this.#line('""', `,"tool_calls":[${jsonLine(call)}]`);
       }
       case 'finish':
         this.#reason = event.reason;
@@ -61,11 +62,11 @@ export class LineEncoder implements Encoder {
   end(total: Total): string {
     const now = this.#head.now();
     const rest = { done: true, done_reason: doneReason(this.#reason), ...toCounts(total, this.#head, this.#beganAt) };
-    return this.#at(now) + this.#before + '""' + this.#after + JSON.stringify(rest).slice(1) + '\n';
+    return this.#at(now) + this.#before + '""' + this.#after + jsonLine(rest).slice(1) + '\n';
   }
 
   fail(error: GatewayError): string {
-    return `${JSON.stringify(ollamaErrors.body(error))}\n`;
+    return `${jsonLine(ollamaErrors.body(error))}\n`;
   }
 
   /** @param text as JSON @param companions fields that follow it, as JSON with their commas */
@@ -82,5 +83,5 @@ export class LineEncoder implements Encoder {
 }
 
 function toLogprobsJson(logprobs: readonly TokenLogprob[]): string {
-  return JSON.stringify(toLogprobs(logprobs));
+  return jsonLine(toLogprobs(logprobs));
 }

@@ -40,7 +40,9 @@ export function told(value: unknown, depth = 0): Told {
   // Newer versions of Ollama put the error of llama.cpp into the text of their own.
   const inText = typeof message === 'string' && message.startsWith('{') ? parsed(message) : undefined;
   if (inText !== undefined) return told(inText, depth + 1);
-  const { code, type, param } = value;
+  const { type, param } = value;
+  // OpenRouter's codes are statuses.
+  const code = typeof value['code'] === 'number' ? String(value['code']) : value['code'];
   return {
     message: typeof message === 'string' ? message : '',
     code: ([code, type].find((each) => typeof each === 'string' && each !== '') as string | undefined) ?? '',

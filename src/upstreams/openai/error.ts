@@ -16,9 +16,7 @@ const maxRetryAfter = 60;
  */
 export function statusError(status: number, body: string, wait?: number): GatewayError {
   const { message, code, param } = readErrorBody(body);
-  if (status === 401 || status === 402 || status === 403 || code === 'insufficient_quota') {
-    return new GatewayError('upstream_error', 'The upstream does not serve this gateway.');
-  }
+  if (status === 401 || status === 402 || status === 403 || ofOurKey.has(code)) return refusesUs();
   const busy = { retryAfter: Math.min(Math.max(Math.ceil(wait ?? retryAfter.busy), 1), maxRetryAfter) };
   if (status === 429) return new GatewayError('upstream_busy', 'The upstream is busy.', { status, ...busy });
   // Of a fault of the request every line counts: validators list one field a line.
@@ -41,8 +39,24 @@ export function statusError(status: number, body: string, wait?: number): Gatewa
 /** What an error inside a stream means. @param record of any shape, parsed or text */
 export function recordError(record: unknown): GatewayError {
   const { message, code }: Told = told(record);
+  if (ofOurKey.has(code)) return refusesUs();
   const text = publicText(message);
   return isOverflow(text, code) ? contextError(text) : serverError(text);
+}
+
+/** Codes and types of faults that are the operator's and not the client's. */
+const ofOurKey: ReadonlySet<string> = new Set([
+  'insufficient_quota',
+  'invalid_api_key',
+  'authentication_error',
+  'permission_error',
+  '401',
+  '402',
+  '403',
+]);
+
+function refusesUs(): GatewayError {
+  return new GatewayError('upstream_error', 'The upstream does not serve this gateway.');
 }
 
 /** In the words of OpenAI, vLLM, llama.cpp and LM Studio. */

@@ -4,7 +4,7 @@ import { adapted } from './adapt.ts';
 import { OpenAiDecoder } from './decoder.ts';
 import { embedQuestion } from './embed.ts';
 import { statusError } from './error.ts';
-import { details, models } from './models.ts';
+import { models } from './models.ts';
 import { toOpenAi } from './request.ts';
 import { OpenAiTap } from './tap.ts';
 
@@ -22,5 +22,4 @@ export const openai: Backend = {
   embeddings: embedQuestion,
   embeddingsError: statusError,
   models,
-  details,
 };

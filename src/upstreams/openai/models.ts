@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 
 /** @see https://platform.openai.com/docs/api-reference/models/list */
-export const models: Question<ModelInfo[]> = {
+export const models: Question<(ModelInfo & ModelDetails)[]> = {
   method: 'GET',
   path: '/models',
   read: (body) => {
@@ -11,9 +11,10 @@ export const models: Question<ModelInfo[]> = {
     if (!Array.isArray(list)) {
       throw new GatewayError('upstream_protocol_error', 'The upstream did not list its models.');
     }
-    return list.filter(isObject).flatMap(({ id, created }) => {
+    return list.filter(isObject).flatMap((model) => {
+      const { id, created } = model;
       if (typeof id !== 'string' || id === '') return [];
-      return [{ name: id, modified: typeof created === 'number' ? Math.floor(created) : 0 }];
+      return [{ name: id, modified: typeof created === 'number' ? Math.floor(created) : 0, ...detailsOf(model) }];
     });
   },
 };
@@ -30,24 +31,11 @@ const lengths: readonly ((model: Readonly<Record<string, unknown>>) => unknown)[
   (model) => model['context_window'],
 ];
 
-/** @see https://platform.openai.com/docs/api-reference/models/retrieve */
-export function details(model: string): Question<ModelDetails> {
+function detailsOf(model: Readonly<Record<string, unknown>>): ModelDetails {
+  const contextLength = lengths.map((read) => read(model)).find((length) => typeof length === 'number');
+  const { capabilities } = model;
   return {
-    method: 'GET',
-    path: `/models/${pathOf(model)}`,
-    read: (body) => {
-      const found = isObject(body) ? body : {};
-      const contextLength = lengths.map((read) => read(found)).find((length) => typeof length === 'number');
-      const { capabilities } = found;
-      return {
-        ...(Array.isArray(capabilities) && { capabilities: capabilities.map(String) }),
-        ...(contextLength !== undefined && { contextLength }),
-      };
-    },
+    ...(Array.isArray(capabilities) && { capabilities: capabilities.map(String) }),
+    ...(contextLength !== undefined && { contextLength }),
   };
-}
-
-/** Slashes of a name stay as they are: that is how these servers are asked. Half of a surrogate pair cannot be written. */
-function pathOf(model: string): string {
-  return model.toWellFormed().split('/').map(encodeURIComponent).join('/');
 }

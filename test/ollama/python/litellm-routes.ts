@@ -32,12 +32,17 @@ export function litellmRoutes({ utf8, vectors }: say.Truth, behind: say.Behind):
     // Its route to /api/generate takes any end for a stop.
     limit: { ollama: [say.cutText, 'stop'], ollama_chat: [say.cutText, 'length'], openai: [say.cutText, 'length'] },
     stream: ofEach(() => ({ text: utf8, finish: ['stop'], 'in pieces': true })),
+    messages_stream: utf8,
     thinking: ofEach(() => thought),
     tools_loop: { ollama_chat: tools, openai: tools },
     tools_emulated: [['get_time'], 'tool_calls'],
     tools_stream: { ollama_chat: [[say.paris], 'tool_calls'], openai: [say.parallel, 'tool_calls'] },
     embed: { ollama: vectors, openai: vectors },
-    error_key: ofEach((provider, body) => told('AuthenticationError', 401, provider, body(say.wrongKey))),
+    error_key: {
+      ...ofEach((provider, body) => told('AuthenticationError', 401, provider, body(say.wrongKey))),
+      // By these words of OpenAI's it tells a wrong key from a bad request, and it says it twice.
+      openai: told('AuthenticationError', 401, 'AuthenticationError: OpenAI', say.wrongKey),
+    },
     error_model: ofEach((provider, body) => {
       const error = told('NotFoundError', 404, provider, body(say.noModel));
       return [error, error];

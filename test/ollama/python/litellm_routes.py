@@ -1,4 +1,4 @@
-"""The litellm package: its routes to an Ollama, and the one to an OpenAI API, with its retries and error classes."""
+"""The litellm package: its routes to an Ollama, and those to other APIs, with its retries and error classes."""
 
 import json
 
@@ -58,6 +58,14 @@ def stream():
         }
 
     return routed(values)
+
+
+@case
+def messages_stream():
+    # It reads server-sent events by Python's splitlines, to which U+2028 is the end of a line.
+    to = {"api_base": url, "api_key": key}
+    chunks = completion("anthropic/scripted-utf8", HI, stream=True, **to)
+    return "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
 
 
 @case

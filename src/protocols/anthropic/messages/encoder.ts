@@ -4,6 +4,7 @@ import type { ChatEvent, ToolCallEvent } from '../../../chat/event.ts';
 import { serverTiming } from '../../../chat/server-timing.ts';
 import type { Encoder, Total } from '../../../chat/stream.ts';
 import type { GatewayError } from '../../../errors.ts';
+import { jsonLine } from '../../../framing/json.ts';
 import { sseComment } from '../../../framing/sse.ts';
 import { anthropicErrors } from '../error.ts';
 import { type AnswerBlock, signature, toToolUse } from './blocks.ts';
@@ -74,7 +75,7 @@ export class MessageEncoder implements Encoder {
   }
 
   fail(error: GatewayError): string {
-    return `event: error\ndata: ${JSON.stringify(anthropicErrors.body(error))}\n\n`;
+    return `event: error\ndata: ${jsonLine(anthropicErrors.body(error))}\n\n`;
   }
 
   #begin(): string {
@@ -86,7 +87,7 @@ export class MessageEncoder implements Encoder {
   #grow(kind: Growing, text: string): string {
     if (text === '') return '';
     const opening = this.#open === kind ? '' : this.#begin() + this.#close() + this.#openBlock(kind);
-    return `${opening}${this.#deltaHead}${JSON.stringify(text)}}}\n\n`;
+    return `${opening}${this.#deltaHead}${jsonLine(text)}}}\n\n`;
   }
 
   #openBlock(kind: Growing): string {
@@ -129,5 +130,5 @@ export class MessageEncoder implements Encoder {
 const emptyThought = { type: 'thinking_delta', thinking: '' } as const;
 
 function frame(event: Sent): string {
-  return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+  return `event: ${event.type}\ndata: ${jsonLine(event)}\n\n`;
 }

@@ -58,10 +58,14 @@ export const messages: GenerationProtocol = {
 export const countTokens: GenerationProtocol = {
   ...common,
   path: '/v1/messages/count_tokens',
-  read: (body) => ({
-    ...readTokenCount(body),
-    // Never streamed.
-    encoder: (head) => new MessageEncoder(head, 0),
-    respond: toTokenCount,
-  }),
+  read(body) {
+    const call = readTokenCount(body);
+    return {
+      ...call,
+      onlyCounts: true,
+      // Never streamed.
+      encoder: (head) => new MessageEncoder(head, 0),
+      respond: (_results, total) => toTokenCount(total, call.requests[0]),
+    };
+  },
 };

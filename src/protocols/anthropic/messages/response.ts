@@ -1,4 +1,6 @@
 import type { Message, MessageTokensCount } from '@anthropic-ai/sdk/resources/messages';
+import { estimatedInputTokens } from '../../../chat/estimate.ts';
+import type { GenerationRequest } from '../../../chat/request.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { ChatResult } from '../../../chat/fold.ts';
 import type { Total } from '../../../chat/stream.ts';
@@ -45,6 +47,7 @@ function toBlocks({ reasoning, text, toolCalls }: ChatResult): AnswerBlock[] {
   ];
 }
 
-export function toTokenCount(_results: readonly ChatResult[], { usage }: Total): MessageTokensCount {
-  return { input_tokens: usage.inputTokens };
+/** What the backend counted; an estimate where it counts nothing. */
+export function toTokenCount({ usage }: Total, request: GenerationRequest): MessageTokensCount {
+  return { input_tokens: usage.inputTokens || estimatedInputTokens(request) };
 }

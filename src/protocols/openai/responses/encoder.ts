@@ -89,10 +89,7 @@ export class ResponseEncoder implements Encoder {
   }
 
   #delta(type: 'message' | 'reasoning', text: string, logprobs?: readonly TokenLogprob[]): string {
-    this.#length += text.length;
-    if (this.#length > maxLength) {
-      throw new GatewayError('upstream_protocol_error', 'The answer is too large for one response.');
-    }
+    this.#hold(text);
     let opened = '';
     if (this.#open?.type !== type) {
       opened = this.#close('completed');
@@ -114,7 +111,7 @@ export class ResponseEncoder implements Encoder {
   #call(event: ToolCallEvent): string {
     const place = { item_id: this.#newId('function_call'), output_index: this.#output.length };
     const { name, arguments: text } = event;
-    this.#length += text.length;
+    this.#hold(text);
     const item = callItem(place.item_id, 'completed', event);
     this.#output.push(item);
     const { output_index } = place;
@@ -136,6 +133,12 @@ export class ResponseEncoder implements Encoder {
     // An answer without anything is still a message: some clients ask again where there is none.
     this.#open = openMessage(this.#newId('message'), this.#output.length);
     return closed + this.#frames(this.#open.opening()) + this.#close(status);
+  }
+
+  #hold(text: string): void {
+    this.#length += text.length;
+    if (this.#length <= maxLength) return;
+    throw new GatewayError('upstream_protocol_error', 'The answer is too large for one response.');
   }
 
   #newId(type: OutputItem['type']): string {

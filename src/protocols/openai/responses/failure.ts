@@ -7,6 +7,8 @@ export function toResponseError({ status, code, message }: GatewayError): Respon
   if (status === 429 || code === 'upstream_busy' || code === 'server_overloaded') {
     return { code: 'rate_limit_exceeded', message };
   }
+  // Not on OpenAI's list, but what its servers send and agents know: they make the history shorter then.
+  if (code === 'context_length_exceeded') return { code: code as 'invalid_prompt', message };
   return { code: status < 500 ? 'invalid_prompt' : 'server_error', message };
 }
 

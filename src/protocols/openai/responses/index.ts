@@ -41,6 +41,7 @@ export function responses(keeper: Keeper): GenerationProtocol {
       'messages.content.image_url': 'input.content.image_url',
       reasoning_effort: 'reasoning.effort',
       response_format: 'text.format.schema',
+      truncate: 'truncation',
     },
     droppable,
     read: async (body, owner) => await call(readResponse(body), new KeptResponses(keeper, owner)),
