@@ -196,6 +196,26 @@ suite('a token count', () => {
   });
 });
 
+suite('what an upstream sends that no protocol has', () => {
+  test('is its fault, in every dialect', async () => {
+    for (const calls of [[null], {}, 'x']) {
+      await using upstream = await openaiUpstream(stream([chunk({ tool_calls: calls })]));
+      await using gateway = await testGateway(upstream, { upstream: openai });
+      for (const path of ['/v1/responses', '/v1/messages', '/api/chat']) {
+        const body = { model: 'scripted', max_tokens: 5, input: 'hi', messages };
+        assert.equal((await post(gateway, path, body)).status, 502, path);
+      }
+    }
+  });
+
+  test('as log probabilities is left out', async () => {
+    const choice = { index: 0, delta: { content: 'a' }, logprobs: { content: {} }, finish_reason: 'stop' };
+    await using upstream = await openaiUpstream(stream([{ choices: [choice] }]));
+    await using gateway = await testGateway(upstream, { upstream: openai });
+    assert.equal((await post(gateway, '/v1/messages', { model: 'scripted', max_tokens: 5, messages })).status, 200);
+  });
+});
+
 suite('an error in the stream of an upstream', () => {
   test('about the key of llamaduct is not told', async () => {
     for (const error of [

@@ -113,6 +113,9 @@ export class OpenAiDecoder implements Decoder {
 
   #readCalls({ tool_calls: calls, function_call: old }: Delta, json: string, whole: boolean): void {
     const fragments = calls ?? (old == null ? [] : [{ index: 0, function: old }]);
+    if (!Array.isArray(fragments) || !fragments.every(isObject)) {
+      throw new GatewayError('upstream_protocol_error', 'The upstream sent tool calls that cannot be read.');
+    }
     const exact = fragments.some((call) => isObject(call.function?.arguments)) ? exactCalls(json) : fragments;
     // In a whole message each is a call of its own, whether it says so or not.
     exact.forEach((call, index) => this.#calls.add(whole ? { ...call, index } : call));

@@ -1,6 +1,7 @@
 import type { ChatCompletionTokenLogprob } from 'openai/resources/chat/completions';
 import type { CompletionChoice } from 'openai/resources/completions';
 import type { TokenLogprob } from '../../chat/event.ts';
+import { isObject } from '../../framing/json.ts';
 
 /** Of `/chat/completions`, or of `/completions`, where some servers use the form of the other. Any field may be null. */
 export type WireLogprobs = Partial<CompletionChoice.Logprobs> & {
@@ -9,8 +10,8 @@ export type WireLogprobs = Partial<CompletionChoice.Logprobs> & {
 
 export function toTokenLogprobs(logprobs: WireLogprobs): TokenLogprob[] {
   const { content, tokens, token_logprobs: values, top_logprobs: tops } = logprobs;
-  if (content != null) return content.map(toTokenLogprob);
-  return (tokens ?? []).map((token, index) => ({
+  if (Array.isArray(content)) return content.filter(isObject).map(toTokenLogprob);
+  return (Array.isArray(tokens) ? tokens : []).map((token, index) => ({
     token,
     logprob: values?.[index] ?? 0,
     bytes: null,

@@ -296,7 +296,7 @@ describe('an answer that broke', () => {
   for (const [code, expected] of [
     ['upstream_busy', 'rate_limit_exceeded'],
     ['server_overloaded', 'rate_limit_exceeded'],
-    ['context_length_exceeded', 'invalid_prompt'],
+    ['invalid_value', 'invalid_prompt'],
     ['upstream_incomplete', 'server_error'],
   ] as const) {
     test(`${code} is ${expected}`, async () => {
@@ -305,6 +305,13 @@ describe('an answer that broke', () => {
       assert.equal(failed.response.error?.code, expected);
     });
   }
+
+  test('context_length_exceeded keeps its code: agents know it, though it is not on the list', async () => {
+    const stream = (await encoder()).fail(new GatewayError('context_length_exceeded', 'no'));
+    assert.match(stream, /event: response\.failed\ndata: .*"error":\{"code":"context_length_exceeded",/);
+    // But for that it is as described.
+    parse(stream.replaceAll('context_length_exceeded', 'invalid_prompt'));
+  });
 
   test('an answer longer than is held fails', async () => {
     const one = await encoder();
