@@ -15,6 +15,8 @@ const statusOf = {
   method_not_allowed: 405,
   request_timeout: 408,
   request_too_large: 413,
+  rate_limit_exceeded: 429,
+  insufficient_quota: 429,
   client_closed: 499,
   internal_error: 500,
   upstream_error: 502,
@@ -25,6 +27,8 @@ const statusOf = {
   upstream_busy: 503,
   server_overloaded: 503,
   shutting_down: 503,
+  queue_full: 503,
+  queue_timeout: 503,
   store_unavailable: 503,
   upstream_timeout: 504,
   upstream_idle_timeout: 504,
@@ -35,10 +39,12 @@ export type ErrorCode = keyof typeof statusOf;
 interface GatewayErrorOptions {
   /** The request field at fault, as a path: `messages[0].content`. */
   readonly param?: string;
-  /** Seconds (1 to 60) after which trying again may help. */
+  /** Seconds after which trying again may help: 1 to 60, but for what is used up until a day or a month is over. */
   readonly retryAfter?: number;
   /** Overrides the code's own status, where a backend's status says more. */
   readonly status?: number;
+  /** What an answer says of it besides. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }
 
@@ -49,6 +55,7 @@ export class GatewayError extends Error {
   readonly status: number;
   readonly param: string | undefined;
   readonly retryAfter: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -56,16 +63,25 @@ export class GatewayError extends Error {
     this.status = options.status ?? statusOf[code];
     this.param = options.param;
     this.retryAfter = options.retryAfter;
+    this.headers = options.headers ?? {};
   }
 
   /** The same error about a field that goes by another name. */
   about(param: string): GatewayError {
-    const { code, message, retryAfter, status, cause } = this;
-    return new GatewayError(code, message, { param, status, cause, ...(retryAfter !== undefined && { retryAfter }) });
+    const { code, message, headers, retryAfter, status, cause } = this;
+    return new GatewayError(code, message, {
+      param,
+      status,
+      headers,
+      cause,
+      ...(retryAfter !== undefined && { retryAfter }),
+    });
   }
 
   /** Whether the same request may succeed later: told to SDKs as `x-should-retry`. */
   get retryable(): boolean {
+    // Until a day or a month is over, nobody waits.
+    if (this.code === 'insufficient_quota') return false;
     return this.retryAfter !== undefined || this.code === 'upstream_incomplete';
   }
 

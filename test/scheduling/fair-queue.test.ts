@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { suite, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { GatewayError } from '../../src/errors.ts';
+import { FairQueue, type FairQueueOptions, type QueuedRequest, type Ticket } from '../../src/scheduling/fair-queue.ts';
+import { random } from './random.ts';
+import { options, work } from './work.ts';
+
+const never = new AbortController().signal;
+
+function request(given: Partial<QueuedRequest> = {}): QueuedRequest {
+  return { ...work(given), signal: never, ...given };
+}
+
+/** A queue whose only place is taken, on a clock that stands. */
+async function busy(given: Partial<FairQueueOptions> = {}): Promise<{ queue: FairQueue; running: Ticket }> {
+  const queue = new FairQueue({ ...options, ...given }, () => 0);
+  return { queue, running: await queue.enter(request({ key: 'running' })) };
+}
+
+function refused(status: number, code: string, retryAfter?: number): (thrown: unknown) => boolean {
+  return (thrown) => {
+    assert.ok(thrown instanceof GatewayError);
+    assert.deepEqual([thrown.status, thrown.code], [status, code]);
+    assert.ok(thrown.retryAfter !== undefined && thrown.retryAfter >= 1 && thrown.retryAfter <= 60);
+    if (retryAfter !== undefined) assert.equal(thrown.retryAfter, retryAfter);
+    return true;
+  };
+}
+
+suite('fair queue', () => {
+  test('starts at once where there is room, else when another is done', async () => {
+    const { queue, running } = await busy();
+    const waiting = queue.enter(request());
+    assert.deepEqual([queue.inFlight, queue.size], [1, 1]);
+    running.done();
+    const ticket = await waiting;
+    assert.deepEqual([queue.inFlight, queue.size], [1, 0]);
+    ticket.done();
+    ticket.done();
+    running.done();
+    assert.equal(queue.inFlight, 0);
+  });
+
+  test('a ticket tells how long it waited', async () => {
+    let now = 5000;
+    const queue = new FairQueue(options, () => now);
+    const running = await queue.enter(request());
+    assert.equal(running.waited, 0);
+    const waiting = queue.enter(request());
+    now += 700;
+    running.done();
+    assert.equal((await waiting).waited, 700);
+  });
+
+  test('refuses a key that has too many waiting, with 429', async () => {
+    const { queue } = await busy({ maxWaitingPerKey: 2 });
+    for (let count = 0; count < 2; count += 1) void queue.enter(request());
+    await assert.rejects(queue.enter(request()), refused(429, 'queue_full', 3));
+    void queue.enter(request({ key: 'y' }));
+    assert.equal(queue.size, 3);
+  });
+
+  test('refuses everyone when too many wait, with 503', async () => {
+    const { queue, running } = await busy({ maxWaiting: 2 });
+    for (const key of ['x', 'y']) void queue.enter(request({ key }));
+    await assert.rejects(queue.enter(request({ key: 'z' })), refused(503, 'queue_full'));
+    running.done();
+    void queue.enter(request({ key: 'z' }));
+    assert.equal(queue.size, 2);
+  });
+
+  test('without a queue, who can start is not refused', async () => {
+    const { queue, running } = await busy({ maxWaiting: 0 });
+    await assert.rejects(queue.enter(request()), refused(503, 'queue_full'));
+    running.done();
+    (await queue.enter(request())).done();
+  });
+
+  test('Retry-After follows the observed service time, and is at most 60 s', async () => {
+    const { queue, running } = await busy({ maxWaiting: 1 });
+    running.settle({ service: 20_000 });
+    running.done();
+    void queue.enter(request());
+    void queue.enter(request({ key: 'y' }));
+    await assert.rejects(queue.enter(request({ key: 'z' })), refused(503, 'queue_full', 40));
+    const slow = new FairQueue({ ...options, maxWaiting: 0, serviceTime: 1e9 });
+    await slow.enter(request());
+    await assert.rejects(slow.enter(request()), refused(503, 'queue_full', 60));
+  });
+
+  test('one that aborts leaves at once, with its reason, and never starts', async () => {
+    const { queue, running } = await busy();
+    const controller = new AbortController();
+    const leaving = queue.enter(request({ signal: controller.signal }));
+    const staying = queue.enter(request({ key: 'y' }));
+    const reason = new Error('gone');
+    controller.abort(reason);
+    assert.equal(queue.size, 1);
+    await assert.rejects(leaving, (thrown) => thrown === reason);
+    running.done();
+    await staying;
+    assert.deepEqual([queue.inFlight, queue.size], [1, 0]);
+  });
+
+  test('one that had aborted before does not enter', async () => {
+    const queue = new FairQueue(options);
+    await assert.rejects(queue.enter(request({ signal: AbortSignal.abort(new Error('gone')) })), /gone/);
+    assert.equal(queue.inFlight, 0);
+  });
+
+  test('an abort after the start does not give the place away', async () => {
+    const { queue, running } = await busy();
+    const controller = new AbortController();
+    const starting = queue.enter(request({ signal: controller.signal }));
+    running.done();
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+    controller.abort();
+    const ticket = await starting;
+    assert.equal(queue.inFlight, 1);
+    ticket.done();
+    assert.equal(queue.inFlight, 0);
+  });
+
+  test('one that waits too long is told so', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { queue } = await busy();
+    const waiting = queue.enter(request({ maxWait: 3000 }));
+    const outcome = assert.rejects(waiting, refused(503, 'queue_timeout'));
+    t.mock.timers.tick(2999);
+    assert.equal(queue.size, 1);
+    t.mock.timers.tick(1);
+    assert.equal(queue.size, 0);
+    await outcome;
+  });
+
+  test('one that started does not time out', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { queue, running } = await busy();
+    const waiting = queue.enter(request({ maxWait: 3000 }));
+    running.done();
+    t.mock.timers.tick(5000);
+    await waiting;
+    assert.equal(queue.inFlight, 1);
+  });
+
+  test('a request that held up others by its model lets them go when it leaves', async () => {
+    const queue = new FairQueue({ ...options, parallel: 2, maxExtraWait: 0 }, () => 0);
+    await queue.enter(request({ model: 'a' }));
+    const controller = new AbortController();
+    const swap = queue.enter(request({ model: 'b', signal: controller.signal }));
+    const behind = queue.enter(request({ model: 'a', key: 'y' }));
+    assert.equal(queue.size, 2);
+    controller.abort();
+    await assert.rejects(swap);
+    await behind;
+    assert.equal(queue.inFlight, 2);
+  });
+
+  test('tells position and expected wait, with loading', async () => {
+    let now = 0;
+    const queue = new FairQueue(options, () => now);
+    const running = await queue.enter(request({ key: 'running' }));
+    const all = [request(), request(), request({ key: 'y', model: 'b' })];
+    const entered = all.map(async (one) => await queue.enter(one));
+    const positions = (): unknown[] => all.map((one) => queue.position(one));
+    assert.deepEqual(positions(), [
+      { position: 1, wait: 1000 },
+      { position: 3, wait: 11_000 },
+      { position: 2, wait: 10_000 },
+    ]);
+    running.settle({ service: 2000 });
+    running.done();
+    await entered[0];
+    now += 1000;
+    assert.deepEqual(positions(), [undefined, { position: 2, wait: 12_000 }, { position: 1, wait: 10_000 }]);
+  });
+
+  test('one that came within the second is last for now', async () => {
+    const { queue } = await busy();
+    const first = request();
+    void queue.enter(first);
+    queue.position(first);
+    const second = request({ key: 'y' });
+    void queue.enter(second);
+    assert.deepEqual(queue.position(second), { position: 2, wait: 2000 });
+  });
+
+  test('1,000 clients of 20 keys: each is served once or leaves, never more than `parallel` at a time', async () => {
+    const queue = new FairQueue({ ...options, parallel: 4, maxWaiting: 10_000 });
+    const { uniform, pick } = random(0xc0ffee);
+    let served = 0;
+    let left = 0;
+    let most = 0;
+    let inFlight = 0;
+    const client = async (number: number): Promise<void> => {
+      for (let turn = 0; turn < 3; turn += 1) {
+        const controller = new AbortController();
+        const model = ['a', 'b', 'c'][pick([5, 3, 2])] ?? 'a';
+        const entering = queue.enter(
+          request({ key: `${number % 20}`, model, cost: 1 + uniform() * 500, signal: controller.signal }),
+        );
+        if (uniform() < 0.1) controller.abort();
+        try {
+          const ticket = await entering;
+          most = Math.max(most, (inFlight += 1));
+          await setImmediate();
+          inFlight -= 1;
+          served += 1;
+          ticket.settle({ cost: uniform() * 500, service: 1 });
+          ticket.done();
+        } catch (error) {
+          assert.equal(error, controller.signal.reason);
+          left += 1;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 1000 }, async (_, number) => await client(number)));
+    assert.equal(served + left, 3000);
+    assert.ok(left > 100 && served > 2000);
+    assert.equal(most, 4);
+    assert.deepEqual([queue.size, queue.inFlight], [0, 0]);
+  });
+});
