@@ -16,10 +16,10 @@ export interface TestValkey extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** A Valkey or Redis of its own on a free port, which keeps nothing on disk. */
-export async function startValkey(): Promise<TestValkey> {
+/** A Valkey or Redis of its own on a free port, or on this one, which keeps nothing on disk. */
+export async function startValkey(at?: number): Promise<TestValkey> {
   if (program === undefined) throw new Error('there is no Valkey');
-  const port = await freePort();
+  const port = at ?? (await freePort());
   const options = { '--port': port, '--bind': '127.0.0.1', '--save': '', '--appendonly': 'no', '--daemonize': 'no' };
   const server = spawn(program, Object.entries(options).flat().map(String), { stdio: 'ignore' });
   await answering(port, server);

@@ -1,0 +1,19 @@
+/**
+ * A process of its own that takes as often as it is told: URL, time, and how many. Waits for a line before it begins;
+ * prints how many were let in.
+ */
+import { once } from 'node:events';
+import { Limiter } from '../../src/limits/limiter.ts';
+import { connectValkey } from '../../src/state/valkey.ts';
+
+const [url = '', now = '', times = ''] = process.argv.slice(2);
+const valkey = await connectValkey(url);
+const limiter = new Limiter({ valkey, whenDown: 'closed', now: () => Number(now) });
+process.stdout.write('ready\n');
+await once(process.stdin, 'data');
+
+const holders = [{ id: 'key:alice', label: 'alice', limits: { requestsPerMinute: 40, tokensPerDay: 1_000_000 } }];
+const outcomes = await Promise.allSettled(Array.from({ length: Number(times) }, () => limiter.take(holders, 10)));
+process.stdout.write(`${outcomes.filter(({ status }) => status === 'fulfilled').length}\n`);
+valkey.disconnect();
+process.stdin.destroy();
