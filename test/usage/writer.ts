@@ -1,0 +1,14 @@
+import { UsageLedger } from '../../src/usage/ledger.ts';
+import { row } from './rows.ts';
+
+// A process that writes rows until it is killed, or as many as it is told, and says of each that it is written.
+const [file = '', name = '', count = 'Infinity'] = process.argv.slice(2);
+const ledger = new UsageLedger(file, 365 * 24 * 3_600_000, (error) => {
+  throw error;
+});
+for (let n = 0; n < Number(count); n += 1) {
+  const id = `${name}-${n}`;
+  ledger.record(row({ time: Date.now(), id, key: name }));
+  await new Promise((written) => process.stdout.write(`${id}\n`, written));
+}
+ledger.close();
