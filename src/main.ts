@@ -2,9 +2,12 @@ import { parseCommand } from './cli/args.ts';
 import { check } from './cli/check.ts';
 import { CommandError } from './cli/error.ts';
 import { printHelp, printVersion } from './cli/help.ts';
-import { listKeys, newKey } from './cli/keys.ts';
+import { revokeKey, rotateKey } from './cli/keys-change.ts';
+import { listKeys } from './cli/keys-list.ts';
+import { newKey } from './cli/keys.ts';
 import { once } from './cli/once.ts';
 import { serve } from './cli/serve.ts';
+import { usage } from './cli/usage.ts';
 import { ConfigError } from './config/error.ts';
 
 /** Runs the command that `argv` names; sets the exit code where it fails. */
@@ -34,6 +37,12 @@ function run(argv: readonly string[]): void | Promise<void> {
       return newKey(command.flags);
     case 'keys list':
       return listKeys(command.flags);
+    case 'keys revoke':
+      return revokeKey(command.holder, command.flags);
+    case 'keys rotate':
+      return rotateKey(command.holder, command.flags);
+    case 'usage':
+      return usage(command.flags);
     case 'check':
       return check(command.file);
     default:

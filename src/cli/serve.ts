@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { startedByNpm } from '../config/env.ts';
 import { type Flags, loadConfig, withNewKey } from '../config/load.ts';
 import { toLoopback } from '../config/ollama-url.ts';
 import { type Config, scopes } from '../config/schema.ts';
+import { watchFile } from '../config/watch.ts';
 import type { Gateway } from '../gateway.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { banner, keyFromEnvironment, literalKey } from './banner.ts';
@@ -19,11 +21,22 @@ export async function serve(flags: Flags): Promise<void> {
   closeOnSignal(service);
 
   const { gateway } = service;
+  if (file !== undefined) await reloadOnChange(file, flags, gateway, config);
   const metrics = gateway.metricsUrl === undefined ? '' : `, its metrics on ${gateway.metricsUrl}`;
   process.stdout.write(`llamaduct is ready on ${gateway.url}${metrics}\n`);
   if (file !== undefined) return;
   const key = made === undefined ? keyFromEnvironment : literalKey(made.secret);
   process.stdout.write(banner(toLoopback(gateway.url), key, await firstModel(gateway)));
+}
+
+/** Reads the configuration again when its file changes, and at SIGHUP. */
+async function reloadOnChange(file: string, flags: Flags, gateway: Gateway, started: Config): Promise<void> {
+  const load = async (): Promise<Config> => (await loadConfig(flags)).config;
+  const reload = (): void => void gateway.reload(load);
+  process.on('SIGHUP', reload);
+  await watchFile(file, reload);
+  // It may have changed while llamaduct started.
+  if (!isDeepStrictEqual(await load().catch(() => undefined), started)) reload();
 }
 
 function warnIfOpen({ access, listen }: Config): void {

@@ -6,6 +6,7 @@ const names = [
   'LLAMADUCT_KEY',
   'LLAMADUCT_METRICS_TOKEN',
   'OLLAMA_HOST',
+  'OLLAMA_NUM_PARALLEL',
 ] as const;
 
 export type Environment = Readonly<Partial<Record<(typeof names)[number], string>>>;

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from './error.ts';
@@ -24,7 +25,11 @@ export async function readConfigFile(file: string): Promise<FileConfig> {
   } catch (error) {
     throw new ConfigError(`cannot read the configuration: ${(error as Error).message}`);
   }
-  return parseConfig(text, file);
+  const config = parseConfig(text, file);
+  const { file: ledger } = config.usage;
+  return ledger === undefined
+    ? config
+    : { ...config, usage: { ...config.usage, file: resolve(dirname(file), ledger) } };
 }
 
 /**

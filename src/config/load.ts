@@ -45,14 +45,16 @@ export async function loadConfig(
   const config: Config = {
     ...fromFile,
     listen: listen === undefined ? fromFile.listen : parseAddress(...listen),
-    upstream:
+    upstream: withParallel(
       upstream === undefined
         ? (fromFileUpstream(upstreams?.[0], variable) ?? guessedUpstream(environment))
         : namedUpstream(...upstream),
+      environment,
+    ),
     keys: [...fromFile.keys, ...keyFrom(environment)],
     metrics: { ...fromFile.metrics, ...tokenFrom(environment) },
   };
-  if (file !== undefined && config.access === 'keys' && config.keys.length === 0) throw new ConfigError(noWayIn(file));
+  if (file !== undefined && !hasWayIn(config)) throw new ConfigError(noWayIn(file));
   return {
     config: deepFreeze(config),
     file,
@@ -85,6 +87,13 @@ function parseAddress(name: string, text: string): Address {
 
 function guessedUpstream(environment: Environment): UpstreamConfig {
   return namedUpstream('OLLAMA_HOST', environment.OLLAMA_HOST ?? '');
+}
+
+/** Where an Ollama is told how many requests it takes at a time, llamaduct often is as well. */
+function withParallel(upstream: UpstreamConfig, { OLLAMA_NUM_PARALLEL: parallel = '' }: Environment): UpstreamConfig {
+  if (upstream.parallel !== undefined || upstream.kind !== 'ollama' || !/^[1-9]\d{0,3}$/.test(parallel))
+    return upstream;
+  return { ...upstream, parallel: Number(parallel) };
 }
 
 /** An address that ends in /v1 is what an OpenAI SDK takes as base URL. */
@@ -125,6 +134,11 @@ function tokenFrom({ LLAMADUCT_METRICS_TOKEN: secret }: Environment): Partial<Co
 function checkedSecret(name: string, secret: string): string {
   if (/^\S{16,}$/.test(secret)) return secret;
   throw new ConfigError(`${name}: expected at least 16 characters and no white space`);
+}
+
+/** Whether anybody could come in. */
+export function hasWayIn({ access, jwt, keys }: Pick<Config, 'access' | 'jwt' | 'keys'>): boolean {
+  return access === 'open' || jwt !== undefined || keys.length > 0;
 }
 
 function noWayIn(file: string): string {

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { jwt } from './jwt.ts';
+import { group, groupName, limitSet, queue } from './limits.ts';
 import { images, modelRule } from './model-rules.ts';
 import { type UpstreamFileConfig, upstream } from './upstream.ts';
 import { address, duration, size } from './units.ts';
@@ -10,11 +12,18 @@ const sha256 = z
   .string()
   .regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 hex digits, as `llamaduct keys new` prints');
 
+/** What the metrics call requests without a key of the configuration. */
+const reservedNames = /^(anonymous|env|none|metrics-token|token(-.*)?)$/;
+
 /** One entry of `keys`. */
 export const keySchema = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9][\w.@-]{0,63}$/, 'expected 1 to 64 letters, digits, dots, dashes, underscores or @')
+    .refine(
+      (name) => !reservedNames.test(name),
+      'this name is taken: it stands for requests without a key of this file',
+    )
     .describe('Who holds the key. It is the `key` label of the metrics and stands in every log line.'),
   hash: sha256.describe('SHA-256 of the secret. The secret itself is stored nowhere.'),
   scopes: z
@@ -27,7 +36,7 @@ export const keySchema = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      "Patterns of models the key may use; * stands for any text. Absent: all. Ollama's own /api/tags and /api/ps list every name all the same.",
+      'Patterns of models the key may use; * stands for any text. Absent: those of its group, or all. Lists show these only.',
     ),
   expires: z
     .union(
@@ -37,6 +46,12 @@ export const keySchema = z.strictObject({
     .optional()
     .describe('From when the key is refused: a date (as it begins in UTC), or a time with zone.'),
   hide_thinking: z.boolean().optional().describe('Keeps the thinking out of answers of /v1 to this key.'),
+  group: groupName.optional().describe('One of `groups`.'),
+  limits: limitSet.optional().describe("Its own; what it does not say is its group's."),
+  retiring: z
+    .strictObject({ hash: sha256, until: z.iso.datetime({ offset: true }) })
+    .optional()
+    .describe('The secret it had before, as `llamaduct keys rotate --keep` leaves it.'),
 });
 
 const timeouts = z.strictObject({
@@ -47,7 +62,11 @@ const timeouts = z.strictObject({
     .describe(
       'Until the upstream answers. Loading a large model from a slow disk takes minutes, and so does waiting for a busy one.',
     ),
-  idle: duration.prefault('5m').describe('Between two pieces of an answer.'),
+  idle: duration.prefault('5m').describe('Between two pieces of an answer, from the upstream and to a client.'),
+  queue: duration.prefault('10m').describe('For a turn, where `parallel` requests are under way.'),
+  silence: duration
+    .prefault('10s')
+    .describe('Until a stream that has nothing yet says so in a comment, and between such comments; 0s for never.'),
   grace: duration.prefault('30s').describe('For running answers to finish after SIGTERM.'),
 });
 
@@ -69,6 +88,27 @@ const responses = z.strictObject({
   bytes: size.prefault('64MiB').describe('Memory for them.'),
 });
 
+const valkey = z.strictObject({
+  url: z
+    .url({ protocol: /^(redis|valkey)s?$/, error: 'expected a URL such as redis://127.0.0.1:6379' })
+    .describe('Where it listens.'),
+  when_down: z
+    .enum(['open', 'closed'])
+    .default('open')
+    .describe('Whether requests pass without their limits (open), or not at all (closed), while it does not answer.'),
+});
+
+const usage = z.strictObject({
+  file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'An SQLite file, made where there is none; relative to this file. Absent: kept in memory, and gone with the process.',
+    ),
+  retention: duration.prefault('90d').describe('How long rows are kept.'),
+});
+
 const metrics = z.strictObject({
   listen: address
     .optional()
@@ -77,7 +117,7 @@ const metrics = z.strictObject({
 });
 
 /** The configuration file. Every key is optional: `llamaduct check FILE` names every fault with its line. */
-export const configSchema = z.strictObject({
+const settings = z.strictObject({
   listen: address.prefault('127.0.0.1:11435').describe('The address to serve on.'),
   upstreams: z
     .array(upstream)
@@ -90,6 +130,10 @@ export const configSchema = z.strictObject({
     .describe(
       'keys: every request needs a key. open: anyone who reaches the address may chat and read /metrics; what changes the box still needs a key.',
     ),
+  jwt: jwt.optional().describe('Bearer tokens of an identity provider (OpenID Connect).'),
+  groups: z.record(groupName, group).default({}).describe('What keys have in common, by the name of the group.'),
+  queue: queue.prefault({}).describe('Requests that wait for an upstream whose `parallel` are taken.'),
+  usage: usage.prefault({}).describe('A row for each request: who, when, which model, how many tokens. No content.'),
   keys: z
     .array(keySchema)
     .default([])
@@ -100,6 +144,14 @@ export const configSchema = z.strictObject({
           const message = 'a key with the admin scope reaches every model; give this one no models, or no admin scope';
           context.addIssue({ code: 'custom', path: [index, 'models'], message });
         }
+      });
+      const hashes = keys.flatMap(({ hash, retiring }, index) => [
+        { hash, path: [index, 'hash'] },
+        ...(retiring === undefined ? [] : [{ hash: retiring.hash, path: [index, 'retiring', 'hash'] }]),
+      ]);
+      hashes.forEach(({ hash, path }, index) => {
+        if (hashes.findIndex((other) => other.hash === hash) < index)
+          context.addIssue({ code: 'custom', path, message: 'another secret has this hash' });
       });
       names.forEach((name, index) => {
         if (names.indexOf(name) < index)
@@ -134,8 +186,7 @@ export const configSchema = z.strictObject({
     .default('both')
     .describe('Where a chat completion carries the thinking. Clients differ in what they read.'),
   responses: responses.prefault({}).describe('Answers of /v1/responses, which are kept so that they can be continued.'),
-  valkey: z
-    .url({ protocol: /^(redis|valkey)s?$/, error: 'expected a URL such as redis://127.0.0.1:6379' })
+  valkey: valkey
     .optional()
     .describe('A Valkey or Redis that keeps what several llamaducts share. Absent: each keeps its own, in memory.'),
   limits: limits.prefault({}).describe('Upper bounds on what one request may hold.'),
@@ -146,6 +197,28 @@ export const configSchema = z.strictObject({
     .default('info')
     .describe('JSON lines on standard error.'),
 });
+
+export const configSchema = settings.superRefine(
+  ({ groups, keys, jwt: tokens, usage: { file }, valkey: shared }, context) => {
+    const unknown = 'there is no group of this name';
+    const byDefault = tokens?.default_group;
+    if (byDefault !== undefined && !Object.hasOwn(groups, byDefault)) {
+      context.addIssue({ code: 'custom', path: ['jwt', 'default_group'], message: unknown });
+    }
+    keys.forEach(({ group: name }, index) => {
+      if (name === undefined || Object.hasOwn(groups, name)) return;
+      context.addIssue({ code: 'custom', path: ['keys', index, 'group'], message: unknown });
+    });
+    if (file !== undefined || shared !== undefined) return;
+    const lasting = [
+      ...keys.map(({ limits: own }) => own),
+      ...Object.values(groups).flatMap((of) => [of.limits, of.shared]),
+    ];
+    if (lasting.every((of) => of?.tokens_per_day === undefined && of?.tokens_per_month === undefined)) return;
+    const message = 'tokens_per_day and tokens_per_month need a usage.file (or valkey), or a restart would forget them';
+    context.addIssue({ code: 'custom', path: ['usage'], message });
+  },
+);
 
 export type FileConfig = z.output<typeof configSchema>;
 export type KeyConfig = FileConfig['keys'][number];

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 
-const secondsPer = { ms: 0.001, s: 1, m: 60, h: 3600 } as const;
+const secondsPer = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 } as const;
 const bytesPer = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
-const durationExpected = 'expected a duration such as 250ms, 30s, 5m or 1h';
+const durationExpected = 'expected a duration such as 250ms, 30s, 5m, 1h or 7d';
 const sizeExpected = 'expected a size such as 512KiB, 8MiB or 1GiB';
 const addressExpected = 'expected HOST:PORT, for example 127.0.0.1:11435';
 
-/** A duration such as `250ms`, `30s`, `5m` or `1h`; parsed to milliseconds. */
+/** A duration such as `250ms`, `30s`, `5m`, `1h` or `7d`; parsed to milliseconds. */
 export const duration = z
   .string(durationExpected)
-  .regex(/^\d+(\.\d+)?(ms|s|m|h)$/, durationExpected)
+  .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, durationExpected)
   .transform((text) => {
     const [, amount, unit] = /^([\d.]+)(\w+)$/.exec(text) as unknown as [string, string, keyof typeof secondsPer];
     return Math.round(Number(amount) * secondsPer[unit] * 1000);

@@ -17,6 +17,20 @@ export const upstream = z.strictObject({
       'Where it listens: of an Ollama the address, of kind openai with the path that SDKs take as base URL, usually /v1. ' +
         'user:password becomes Basic authentication.',
     ),
+  parallel: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe(
+      'Requests it gets at a time, for an Ollama its OLLAMA_NUM_PARALLEL; all others wait in a fair queue. Absent: as many as come.',
+    ),
+  models_in_memory: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe('Models it holds at a time, for an Ollama its OLLAMA_MAX_LOADED_MODELS. Absent: learned.'),
   key_env: z
     .string()
     .regex(/^[A-Za-z_]\w*$/, 'expected the name of an environment variable')

@@ -2,27 +2,50 @@ import type { Scope } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import type { AuthFailureReason } from '../telemetry/metrics.ts';
 import { type Key, type KeyRing, anonymous, mayUse } from './keys.ts';
+import type { TokenVerifier } from './tokens.ts';
+
+/** Who may come in. */
+export interface Access {
+  readonly ring: KeyRing;
+  /** Whether a request without a valid key is let in as anonymous. */
+  readonly open: boolean;
+  /** Of an identity provider, where there is one. */
+  readonly tokens: Pick<TokenVerifier, 'verify'> | undefined;
+}
 
 /** Decides who may come in; every refusal is counted by its reason. */
 export class Gatekeeper {
-  readonly #ring: KeyRing;
-  readonly #open: boolean;
+  #access: Access;
   readonly #refused: (reason: AuthFailureReason) => void;
 
-  /** @param open whether a request without a valid key is let in as anonymous */
-  constructor(ring: KeyRing, open: boolean, refused: (reason: AuthFailureReason) => void) {
-    this.#ring = ring;
-    this.#open = open;
+  constructor(access: Access, refused: (reason: AuthFailureReason) => void) {
+    this.#access = access;
     this.#refused = refused;
   }
 
-  /** @throws {GatewayError} 401 for a request without a valid key */
-  identify(headers: Headers): Key {
+  get access(): Access {
+    return this.#access;
+  }
+
+  /** Decides by this from now on. */
+  use(access: Access): void {
+    this.#access = access;
+  }
+
+  /** @throws {GatewayError} 401 for a request without a valid key; 503 where a token cannot be verified now */
+  async identify(headers: Headers): Promise<Key> {
+    const { ring, open, tokens } = this.#access;
     const secrets = presentedSecrets(headers);
-    const keys = secrets.map((secret) => this.#ring.find(secret)).filter((key) => key !== undefined);
+    const keys = secrets.map((secret) => ring.find(secret)).filter((key) => key !== undefined);
     const key = keys.find(({ expires }) => expires > Date.now());
     if (key !== undefined) return key;
-    if (this.#open) return anonymous;
+    if (tokens !== undefined) {
+      for (const secret of secrets) {
+        const token = await tokens.verify(secret);
+        if (token !== undefined) return ring.vouchedFor(token.name, token.group, token.expires);
+      }
+    }
+    if (open) return anonymous;
     if (keys.length > 0) return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
     if (secrets.length > 0)
       return this.#refuse('unknown', new GatewayError('invalid_api_key', 'Incorrect API key provided.'));

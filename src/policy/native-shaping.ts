@@ -1,6 +1,6 @@
 import type { JsonObject } from '../chat/request.ts';
 import { foldedName, isObject } from '../framing/json.ts';
-import { type ModelRule, type Shaper, positive } from './shaping.ts';
+import { type ModelRule, positive } from './shaping.ts';
 
 /** Fields that shaping reads or writes. */
 const fields = ['model', 'name', 'options', 'keep_alive', 'think', 'messages'];
@@ -9,8 +9,8 @@ const fields = ['model', 'name', 'options', 'keep_alive', 'think', 'messages'];
 export type NativeShaping = (
   path: string,
   body: JsonObject,
-  shaper: Shaper,
   resolve: (name: string) => string,
+  ruleFor: (model: string) => ModelRule | undefined,
 ) => JsonObject | undefined;
 
 /** By the kind of backend; the others' requests are translated where something has to change. */
@@ -25,15 +25,15 @@ export const nativeShaping: Readonly<Record<string, NativeShaping | undefined>> 
 function shapedNative(
   path: string,
   body: JsonObject,
-  shaper: Shaper,
   resolve: (name: string) => string,
+  ruleFor: (model: string) => ModelRule | undefined,
 ): JsonObject | undefined {
   const normal = inOneSpelling(body);
   const old = (normal['model'] ?? '') === '' && typeof normal['name'] === 'string' && normal['name'] !== '';
   const field = old ? 'name' : 'model';
   const named = typeof normal[field] === 'string' ? normal[field] : '';
   const model = resolve(named);
-  const rule = shaper.rule(model);
+  const rule = ruleFor(model);
   if (rule === undefined && model === named) return undefined;
   return { ...normal, [field]: model, ...(rule !== undefined && ruled(path, normal, rule)) };
 }

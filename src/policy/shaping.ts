@@ -4,17 +4,20 @@ import { type Pattern, matches, toPattern } from './patterns.ts';
 
 export type ModelRule = FileConfig['models'][number];
 
+type ShapingConfig = Pick<FileConfig, 'aliases' | 'default_model' | 'models'>;
+
 /** What the operator decides about requests, model by model: the same for every client and every route. */
 export class Shaper {
-  readonly #aliases: ReadonlyMap<string, string>;
-  readonly #defaultModel: string | undefined;
-  readonly #rules: readonly { readonly pattern: Pattern; readonly rule: ModelRule }[];
+  #aliases: ReadonlyMap<string, string> = new Map();
+  #defaultModel: string | undefined;
+  #rules: readonly { readonly pattern: Pattern; readonly rule: ModelRule }[] = [];
 
-  constructor({
-    aliases,
-    default_model: defaultModel,
-    models,
-  }: Pick<FileConfig, 'aliases' | 'default_model' | 'models'>) {
+  constructor(config: ShapingConfig) {
+    this.use(config);
+  }
+
+  /** Decides by this from now on. */
+  use({ aliases, default_model: defaultModel, models }: ShapingConfig): void {
     this.#aliases = new Map(Object.entries(aliases));
     this.#defaultModel = defaultModel;
     this.#rules = models.map((rule) => ({ pattern: toPattern(rule.match), rule }));
@@ -42,6 +45,13 @@ export class Shaper {
   rule(model: string): ModelRule | undefined {
     return this.#rules.find(({ pattern }) => matches(pattern, model))?.rule;
   }
+}
+
+/** The rule for a model, with the longest answer that a key may ask for, in tokens. */
+export function capped(rule: ModelRule | undefined, maxTokens: number | undefined): ModelRule | undefined {
+  if (maxTokens === undefined) return rule;
+  const own = rule ?? { match: '*', hide_thinking: false, on_overflow: 'error' };
+  return { ...own, max_tokens: Math.min(own.max_tokens ?? maxTokens, maxTokens) };
 }
 
 /** A request as the rule for its model wants it. */
@@ -83,16 +93,19 @@ const sampled: Readonly<Record<keyof Sampling, string>> = {
   maxTokens: 'num_predict',
 };
 
-function shapedSampling({ options, sampling }: GenerationRequest, { pin, max_tokens: cap }: ModelRule): Sampling {
+function shapedSampling(
+  { options: given, sampling }: GenerationRequest,
+  { options, pin, max_tokens: cap }: ModelRule,
+): Sampling {
   const free = Object.fromEntries(
     Object.entries(sampling).filter(([field]) => !(sampled[field as keyof Sampling] in (pin ?? {}))),
   ) as Sampling;
-  return cap === undefined
-    ? free
-    : { ...free, maxTokens: Math.min(cap, free.maxTokens ?? positive(options?.['num_predict']) ?? cap) };
+  if (cap === undefined) return free;
+  const wanted = positive({ ...options, ...given, ...pin }['num_predict']);
+  return { ...free, maxTokens: Math.min(cap, free.maxTokens ?? wanted ?? cap) };
 }
 
-/** To Ollama a number of tokens that is not positive means without limit. */
+/** To Ollama a number of tokens below 1 means without limit, once it has cut off the fraction. */
 export function positive(tokens: unknown): number | undefined {
-  return typeof tokens === 'number' && tokens > 0 ? tokens : undefined;
+  return typeof tokens === 'number' && tokens >= 1 ? Math.floor(tokens) : undefined;
 }

@@ -51,8 +51,8 @@ for (const [flags, message] of [
   [{ name: 'a', expires: 'soon' }, /^--expires: expected a date such as 2027-01-31/],
   [{ name: 'a', models: '' }, /^--models: /],
 ] as const) {
-  test(`keys new refuses ${JSON.stringify(flags)}`, () => {
-    assert.throws(() => newKey(flags), { name: 'CommandError', exitCode: 2, message });
+  test(`keys new refuses ${JSON.stringify(flags)}`, async () => {
+    await assert.rejects(newKey(flags), { name: 'CommandError', exitCode: 2, message });
   });
 }
 
@@ -64,16 +64,20 @@ test('keys list shows who may come in, and no hash', async () => {
   const file = join(folder, 'keys.yaml');
   writeFileSync(
     file,
-    `keys:
+    `groups:
+  lab: {models: ["gemma*"], limits: {requests_per_minute: 60, tokens_per_minute: 100000, max_tokens: 8192}}
+keys:
   - {name: alice, hash: "${hash(1)}", scopes: [inference, metrics], models: ["llama3*", "qwen*"], expires: 2999-01-01}
-  - {name: bob, hash: "${hash(2)}", expires: 2020-01-01}
-  - {name: prometheus, hash: "${hash(3)}", scopes: [metrics]}
+  - {name: bob, hash: "${hash(2)}", group: lab, limits: {max_tokens: 3000000}, expires: 2020-01-01}
+  - {name: prometheus, hash: "${hash(3)}", scopes: [metrics], retiring: {hash: "${hash(4)}", until: 2999-01-01T00:00:00Z}}
+  - {name: root, hash: "${hash(5)}", scopes: [admin], group: lab, retiring: {hash: "${hash(6)}", until: 2020-01-01T00:00:00Z}}
 `,
   );
-  const expected = `NAME        SCOPES             MODELS         EXPIRES
-alice       inference,metrics  llama3*,qwen*  2999-01-01
-bob         inference          all            2020-01-01 (expired)
-prometheus  metrics            all            never
+  const expected = `NAME        SCOPES             MODELS         GROUP  EXPIRES                                      LIMITS
+alice       inference,metrics  llama3*,qwen*  -      2999-01-01                                   -
+bob         inference          gemma*         lab    2020-01-01 (expired)                         60 requests/min, 100k tokens/min, 3M tokens/answer
+prometheus  metrics            all            -      never (secret before: 2999-01-01T00:00:00Z)  -
+root        admin              all            lab    never                                        60 requests/min, 100k tokens/min, 8192 tokens/answer
 `;
   assert.deepEqual(await run(['keys', 'list', '--config', file]), { code: 0, stdout: expected, stderr: '' });
   assert.equal((await run(['keys', 'list'], { LLAMADUCT_CONFIG: file })).stdout, expected);

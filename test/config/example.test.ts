@@ -14,9 +14,14 @@ const withAllOn = text.replace(/^( *)#((?: {2})*)(?=[a-z]|- )/gm, '$1$2');
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
+  /** Of what goes by any name. */
+  readonly additionalProperties?: JsonSchema | boolean;
 }
 
-function pathsOfSchema({ properties = {}, items }: JsonSchema): string[] {
+function pathsOfSchema({ properties = {}, items, additionalProperties: named }: JsonSchema): string[] {
+  if (typeof named === 'object' && named.properties !== undefined) {
+    return ['*', ...pathsOfSchema(named).map((path) => `*.${path}`)];
+  }
   const nested = Object.entries(properties).flatMap(([key, schema]) => [
     key,
     ...pathsOfSchema(schema).map((path) => `${key}.${path}`),
@@ -41,7 +46,9 @@ test('the example names every setting there is', () => {
     known.includes('keys.expires') && known.includes('metrics.listen') && known.includes('timeouts.first_byte'),
   );
   const free = ['aliases.', 'models.options.', 'models.pin.'];
-  const named = pathsOfValue(parse(withAllOn)).filter((path) => !free.some((prefix) => path.startsWith(prefix)));
+  const named = pathsOfValue(parse(withAllOn))
+    .filter((path) => !free.some((prefix) => path.startsWith(prefix)))
+    .map((path) => path.replace('groups.lab', 'groups.*'));
   assert.deepEqual(named.toSorted(), known.toSorted());
 });
 

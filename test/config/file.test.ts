@@ -15,6 +15,7 @@ function faultsOf(text: string): string[] {
 }
 
 const hash = `sha256:${'0'.repeat(64)}`;
+const otherHash = `sha256:${'1'.repeat(64)}`;
 
 test('a file may be empty, or all comments', () => {
   assert.equal(parseConfig('', 'f').listen.port, 11435);
@@ -42,14 +43,19 @@ const faults: readonly [name: string, text: string, expected: readonly string[]]
   [
     'a number for a duration',
     'timeouts: {grace: 30}',
-    ['1:19 timeouts.grace expected a duration such as 250ms, 30s, 5m or 1h'],
+    ['1:19 timeouts.grace expected a duration such as 250ms, 30s, 5m, 1h or 7d'],
   ],
   ['an unknown setting', 'limits:\n  bdy: 3MiB\n', ['2:3 limits.bdy unknown setting']],
   ['what is required', `keys:\n  - name: a\n    hash: ${hash}\n  - name: b\n`, ['4:5 keys[1].hash is required']],
   [
     'a name twice',
-    `keys:\n  - {name: a, hash: "${hash}"}\n  - {name: a, hash: "${hash}"}\n`,
+    `keys:\n  - {name: a, hash: "${hash}"}\n  - {name: a, hash: "${otherHash}"}\n`,
     ['3:12 keys[1].name another key has this name'],
+  ],
+  [
+    'a secret twice',
+    `keys:\n  - {name: a, hash: "${hash}"}\n  - {name: b, hash: "${hash}"}\n`,
+    ['3:21 keys[1].hash another secret has this hash'],
   ],
   [
     'a date that is none',

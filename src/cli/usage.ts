@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { readEnvironment } from '../config/env.ts';
+import { readConfigFile } from '../config/file.ts';
+import { openForReading } from '../usage/database.ts';
+import { momentExpected, readMoment } from '../usage/moment.ts';
+import { type Grouping, type UsageLine, type UsageReport, groupings, hourOf, report } from '../usage/report.ts';
+import type { UsageFlags } from './args.ts';
+import { CommandError } from './error.ts';
+
+/**
+ * `usage`: prints who or what used how much, from the file that the configuration names; llamaduct may be serving.
+ * @throws ConfigError, or CommandError where a flag does not fit or there is no such file
+ */
+export async function usage({ by = 'key', since = '30d', json = false, ...flags }: UsageFlags): Promise<void> {
+  const grouping = groupings.find((name) => name === by);
+  if (grouping === undefined) throw new CommandError(`--by: expected one of ${groupings.join(', ')}`, 2);
+  const start = readMoment(since, Date.now());
+  if (start === undefined) throw new CommandError(`--since: ${momentExpected}`, 2);
+  const { lines, more } = read(await ledgerFile(flags.config), grouping, start);
+  if (json) {
+    process.stdout.write(
+      `${JSON.stringify({ by: grouping, since: hourOf(start) / 1000, data: lines }, undefined, 2)}\n`,
+    );
+  } else {
+    process.stdout.write(table(grouping, lines));
+  }
+  if (more) process.stderr.write(`llamaduct: there are more lines than these ${lines.length}\n`);
+}
+
+async function ledgerFile(flag: string | undefined): Promise<string> {
+  const config = flag ?? readEnvironment().LLAMADUCT_CONFIG;
+  if (config === undefined) throw new CommandError("'usage' needs --config FILE", 2);
+  const { file } = (await readConfigFile(config)).usage;
+  if (file === undefined) throw new CommandError(`${config} names no usage.file, so usage is kept in memory only`);
+  if (!existsSync(file)) throw new CommandError(`${file} does not exist: no llamaduct has been started with it yet`);
+  return file;
+}
+
+function read(file: string, by: Grouping, since: number): UsageReport {
+  const database = openForReading(file);
+  try {
+    return report(database, { by, since });
+  } finally {
+    database.close();
+  }
+}
+
+const columns = ['REQUESTS', 'FAILED', 'INPUT', 'OUTPUT', 'MEAN TIME', 'MEAN WAIT', 'MAX WAIT'];
+
+function table(by: Grouping, lines: readonly UsageLine[]): string {
+  const rows = [
+    [by.toUpperCase(), ...columns],
+    ...lines.map(cells),
+    ...(lines.length > 1 ? [cells(total(lines))] : []),
+  ];
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const lined = rows.map((row) =>
+    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))),
+  );
+  return lined.map((row) => `${row.join('  ')}\n`).join('');
+}
+
+function cells(line: UsageLine): string[] {
+  const counts = [line.requests, line.failed, line.input_tokens, line.output_tokens];
+  const times = [line.mean_duration_ms, line.mean_queue_ms, line.max_queue_ms];
+  return [
+    printable(line.name ?? '-'),
+    ...counts.map((count) => count.toLocaleString('en')),
+    ...times.map((milliseconds) => `${(milliseconds / 1000).toFixed(1)}s`),
+  ];
+}
+
+/** Models are what clients call them: not for a terminal to act upon. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{C}/gu, '\u{fffd}');
+}
+
+function total(lines: readonly UsageLine[]): UsageLine {
+  const sum = (of: (line: UsageLine) => number): number => lines.reduce((all, line) => all + of(line), 0);
+  const requests = sum((line) => line.requests);
+  return {
+    name: '(total)',
+    requests,
+    failed: sum((line) => line.failed),
+    input_tokens: sum((line) => line.input_tokens),
+    output_tokens: sum((line) => line.output_tokens),
+    mean_duration_ms: sum((line) => line.mean_duration_ms * line.requests) / requests,
+    mean_queue_ms: sum((line) => line.mean_queue_ms * line.requests) / requests,
+    max_queue_ms: Math.max(...lines.map((line) => line.max_queue_ms)),
+  };
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { revokeKey, rotateKey } from '../../src/cli/keys-change.ts';
+import { newKey } from '../../src/cli/keys.ts';
+import { parseConfig } from '../../src/config/file.ts';
+import { hashSecret } from '../../src/config/secret.ts';
+import { KeyRing } from '../../src/policy/keys.ts';
+import { run } from './run.ts';
+
+const alice = `sha256:${'1'.repeat(64)}`;
+const two = `groups:
+  lab: {}
+keys:
+  - name: alice # of the second floor
+    hash: ${alice}
+  - name: bob
+    hash: sha256:${'2'.repeat(64)}
+`;
+
+interface Scratch {
+  readonly file: string;
+  readonly read: () => string;
+}
+
+function scratch(context: TestContext, text = two): Scratch {
+  const folder = mkdtempSync(join(tmpdir(), 'llamaduct-keys-'));
+  const file = join(folder, 'llamaduct.yaml');
+  writeFileSync(file, text);
+  context.after(() => {
+    const left = readdirSync(folder);
+    rmSync(folder, { recursive: true });
+    assert.deepEqual(left, ['llamaduct.yaml'], 'nothing is left beside the file');
+  });
+  return { file, read: () => readFileSync(file, 'utf8') };
+}
+
+function secretIn(stdout: string): string {
+  const [secret, ...more] = stdout.match(/ld-[\w-]{43}/g) ?? [];
+  assert.ok(secret !== undefined && more.length === 0, stdout);
+  return secret;
+}
+
+test('keys new adds the key to the file', async (context) => {
+  const { file, read } = scratch(context);
+  const { code, stdout, stderr } = await run(['keys', 'new', '--name', 'carol', '--group', 'lab', '--config', file]);
+  assert.deepEqual([code, stderr], [0, '']);
+  const secret = secretIn(stdout);
+  assert.ok(stdout.endsWith(`\n${file} lets it in as carol.\n`), stdout);
+  assert.ok(read().startsWith(two) && !read().includes(secret));
+  const { keys } = parseConfig(read(), file);
+  assert.deepEqual(keys.at(-1), { name: 'carol', hash: hashSecret(secret), scopes: ['inference'], group: 'lab' });
+});
+
+test('the file may be named by the environment', async (context) => {
+  const { file, read } = scratch(context);
+  assert.equal((await run(['keys', 'new', '--name', 'carol'], { LLAMADUCT_CONFIG: file })).code, 0);
+  assert.equal((await run(['keys', 'revoke', 'alice'], { LLAMADUCT_CONFIG: file })).code, 0);
+  assert.deepEqual(
+    parseConfig(read(), file).keys.map(({ name }) => name),
+    ['bob', 'carol'],
+  );
+});
+
+test('keys revoke takes the key out', async (context) => {
+  const { file, read } = scratch(context);
+  const finished = await run(['keys', 'revoke', 'bob', '--config', file]);
+  assert.deepEqual(finished, { code: 0, stdout: `${file} no longer lets bob in.\n`, stderr: '' });
+  assert.equal(read(), two.slice(0, two.indexOf('  - name: bob')));
+});
+
+test('keys rotate puts a new secret in place of the old one', async (context) => {
+  const { file, read } = scratch(context);
+  const { code, stdout, stderr } = await run(['keys', 'rotate', 'alice', '--config', file]);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.ok(stdout.endsWith(`\n${file} lets it in as alice. The one before is no longer valid.\n`), stdout);
+  assert.equal(read(), two.replace(alice, hashSecret(secretIn(stdout))));
+});
+
+test('keys rotate --keep lets the old secret in for a time, and the next rotation ends it', async (context) => {
+  const { file, read } = scratch(context);
+  const [first, second] = [
+    await run(['keys', 'rotate', 'alice', '--config', file]),
+    await run(['keys', 'rotate', 'alice', '--keep', '24h', '--config', file]),
+  ].map(({ stdout }) => secretIn(stdout));
+  assert.ok(first !== undefined && second !== undefined);
+  const ring = new KeyRing(parseConfig(read(), file).keys);
+  assert.equal(ring.find(second)?.expires, Infinity);
+  const left = (ring.find(first)?.expires ?? 0) - Date.now();
+  assert.ok(left > 86_400_000 - 20_000 && left <= 86_401_000, `${left} ms are left`);
+
+  const third = secretIn((await run(['keys', 'rotate', 'alice', '--keep', '0s', '--config', file])).stdout);
+  const after = new KeyRing(parseConfig(read(), file).keys);
+  assert.equal(read(), two.replace(alice, hashSecret(third)));
+  assert.deepEqual([after.find(first), after.find(second), after.find(third)?.name], [undefined, undefined, 'alice']);
+});
+
+test('what does not fit is said, and the file is left as it was', async (context) => {
+  const { file, read } = scratch(context);
+  const refused: readonly [edit: () => Promise<void>, message: RegExp, exitCode?: number][] = [
+    [async () => await newKey({ name: 'bob', config: file }), /has a key of the name bob$/],
+    [async () => await newKey({ name: 'carol', group: 'no', config: file }), /^--group: .* no group of the name no$/],
+    [async () => await newKey({ name: 'a b', config: file }), /^--name: /, 2],
+    [async () => await revokeKey('carol', { config: file }), /has no key of the name carol$/],
+    [async () => await revokeKey('__proto__', { config: file }), /has no key of the name __proto__$/],
+    [async () => await rotateKey('carol', { config: file }), /has no key of the name carol$/],
+    [async () => await rotateKey('bob', { config: file, keep: 'long' }), /^--keep: expected a duration/, 2],
+    [async () => await rotateKey('bob', { config: file, keep: '9999999999d' }), /^--keep: at most 366d$/, 2],
+    [async () => await rotateKey('bob', {}), /^'keys rotate' needs --config FILE$/, 2],
+  ];
+  for (const [edit, message, exitCode = 1] of refused) {
+    await assert.rejects(edit(), { name: 'CommandError', message, exitCode });
+  }
+  const faulty = { name: 'carol', scopes: 'admin', models: 'a', config: file };
+  await assert.rejects(newKey(faulty), { name: 'ConfigError', message: /is left as it was.*keys\[2\]\.models: a key/ });
+  assert.equal(read(), two);
+});
+
+test('the only key is not revoked where nobody else could come in', async (context) => {
+  const one = `keys:\n  - name: alice\n    hash: ${alice}\n`;
+  const { file, read } = scratch(context, one);
+  const finished = await run(['keys', 'revoke', 'alice', '--config', file]);
+  assert.equal(finished.code, 1);
+  assert.match(finished.stderr, /^llamaduct: alice is the only key of .*: make another before\n$/);
+  assert.equal(read(), one);
+  const environment = { LLAMADUCT_KEY: 'a-ready-made-secret' };
+  assert.equal((await run(['keys', 'revoke', 'alice', '--config', file], environment)).code, 0);
+  assert.equal(read(), 'keys: []\n');
+});

@@ -1,0 +1,308 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { type TestContext, suite, test } from 'node:test';
+import { parseConfig } from '../../src/config/file.ts';
+import { hashSecret } from '../../src/config/secret.ts';
+import { type FakeUpstream, fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { until } from '../helpers/wait.ts';
+import { temporaryFolder } from '../usage/rows.ts';
+import { type Running, run, startLlamaduct } from './run.ts';
+
+const folder = temporaryFolder();
+const root = 'the-secret-of-root';
+const ready = /^llamaduct is ready on (http:\/\/127\.0\.0\.1:\d+)\n/m;
+let files = 0;
+
+interface Settings {
+  /** Lines of the file beside those that every one has. */
+  readonly lines?: string;
+  /** Of the key that the file has. */
+  readonly key?: string;
+}
+
+interface Box {
+  readonly file: string;
+  readonly usageFile: string;
+  readonly upstream: FakeUpstream;
+  /** The lines of the file. */
+  readonly text: (settings?: Settings) => string;
+  readonly serve: () => Promise<Served>;
+}
+
+interface Served {
+  readonly llamaduct: Running;
+  readonly url: string;
+  /** The status of a chat. */
+  chat(key?: string): Promise<number>;
+  /** Waits until a chat has this status. */
+  until(what: string, key: string, status: number): Promise<void>;
+  metric(name: string): Promise<string | undefined>;
+  /** Ends it at once, as a crash does. */
+  crash(): Promise<void>;
+}
+
+/** A configuration file, an upstream, and processes that are gone after the test. */
+async function box(t: TestContext): Promise<Box> {
+  files += 1;
+  const [file, usageFile] = [join(folder, `${files}.yaml`), join(folder, `${files}.db`)];
+  const upstream = await fakeUpstream(plainAnswer());
+  t.after(async () => await upstream[Symbol.asyncDispose]());
+  const text = ({ lines = '', key = '' }: Settings = {}): string =>
+    `listen: 127.0.0.1:0\nupstreams: [{url: "${upstream.url}"}]\nusage: {file: ${JSON.stringify(usageFile)}}\n${lines}` +
+    `keys:\n  - name: root\n    hash: ${hashSecret(root)}\n    scopes: [inference, admin, metrics]\n${key}`;
+  writeFileSync(file, text());
+  const serve = async (): Promise<Served> => {
+    const llamaduct = startLlamaduct(['--config', file]);
+    t.after(async () => {
+      llamaduct.kill('SIGKILL');
+      await llamaduct.ended;
+    });
+    const [, url = ''] = await llamaduct.until(ready);
+    return served(llamaduct, url);
+  };
+  return { file, usageFile, upstream, text, serve };
+}
+
+function served(llamaduct: Running, url: string): Served {
+  const chat = async (key = root): Promise<number> => {
+    const response = await ask(url, key, {});
+    await response.text();
+    return response.status;
+  };
+  return {
+    llamaduct,
+    url,
+    chat,
+    until: async (what, key, status) => await until(what, async () => (await chat(key)) === status),
+    async metric(name) {
+      const response = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${root}` } });
+      return new RegExp(`^${name} (.*)$`, 'm').exec(await response.text())?.[1];
+    },
+    async crash() {
+      llamaduct.kill('SIGKILL');
+      await llamaduct.ended;
+    },
+  };
+}
+
+async function ask(url: string, key: string, body: object): Promise<Response> {
+  return await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}` },
+    body: JSON.stringify({ model: 'scripted-plain', messages: [{ role: 'user', content: 'hi' }], ...body }),
+  });
+}
+
+/** Runs a command to its end. @returns what it printed */
+async function ran(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(args);
+  assert.deepEqual([code, stderr], [0, '']);
+  return stdout;
+}
+
+function secretIn(stdout: string): string {
+  return /^ {2}(ld-\S+)$/m.exec(stdout)?.[1] ?? assert.fail(stdout);
+}
+
+suite('while llamaduct serves', () => {
+  test('keys are made, rotated and revoked', async (t) => {
+    const { file, serve } = await box(t);
+    const served = await serve();
+    const first = secretIn(await ran('keys', 'new', '--name', 'alice', '--config', file));
+    await served.until('the new key to come in', first, 200);
+    const second = secretIn(await ran('keys', 'rotate', 'alice', '--keep', '1h', '--config', file));
+    await served.until('the new secret to come in', second, 200);
+    assert.equal(await served.chat(first), 200);
+    const third = secretIn(await ran('keys', 'rotate', 'alice', '--config', file));
+    await served.until('the last secret to come in', third, 200);
+    assert.deepEqual([await served.chat(first), await served.chat(second)], [401, 401]);
+    await ran('keys', 'revoke', 'alice', '--config', file);
+    await served.until('the key to be out', third, 401);
+    assert.equal(await served.chat(), 200);
+  });
+
+  test('a file with faults keeps what is, until the next one without', async (t) => {
+    const { file, serve, text } = await box(t);
+    const served = await serve();
+    const success = 'llamaduct_config_last_reload_success';
+    assert.equal(await served.metric(success), '1');
+    writeFileSync(file, `${text()}listne: x\n`);
+    await until('the failure to be told', async () => (await served.metric(success)) === '0');
+    assert.equal(await served.chat(), 200);
+    const key = `  - name: alice\n    hash: ${hashSecret('the-secret-of-alice')}\n`;
+    writeFileSync(`${file}.tmp`, text({ key }));
+    renameSync(`${file}.tmp`, file);
+    await served.until('the new key to come in', 'the-secret-of-alice', 200);
+    assert.equal(await served.metric(success), '1');
+    rmSync(file);
+    served.llamaduct.kill('SIGHUP');
+    await until('the failure to be told', async () => (await served.metric(success)) === '0');
+    assert.equal(await served.chat(), 200);
+    served.llamaduct.kill('SIGTERM');
+    const { code, stderr } = await served.llamaduct.ended;
+    assert.equal(code, 0);
+    const [first = '', second = '', ...more] = stderr.match(/^.*"configuration not reloaded".*$/gm) ?? [];
+    assert.match(first, /:8:1: listne: unknown setting"/);
+    assert.match(second, /cannot read the configuration: ENOENT/);
+    assert.deepEqual(more, []);
+  });
+
+  test('SIGHUP reads the file again, also where nothing of it changed', async (t) => {
+    const { serve } = await box(t);
+    const served = await serve();
+    const name = 'llamaduct_config_last_reload_success_timestamp_seconds';
+    const before = Number(await served.metric(name));
+    served.llamaduct.kill('SIGHUP');
+    await until('it to be read', async () => Number(await served.metric(name)) > before);
+    assert.equal(await served.chat(), 200);
+  });
+
+  test('what an edit left beside the file does no harm', async (t) => {
+    const { file, serve, text } = await box(t);
+    const served = await serve();
+    writeFileSync(join(folder, `.${files}.yaml.new`), 'listne: half a f');
+    const key = `  - name: alice\n    hash: ${hashSecret('the-secret-of-alice')}\n`;
+    writeFileSync(file, text({ key }));
+    await served.until('the new key to come in', 'the-secret-of-alice', 200);
+    served.llamaduct.kill('SIGTERM');
+    assert.doesNotMatch((await served.llamaduct.ended).stderr, /not reloaded/);
+  });
+
+  test('the file counts that was written while it started', async (t) => {
+    const { file, text, usageFile } = await box(t);
+    const llamaduct = startLlamaduct(['--config', file]);
+    t.after(async () => {
+      llamaduct.kill('SIGKILL');
+      await llamaduct.ended;
+    });
+    await until('the file to have been read', () => existsSync(usageFile));
+    writeFileSync(file, text({ key: `  - name: alice\n    hash: ${hashSecret('the-secret-of-alice')}\n` }));
+    const [, url = ''] = await llamaduct.until(ready);
+    await served(llamaduct, url).until('the new key to come in', 'the-secret-of-alice', 200);
+  });
+
+  test('many requests do not hold a change up that lies beside their usage', async (t) => {
+    const { file, serve, text } = await box(t);
+    const served = await serve();
+    const done = new AbortController();
+    const clients = Array.from({ length: 4 }, async () => {
+      while (!done.signal.aborted) assert.equal(await served.chat(), 200);
+    });
+    const key = `  - name: alice\n    hash: ${hashSecret('the-secret-of-alice')}\n`;
+    writeFileSync(file, text({ key }));
+    await served.until('the new key to come in', 'the-secret-of-alice', 200).finally(() => done.abort());
+    await Promise.all(clients);
+  });
+});
+
+test('a day’s tokens are counted on after a crash and after a restart', async (t) => {
+  const { file, serve, text } = await box(t);
+  // Of 90 an answer, and one more is estimated at no more than 10.
+  const key = '    limits: {tokens_per_day: 200, max_tokens: 9}\n';
+  writeFileSync(file, text({ key }));
+  const first = await serve();
+  assert.equal(await first.chat(), 200);
+  await first.crash();
+  const second = await serve();
+  assert.equal(await second.chat(), 200);
+  second.llamaduct.kill('SIGTERM');
+  assert.equal((await second.llamaduct.ended).code, 0);
+  const third = await serve();
+  assert.equal(await third.chat(), 200);
+  const refused = await ask(third.url, root, {});
+  const { error } = (await refused.json()) as { error: { code: string } };
+  assert.deepEqual([refused.status, error.code], [429, 'insufficient_quota']);
+  await third.crash();
+  const last = await serve();
+  assert.equal(await last.chat(), 429);
+});
+
+test('kill -9 in the middle of traffic loses no request that was answered', async (t) => {
+  const { file, serve, usageFile } = await box(t);
+  const first = await serve();
+  /** The ids of answers that clients had to their ends. */
+  const whole: string[] = [];
+  let sent = 0;
+  const clients = Array.from({ length: 10 }, async () => {
+    for (;;) {
+      const streams = (sent += 1) % 2 === 0;
+      const response = await ask(first.url, root, { stream: streams });
+      const id = response.headers.get('x-request-id') ?? assert.fail();
+      if (!streams) await response.json();
+      else if (!(await response.text()).endsWith('data: [DONE]\n\n')) throw new Error('cut off');
+      whole.push(id);
+      if (whole.length === 200) first.llamaduct.kill('SIGKILL');
+    }
+  });
+  for (const { status } of await Promise.allSettled(clients)) assert.equal(status, 'rejected');
+  await first.llamaduct.ended;
+  assert.ok(whole.length >= 200 && whole.length < sent);
+
+  const { data } = JSON.parse(await ran('usage', '--json', '--config', file)) as { data: { requests: number }[] };
+  const requests = data.reduce((sum, line) => sum + line.requests, 0);
+  const second = await serve();
+  assert.equal(await second.chat(), 200);
+  second.llamaduct.kill('SIGTERM');
+  assert.equal((await second.llamaduct.ended).code, 0);
+
+  const database = new DatabaseSync(usageFile, { readOnly: true });
+  const rows = database.prepare('SELECT id FROM requests').all();
+  const check = { ...database.prepare('PRAGMA integrity_check').get() };
+  database.close();
+  assert.deepEqual(check, { integrity_check: 'ok' });
+  const there = new Set(rows.map(({ id }) => String(id)));
+  assert.deepEqual(
+    whole.filter((id) => !there.has(id)),
+    [],
+  );
+  assert.deepEqual([there.size, rows.length], [requests + 1, requests + 1]);
+  assert.ok(requests <= sent);
+  assert.ok(readFileSync(usageFile).length > 0);
+});
+
+suite('check', () => {
+  const hash = hashSecret(root);
+  const jwt = 'issuer: https://login.test, audience: a, jwks_url: "https://login.test/keys"';
+  for (const [text, fault] of [
+    [`keys: [{name: a, hash: "${hash}", group: lab}]\n`, /:1:\d+: keys\[0\]\.group: there is no group of this name$/],
+    [`keys: [{name: a, hash: "${hash}", group: constructor}]\n`, /keys\[0\]\.group: there is no group/],
+    [`keys: [{name: a, hash: "${hash}", limits: {tokens_per_day: 5}}]\n`, /: usage: tokens_per_day and .* usage\.file/],
+    ['groups: {lab: {limits: {tokens_per_month: 5}}}\n', /: usage: tokens_per_day and tokens_per_month need/],
+    ['groups: {lab: {shared: {tokens_per_day: 5}}}\n', /: usage: tokens_per_day and tokens_per_month need/],
+    ...['anonymous', 'none', 'metrics-token', 'token', 'token-lab'].map(
+      (name) => [`keys: [{name: ${name}, hash: "${hash}"}]\n`, /:1:15: keys\[0\]\.name: this name is taken/] as const,
+    ),
+    [`jwt: {${jwt}, default_group: lab}\n`, /:1:\d+: jwt\.default_group: there is no group of this name$/],
+    [`jwt: {${jwt.replace('//login.test/', '//me:pass@login.test/')}}\n`, /jwt\.jwks_url: expected no user and/],
+    [`jwt: {${jwt.replace('//login.test/', '//:pass@login.test/')}}\n`, /jwt\.jwks_url: expected no user and/],
+  ] as const) {
+    test(`refuses ${text.trim()}`, () => {
+      assert.throws(
+        () => parseConfig(text, 'file'),
+        (error: Error) => {
+          assert.equal(error.name, 'ConfigError');
+          assert.match(error.message, fault);
+          return !error.message.includes('\n');
+        },
+      );
+    });
+  }
+
+  test('takes what is right, a file without keys but with tokens of a provider too, which serves', async (t) => {
+    const file = join(folder, 'right.yaml');
+    const group = 'groups: {lab: {limits: {tokens_per_day: 5}}}\nusage: {file: right.db}\n';
+    writeFileSync(file, `jwt: {${jwt}, default_group: lab}\n${group}`);
+    assert.equal(await ran('check', file), `${file}: ok\n`);
+    writeFileSync(file, `listen: 127.0.0.1:0\njwt: {${jwt}}\n`);
+    assert.equal(await ran('check', file), `${file}: ok\n`);
+    const llamaduct = startLlamaduct(['--config', file]);
+    t.after(async () => {
+      llamaduct.kill('SIGKILL');
+      await llamaduct.ended;
+    });
+    const [, url = ''] = await llamaduct.until(ready);
+    assert.equal((await ask(url, root, {})).status, 401);
+  });
+});

@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { KeyEdit } from '../../src/config/edit-keys.ts';
+import { editConfigFile } from '../../src/config/edit.ts';
+import { parseConfig } from '../../src/config/file.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'llamaduct-edit-'));
+after(() => rmSync(folder, { recursive: true }));
+const file = join(folder, 'llamaduct.yaml');
+const example = readFileSync(join(import.meta.dirname, '../../deploy/llamaduct.example.yaml'), 'utf8');
+
+const hash = (digit: number): string => `sha256:${String(digit).repeat(64)}`;
+const until = '2999-01-01T00:00:00Z';
+const addBob: KeyEdit = { kind: 'add', key: { name: 'bob', hash: hash(2), scopes: ['inference'] } };
+const removeAlice: KeyEdit = { kind: 'remove', name: 'alice' };
+const renewAlice: KeyEdit = { kind: 'renew', name: 'alice', hash: hash(3) };
+const keepAlice: KeyEdit = { ...renewAlice, retiring: { hash: hash(1), until } };
+
+async function edited(text: string, edit: KeyEdit): Promise<string> {
+  writeFileSync(file, text);
+  await editConfigFile(file, () => edit);
+  return readFileSync(file, 'utf8');
+}
+
+const bob = `- name: bob\n  hash: ${hash(2)}\n  scopes:\n    - inference\n`;
+const indented = (text: string, by = '  '): string => text.replace(/^(?=.)/gm, by);
+const retiring = (digit: number): string => `retiring:\n  hash: ${hash(digit)}\n  until: ${until}\n`;
+
+/** One key, with comments wherever they may stand. */
+const commented = `# The head.
+listen: 127.0.0.1:1   # where
+
+keys: # who
+  # the first
+  - name: alice    # hers
+    hash: ${hash(1)} # its hash
+    #models: [a]
+
+# Below.
+log_level:  "info" # loud
+# The end.`;
+
+const cases: readonly [what: string, before: string, edit: KeyEdit, after: string][] = [
+  [
+    'a key goes behind the last, with what is commented out of that',
+    commented,
+    addBob,
+    commented.replace('    #models: [a]\n', `    #models: [a]\n${indented(bob)}`),
+  ],
+  ['a key goes into a list that is not indented', `keys:\n${pair(1)}# x\n`, addBob, `keys:\n${pair(1)}${bob}# x\n`],
+  ['a key goes behind a last line that does not end', `keys:\n${pair(1)}`.trimEnd(), addBob, `keys:\n${pair(1)}${bob}`],
+  ['a key goes into an empty file', '', addBob, `keys:\n${indented(bob)}`],
+  ['a key goes into comments only', '# none', addBob, `# none\nkeys:\n${indented(bob)}`],
+  ['a key goes into a file without any', 'strict: true', addBob, `strict: true\nkeys:\n${indented(bob)}`],
+  [
+    'a key goes into an empty list',
+    'keys: [] # as yet\nstrict: true\n',
+    addBob,
+    `keys: # as yet\n${indented(bob)}strict: true\n`,
+  ],
+  ['line ends stay those of Windows', crlf(`keys:\n${pair(1)}`), addBob, crlf(`keys:\n${pair(1)}${bob}`)],
+  ['a hash is replaced', commented, renewAlice, commented.replace(hash(1), hash(3))],
+  [
+    'the hash before is kept',
+    commented,
+    keepAlice,
+    commented.replace(`${hash(1)} # its hash\n`, `${hash(3)} # its hash\n${indented(retiring(1), '    ')}`),
+  ],
+  [
+    'another hash before is replaced',
+    `keys:\n${pair(4)}${indented(retiring(5))}  # x\n`,
+    keepAlice,
+    `keys:\n${pair(3)}${indented(retiring(1))}  # x\n`,
+  ],
+  [
+    'a hash before is dropped',
+    `keys:\n${pair(1)}${indented(retiring(5))}  hide_thinking: true\n`,
+    renewAlice,
+    `keys:\n${pair(3)}  hide_thinking: true\n`,
+  ],
+  [
+    'a key goes, and its comments in it',
+    `keys:\n${indented(pair(1))}    #models: [a]\n  # his\n${indented(bob)}`,
+    removeAlice,
+    `keys:\n  # his\n${indented(bob)}`,
+  ],
+  [
+    'the last key goes',
+    `strict: true\nkeys: # who\n${pair(1)}\n# Below.\n`,
+    removeAlice,
+    'strict: true\nkeys: [] # who\n\n# Below.\n',
+  ],
+];
+
+function pair(digit: number): string {
+  return `- name: alice\n  hash: ${hash(digit)}\n`;
+}
+
+function crlf(text: string): string {
+  return text.replaceAll('\n', '\r\n');
+}
+
+for (const [what, before, edit, expected] of cases) {
+  test(what, async () => {
+    assert.equal(await edited(before, edit), expected);
+  });
+}
+
+test('edits of the example change their own lines only', async () => {
+  const lines = example.split('\n');
+  for (const edit of [addBob, renewAlice, keepAlice, removeAlice]) {
+    const now = (await edited(example, edit)).split('\n');
+    const gone = lines.filter((line) => !now.includes(line));
+    assert.ok(gone.length <= 30 && gone.every((line) => !line.startsWith('#')), gone.join('\n'));
+  }
+  const settings = example.slice(0, example.indexOf('keys:\n'));
+  assert.ok((await edited(example, removeAlice)).startsWith(settings));
+});
+
+for (const [what, before] of [
+  ['in braces', `keys: [{name: alice, hash: "${hash(1)}"}, {name: carol, hash: "${hash(4)}"}] # who\nstrict: true\n`],
+  [
+    'in JSON',
+    JSON.stringify({
+      strict: true,
+      keys: [
+        { name: 'alice', hash: hash(1) },
+        { name: 'carol', hash: hash(4) },
+      ],
+    }),
+  ],
+  [
+    'by reference',
+    `keys:\n  - &a {name: alice, hash: "${hash(1)}"}\n  - {name: carol, hash: "${hash(4)}"}\nstrict: true\n`,
+  ],
+  [
+    'with the hash first',
+    `keys:\n- hash: ${hash(1)}\n  name: alice\n- name: carol\n  hash: ${hash(4)}\nstrict: true\n`,
+  ],
+  [
+    'with the hash before first',
+    `keys:\n- retiring:\n    hash: ${hash(1)}\n    until: ${until}\n  hash: ${hash(5)}\n  name: alice\nstrict: true\n`,
+  ],
+] as const) {
+  test(`keys ${what} are edited as well`, async () => {
+    const { keys, ...rest } = parseConfig(before, '');
+    const [, ...others] = keys;
+    const expected: readonly [KeyEdit, typeof keys][] = [
+      [addBob, [...keys, { name: 'bob', hash: hash(2), scopes: ['inference'] }]],
+      [removeAlice, others],
+      [renewAlice, [{ name: 'alice', hash: hash(3), scopes: ['inference'] }, ...others]],
+      [
+        keepAlice,
+        [{ name: 'alice', hash: hash(3), scopes: ['inference'], retiring: { hash: hash(1), until } }, ...others],
+      ],
+    ];
+    for (const [edit, wanted] of expected) {
+      assert.deepEqual(parseConfig(await edited(before, edit), ''), { ...rest, keys: wanted });
+    }
+  });
+}
+
+for (const [what, before] of [
+  [
+    'in braces',
+    `keys:\n  - {name: alice, hash: "${hash(1)}", scopes: &s [metrics]}\n  - {name: carol, hash: "${hash(2)}", scopes: *s}\n`,
+  ],
+  [
+    'in lines',
+    `keys:\n- name: alice\n  hash: ${hash(1)}\n  scopes: &s [metrics]\n- name: carol\n  hash: ${hash(2)}\n  scopes: *s\n`,
+  ],
+] as const) {
+  test(`what two keys ${what} share is not taken from one of them`, async () => {
+    const message = `${file} shares this key with other settings; please edit it by hand`;
+    await assert.rejects(edited(before, removeAlice), { name: 'ConfigError', message });
+    assert.equal(readFileSync(file, 'utf8'), before);
+  });
+}
+
+test('a file with faults is refused, and nothing is decided', async () => {
+  writeFileSync(file, 'strict: perhaps\n');
+  let asked = false;
+  const edit = editConfigFile(file, () => {
+    asked = true;
+    return addBob;
+  });
+  await assert.rejects(edit, { name: 'ConfigError', message: /llamaduct\.yaml:1:9: strict: / });
+  assert.deepEqual([asked, readFileSync(file, 'utf8')], [false, 'strict: perhaps\n']);
+  assert.deepEqual(readdirSync(folder), ['llamaduct.yaml']);
+});
+
+test('a file that is not there is said to be so', async () => {
+  const missing = editConfigFile(join(folder, 'missing.yaml'), () => addBob);
+  await assert.rejects(missing, { name: 'ConfigError', message: /^cannot read the configuration: ENOENT/ });
+});
+
+test('what is thrown in deciding goes on, and leaves nothing behind', async () => {
+  writeFileSync(file, '');
+  const thrown = new Error('no');
+  const edit = editConfigFile(file, () => {
+    throw thrown;
+  });
+  await assert.rejects(edit, thrown);
+  assert.deepEqual(readdirSync(folder), ['llamaduct.yaml']);
+});
+
+test('the file is replaced in one step, and keeps its mode', async () => {
+  writeFileSync(file, commented);
+  chmodSync(file, 0o640);
+  const { ino } = statSync(file);
+  await editConfigFile(file, () => addBob);
+  assert.equal(statSync(file).mode & 0o7777, 0o640);
+  assert.notEqual(statSync(file).ino, ino, 'a reader of the file as it was reads it to its end');
+});
+
+test('a symbolic link stays one', async () => {
+  writeFileSync(file, commented);
+  const link = join(folder, 'link.yaml');
+  symlinkSync('llamaduct.yaml', link);
+  await editConfigFile(link, () => renewAlice);
+  assert.equal(readlinkSync(link), 'llamaduct.yaml');
+  assert.equal(readFileSync(file, 'utf8'), commented.replace(hash(1), hash(3)));
+  rmSync(link);
+});
+
+test('edits at the same time all count', async () => {
+  writeFileSync(file, commented);
+  const names = Array.from({ length: 8 }, (_, index) => `key-${index}`);
+  await Promise.all(
+    names.map(async (name, index) => {
+      await editConfigFile(file, () => ({ kind: 'add', key: { name, hash: hash(index + 2), scopes: ['inference'] } }));
+    }),
+  );
+  const { keys } = parseConfig(readFileSync(file, 'utf8'), '');
+  assert.deepEqual(new Set(keys.map(({ name }) => name)), new Set(['alice', ...names]));
+});
+
+test('an edit that was cut off is named, and not overwritten', async () => {
+  writeFileSync(file, '');
+  const left = join(folder, '.llamaduct.yaml.new');
+  writeFileSync(left, 'half');
+  const message = `somebody else is editing the configuration; if nobody is, delete ${left}`;
+  await assert.rejects(
+    editConfigFile(file, () => addBob),
+    { name: 'ConfigError', message },
+  );
+  assert.ok(existsSync(left));
+  rmSync(left);
+});
