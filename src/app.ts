@@ -11,20 +11,20 @@ import type { Services } from './server/services.ts';
 
 /** The whole service: what every request passes, and the routes. */
 export function createApp(protocols: ClientProtocols, services: Services): Hono<Env> {
-  const { config, exchanges, gatekeeper } = services;
+  const { config, exchanges, gatekeeper, limiter } = services;
   const app = new Hono<Env>();
   app.get('/healthz', healthz);
   app.get('/readyz', readyz(services));
   app.use(observe(exchanges), plainTargetsOnly);
 
   const routes = routesOf(protocols, services);
-  for (const { method, path, scope, handler, idPrefix = 'req_' } of routes) {
+  for (const { method, path, scope, handler, idPrefix = 'req_', runsModel = false } of routes) {
     app.on(
       method,
       path,
-      label(path.replace(/:(\w+)(\{.*\})?/, '{$1}'), idPrefix),
+      label(path.replace(/:(\w+)(\{.*\})?/, '{$1}'), idPrefix, runsModel),
       authenticate(gatekeeper, scope),
-      admit(exchanges, config.limits.in_flight),
+      admit(exchanges, config.limits.in_flight, limiter),
       handler,
     );
   }

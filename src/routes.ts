@@ -11,14 +11,18 @@ import { passThroughHandler } from './server/passthrough.ts';
 import { resourceHandler } from './server/resource.ts';
 import type { Env } from './server/respond.ts';
 import type { Services } from './server/services.ts';
+import { usageHandler } from './server/usage.ts';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** A Hono path. */
   readonly path: string;
-  readonly scope: Scope;
+  /** What a key needs for it. Absent: any key will do. */
+  readonly scope?: Scope;
   readonly handler: Handler<Env>;
   readonly idPrefix?: string;
+  /** Whether a model runs for it: it has a row in the usage. */
+  readonly runsModel?: boolean;
 }
 
 /** An endpoint that takes a body, before it is decided whether its upstream speaks the same dialect. */
@@ -41,6 +45,7 @@ export function routesOf(protocols: ClientProtocols, services: Services): Route[
     native.some((route) => route.method === method && route.path === path);
   return [
     { method: 'GET', path: '/metrics', scope: 'metrics', handler: exposition(services.metrics) },
+    { method: 'GET', path: '/v1/usage', handler: usageHandler(services.usage) },
     ...translated.filter((route) => !isNative(route)),
     ...native.map((route) => passed(route, bodies, services)),
   ];
@@ -54,6 +59,7 @@ function passed(route: PassThroughRoute, bodies: readonly BodyRoute[], services:
     path,
     scope,
     handler: passThroughHandler(route, services, same?.answer),
+    runsModel: route.outputTokens !== undefined,
     ...(same?.idPrefix !== undefined && { idPrefix: same.idPrefix }),
   };
 }
@@ -65,11 +71,13 @@ function bodyRoutes({ generation, embeddings, models }: ClientProtocols, service
       ...common,
       path: protocol.path,
       idPrefix: protocol.idPrefix,
+      runsModel: true,
       answer: generationHandler(protocol, services),
     })),
     ...embeddings.map((protocol) => ({
       ...common,
       path: protocol.path,
+      runsModel: true,
       answer: embeddingsHandler(protocol, services),
     })),
     ...models.flatMap(({ named, ...protocol }) =>

@@ -21,6 +21,7 @@ interface Service {
   readonly ports?: readonly string[];
   readonly networks: readonly string[];
   readonly configs: readonly Mount[];
+  readonly volumes: readonly string[];
   readonly secrets: readonly Mount[];
   readonly stop_grace_period: string;
 }
@@ -114,12 +115,17 @@ describe('deploy/compose.yaml', () => {
     assert.ok(llamaduct.networks.some((network) => prometheus.networks.includes(network)));
   });
 
-  test('llamaduct reads every variable it is given, and the file that is mounted', () => {
+  test('llamaduct reads every variable it is given, and the folder that is mounted', () => {
     assert.deepEqual(Object.keys(readEnvironment(llamaduct.environment)), Object.keys(llamaduct.environment ?? {}));
-    assert.deepEqual(
-      llamaduct.configs.map(({ target }) => target),
-      [llamaduct.environment?.['LLAMADUCT_CONFIG']],
-    );
+    const [config, state] = llamaduct.volumes.map((volume) => volume.split(':')[1]);
+    assert.equal(config, dirname(llamaduct.environment?.['LLAMADUCT_CONFIG'] ?? ''));
+    assert.ok(runtime.includes(`RUN install -d -o 1000 -g 1000 -m 700 ${state}\n`));
+    assert.ok(read('llamaduct.example.yaml').includes(`#file: ${state}/`));
+  });
+
+  test('as many requests go to Ollama as it takes', () => {
+    assert.ok(ollama.environment?.['OLLAMA_NUM_PARALLEL']);
+    assert.equal(llamaduct.environment?.['OLLAMA_NUM_PARALLEL'], ollama.environment['OLLAMA_NUM_PARALLEL']);
   });
 
   test('Prometheus has its rules beside its configuration, and the token that llamaduct takes', () => {
@@ -142,9 +148,10 @@ test('answers may finish after SIGTERM before compose or systemd kills', () => {
   }
 });
 
-test('deploy/llamaduct.service reads the file that systemd lays out for it', () => {
-  const [credential] = unit.get('LoadCredential')?.split(':') ?? [];
-  assert.ok(unit.get('Environment')?.split(' ').includes(`LLAMADUCT_CONFIG=%d/${credential}`));
+test('deploy/llamaduct.service reads the file that its head says to install, and may write where the example has usage', () => {
+  const [, installed] = /^# install -D -m 644 llamaduct.yaml (\S+)$/m.exec(read('llamaduct.service')) ?? [];
+  assert.ok(unit.get('Environment')?.split(' ').includes(`LLAMADUCT_CONFIG=${installed}`));
+  assert.ok(read('llamaduct.example.yaml').includes(`#file: /var/lib/${unit.get('StateDirectory')}/`));
 });
 
 test('the alerts select series that llamaduct exposes', async () => {
@@ -152,7 +159,7 @@ test('the alerts select series that llamaduct exposes', async () => {
     if (body.includes('"broken"')) res.writeHead(500).end('{"error":"it broke"}');
     else void plainAnswer()(res, { method: 'POST', url: '/api/chat', headers: {}, body });
   });
-  await using gateway = await testGateway(upstream);
+  await using gateway = await testGateway(upstream, { upstream: { parallel: 1 } });
   await (await gateway.chat({ stream: true })).text();
   await (await gateway.chat({ model: 'broken' })).text();
   await (await fetch(`${gateway.url}/v1/models`)).text();
@@ -171,7 +178,7 @@ test('the alerts select series that llamaduct exposes', async () => {
     const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)]
       .flatMap(([, labels = '']) => labels.split(', '))
       .filter((label) => !added.has(label));
-    const selectors = [...expr.matchAll(/\b(llamaduct_\w+|up)(?:\{([^}]*)\})?/g)];
+    const selectors = [...expr.matchAll(/\b(llamaduct_\w+|up)\b(?:\{([^}]*)\})?/g)];
     assert.ok(selectors.length > 0, alert);
     for (const [selector, name, matchers = ''] of selectors) {
       if (name === 'up') {

@@ -63,6 +63,8 @@ export interface Backend {
   readonly models: Question<(ModelInfo & ModelDetails)[]>;
   /** Absent where the list tells all there is. */
   details?(model: string): Question<ModelDetails>;
+  /** The models it holds in memory. Absent where that cannot be asked. */
+  readonly loaded?: Question<string[]>;
   /** The context a loaded model has, in tokens; undefined where it is not loaded. Absent where that cannot be asked. */
   contextLength?(model: string): Question<number | undefined>;
 }

@@ -130,6 +130,18 @@ export interface PassThroughRoute {
   readonly modelsNamed?: (body: unknown) => string[];
   /** Whether a body asks for something that only llamaduct does. Absent: none does. */
   readonly asksMore?: (body: unknown) => boolean;
+  /**
+   * How many tokens a body lets the model answer with; undefined for as many as it likes. Absent for routes that no
+   * model runs for.
+   */
+  readonly outputTokens?: (body: unknown) => number | undefined;
+  /** Where an answer may be a stream of SSE: whether a body asks for one, and how that tells of an error. */
+  readonly sse?: {
+    readonly asks: (body: unknown) => boolean;
+    readonly failure: (error: GatewayError) => string;
+  };
+  /** Whether the answer lists `models`, each with its `name`. */
+  readonly lists?: boolean;
 }
 
 /** Texts that are kept for a while. Bounded: what is oldest may be gone before its time. */

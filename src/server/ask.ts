@@ -1,9 +1,11 @@
-import { estimatedInputTokens, promptCharacters } from '../chat/estimate.ts';
+import { estimatedInputTokens, estimatedOutputTokens, promptCharacters } from '../chat/estimate.ts';
 import type { GenerationRequest } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
 import type { UpstreamAnswer } from '../upstreams/client.ts';
 import { readError } from '../upstreams/read.ts';
+import type { Exchange } from './exchange.ts';
 import type { Services, Upstream } from './services.ts';
+import { type Demand, takeTurn } from './turn.ts';
 
 /** An answer under way, and what it took to get it. */
 export interface Asked {
@@ -17,13 +19,42 @@ export interface Asked {
 /** Each adaptation gives something up, so there are few; this ends what would go round in circles. */
 const maxAdaptations = 4;
 
+/** What a request will take. */
+export function demandOf(request: GenerationRequest): Demand {
+  return {
+    model: request.model,
+    inputTokens: estimatedInputTokens(request),
+    outputTokens: estimatedOutputTokens(request.sampling.maxTokens),
+  };
+}
+
 /**
- * Asks the upstream; what a model refuses is asked again in a form that it takes, before anything is generated.
+ * Asks the upstream when it is the request's turn, which lasts until the answer's body closes.
  *
  * @param mayTruncate whether a prompt longer than the context may be cut
- * @throws {GatewayError} when the upstream fails or refuses for good
+ * @param share of the exchange that this request is
+ * @throws {GatewayError} when the upstream fails or refuses for good, or there is no turn
  */
 export async function ask(
+  request: GenerationRequest,
+  mayTruncate: boolean,
+  services: Services,
+  exchange: Exchange,
+  share = 1,
+): Promise<Asked> {
+  const turn = await takeTurn(exchange, demandOf(request), services, share);
+  try {
+    const asked = await askAdapting(request, mayTruncate, services, exchange.signal);
+    turn.until(asked.body);
+    return asked;
+  } catch (error) {
+    turn.done();
+    throw error;
+  }
+}
+
+/** What a model refuses is asked again in a form that it takes, before anything is generated. */
+async function askAdapting(
   request: GenerationRequest,
   mayTruncate: boolean,
   { config, metrics, upstream }: Services,

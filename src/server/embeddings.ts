@@ -1,4 +1,5 @@
 import type { EmbeddingsRequest, EmbeddingsResult } from '../chat/embeddings.ts';
+import { estimatedTokensIn } from '../chat/estimate.ts';
 import type { EmbeddingsProtocol } from '../chat/protocol.ts';
 import { serverTiming } from '../chat/server-timing.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
@@ -10,6 +11,7 @@ import { refuseDropped } from './ledger.ts';
 import { admitted } from './prepare.ts';
 import { sendJson } from './respond.ts';
 import type { Services, Upstream } from './services.ts';
+import { charge, takeTurn } from './turn.ts';
 
 /** Answers a request for embeddings of any dialect from the upstream. */
 export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Services): BodyHandler {
@@ -25,9 +27,11 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
     const rule = services.shaper.rule(model);
     const request = { ...call.request, model, ...(rule !== undefined && pinned(call.request, rule)) };
     const mayTruncate = rule?.on_overflow === 'truncate' && request.truncate === undefined;
+    const demand = { model, inputTokens: estimatedTokensIn(request.input), outputTokens: 0 };
+    await charge(exchange, demand, services);
     exchange.phase = 'waiting';
-    exchange.upstream = services.upstream.name;
-    const { result, truncated } = await embed(request, mayTruncate, services, exchange.signal);
+    const turn = await takeTurn(exchange, demand, services);
+    const { result, truncated } = await embed(request, mayTruncate, services, exchange.signal).finally(turn.done);
     exchange.measured(result);
     requireDimensions(result, request.dimensions);
     const { load } = result.timings;

@@ -8,8 +8,12 @@ export class Exchanges {
   #onIdle: (() => void) | undefined;
   #stopping = false;
 
-  constructor(sinks: ExchangeSinks) {
+  readonly #onSize: (size: number) => void;
+
+  /** @param onSize hears how many there are when that changes */
+  constructor(sinks: ExchangeSinks, onSize: (size: number) => void) {
     this.#sinks = sinks;
+    this.#onSize = onSize;
   }
 
   get size(): number {
@@ -21,15 +25,16 @@ export class Exchanges {
   }
 
   begin(method: string, clientId: string | undefined): Exchange {
-    const exchange = new Exchange(method, clientId, this.#sinks, (ended) => this.#remove(ended));
+    const exchange = new Exchange(method, clientId, this.#sinks);
+    exchange.whenEnded(() => this.#remove(exchange));
     this.#running.add(exchange);
-    this.#sinks.metrics.inFlight.inc();
+    this.#onSize(this.size);
     return exchange;
   }
 
   #remove(exchange: Exchange): void {
     this.#running.delete(exchange);
-    this.#sinks.metrics.inFlight.dec();
+    this.#onSize(this.size);
     if (this.#running.size === 0) this.#onIdle?.();
   }
 

@@ -29,14 +29,25 @@ export interface Listener {
  * Serves HTTP.
  *
  * @param refuse answers a request whose target or Host header cannot be read
+ * @param patience milliseconds until a client is cut off that takes nothing of what is sent to it: its answer holds a turn
+ *   at the upstream; 0 for never
  * @throws {Error} of `listen`, for example EADDRINUSE
  */
-export async function listen(fetch: Fetch, { host, port }: Address, refuse: () => Response): Promise<Listener> {
+export async function listen(
+  fetch: Fetch,
+  { host, port }: Address,
+  refuse: () => Response,
+  patience = 0,
+): Promise<Listener> {
   const listener = getRequestListener(fetch as Parameters<typeof getRequestListener>[0], { errorHandler: refuse });
   const connections = new Set<Socket>();
   const answers = new Set<ServerResponse>();
   const server = createServer(timeouts, (incoming, outgoing) => {
     track(answers, outgoing);
+    // It hears of silence in both directions: of a model that thinks, too.
+    outgoing.setTimeout(patience, () => {
+      if (outgoing.writableLength > 0) outgoing.destroy();
+    });
     void listener(incoming, outgoing);
   });
   server.on('connection', (socket) => track(connections, socket));

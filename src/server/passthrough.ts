@@ -1,18 +1,22 @@
 import { Readable } from 'node:stream';
-import type { ReadableStream as WebStream, Transformer } from 'node:stream/web';
+import type { ReadableStream as WebStream } from 'node:stream/web';
 import type { Context, Handler } from 'hono';
+import { estimatedOutputTokens, estimatedTokensIn } from '../chat/estimate.ts';
 import type { PassThroughRoute } from '../chat/protocol.ts';
-import type { JsonObject } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
-import { isObject, parseExact } from '../framing/json.ts';
+import { isObject } from '../framing/json.ts';
+import { type Key, mayUse } from '../policy/keys.ts';
 import { nativeShaping } from '../policy/native-shaping.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../upstreams/client.ts';
-import { readError } from '../upstreams/read.ts';
-import { type BodyHandler, parseJson, readBody } from './body.ts';
-import { modelFor, requireModel } from './prepare.ts';
-import { type Env, sendStream } from './respond.ts';
+import { readError, readJson } from '../upstreams/read.ts';
+import { type BodyHandler, readBody } from './body.ts';
+import type { Exchange } from './exchange.ts';
+import { forwardedBody } from './forwarded.ts';
+import { type Env, sendJson, sendStream } from './respond.ts';
 import type { Services, Upstream } from './services.ts';
-import { type Piece, Source } from './source.ts';
+import { tapped } from './tapped.ts';
+import { charge, takeTurn } from './turn.ts';
+import { patiently } from './waiting.ts';
 
 /**
  * Passes a request on and its answer back, byte for byte, reading along what the backend counted.
@@ -35,9 +39,10 @@ export function passThroughHandler(
         services,
       );
     }
-    const bytes = await readBody(c.req.raw, limits.body, timeouts.body, c.get('exchange').signal);
-    const forwarded = await forwardedBody(c, bytes, route.modelsNamed, route, services);
-    if (forwarded !== 'changed') return await pass(c, route, forwarded, services);
+    const exchange = c.get('exchange');
+    const bytes = await readBody(c.req.raw, limits.body, timeouts.body, exchange.signal);
+    const { body, forwarded } = await forwardedBody(exchange, bytes, route.modelsNamed, route, services);
+    if (forwarded !== 'changed') return await pass(c, route, forwarded, services, body);
     if (translated !== undefined) return await translated(c, bytes);
     throw new GatewayError('not_found', 'This cannot be asked of the upstream.');
   };
@@ -47,12 +52,12 @@ async function pass(
   c: Context<Env>,
   route: PassThroughRoute,
   body: UpstreamRequest['body'],
-  { upstream }: Services,
+  services: Services,
+  parsed?: unknown,
 ): Promise<Response> {
+  const { upstream } = services;
   const exchange = c.get('exchange');
-  exchange.phase = 'waiting';
-  exchange.upstream = upstream.name;
-  const answer = await upstream.client.send({
+  const request: UpstreamRequest = {
     method: c.req.method,
     // Never the client's own path: only the digest of a blob comes from it, and the router has matched that.
     path: route.upstreamPath ?? route.path.replace(/:digest\{.*\}$/, c.req.param('digest') ?? ''),
@@ -62,106 +67,91 @@ async function pass(
     ),
     ...(body !== undefined && { body }),
     signal: exchange.signal,
-  });
-  // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
-  if (answer.statusCode >= 400 && nativeShaping[upstream.kind] === undefined) {
+  };
+  const ask = async (): Promise<UpstreamAnswer> => {
+    const answer = await sent(request, route, parsed, exchange, services);
+    // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
+    if (answer.statusCode < 400 || nativeShaping[upstream.kind] !== undefined) return answer;
     throw await readError(answer, upstream.backend);
+  };
+  if (route.sse?.asks(parsed) === true) {
+    const { status, headers, stream } = await patiently(exchange, services.config.timeouts.silence, {
+      begin: async () => relayed(c, await ask(), upstream),
+      unknown: { status: 200, headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' } },
+      failure: route.sse.failure,
+    });
+    return sendStream(c, status, stream, headers);
   }
-  const headers = pick((name) => answer.headers[name], ['content-type', 'content-length', 'retry-after']);
+  const answer = await ask();
+  const limited = route.lists === true && exchange.key?.models !== undefined ? exchange.key : undefined;
   if (c.req.method === 'HEAD') {
     await answer.body.dump();
-    return sendStream(c, answer.statusCode, null, headers);
+    const { 'content-length': length, ...headers } = headersOf(answer);
+    return sendStream(c, answer.statusCode, null, {
+      ...headers,
+      // Of a list that the key would see another of.
+      ...(length !== undefined && limited === undefined && { 'content-length': length }),
+    });
   }
-  return sendStream(c, answer.statusCode, tapped(c, answer, upstream), headers);
+  if (limited !== undefined && answer.statusCode === 200) {
+    return sendJson(c, 200, listedFor(limited, await readJson(answer, upstream.backend, services.config.limits.body)));
+  }
+  const { status, headers, stream } = relayed(c, answer, upstream);
+  return sendStream(c, status, stream, headers);
 }
 
-/** The body to send on, or that it cannot be sent as it is. @throws {GatewayError} 403, and 400 where policy has to know */
-async function forwardedBody(
-  c: Context<Env>,
-  bytes: Buffer,
-  modelsNamed: (body: unknown) => string[],
-  route: PassThroughRoute,
+interface Relayed {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly stream: ReadableStream<Uint8Array>;
+}
+
+function relayed(c: Context<Env>, answer: UpstreamAnswer, upstream: Upstream): Relayed {
+  return { status: answer.statusCode, headers: headersOf(answer), stream: tapped(c, answer, upstream) };
+}
+
+function headersOf({ headers }: UpstreamAnswer): Record<string, string> {
+  return pick((name) => headers[name], ['content-type', 'content-length', 'retry-after']);
+}
+
+/** Sends a request on; when it is its turn, where a model runs for it. */
+async function sent(
+  request: UpstreamRequest,
+  { outputTokens }: PassThroughRoute,
+  body: unknown,
+  exchange: Exchange,
   services: Services,
-): Promise<Buffer | 'changed'> {
-  const { config, shaper, upstream } = services;
-  const exchange = c.get('exchange');
-  const decides = exchange.key?.models !== undefined || !shaper.isIdle || route.asksMore !== undefined;
-  const body = readLeniently(bytes, decides);
-  const named = modelsNamed(body);
-  const models = new Map<string, string>();
-  for (const name of named.length > 0 ? named : ['']) {
-    const model = await modelFor(name, services);
-    models.set(name, model);
-    if (model !== '') requireModel(name, model, services, exchange);
+): Promise<UpstreamAnswer> {
+  const { client, name } = services.upstream;
+  if (outputTokens === undefined) {
+    exchange.phase = 'waiting';
+    exchange.upstream = name;
+    return await client.send(request);
   }
-  const learn = (model: string | undefined): void => {
-    exchange.model = model;
-    if (model !== undefined) upstream.catalog.learn(model);
+  const demand = {
+    model: exchange.model ?? '',
+    inputTokens: estimatedTokensIn(body),
+    outputTokens: estimatedOutputTokens(outputTokens(body)),
   };
-  const shape = nativeShaping[upstream.kind];
-  if (shape === undefined) {
-    const [name = ''] = named;
-    const plain = named.length === 1 && name !== '' && models.get(name) === name && shaper.rule(name) === undefined;
-    if (!plain || exchange.key?.hideThinking === true || config.validate_json || route.asksMore?.(body) === true) {
-      return 'changed';
-    }
-    learn(name);
-    return bytes;
-  }
-  const shaped = (whole: unknown): JsonObject | undefined =>
-    isObject(whole) ? shape(route.path, whole, shaper, (name) => models.get(name) ?? shaper.resolve(name)) : undefined;
-  const changed = shaped(body);
-  learn((changed === undefined ? named : modelsNamed(changed)).at(-1));
-  // Parsed once more, so that no number loses digits; only where something changes.
-  return changed === undefined ? bytes : Buffer.from(JSON.stringify(shaped(parseExact(bytes.toString('utf8')))));
-}
-
-/** What is not JSON is the backend's to refuse, unless a key's limits or the operator's rules depend on what it says. */
-function readLeniently(body: Buffer, strict: boolean): unknown {
+  await charge(exchange, demand, services);
+  exchange.phase = 'waiting';
+  const turn = await takeTurn(exchange, demand, services);
   try {
-    return parseJson(body);
+    const answer = await client.send(request);
+    turn.until(answer.body);
+    return answer;
   } catch (error) {
-    if (strict) throw error;
-    return undefined;
+    turn.done();
+    throw error;
   }
 }
 
-function tapped(c: Context<Env>, answer: UpstreamAnswer, upstream: Upstream): ReadableStream<Uint8Array> {
-  const exchange = c.get('exchange');
-  const tap = upstream.backend.tap();
-  const source = new Source([Promise.resolve(answer.body)], (bytes) => {
-    exchange.chunk();
-    tap.push(bytes);
-  });
-  const finish = (): void => {
-    const { finish: total, failed } = tap.end();
-    if (total !== undefined) exchange.measured(total);
-    const broken = answer.statusCode >= 500 || (failed && answer.statusCode < 400);
-    exchange.end(broken ? new GatewayError('upstream_error', 'The upstream failed.') : undefined);
-  };
-  const transformer: Transformer<Piece, Uint8Array> = {
-    transform: (piece, controller) => {
-      switch (piece.type) {
-        case 'bytes':
-          return controller.enqueue(piece.bytes);
-        case 'end':
-          return finish();
-        case 'broken':
-          exchange.end(piece.error);
-          // A clean end would look like a complete answer.
-          if (c.env.outgoing === undefined) controller.error(piece.error);
-          else c.env.outgoing.destroy();
-          return;
-        default:
-          piece satisfies never;
-      }
-    },
-    cancel: () => {
-      exchange.clientLeft();
-      exchange.end();
-    },
-  };
-  return source.stream.pipeThrough(new TransformStream(transformer));
+/** A list of models without those that the key may not use. */
+function listedFor(key: Key, list: unknown): object {
+  if (!isObject(list) || !Array.isArray(list['models'])) {
+    throw new GatewayError('upstream_protocol_error', 'The upstream did not list its models.');
+  }
+  return { ...list, models: list['models'].filter((model) => isObject(model) && mayUse(key, String(model['name']))) };
 }
 
 function pick(read: (name: string) => string | string[] | undefined, names: readonly string[]): Record<string, string> {

@@ -1,12 +1,14 @@
 import type { GenerationCall } from '../chat/protocol.ts';
 import type { GenerationRequest } from '../chat/request.ts';
 import { invalidValue } from '../errors.ts';
-import { shaped } from '../policy/shaping.ts';
+import { capped, shaped } from '../policy/shaping.ts';
+import { demandOf } from './ask.ts';
 import type { Exchange } from './exchange.ts';
 import { withImages } from './images.ts';
 import { checkSchema } from './json-schema.ts';
 import { refuseDropped } from './ledger.ts';
 import type { Services } from './services.ts';
+import { charge, sum } from './turn.ts';
 
 /** A call as the operator wants it asked. */
 export interface Prepared {
@@ -26,9 +28,10 @@ const maxStops = 64;
 const maxStopLength = 256;
 
 /**
- * Applies what the operator decides to a call: who may use the model, which model its name stands for, its options.
+ * Applies what the operator decides to a call: who may use the model, and how much; which model its name stands for, its
+ * options.
  *
- * @throws {GatewayError} 400 or 403
+ * @throws {GatewayError} 400, 403 or 429
  */
 export async function prepare(call: GenerationCall, services: Services, exchange: Exchange): Promise<Prepared> {
   const { config, shaper, upstream } = services;
@@ -38,12 +41,14 @@ export async function prepare(call: GenerationCall, services: Services, exchange
     throw invalidValue('n', `At most ${config.limits.choices} answers a request are given here.`);
   }
   if (typeof first.format === 'object') checkSchema(first.format, 'response_format');
-  const rule = shaper.rule(model);
+  const rule = capped(shaper.rule(model), exchange.key?.maxTokens);
   const shape = (request: GenerationRequest): GenerationRequest => {
     const resolved = { ...request, model };
     const wanted = rule === undefined ? resolved : shaped(resolved, rule);
     return call.onlyCounts === true ? ofOneToken(wanted) : wanted;
   };
+  // Before anything is fetched for it.
+  if (call.ready === undefined) await charge(exchange, sum(call.requests.map((one) => demandOf(shape(one)))), services);
   const { requests, dropped } = await withImages(call.requests, model, services, exchange.signal);
   const [one, ...others] = requests;
   const unheeded = [...call.dropped, ...dropped];

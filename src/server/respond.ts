@@ -20,6 +20,7 @@ export function sendJson(c: Context<Env>, status: number, body: unknown, headers
   return c.newResponse(JSON.stringify(body), status as ContentfulStatusCode, {
     'content-type': 'application/json',
     ...ids(exchange),
+    ...exchange.headers,
     ...headers,
   });
 }
@@ -38,10 +39,16 @@ export function sendError(
 ): Response {
   return sendJson(c, errors.status?.(error) ?? error.status, errors.body(error), {
     ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
-    ...(error.status >= 500 && { 'x-should-retry': String(error.retryable) }),
+    ...(needsWord(error) && { 'x-should-retry': String(error.retryable) }),
     ...(error.status === 401 && { 'www-authenticate': 'Bearer' }),
+    ...error.headers,
     ...headers,
   });
+}
+
+/** SDKs try again after any 429 and 5xx by themselves. */
+function needsWord({ retryable, status }: GatewayError): boolean {
+  return status >= 500 || (status === 429 && !retryable);
 }
 
 /** Sends what is always the same as text. */
@@ -59,5 +66,9 @@ export function sendStream(
   const exchange = c.get('exchange');
   exchange.status = status;
   exchange.streaming = stream !== null;
-  return c.newResponse(stream, status as ContentfulStatusCode, { ...headers, ...ids(exchange) });
+  return c.newResponse(stream, status as ContentfulStatusCode, {
+    ...headers,
+    ...exchange.headers,
+    ...ids(exchange),
+  });
 }

@@ -3,12 +3,15 @@ import type { Config } from '../config/schema.ts';
 import type { ImageFetcher } from '../images/fetch.ts';
 import type { Gatekeeper } from '../policy/auth.ts';
 import type { Shaper } from '../policy/shaping.ts';
+import type { Limiter } from '../limits/limiter.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { BackendKind } from '../upstreams/index.ts';
 import type { ModelCatalog } from '../upstreams/catalog.ts';
 import type { UpstreamClient } from '../upstreams/client.ts';
+import type { UsageLedger } from '../usage/ledger.ts';
 import type { Exchanges } from './exchanges.ts';
 import type { DroppedLedger } from './ledger.ts';
+import type { UpstreamQueue } from './queue.ts';
 
 /** An upstream, and how to speak with it. */
 export interface Upstream {
@@ -17,6 +20,8 @@ export interface Upstream {
   readonly client: UpstreamClient;
   readonly backend: Backend;
   readonly catalog: ModelCatalog;
+  /** Absent where nobody has to wait: it gets as many requests as come. */
+  readonly queue: UpstreamQueue | undefined;
 }
 
 /** What the handlers work with. */
@@ -26,6 +31,8 @@ export interface Services {
   /** Absent where addresses of images are not to be fetched. */
   readonly images: ImageFetcher | undefined;
   readonly gatekeeper: Gatekeeper;
+  readonly limiter: Pick<Limiter, 'enter' | 'take' | 'close'>;
+  readonly usage: UsageLedger;
   readonly exchanges: Exchanges;
   readonly metrics: Metrics;
   readonly ledger: DroppedLedger;

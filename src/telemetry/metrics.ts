@@ -100,6 +100,66 @@ export class Metrics {
     ...this.#in,
   });
 
+  /** By upstream; read when the metrics are. */
+  readonly queues = new Map<string, { readonly size: number; readonly inFlight: number }>();
+  readonly queueDepth = new Gauge({
+    name: 'llamaduct_queue_depth',
+    help: 'Requests that wait for their turn.',
+    labelNames: ['upstream'],
+    collect: () => {
+      for (const [upstream, { size }] of this.queues) this.queueDepth.set({ upstream }, size);
+    },
+    ...this.#in,
+  });
+  readonly upstreamInFlight = new Gauge({
+    name: 'llamaduct_upstream_in_flight',
+    help: 'Requests that the upstream has, where it is told how many it takes.',
+    labelNames: ['upstream'],
+    collect: () => {
+      for (const [upstream, { inFlight }] of this.queues) this.upstreamInFlight.set({ upstream }, inFlight);
+    },
+    ...this.#in,
+  });
+  readonly queueWait = new Histogram({
+    name: 'llamaduct_queue_wait_seconds',
+    help: 'Until a request got its turn, where requests wait for one.',
+    labelNames: ['upstream'],
+    buckets: [0.001, ...seconds.request],
+    ...this.#in,
+  });
+  readonly rateLimited = new Counter({
+    name: 'llamaduct_rate_limited_total',
+    help: 'Requests refused for a limit of their key or of its group, by the name of its setting.',
+    labelNames: ['key', 'limit'],
+    ...this.#in,
+  });
+  readonly limitsUp = new Gauge({
+    name: 'llamaduct_limits_store_up',
+    help: 'Whether limits could be counted when one was last asked for.',
+    ...this.#in,
+  });
+  readonly unlimited = new Counter({
+    name: 'llamaduct_limits_unchecked_total',
+    help: 'Requests decided while limits could not be counted, by what became of them: let_in or refused.',
+    labelNames: ['outcome'],
+    ...this.#in,
+  });
+  readonly usageFailures = new Counter({
+    name: 'llamaduct_usage_failures_total',
+    help: 'Rows of usage that could not be written, and times that old ones could not be deleted.',
+    ...this.#in,
+  });
+  readonly reloadSuccess = new Gauge({
+    name: 'llamaduct_config_last_reload_success',
+    help: 'Whether the configuration in use is the one that was last read.',
+    ...this.#in,
+  });
+  readonly reloadedAt = new Gauge({
+    name: 'llamaduct_config_last_reload_success_timestamp_seconds',
+    help: 'When the configuration in use was read, in Unix seconds.',
+    ...this.#in,
+  });
+
   constructor(version: string) {
     collectDefaultMetrics({ register: this.registry });
     new Gauge({
@@ -108,6 +168,8 @@ export class Metrics {
       labelNames: ['version', 'node'],
       ...this.#in,
     }).set({ version, node: process.versions.node }, 1);
+    // Nothing has failed yet: an alert on 0 would have nothing to say.
+    this.limitsUp.set(1);
     for (const reason of authFailureReasons) this.authFailures.inc({ reason }, 0);
     for (const phase of phases) this.disconnects.inc({ phase }, 0);
   }

@@ -63,6 +63,19 @@ export class ModelCatalog {
     return this.#names.get(model.toLowerCase()) ?? 'other';
   }
 
+  /** The name of a model as the upstream lists it, where it does; else as it was given. */
+  canonical(model: string): string {
+    return this.#names.get(model.toLowerCase()) ?? model;
+  }
+
+  /** The models that the upstream holds in memory; undefined where that cannot be told. */
+  async loaded(): Promise<string[] | undefined> {
+    const question = this.#backend.loaded;
+    return (
+      question && (await askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => undefined))
+    );
+  }
+
   /** Whether the upstream has a model, as far as its last list tells. */
   has(model: string): boolean {
     return this.#names.has(model.toLowerCase());

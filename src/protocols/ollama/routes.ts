@@ -1,5 +1,13 @@
 import type { PassThroughRoute } from '../../chat/protocol.ts';
+import { isObject } from '../../framing/json.ts';
 import { modelsNamed } from './models-named.ts';
+
+/** @see https://docs.ollama.com/modelfile#valid-parameters-and-values */
+function outputTokens(body: unknown): number | undefined {
+  const options = isObject(body) ? body['options'] : undefined;
+  const limit = isObject(options) ? options['num_predict'] : undefined;
+  return typeof limit === 'number' && limit > 0 ? limit : undefined;
+}
 
 /**
  * All that is passed on; any other path is a 404. What changes the box needs the admin scope.
@@ -8,13 +16,13 @@ import { modelsNamed } from './models-named.ts';
  */
 export const ollamaRoutes: readonly PassThroughRoute[] = [
   { method: 'GET', path: '/', scope: 'inference' },
-  { method: 'POST', path: '/api/chat', scope: 'inference', modelsNamed },
-  { method: 'POST', path: '/api/generate', scope: 'inference', modelsNamed },
-  { method: 'POST', path: '/api/embed', scope: 'inference', modelsNamed },
-  { method: 'POST', path: '/api/embeddings', scope: 'inference', modelsNamed },
+  { method: 'POST', path: '/api/chat', scope: 'inference', modelsNamed, outputTokens },
+  { method: 'POST', path: '/api/generate', scope: 'inference', modelsNamed, outputTokens },
+  { method: 'POST', path: '/api/embed', scope: 'inference', modelsNamed, outputTokens: () => 0 },
+  { method: 'POST', path: '/api/embeddings', scope: 'inference', modelsNamed, outputTokens: () => 0 },
   { method: 'POST', path: '/api/show', scope: 'inference', modelsNamed },
-  { method: 'GET', path: '/api/tags', scope: 'inference' },
-  { method: 'GET', path: '/api/ps', scope: 'inference' },
+  { method: 'GET', path: '/api/tags', scope: 'inference', lists: true },
+  { method: 'GET', path: '/api/ps', scope: 'inference', lists: true },
   { method: 'GET', path: '/api/version', scope: 'inference' },
   { method: 'POST', path: '/api/pull', scope: 'admin' },
   { method: 'POST', path: '/api/push', scope: 'admin' },

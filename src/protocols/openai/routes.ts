@@ -1,4 +1,5 @@
 import type { PassThroughRoute } from '../../chat/protocol.ts';
+import { errorFrame } from './stream.ts';
 import { foldedName, isObject } from '../../framing/json.ts';
 
 /** Fields of llamaduct's own beside OpenAI's, which no other server knows. */
@@ -28,6 +29,14 @@ function asksMore(body: unknown): boolean {
   });
 }
 
+function outputTokens(body: unknown): number | undefined {
+  if (!isObject(body)) return undefined;
+  const limits = [body['max_completion_tokens'], body['max_tokens']];
+  return limits.find((limit) => typeof limit === 'number' && limit > 0) as number | undefined;
+}
+
+const sse = { asks: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorFrame };
+
 /** What is passed on to a server with an OpenAI API, whose address holds the /v1. */
 export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '/completions', '/embeddings'].map(
   (upstreamPath) => ({
@@ -37,5 +46,6 @@ export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '
     scope: 'inference',
     modelsNamed,
     asksMore,
+    ...(upstreamPath === '/embeddings' ? { outputTokens: () => 0 } : { outputTokens, sse }),
   }),
 );

@@ -35,6 +35,11 @@ export abstract class ChunkEncoder implements Encoder {
   }
 
   fail(error: GatewayError): string {
-    return sseData(JSON.stringify(openaiErrors.body(error)));
+    return errorFrame(error);
   }
+}
+
+/** An error in a stream. */
+export function errorFrame(error: GatewayError): string {
+  return sseData(JSON.stringify(openaiErrors.body(error)));
 }

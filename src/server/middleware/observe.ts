@@ -17,10 +17,10 @@ export function observe(exchanges: Exchanges): MiddlewareHandler<Env> {
   };
 }
 
-/** Names the route for logs and metrics, and what its answers' ids begin with. */
-export function label(route: string, idPrefix: string): MiddlewareHandler<Env> {
+/** Names the route for logs, metrics and usage, and what its answers' ids begin with. */
+export function label(route: string, idPrefix: string, runsModel: boolean): MiddlewareHandler<Env> {
   return async (c, next) => {
-    c.get('exchange').label(route, idPrefix);
+    c.get('exchange').label(route, idPrefix, runsModel);
     await next();
   };
 }

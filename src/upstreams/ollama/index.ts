@@ -7,7 +7,7 @@ import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuestion } from './embed.ts';
 import { statusError } from './error.ts';
 import { callsFromText } from './json-calls.ts';
-import { contextLength, details, models } from './models.ts';
+import { contextLength, details, loaded, models } from './models.ts';
 import { toOllama } from './request.ts';
 import { OllamaTap } from './tap.ts';
 
@@ -22,6 +22,7 @@ export const ollama: Backend = {
   models,
   details,
   contextLength,
+  loaded,
 };
 
 /** Adds to a decoder's events what Ollama cannot do by itself. */

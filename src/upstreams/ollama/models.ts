@@ -34,6 +34,13 @@ export function details(model: string): Question<ModelDetails> {
 }
 
 /** @see https://docs.ollama.com/api/ps */
+export const loaded: Question<string[]> = {
+  method: 'GET',
+  path: '/api/ps',
+  read: (body) => listOf(body, 'models').map(({ name }) => String(name)),
+};
+
+/** @see https://docs.ollama.com/api/ps */
 export function contextLength(model: string): Question<number | undefined> {
   const names = [model.toLowerCase(), `${model.toLowerCase()}:latest`];
   return {

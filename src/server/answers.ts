@@ -1,0 +1,71 @@
+import type { ChatResult } from '../chat/fold.ts';
+import { totalOf } from '../chat/total.ts';
+import { GatewayError } from '../errors.ts';
+import { type Asked, ask } from './ask.ts';
+import { collect } from './collect.ts';
+import { decodersOf } from './decoders.ts';
+import type { Exchange } from './exchange.ts';
+import type { Prepared } from './prepare.ts';
+import type { Services } from './services.ts';
+import { Source } from './source.ts';
+import { anew, followsSchema } from './validation.ts';
+
+/** The bodies of the upstream's answers, one for each choice, as they come. */
+export type Bodies = readonly Promise<Asked['body']>[];
+
+/**
+ * Asks for every choice at once, and waits for the first to begin: an upstream may serve one after the other. A choice
+ * that fails later breaks the answer then.
+ *
+ * @throws {GatewayError} when a choice is refused before any began
+ */
+export async function askAll(
+  { requests, mayTruncate }: Prepared,
+  services: Services,
+  exchange: Exchange,
+): Promise<{ first: Asked; bodies: Bodies }> {
+  exchange.phase = 'waiting';
+  const share = 1 / requests.length;
+  const asked = requests.map(async (request) => await ask(request, mayTruncate, services, exchange, share));
+  for (const one of asked) one.catch(() => undefined);
+  return { first: await Promise.race(asked), bodies: asked.map(async (one) => (await one).body) };
+}
+
+/** Bodies as what arrives, which the exchange hears of. */
+export function sourceOf(bodies: Bodies, exchange: Exchange): Source {
+  return new Source(bodies, () => exchange.chunk());
+}
+
+/**
+ * Reads what every choice came to; one that does not follow its schema is asked for once more, where that is wanted.
+ *
+ * @throws {GatewayError} when the upstream fails or stops before its answer is complete
+ */
+export async function wholeAnswers(
+  bodies: Bodies,
+  prepared: Prepared,
+  services: Services,
+  exchange: Exchange,
+): Promise<readonly ChatResult[]> {
+  const { config } = services;
+  const collected = async (some: Bodies, of: Prepared): Promise<ChatResult[]> => {
+    const source = sourceOf(some, exchange);
+    const results = await collect(source, decodersOf(of, services, source), config.limits.body);
+    exchange.measured(totalOf(results));
+    return results;
+  };
+  const results = await collected(bodies, prepared);
+  if (!config.validate_json) return results;
+  return await Promise.all(
+    results.map(async (result, choice) => {
+      const request = prepared.requests[choice];
+      if (request === undefined || followsSchema(request, result)) return result;
+      const another = anew(request);
+      const { body } = await ask(another, prepared.mayTruncate, services, exchange);
+      const stops = [prepared.stops[choice] ?? []];
+      const [again] = await collected([Promise.resolve(body)], { ...prepared, requests: [another], stops });
+      if (again !== undefined && followsSchema(request, again)) return again;
+      throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
+    }),
+  );
+}

@@ -1,0 +1,78 @@
+import type { PassThroughRoute } from '../chat/protocol.ts';
+import type { JsonObject } from '../chat/request.ts';
+import { isObject, parseExact } from '../framing/json.ts';
+import { nativeShaping } from '../policy/native-shaping.ts';
+import { capped } from '../policy/shaping.ts';
+import { parseJson } from './body.ts';
+import type { Exchange } from './exchange.ts';
+import { modelFor, requireModel } from './prepare.ts';
+import type { Services } from './services.ts';
+
+/** A body on its way to an upstream of its own dialect. */
+interface Forwarded {
+  /** What it says to the upstream, as far as it could be read. */
+  readonly body: unknown;
+  readonly forwarded: Buffer | 'changed';
+}
+
+/** The body to send on, or that it cannot be sent as it is. @throws {GatewayError} 403, and 400 where policy has to know */
+export async function forwardedBody(
+  exchange: Exchange,
+  bytes: Buffer,
+  modelsNamed: (body: unknown) => string[],
+  route: PassThroughRoute,
+  services: Services,
+): Promise<Forwarded> {
+  const { config, shaper, upstream } = services;
+  const { key } = exchange;
+  const maxTokens = key?.maxTokens;
+  const decides =
+    key?.models !== undefined || !shaper.isIdle || route.asksMore !== undefined || route.outputTokens !== undefined;
+  const body = readLeniently(bytes, decides);
+  const named = modelsNamed(body);
+  const models = new Map<string, string>();
+  for (const name of named.length > 0 ? named : ['']) {
+    const model = await modelFor(name, services);
+    models.set(name, model);
+    if (model !== '') requireModel(name, model, services, exchange);
+  }
+  const learn = (model: string | undefined): void => {
+    exchange.model = model;
+    if (model !== undefined) upstream.catalog.learn(model);
+  };
+  const shape = nativeShaping[upstream.kind];
+  if (shape === undefined) {
+    const [name = ''] = named;
+    const plain = named.length === 1 && name !== '' && models.get(name) === name && shaper.rule(name) === undefined;
+    const idle = key === undefined || !(key.hideThinking || key.countsTokens || maxTokens !== undefined);
+    if (!plain || !idle || config.validate_json || route.asksMore?.(body) === true)
+      return { body, forwarded: 'changed' };
+    learn(name);
+    return { body, forwarded: bytes };
+  }
+  const shaped = (whole: unknown): JsonObject | undefined =>
+    isObject(whole)
+      ? shape(
+          route.path,
+          whole,
+          (name) => models.get(name) ?? shaper.resolve(name),
+          (model) => capped(shaper.rule(model), maxTokens),
+        )
+      : undefined;
+  const changed = shaped(body);
+  learn((changed === undefined ? named : modelsNamed(changed)).at(-1));
+  // Parsed once more, so that no number loses digits; only where something changes.
+  const forwarded =
+    changed === undefined ? bytes : Buffer.from(JSON.stringify(shaped(parseExact(bytes.toString('utf8')))));
+  return { body: changed ?? body, forwarded };
+}
+
+/** What is not JSON is the backend's to refuse, unless limits, turns or rules depend on what it says. */
+function readLeniently(body: Buffer, strict: boolean): unknown {
+  try {
+    return parseJson(body);
+  } catch (error) {
+    if (strict) throw error;
+    return undefined;
+  }
+}

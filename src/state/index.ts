@@ -1,0 +1,38 @@
+import type { Redis } from 'iovalkey';
+import type { Keeper } from '../chat/protocol.ts';
+import type { Config } from '../config/schema.ts';
+import { UsageLedger } from '../usage/ledger.ts';
+import { MemoryKeeper } from './memory.ts';
+import { ValkeyKeeper, connectValkey } from './valkey.ts';
+
+/** What outlives a request, and where it is kept. */
+export interface State {
+  readonly keeper: Keeper;
+  readonly usage: UsageLedger;
+  /** Where several llamaducts share what they count. */
+  readonly valkey: Redis | undefined;
+  close(): void;
+}
+
+/**
+ * Opens what the configuration names.
+ *
+ * @param onUsageFailure hears of usage that could not be written
+ * @throws {ConfigError} where the file of usage cannot be opened
+ */
+export async function openState(
+  { responses, usage: { file, retention }, valkey: shared }: Config,
+  onUsageFailure: (error: unknown) => void,
+): Promise<State> {
+  const usage = new UsageLedger(file ?? ':memory:', retention, onUsageFailure);
+  const valkey = shared && (await connectValkey(shared.url));
+  return {
+    keeper: valkey === undefined ? new MemoryKeeper(responses) : new ValkeyKeeper(valkey, responses.ttl),
+    usage,
+    valkey,
+    close: () => {
+      usage.close();
+      valkey?.disconnect();
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from './config/schema.ts';
+import { ImageFetcher } from './images/fetch.ts';
+import { allowing } from './images/guard.ts';
+import { type Access, Gatekeeper } from './policy/auth.ts';
+import { KeyRing } from './policy/keys.ts';
+import { Limiter } from './limits/limiter.ts';
+import { Shaper } from './policy/shaping.ts';
+import { TokenVerifier } from './policy/tokens.ts';
+import type { ClientProtocols } from './protocols/index.ts';
+import { Exchanges } from './server/exchanges.ts';
+import { DroppedLedger } from './server/ledger.ts';
+import { UpstreamQueue } from './server/queue.ts';
+import { reporting } from './server/report.ts';
+import type { Services, Upstream } from './server/services.ts';
+import type { State } from './state/index.ts';
+import type { Logger } from './telemetry/logger.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import { ModelCatalog } from './upstreams/catalog.ts';
+import { UpstreamClient } from './upstreams/client.ts';
+import { backends } from './upstreams/index.ts';
+
+/** Of one image. */
+const maxRedirects = 3;
+
+/** All that requests are handled with. */
+export function createServices(
+  config: Config,
+  protocols: ClientProtocols,
+  { usage, valkey }: State,
+  metrics: Metrics,
+  logger: Logger,
+): Services {
+  const upstream = createUpstream(config, metrics);
+  metrics.limitsUp.set(1);
+  const modelLabel = (model: string): string => upstream.catalog.label(model);
+  return {
+    config,
+    upstream,
+    metrics,
+    usage,
+    shaper: new Shaper(config),
+    images: config.images.fetch
+      ? new ImageFetcher({ ...config.images, redirects: maxRedirects }, allowing(config.images.allow))
+      : undefined,
+    gatekeeper: new Gatekeeper(accessOf(config), (reason) => metrics.authFailures.inc({ reason })),
+    exchanges: new Exchanges(reporting({ metrics, logger, usage, modelLabel }), (size) => metrics.inFlight.set(size)),
+    limiter: new Limiter({
+      ...(valkey !== undefined && { valkey }),
+      whenDown: config.valkey?.when_down ?? 'open',
+      spent: (holder, since) => usage.spent(holder, since),
+      onRefused: ({ label: key }, limit) => metrics.rateLimited.inc({ key, limit: asConfigured(limit) }),
+      onStore: (up) => {
+        metrics.limitsUp.set(up ? 1 : 0);
+        if (!up) logger.error('limits cannot be counted');
+      },
+      onUnchecked: (letIn) => metrics.unlimited.inc({ outcome: letIn ? 'let_in' : 'refused' }),
+    }),
+    ledger: new DroppedLedger(
+      metrics,
+      protocols.generation.flatMap(({ droppable = [] }) => droppable),
+    ),
+  };
+}
+
+/**
+ * Who may come in by a configuration.
+ *
+ * @param before what was decided by until now: an identity provider that stays is not asked for its keys again
+ */
+export function accessOf(config: Config, before?: { readonly config: Config; readonly access: Access }): Access {
+  const { access, groups, jwt, keys, metrics } = config;
+  const same = before !== undefined && isDeepStrictEqual(verifiedBy(before.config), verifiedBy(config));
+  return {
+    ring: new KeyRing(keys, metrics.token, groups, jwt?.default_group),
+    open: access === 'open',
+    tokens: same ? before.access.tokens : jwt && new TokenVerifier(jwt, (group) => Object.hasOwn(groups, group)),
+  };
+}
+
+function verifiedBy({ jwt, groups }: Config): unknown {
+  return [jwt, Object.keys(groups).toSorted()];
+}
+
+function createUpstream(config: Config, metrics: Metrics): Upstream {
+  const { kind, name, parallel, models_in_memory: slots } = config.upstream;
+  const backend = backends[kind];
+  const client = new UpstreamClient(config.upstream, config.timeouts, (reached) => {
+    metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
+  });
+  const catalog = new ModelCatalog(client, backend);
+  if (parallel === undefined) return { name, kind, client, backend, catalog, queue: undefined };
+  const { batch_share: batchShare, extra_wait: maxExtraWait, waiting, waiting_per_key: waitingPerKey } = config.queue;
+  const queue = new UpstreamQueue(
+    {
+      parallel,
+      ...(slots !== undefined && { slots }),
+      maxExtraWait,
+      batchShare,
+      maxWaiting: waiting,
+      maxWaitingPerKey: waitingPerKey,
+      ...tuning,
+    },
+    {
+      ...(backend.loaded !== undefined && { loaded: async () => await catalog.loaded() }),
+      waited: (seconds) => metrics.queueWait.observe({ upstream: name }, seconds),
+    },
+  );
+  metrics.queues.set(name, queue);
+  return { name, kind, client, backend, catalog, queue };
+}
+
+/** `requestsPerMinute` -> `requests_per_minute` */
+function asConfigured(limit: string): string {
+  return limit.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Turns as fine as can be; the times, in milliseconds, count only until some were seen. */
+const tuning = { quantum: 1, maxEarly: 1000, serviceTime: 10_000, loadTime: 10_000 };

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { suite, test } from 'node:test';
+import { type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { type FakeUpstream, chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { until } from '../helpers/wait.ts';
+import { clock, counting, endpoints, keyOf, posted, tester } from './limited.ts';
+
+const chat = { model: 'scripted-plain', messages: [{ role: 'user', content: 'hi' }], max_tokens: 50 };
+
+interface Told {
+  readonly status: number;
+  /** What is left of the minute, as the headers tell it. */
+  readonly requests: string | null;
+  readonly tokens: string | null;
+}
+
+async function ask(gateway: TestGateway, key: string, body: object = {}, path = '/v1/chat/completions'): Promise<Told> {
+  const { status, headers, ...response } = await whole(await gateway.fetch(path, posted({ ...chat, ...body }, key)));
+  assert.notEqual(response.text, '');
+  const left = (of: string): string | null => headers.get(`x-ratelimit-remaining-${of}`);
+  return { status, requests: left('requests'), tokens: left('tokens') };
+}
+
+async function whole(response: Response) {
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+async function using(
+  upstream: FakeUpstream,
+  settings: Record<string, unknown>,
+): Promise<TestGateway & AsyncDisposable> {
+  const gateway = await testGateway(upstream, { timeouts: { grace: '100ms' }, ...settings });
+  return {
+    ...gateway,
+    async [Symbol.asyncDispose]() {
+      await gateway[Symbol.asyncDispose]();
+      await upstream[Symbol.asyncDispose]();
+    },
+  };
+}
+
+suite('requests a minute', () => {
+  test('are counted down in the headers, over all endpoints, and begin anew with the minute', async (t) => {
+    const later = clock(t);
+    const keys = [tester, keyOf('alice', { limits: { requests_per_minute: endpoints.length } })];
+    await using gateway = await using(await fakeUpstream(counting(5, 5)), { keys });
+    for (const [index, { path, body }] of endpoints.entries()) {
+      // Passed through, the fake has an answer of its own for this.
+      if (path === '/api/embeddings') continue;
+      const { status, requests } = await ask(gateway, 'alice', body, path);
+      assert.deepEqual([status, requests], [200, String(endpoints.length - 1 - index)], path);
+    }
+    assert.equal((await ask(gateway, 'alice')).status, 200);
+    assert.equal((await ask(gateway, 'alice')).status, 429);
+    assert.equal((await gateway.chat()).status, 200);
+    later(50_000);
+    assert.deepEqual(await ask(gateway, 'alice'), { status: 200, requests: '9', tokens: null });
+  });
+
+  test('count those that fail, but not those that are refused before', async (t) => {
+    clock(t);
+    const keys = [tester, keyOf('alice', { limits: { requests_per_minute: 3 }, models: ['scripted-plain'] })];
+    const upstream = await fakeUpstream((res) => void res.writeHead(500).end('{"error":"no"}'));
+    await using gateway = await using(upstream, { keys });
+    assert.equal((await ask(gateway, 'alice', { model: 'llama3' })).status, 403);
+    assert.equal((await ask(gateway, 'alice', { messages: 'hi' })).status, 400);
+    for (const requests of ['2', '1', '0']) {
+      const told = await ask(gateway, 'alice', {}, requests === '1' ? '/api/chat' : undefined);
+      assert.ok(told.status >= 500);
+      assert.equal(told.requests, requests);
+    }
+    assert.equal((await ask(gateway, 'alice')).status, 429);
+  });
+});
+
+suite('tokens a minute', () => {
+  const keys = [tester, keyOf('alice', { limits: { tokens_per_minute: 200 } })];
+
+  // Passed through, the name of the model and the roles count as text.
+  for (const [path, estimate] of [
+    ['/v1/chat/completions', 51],
+    ['/api/chat', 55],
+  ] as const) {
+    for (const stream of [false, true]) {
+      const body = { stream, options: { num_predict: 50 } };
+      const which = `${path}${stream ? ', streamed' : ''}`;
+
+      test(`are estimated first and counted at the end: ${which}`, async (t) => {
+        clock(t);
+        await using gateway = await using(await fakeUpstream(counting(6, 4)), { keys });
+        assert.equal((await ask(gateway, 'alice', body, path)).tokens, String(200 - estimate));
+        assert.equal((await ask(gateway, 'alice', body, path)).tokens, String(200 - 10 - estimate));
+      });
+
+      test(`are over after an answer of many: ${which}`, async (t) => {
+        const later = clock(t);
+        await using gateway = await using(await fakeUpstream(counting(6, 150)), { keys });
+        assert.equal((await ask(gateway, 'alice', body, path)).status, 200);
+        const refused = await gateway.fetch(path, posted({ ...chat, ...body }, 'alice'));
+        assert.deepEqual([refused.status, refused.headers.get('x-ratelimit-remaining-tokens')], [429, '44']);
+        assert.match(
+          await refused.text(),
+          new RegExp(`200 tokens a minute; 156 are used, this request needs about ${estimate}\\.`),
+        );
+        later(50_000);
+        assert.equal((await ask(gateway, 'alice', body, path)).status, 200);
+      });
+    }
+
+    test(`cost nothing where the upstream refuses: ${path}`, async (t) => {
+      clock(t);
+      const upstream = await fakeUpstream((res) => void res.writeHead(404).end(`{"error":"model 'x' not found"}`));
+      await using gateway = await using(upstream, { keys });
+      const body = { options: { num_predict: 50 } };
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        const { status, tokens } = await ask(gateway, 'alice', body, path);
+        assert.deepEqual([status, tokens], [404, String(200 - estimate)]);
+      }
+    });
+  }
+
+  test('are estimated by what a key may ask for, not by what it asks', async (t) => {
+    clock(t);
+    const few = [tester, keyOf('alice', { limits: { tokens_per_minute: 200, max_tokens: 20 } })];
+    await using gateway = await using(await fakeUpstream(counting(6, 4)), { keys: few });
+    for (const [index, path] of ['/v1/chat/completions', '/api/chat', '/api/generate'].entries()) {
+      const { status, tokens } = await ask(gateway, 'alice', { max_tokens: undefined, prompt: 'hi' }, path);
+      assert.equal(status, 200, path);
+      assert.ok(Number(tokens) >= 200 - 10 * index - 30, `${path}: ${tokens}`);
+    }
+  });
+});
+
+suite('requests at a time', () => {
+  const keys = [tester, keyOf('alice', { limits: { concurrent: 1 } })];
+  const running = endpoints.filter(({ path }) => ['/v1/chat/completions', '/v1/messages', '/api/chat'].includes(path));
+
+  for (const { path, body } of running) {
+    test(`one more is refused while an answer streams, and let in when its client has left: ${path}`, async () => {
+      const upstream = await fakeUpstream((res) => void ndjson(res).write(chatLine('Hel')));
+      await using gateway = await using(upstream, { keys });
+      const first = await gateway.fetch(path, posted({ ...body, stream: true }, 'alice'));
+      assert.equal(first.status, 200);
+      const second = await gateway.fetch(path, posted(body, 'alice'));
+      assert.deepEqual([second.status, second.headers.get('retry-after')], [429, '1']);
+      assert.match(await second.text(), /1 request at a time/);
+      assert.equal(upstream.requests.length, 1);
+      assert.equal(await gateway.metric('llamaduct_rate_limited_total{key="alice",limit="concurrent"}'), 1);
+      await first.body?.cancel();
+      await until('the upstream to be left', () => upstream.open === 0);
+      const third = await gateway.fetch(path, posted({ ...body, stream: true }, 'alice'));
+      assert.equal(third.status, 200);
+      await third.body?.cancel();
+    });
+  }
+
+  test('count those whose body does not come: they keep nobody else out', async () => {
+    const keysOfBoth = [tester, keyOf('mallory', { limits: { concurrent: 1 } }), keyOf('bob')];
+    const settings = { keys: keysOfBoth, limits: { in_flight: 8 } };
+    await using gateway = await using(await fakeUpstream(counting(5, 5)), settings);
+    const { port } = new URL(gateway.url);
+    const head = 'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer mallory\r\n';
+    const statuses: (string | undefined)[] = [];
+    const sockets = Array.from({ length: 16 }, () => {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
+      socket.once('data', (data) => statuses.push(data.toString().split(' ')[1]));
+      socket.write(`${head}content-length: 100\r\n\r\n{`);
+      return socket;
+    });
+    await until('the refusals', () => statuses.length >= 15);
+    assert.deepEqual(new Set(statuses), new Set(['429']));
+    assert.equal((await ask(gateway, 'bob')).status, 200);
+    assert.equal((await ask(gateway, 'mallory')).status, 429);
+    for (const socket of sockets) socket.destroy();
+    await until('the place to be free', async () => (await ask(gateway, 'mallory')).status === 200);
+  });
+
+  test('end with the last byte of a stream', async () => {
+    let finish: (() => void) | undefined;
+    const upstream = await fakeUpstream((res) => {
+      ndjson(res).write(chatLine('Hel'));
+      finish = () => res.end(`${chatLine('lo')}${doneLine()}`);
+    });
+    await using gateway = await using(upstream, { keys });
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const response = await gateway.fetch('/v1/chat/completions', posted({ ...chat, stream: true }, 'alice'));
+      assert.equal(response.status, 200);
+      assert.equal((await gateway.fetch('/api/chat', posted(chat, 'alice'))).status, 429);
+      finish?.();
+      assert.match(await response.text(), /data: \[DONE\]\n\n$/);
+    }
+  });
+
+  test('end with an answer that the upstream refuses, breaks, or has nobody left to read', async () => {
+    let way: 'refuse' | 'break' | 'hold' = 'refuse';
+    const upstream = await fakeUpstream((res) => {
+      if (way === 'refuse') return void res.writeHead(500).end('{"error":"no"}');
+      if (way === 'break') return void ndjson(res).write(chatLine('Hel'), () => res.destroy());
+      return undefined;
+    });
+    await using gateway = await using(upstream, { keys });
+    for (const path of ['/v1/chat/completions', '/api/chat']) {
+      for (way of ['refuse', 'break'] as const) {
+        const response = await gateway.fetch(path, posted(chat, 'alice'));
+        assert.notEqual(response.status, 429, `${path}, ${way}`);
+        await response.text().catch(() => undefined);
+      }
+      way = 'hold';
+      const leaving = new AbortController();
+      const left = gateway.fetch(path, posted(chat, 'alice', { signal: leaving.signal }));
+      await until('the upstream to be asked', () => upstream.open === 1);
+      assert.equal((await ask(gateway, 'alice')).status, 429, path);
+      leaving.abort();
+      await assert.rejects(left, { name: 'AbortError' });
+      await until('the upstream to be left', () => upstream.open === 0);
+    }
+    way = 'refuse';
+    await until('the last place', async () => (await ask(gateway, 'alice')).status !== 429);
+  });
+});
+
+suite('limits of a group', () => {
+  const settings = {
+    groups: {
+      lab: { shared: { requests_per_minute: 3, concurrent: 100 }, limits: { requests_per_minute: 2 } },
+      school: { limits: { requests_per_minute: 1, tokens_per_minute: 1000 } },
+    },
+    keys: [
+      tester,
+      keyOf('ada', { group: 'lab' }),
+      keyOf('bob', { group: 'lab' }),
+      keyOf('cleo', { group: 'school' }),
+      keyOf('dan', { group: 'school', limits: { requests_per_minute: 2 } }),
+    ],
+  };
+
+  test('hold for each key, and for all of them together', async (t) => {
+    clock(t);
+    await using gateway = await using(await fakeUpstream(counting(5, 5)), settings);
+    const statuses: number[] = [];
+    for (const key of ['ada', 'ada', 'ada', 'bob', 'bob']) statuses.push((await ask(gateway, key)).status);
+    assert.deepEqual(statuses, [200, 200, 429, 200, 429]);
+    const of = (key: string): string => `llamaduct_rate_limited_total{key="${key}",limit="requests_per_minute"}`;
+    assert.deepEqual([await gateway.metric(of('ada')), await gateway.metric(of('group:lab'))], [1, 1]);
+    const refused = await gateway.fetch('/api/chat', posted(chat, 'bob'));
+    assert.match(await refused.text(), /The limit of group lab is reached: 3 requests a minute/);
+  });
+
+  test('are each key’s, but for what it has of its own', async (t) => {
+    clock(t);
+    await using gateway = await using(await fakeUpstream(counting(5, 5)), settings);
+    const statuses: number[] = [];
+    for (const key of ['cleo', 'cleo', 'dan', 'dan', 'dan']) statuses.push((await ask(gateway, key)).status);
+    assert.deepEqual(statuses, [200, 429, 200, 200, 429]);
+    const { headers } = await gateway.fetch('/api/chat', posted(chat, 'dan'));
+    assert.deepEqual(
+      [headers.get('x-ratelimit-limit-requests'), headers.get('x-ratelimit-limit-tokens')],
+      ['2', '1000'],
+    );
+  });
+});

@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { mock, suite, test } from 'node:test';
+import { Hono } from 'hono';
+import { type Scope, keySchema } from '../../src/config/schema.ts';
+import { asGatewayError } from '../../src/errors.ts';
+import { KeyRing } from '../../src/policy/keys.ts';
+import { Exchange } from '../../src/server/exchange.ts';
+import type { Env } from '../../src/server/respond.ts';
+import { usageHandler } from '../../src/server/usage.ts';
+import { hashSecret } from '../../src/config/secret.ts';
+import { UsageLedger } from '../../src/usage/ledger.ts';
+import type { UsageQuery, UsageReport } from '../../src/usage/report.ts';
+import { day, hour, noon, row } from './rows.ts';
+
+const sinks = { modelLabel: (model: string) => model, gap: () => undefined, ended: () => undefined };
+
+/** What `name` gets from the path; the time is noon. */
+async function ask(
+  ledger: UsageLedger,
+  path: string,
+  name = 'alice',
+  scopes: Scope[] = ['inference'],
+  handler = usageHandler(ledger),
+): Promise<{ status: number; body: unknown }> {
+  const key = new KeyRing([keySchema.parse({ name, hash: hashSecret(name), scopes })]).find(name);
+  const app = new Hono<Env>();
+  app.use(async (c, next) => {
+    const exchange = new Exchange('GET', undefined, sinks);
+    exchange.key = key;
+    c.set('exchange', exchange);
+    await next();
+  });
+  app.get('/v1/usage', handler);
+  app.onError((error, c) => {
+    const { status, code, param } = asGatewayError(error);
+    return c.json({ code, param }, status as 400);
+  });
+  const now = mock.method(Date, 'now', () => noon);
+  try {
+    const response = await app.request(path);
+    return { status: response.status, body: await response.json() };
+  } finally {
+    now.mock.restore();
+  }
+}
+
+function ledgerOf(...rows: readonly Parameters<typeof row>[0][]): UsageLedger {
+  const ledger = new UsageLedger(':memory:', 1000 * 365 * day, (error) => {
+    throw error;
+  });
+  for (const of of rows) ledger.record(row(of));
+  return ledger;
+}
+
+const line = {
+  object: 'usage',
+  requests: 1,
+  failed: 0,
+  input_tokens: 10,
+  output_tokens: 5,
+  mean_duration_ms: 1000,
+  mean_queue_ms: 100,
+  max_queue_ms: 100,
+};
+const twelve = noon - (noon % hour);
+
+suite('GET /v1/usage', () => {
+  const ledger = ledgerOf({}, { model: 'qwen3', time: noon - 8 * day }, { key: 'bob', model: 'secret', group: 'lab' });
+
+  test('shows one’s own by model, of the last 30 days', async () => {
+    assert.deepEqual(await ask(ledger, '/v1/usage'), {
+      status: 200,
+      body: {
+        object: 'list',
+        by: 'model',
+        since: (twelve - 30 * day) / 1000,
+        until: noon / 1000,
+        data: [
+          { ...line, name: 'llama3' },
+          { ...line, name: 'qwen3' },
+        ],
+        has_more: false,
+      },
+    });
+  });
+
+  test('goes by other things, and other times', async () => {
+    const { body } = await ask(ledger, '/v1/usage?by=day&since=9d&until=2026-11-03');
+    assert.deepEqual(body, {
+      object: 'list',
+      by: 'day',
+      since: (twelve - 9 * day) / 1000,
+      until: Date.UTC(2026, 10, 3) / 1000,
+      data: [{ ...line, name: '2026-11-02' }],
+      has_more: false,
+    });
+  });
+
+  test('never shows others’ without the admin scope', async () => {
+    for (const by of ['key', 'group', 'model', 'day', 'outcome']) {
+      const { body } = await ask(ledger, `/v1/usage?by=${by}&all=false`);
+      const { data } = body as { data: { name: string; requests: number }[] };
+      assert.equal(
+        data.reduce((sum, { requests }) => sum + requests, 0),
+        2,
+      );
+      assert.ok(!JSON.stringify(data).match(/bob|secret|lab/), by);
+    }
+    assert.deepEqual(await ask(ledger, '/v1/usage?all=true'), {
+      status: 403,
+      body: { code: 'insufficient_scope', param: 'all' },
+    });
+  });
+
+  test('shows everybody’s by key to an admin who asks for all', async () => {
+    const { body } = await ask(ledger, '/v1/usage?all=true', 'root', ['admin']);
+    const { by, data } = body as { by: string; data: { name: string; requests: number }[] };
+    assert.equal(by, 'key');
+    assert.deepEqual(
+      data.map(({ name, requests }) => [name, requests]),
+      [
+        ['alice', 2],
+        ['bob', 1],
+      ],
+    );
+    assert.deepEqual((await ask(ledger, '/v1/usage', 'root', ['admin'])).body, {
+      object: 'list',
+      by: 'model',
+      since: (twelve - 30 * day) / 1000,
+      until: noon / 1000,
+      data: [],
+      has_more: false,
+    });
+  });
+
+  for (const [query, param] of [
+    ['by=user', 'by'],
+    ['by=', 'by'],
+    ['by=__proto__', 'by'],
+    ['since=soon', 'since'],
+    ['since=', 'since'],
+    ['until=2026-02-31', 'until'],
+    ['since=1h&until=2h', 'since'],
+    ['since=2027-01-01', 'since'],
+    ['all=1', 'all'],
+    ['key=bob', 'key'],
+    [`${'x'.repeat(5000)}=1`, 'x'.repeat(64)],
+  ] as const) {
+    test(`refuses ?${query.slice(0, 40)}`, async () => {
+      assert.deepEqual(await ask(ledger, `/v1/usage?${query}`), {
+        status: 400,
+        body: { code: 'invalid_value', param },
+      });
+    });
+  }
+});
+
+suite('GET /v1/usage, asked again and again', () => {
+  function counted(answer = (): UsageReport => ({ lines: [], more: false })) {
+    const asked: UsageQuery[] = [];
+    const handler = usageHandler({
+      report: (query) => {
+        asked.push(query);
+        return answer();
+      },
+    });
+    const get = (query = '', name = 'alice', scopes?: Scope[]) =>
+      ask(empty, `/v1/usage${query}`, name, scopes, handler);
+    return { asked, get };
+  }
+  const empty = ledgerOf();
+
+  test('adds up once for two seconds, for each key and question', async (t) => {
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    const { asked, get } = counted();
+    for (let n = 0; n < 3; n += 1) await get();
+    assert.equal(asked.length, 1);
+    await get('?since=29d');
+    await get('?until=1d');
+    await get('?by=day');
+    await get('', 'bob');
+    await get('?all=true&by=model', 'root', ['admin']);
+    assert.deepEqual(
+      asked.slice(3).map(({ by, key }) => [by, key]),
+      [
+        ['day', 'alice'],
+        ['model', 'bob'],
+        ['model', undefined],
+      ],
+    );
+    assert.equal(asked.length, 6);
+    now = 1_999;
+    await get();
+    assert.equal(asked.length, 6);
+    now = 2_000;
+    await get();
+    await get();
+    assert.equal(asked.length, 7);
+  });
+
+  test('remembers so many answers', async (t) => {
+    t.mock.method(performance, 'now', () => 0);
+    const { asked, get } = counted();
+    for (let n = 0; n < 65; n += 1) await get(`?since=${n}h`);
+    await get('?since=64h');
+    assert.equal(asked.length, 65);
+    await get('?since=0h');
+    assert.equal(asked.length, 66);
+  });
+
+  test('remembers no failure', async () => {
+    let broken = true;
+    const { get } = counted(() => {
+      if (broken) throw new Error('disk I/O error');
+      return { lines: [], more: false };
+    });
+    assert.equal((await get()).status, 500);
+    broken = false;
+    assert.equal((await get()).status, 200);
+  });
+});
