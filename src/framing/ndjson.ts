@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts';
+import { HeldBytes } from './held-bytes.ts';
 
 const newline = 0x0a;
 
@@ -11,9 +12,8 @@ const newline = 0x0a;
 export class LineSplitter {
   readonly #maxBytes: number;
   readonly #onLine: (line: string) => void;
-  /** Pieces of the unfinished line. Joined once, when it ends: joining at each push is O(n²) for a line in many pieces. */
-  #pieces: Buffer[] = [];
-  #heldBytes = 0;
+  /** The beginning of a line whose end is in another piece. */
+  readonly #held = new HeldBytes();
 
   constructor(maxBytes: number, onLine: (line: string) => void) {
     this.#maxBytes = maxBytes;
@@ -24,35 +24,33 @@ export class LineSplitter {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let start = 0;
     for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, start)) {
-      this.#hold(bytes, start, end);
-      this.#release();
+      this.#check(end - start);
+      const rest = bytes.subarray(start, end);
       start = end + 1;
+      if (this.#held.length === 0) {
+        this.#release(rest);
+        continue;
+      }
+      this.#held.push(rest);
+      this.#release(this.#held.take());
     }
-    if (start < bytes.length) this.#hold(bytes, start, bytes.length);
+    if (start === bytes.length) return;
+    this.#check(bytes.length - start);
+    this.#held.push(bytes.subarray(start));
   }
 
   /** Takes what is left as the last line: a final newline is optional. */
   end(): void {
-    if (this.#heldBytes > 0) this.#release();
+    if (this.#held.length > 0) this.#release(this.#held.take());
   }
 
-  #hold(bytes: Buffer, start: number, end: number): void {
-    this.#heldBytes += end - start;
-    if (this.#heldBytes > this.#maxBytes) {
-      this.#pieces = [];
-      throw new GatewayError(
-        'upstream_protocol_error',
-        `The upstream sent a line of more than ${this.#maxBytes} bytes.`,
-      );
-    }
-    this.#pieces.push(bytes.subarray(start, end));
+  #check(more: number): void {
+    if (this.#held.length + more <= this.#maxBytes) return;
+    this.#held.take();
+    throw new GatewayError('upstream_protocol_error', `The upstream sent a line of more than ${this.#maxBytes} bytes.`);
   }
 
-  #release(): void {
-    const [only] = this.#pieces;
-    const line = this.#pieces.length === 1 && only !== undefined ? only : Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    this.#heldBytes = 0;
+  #release(line: Buffer): void {
     const text = line.toString('utf8');
     if (text.trim() !== '') this.#onLine(text);
   }

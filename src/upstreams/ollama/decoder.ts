@@ -1,25 +1,21 @@
-import type { ChatResponse, GenerateResponse } from 'ollama';
+import type { ChatResponse, GenerateResponse, Message } from 'ollama';
 import type { Decoder } from '../../chat/stream.ts';
-import type { Emit, FinishReason, TokenLogprob } from '../../chat/event.ts';
+import type { Emit, FinishReason } from '../../chat/event.ts';
 import { GatewayError } from '../../errors.ts';
-import { isObject, parseExact } from '../../framing/json.ts';
+import { isObject } from '../../framing/json.ts';
 import { LineSplitter } from '../../framing/ndjson.ts';
 import { CallIds } from '../call-ids.ts';
+import { readLogprobs } from '../logprobs.ts';
+import { argumentsText, parseCalls, text } from '../read-value.ts';
 import { counted } from './counted.ts';
 import { streamError } from './error.ts';
 
 /**
- * A line of a streamed answer: `/api/chat` has a message, `/api/generate` a response. Any field may be missing, and an
- * error takes the place of all of them.
+ * A line of a streamed answer: `/api/chat` has a message, `/api/generate` a response. Any field may be missing or of
+ * another type, and an error takes the place of all of them.
  */
-type Line = Partial<Omit<ChatResponse, 'message'> & Pick<GenerateResponse, 'response' | 'thinking'>> & {
-  message?: {
-    content?: string;
-    thinking?: string;
-    tool_calls?: { id?: string; function?: { name?: string; arguments?: unknown } }[];
-  };
-  error?: unknown;
-};
+type Line = Partial<Record<keyof ChatResponse | keyof GenerateResponse | 'error', unknown>>;
+type WireMessage = Partial<Record<keyof Message, unknown>>;
 
 /**
  * Reads the NDJSON of a streamed `/api/chat` or `/api/generate`. What the servers do beyond their documentation, each
@@ -50,40 +46,44 @@ export class OllamaDecoder implements Decoder {
     if (!this.#done) throw new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
   }
 
-  #readLine(text: string): void {
+  #readLine(json: string): void {
     if (this.#done) return;
-    const line = parseLine(text);
+    const line = parseLine(json);
     if (line.error !== undefined) throw streamError(line.error);
-    const { message, logprobs: given } = line;
-    const logprobs = given != null && given.length > 0 ? given.map(toTokenLogprob) : undefined;
-    const thinking = (message ?? line).thinking ?? '';
-    const content = (message === undefined ? line.response : message.content) ?? '';
+    const message: WireMessage | undefined = isObject(line.message) ? line.message : undefined;
+    const logprobs = readLogprobs(line.logprobs);
+    const thinking = text((message ?? line).thinking);
+    const content = text(message === undefined ? line.response : message.content);
     if (thinking !== '') {
       // Its log probabilities have no place in OpenAI's API, where they are those of the content.
       this.#emit({ type: 'reasoning', text: thinking });
     }
-    if (content !== '' || (logprobs !== undefined && thinking === '')) {
-      this.#emit({ type: 'text', text: content, ...(logprobs && { logprobs }) });
+    if (content !== '' || (logprobs.length > 0 && thinking === '')) {
+      this.#emit({ type: 'text', text: content, ...(logprobs.length > 0 && { logprobs }) });
     }
-    if (message?.tool_calls != null && message.tool_calls.length > 0) this.#readToolCalls(text);
+    const calls = message?.tool_calls;
+    if (calls != null && !(Array.isArray(calls) && calls.length === 0)) this.#readToolCalls(json);
     if (line.done === true) this.#finish(line);
   }
 
   /** Parses the line once more, so that no number in the arguments loses digits. Once a call, not once a token. */
-  #readToolCalls(text: string): void {
-    const { message } = parseExact(text) as Line;
-    for (const call of message?.tool_calls ?? []) {
-      const name = call.function?.name;
+  #readToolCalls(json: string): void {
+    const { message } = parseCalls(json) as { message: WireMessage };
+    const calls: unknown = message.tool_calls;
+    if (!Array.isArray(calls) || !calls.every(isObject)) {
+      throw new GatewayError('upstream_protocol_error', 'The upstream sent tool calls that cannot be read.');
+    }
+    for (const { id, function: given } of calls) {
+      const { name, arguments: args } = isObject(given) ? given : {};
       if (typeof name !== 'string' || name === '') {
         throw new GatewayError('upstream_protocol_error', 'The upstream sent a tool call without a name.');
       }
-      const args = call.function?.arguments;
       this.#emit({
         type: 'tool-call',
-        id: this.#callIds.unique(call.id),
+        id: this.#callIds.unique(id),
         name,
         // Some models' arguments arrive as text already.
-        arguments: typeof args === 'string' ? args || '{}' : JSON.stringify(args ?? {}),
+        arguments: argumentsText(typeof args === 'string' ? args : JSON.stringify(args ?? {})),
       });
     }
   }
@@ -94,7 +94,7 @@ export class OllamaDecoder implements Decoder {
   }
 
   /** An answer cut at its length stays `length`, calls or not: its last call may be missing. */
-  #finishReason(doneReason: string | undefined): FinishReason {
+  #finishReason(doneReason: unknown): FinishReason {
     if (doneReason === 'length') return 'length';
     return this.#callIds.size > 0 ? 'tool_calls' : 'stop';
   }
@@ -111,19 +111,4 @@ function parseLine(text: string): Line {
     throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not an object.');
   }
   return line;
-}
-
-type WireLogprob = NonNullable<ChatResponse['logprobs']>[number] & { bytes?: number[] };
-
-function toTokenLogprob(given: WireLogprob): TokenLogprob {
-  return {
-    token: given.token,
-    logprob: given.logprob,
-    bytes: given.bytes ?? null,
-    top_logprobs: (given.top_logprobs ?? []).map((top: WireLogprob) => ({
-      token: top.token,
-      logprob: top.logprob,
-      bytes: top.bytes ?? null,
-    })),
-  };
 }

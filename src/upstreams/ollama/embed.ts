@@ -3,6 +3,7 @@ import type { EmbeddingsQuestion } from '../../chat/backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from '../../chat/embeddings.ts';
 import { GatewayError, invalidValue } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
+import { isVector } from '../read-value.ts';
 import { counted } from './counted.ts';
 import { statusError } from './error.ts';
 
@@ -37,10 +38,6 @@ function readVectors(body: unknown, count: number): EmbeddingsResult {
     throw new GatewayError('upstream_protocol_error', 'The upstream did not send a vector for each input.');
   }
   return { vectors, ...counted(body) };
-}
-
-function isVector(value: unknown): value is number[] {
-  return Array.isArray(value) && value.length > 0 && value.every((component) => typeof component === 'number');
 }
 
 /**

@@ -26,7 +26,9 @@ export function statusError(status: number, body: string): GatewayError {
   if (/^invalid (format|JSON schema in format)/.test(text)) {
     return new GatewayError('invalid_value', text, { param: 'response_format' });
   }
-  if (status === 429) return new GatewayError('upstream_busy', text, { status, retryAfter: retryAfter.busy });
+  if (status === 429) {
+    return new GatewayError('upstream_busy', text || 'The upstream is busy.', { status, retryAfter: retryAfter.busy });
+  }
   if (status >= 400 && status < 500 && status !== 401 && status !== 403) {
     return new GatewayError('invalid_value', text || 'The upstream refused the request.', { status });
   }
@@ -60,13 +62,18 @@ function errorText(body: string): string {
   return '';
 }
 
-/** Newer servers put llama-server's own JSON error into the error's text. */
-function messageOf(error: unknown): string {
-  if (isObject(error)) return messageOf(error['error'] ?? error['message']);
+/**
+ * Newer servers put llama-server's own JSON error into the error's text.
+ *
+ * @param depth some put one shape into another, but not without end
+ */
+function messageOf(error: unknown, depth = 0): string {
+  if (depth > 4) return '';
+  if (isObject(error)) return messageOf(error['error'] ?? error['message'], depth + 1);
   if (typeof error !== 'string') return '';
   if (!error.startsWith('{')) return error;
   try {
-    return messageOf(JSON.parse(error)) || error;
+    return messageOf(JSON.parse(error), depth + 1) || error;
   } catch {
     return error;
   }

@@ -2,6 +2,7 @@ import type { ListResponse, ShowResponse } from 'ollama';
 import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
+import { count, texts } from '../read-value.ts';
 
 /** @see https://docs.ollama.com/api/tags */
 export const models: Question<ModelInfo[]> = {
@@ -9,8 +10,8 @@ export const models: Question<ModelInfo[]> = {
   path: '/api/tags',
   read: (body) =>
     listOf(body, 'models' satisfies keyof ListResponse).map(({ name, modified_at: modifiedAt }) => ({
-      name: String(name),
-      modified: Math.floor((Date.parse(String(modifiedAt)) || 0) / 1000),
+      name,
+      modified: typeof modifiedAt === 'string' ? Math.floor((Date.parse(modifiedAt) || 0) / 1000) : 0,
     })),
 };
 
@@ -24,10 +25,12 @@ export function details(model: string): Question<ModelDetails> {
       const { capabilities, model_info: info } = (isObject(body) ? body : {}) as Partial<
         Record<keyof ShowResponse, unknown>
       >;
-      const contextLength = isObject(info) ? info[`${String(info['general.architecture'])}.context_length`] : undefined;
+      const architecture = isObject(info) ? info['general.architecture'] : undefined;
+      const contextLength =
+        isObject(info) && typeof architecture === 'string' ? count(info[`${architecture}.context_length`]) : undefined;
       return {
-        ...(Array.isArray(capabilities) && { capabilities: capabilities.map(String) }),
-        ...(typeof contextLength === 'number' && { contextLength }),
+        ...(Array.isArray(capabilities) && { capabilities: texts(capabilities) }),
+        ...(contextLength !== undefined && { contextLength }),
       };
     },
   };
@@ -37,7 +40,7 @@ export function details(model: string): Question<ModelDetails> {
 export const loaded: Question<string[]> = {
   method: 'GET',
   path: '/api/ps',
-  read: (body) => listOf(body, 'models').map(({ name }) => String(name)),
+  read: (body) => listOf(body, 'models').map(({ name }) => name),
 };
 
 /** @see https://docs.ollama.com/api/ps */
@@ -47,15 +50,16 @@ export function contextLength(model: string): Question<number | undefined> {
     method: 'GET',
     path: '/api/ps',
     read: (body) => {
-      const loaded = listOf(body, 'models').find(({ name }) => names.includes(String(name).toLowerCase()));
-      const length = loaded?.['context_length'];
-      return typeof length === 'number' ? length : undefined;
+      const loaded = listOf(body, 'models').find(({ name }) => names.includes(name.toLowerCase()));
+      return count(loaded?.['context_length']);
     },
   };
 }
 
-function listOf(body: unknown, field: string): Readonly<Record<string, unknown>>[] {
+type Listed = Readonly<Record<string, unknown>> & { readonly name: string };
+
+function listOf(body: unknown, field: string): Listed[] {
   const list: unknown = isObject(body) ? body[field] : undefined;
   if (!Array.isArray(list)) throw new GatewayError('upstream_protocol_error', 'The upstream did not list its models.');
-  return list.filter(isObject);
+  return list.filter((model): model is Listed => isObject(model) && typeof model['name'] === 'string');
 }

@@ -1,8 +1,8 @@
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { Emit } from '../../chat/event.ts';
 import { GatewayError } from '../../errors.ts';
-import { isObject } from '../../framing/json.ts';
 import { CallIds } from '../call-ids.ts';
+import { argumentsText } from '../read-value.ts';
 import { JsonEnd } from './json-end.ts';
 
 type Wire = ChatCompletionChunk.Choice.Delta.ToolCall;
@@ -83,7 +83,7 @@ export class CallGatherer {
 
   #release({ id, name, arguments: args }: Call): void {
     if (name === '') throw new GatewayError('upstream_protocol_error', 'The upstream sent a tool call without a name.');
-    this.#emit({ type: 'tool-call', id: this.#ids.unique(id), name, arguments: objectText(args) });
+    this.#emit({ type: 'tool-call', id: this.#ids.unique(id), name, arguments: argumentsText(args) });
   }
 
   #charge(length: number): void {
@@ -120,18 +120,4 @@ function continues(call: Call, { index, id, name, args }: Piece): boolean {
 
 function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
-}
-
-/** @throws {GatewayError} */
-function objectText(args: string): string {
-  if (args.trim() === '') return '{}';
-  let value: unknown;
-  try {
-    value = JSON.parse(args);
-  } catch {
-    // Told below, like any other text that is no object.
-  }
-  if (value === null) return '{}';
-  if (isObject(value)) return args;
-  throw new GatewayError('upstream_error', 'The model called a tool with arguments that are not a JSON object.');
 }

@@ -3,7 +3,8 @@ import type { Completion } from 'openai/resources/completions';
 import type { Emit, FinishReason, Timings, Usage } from '../../chat/event.ts';
 import type { Decoder } from '../../chat/stream.ts';
 import { GatewayError } from '../../errors.ts';
-import { isObject, parseExact } from '../../framing/json.ts';
+import { isObject } from '../../framing/json.ts';
+import { parseCalls, text as textOf } from '../read-value.ts';
 import { type CallFragment, CallGatherer } from './calls.ts';
 import { toTimings, toUsage } from './counted.ts';
 import { recordError } from './error.ts';
@@ -64,6 +65,9 @@ export class OpenAiDecoder implements Decoder {
     if (this.#done) return;
     this.#ending = true;
     this.#reader.end();
+    if (this.#reader.isPage) {
+      throw new GatewayError('upstream_protocol_error', 'The upstream sent an answer that is no stream of events.');
+    }
     this.#complete();
   }
 
@@ -138,13 +142,6 @@ export class OpenAiDecoder implements Decoder {
 
 /** Parsed once more where arguments are an object, so that no number in them loses digits. */
 function exactCalls(json: string): CallFragment[] {
-  const choice = (parseExact(json) as Chunk).choices?.[0];
+  const choice = (parseCalls(json) as Chunk).choices?.[0];
   return (choice?.delta ?? choice?.message)?.tool_calls ?? [];
-}
-
-/** @throws {GatewayError} for text that is none: it would be lost in silence */
-function textOf(value: unknown): string {
-  if (value == null) return '';
-  if (typeof value === 'string') return value;
-  throw new GatewayError('upstream_protocol_error', 'The upstream sent content that is not text.');
 }

@@ -3,6 +3,7 @@ import type { EmbeddingsQuestion } from '../../chat/backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from '../../chat/embeddings.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
+import { isVector } from '../read-value.ts';
 import { toTimings, toUsage } from './counted.ts';
 
 /**
@@ -48,8 +49,4 @@ function readVectors(body: unknown, count: number): EmbeddingsResult {
     usage: toUsage(isObject(body['usage']) ? body['usage'] : {}),
     timings: toTimings(undefined),
   };
-}
-
-function isVector(value: unknown): value is number[] {
-  return Array.isArray(value) && value.length > 0 && value.every((component) => typeof component === 'number');
 }

@@ -53,7 +53,7 @@ export function told(value: unknown, depth = 0): Told {
 /** FastAPI lists every field at fault. @see https://docs.pydantic.dev/latest/errors/errors/ */
 function toldByPydantic(details: readonly unknown[]): Told {
   const faults = details.filter(isObject).map(({ loc, msg }) => ({
-    path: Array.isArray(loc) ? loc.filter((each) => each !== 'body').join('.') : '',
+    path: Array.isArray(loc) ? loc.filter((each) => each !== 'body' && isName(each)).join('.') : '',
     message: typeof msg === 'string' ? msg : '',
   }));
   const [first] = faults;
@@ -62,4 +62,8 @@ function toldByPydantic(details: readonly unknown[]): Told {
     code: '',
     ...(faults.length === 1 && first !== undefined && first.path !== '' && { param: first.path }),
   };
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'number';
 }

@@ -1,11 +1,11 @@
 import { GatewayError } from '../../errors.ts';
+import { HeldBytes } from '../../framing/held-bytes.ts';
 
 /** Keeps the bytes of one JSON text until its end. @throws {GatewayError} `upstream_protocol_error` from `push` for more than `maxBytes` */
 export class JsonReader {
   readonly #maxBytes: number;
   readonly #onText: (text: string) => void;
-  readonly #pieces: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #held = new HeldBytes();
 
   constructor(maxBytes: number, onText: (text: string) => void) {
     this.#maxBytes = maxBytes;
@@ -13,14 +13,13 @@ export class JsonReader {
   }
 
   push(bytes: Uint8Array): void {
-    this.#bytes += bytes.length;
-    if (this.#bytes > this.#maxBytes) {
+    if (this.#held.length + bytes.length > this.#maxBytes) {
       throw new GatewayError('upstream_protocol_error', `The upstream sent more than ${this.#maxBytes} bytes at once.`);
     }
-    this.#pieces.push(bytes);
+    this.#held.push(bytes);
   }
 
   end(): void {
-    this.#onText(Buffer.concat(this.#pieces).toString('utf8'));
+    this.#onText(this.#held.take().toString('utf8'));
   }
 }

@@ -1,6 +1,7 @@
 import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
+import { count, texts } from '../read-value.ts';
 
 /** @see https://platform.openai.com/docs/api-reference/models/list */
 export const models: Question<(ModelInfo & ModelDetails)[]> = {
@@ -14,7 +15,7 @@ export const models: Question<(ModelInfo & ModelDetails)[]> = {
     return list.filter(isObject).flatMap((model) => {
       const { id, created } = model;
       if (typeof id !== 'string' || id === '') return [];
-      return [{ name: id, modified: typeof created === 'number' ? Math.floor(created) : 0, ...detailsOf(model) }];
+      return [{ name: id, modified: Math.floor(count(created) ?? 0), ...detailsOf(model) }];
     });
   },
 };
@@ -32,10 +33,10 @@ const lengths: readonly ((model: Readonly<Record<string, unknown>>) => unknown)[
 ];
 
 function detailsOf(model: Readonly<Record<string, unknown>>): ModelDetails {
-  const contextLength = lengths.map((read) => read(model)).find((length) => typeof length === 'number');
+  const contextLength = lengths.map((read) => count(read(model))).find((length) => length !== undefined);
   const { capabilities } = model;
   return {
-    ...(Array.isArray(capabilities) && { capabilities: capabilities.map(String) }),
+    ...(Array.isArray(capabilities) && { capabilities: texts(capabilities) }),
     ...(contextLength !== undefined && { contextLength }),
   };
 }

@@ -6,6 +6,7 @@ export type OnRecord = (json: string, event?: string) => void;
 
 const spaces: ReadonlySet<number | undefined> = new Set([0x09, 0x0a, 0x0d, 0x20]);
 const brace = 0x7b;
+const angle = 0x3c;
 
 /**
  * Reads the JSON texts of an answer: those of the events of a stream, or the one object that servers send which do not
@@ -17,6 +18,8 @@ export class AnswerReader {
   readonly #maxBytes: number;
   readonly #onRecord: OnRecord;
   #reader: SseReader | JsonReader | undefined;
+  /** Whether the answer is neither, but a page of something between. */
+  isPage = false;
 
   constructor(maxBytes: number, onRecord: OnRecord) {
     this.#maxBytes = maxBytes;
@@ -27,6 +30,7 @@ export class AnswerReader {
     if (this.#reader === undefined) {
       const first = bytes.find((byte) => !spaces.has(byte));
       if (first === undefined) return;
+      this.isPage = first === angle;
       const Reader = first === brace ? JsonReader : SseReader;
       this.#reader = new Reader(this.#maxBytes, this.#onRecord);
     }
