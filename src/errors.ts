@@ -25,12 +25,15 @@ const statusOf = {
   upstream_incomplete: 502,
   model_load_failed: 502,
   upstream_busy: 503,
+  upstream_down: 503,
   server_overloaded: 503,
   shutting_down: 503,
   queue_full: 503,
   queue_timeout: 503,
   store_unavailable: 503,
   upstream_timeout: 504,
+  first_token_timeout: 504,
+  total_timeout: 504,
   upstream_idle_timeout: 504,
 } as const;
 
@@ -87,7 +90,8 @@ export class GatewayError extends Error {
 
   /** True for failures of the backend, false for the client's or our own. */
   get fromUpstream(): boolean {
-    return this.code.startsWith('upstream_') || this.code === 'model_load_failed';
+    const { code } = this;
+    return code.startsWith('upstream_') || code === 'model_load_failed' || code === 'first_token_timeout';
   }
 }
 

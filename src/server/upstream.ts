@@ -1,0 +1,20 @@
+import type { Backend } from '../chat/backend.ts';
+import type { ModelCatalog } from '../upstreams/catalog.ts';
+import type { UpstreamClient } from '../upstreams/client.ts';
+import type { Health } from '../upstreams/health.ts';
+import type { BackendKind } from '../upstreams/index.ts';
+import type { UpstreamQueue } from './queue.ts';
+
+/** An upstream, and how to speak with it. */
+export interface Upstream {
+  readonly name: string;
+  readonly kind: BackendKind;
+  readonly client: UpstreamClient;
+  readonly backend: Backend;
+  readonly catalog: ModelCatalog;
+  /** Absent where nobody has to wait: it gets as many requests as come. */
+  readonly queue: UpstreamQueue | undefined;
+  readonly health: Health;
+  /** How much it can do, against the others. */
+  readonly weight: number;
+}
