@@ -1,14 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp, refuseMalformed } from './app.ts';
 import type { Config } from './config/schema.ts';
 import { clientProtocols } from './protocols/index.ts';
 import { listen } from './server/listener.ts';
 import { metricsOnly } from './server/ops.ts';
+import { probing } from './server/probes.ts';
 import { reloading } from './reload.ts';
 import { openState } from './state/index.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
 import { createServices } from './wiring.ts';
+
+/** The end of a timer's range in Node: what is above fires at once. */
+const longestTimeout = 2 ** 31 - 1;
+
+/** Connections to the listener of the metrics. */
+const maxScrapers = 100;
 
 /** A running llamaduct. */
 export interface Gateway {
@@ -20,7 +28,10 @@ export interface Gateway {
   models(): Promise<string[]>;
   /** Decides by another configuration from now on; by the one before where that has faults, which are logged. */
   reload(load: () => Promise<Config>): Promise<void>;
-  /** Stops accepting, lets answers finish for the grace time, then ends them with an error their clients can see. */
+  /**
+   * Says that it is not ready any more, and goes on serving for the drain time. Then stops accepting, refuses what waits
+   * for its turn, lets answers finish for the grace time, and ends them with an error their clients can see.
+   */
   close(): Promise<void>;
 }
 
@@ -33,34 +44,50 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
   });
   const protocols = clientProtocols(config, state.keeper);
   const services = createServices(config, protocols, state, metrics, logger);
-  const { exchanges, limiter, upstream } = services;
+  const { exchanges, fleet, limiter } = services;
   const app = createApp(protocols, services);
   // The small one first: where it fails, nothing has been served yet.
-  const { idle } = config.timeouts;
+  const { idle: patience } = config.timeouts;
   const scraped =
-    config.metrics.listen && (await listen(metricsOnly(metrics), config.metrics.listen, refuseMalformed, idle));
-  const main = await listen(app.fetch, config.listen, refuseMalformed, idle).catch(async (error: unknown) => {
-    await Promise.all([scraped?.close(0), upstream.client.close()]);
+    config.metrics.listen &&
+    (await listen(metricsOnly(metrics), config.metrics.listen, refuseMalformed, {
+      patience,
+      connections: maxScrapers,
+    }));
+  const main = await listen(app.fetch, config.listen, refuseMalformed, {
+    patience,
+    connections: config.limits.connections,
+    onDropped: () => metrics.connectionsDropped.inc(),
+  }).catch(async (error: unknown) => {
+    await Promise.all([scraped?.close(0), ...fleet.upstreams.map(async ({ client }) => await client.close())]);
     state.close();
     throw error;
   });
-  if (upstream.queue === undefined) {
-    logger.info(
-      { upstream: upstream.name },
-      'no queue: the upstream has no `parallel`, so it gets requests as they come',
-    );
+  for (const { name: upstream, queue } of fleet.upstreams) {
+    if (queue === undefined) {
+      logger.info({ upstream }, 'no queue: the upstream has no `parallel`, so it gets requests as they come');
+    }
   }
-  void upstream.catalog.list().catch(() => undefined);
+  const stopProbing = probing(fleet.upstreams, config.health.interval);
   return {
     url: main.url,
     metricsUrl: scraped && `${scraped.url}/metrics`,
     reload: reloading(services, config, logger),
-    models: async () => (await upstream.catalog.list()).map(({ name }) => name),
+    models: async () => (await fleet.catalog.list()).map(({ name }) => name),
     async close() {
-      const { grace } = config.timeouts;
+      const { drain, grace } = config.timeouts;
+      exchanges.drain();
+      main.drain();
+      if (drain > 0) await sleep(Math.min(drain, longestTimeout));
+      stopProbing();
       const closed = main.close(grace);
       await exchanges.stop(grace);
-      await Promise.all([closed, scraped?.close(0), upstream.client.close(), services.images?.close()]);
+      await Promise.all([
+        closed,
+        scraped?.close(0),
+        ...fleet.upstreams.map(async ({ client }) => await client.close()),
+        services.images?.close(),
+      ]);
       limiter.close();
       state.close();
     },

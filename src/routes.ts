@@ -1,13 +1,13 @@
 import type { Handler } from 'hono';
-import type { PassThroughRoute } from './chat/protocol.ts';
 import type { Scope } from './config/schema.ts';
 import { type ClientProtocols, nativeRoutes } from './protocols/index.ts';
-import { type BodyHandler, withBody } from './server/body.ts';
-import { embeddingsHandler } from './server/embeddings.ts';
-import { generationHandler } from './server/generation.ts';
+import { withBody } from './server/body.ts';
+import { embeddingsPlanner } from './server/embeddings.ts';
+import { generationPlanner } from './server/generation.ts';
 import { modelHandler, modelListHandler, shownModelHandler } from './server/models.ts';
 import { exposition } from './server/ops.ts';
-import { passThroughHandler } from './server/passthrough.ts';
+import { mergedListHandler, namesModels, passingHandler, passingOr } from './server/passthrough.ts';
+import { type Planner, carryingOut } from './server/plan.ts';
 import { resourceHandler } from './server/resource.ts';
 import type { Env } from './server/respond.ts';
 import type { Services } from './server/services.ts';
@@ -25,46 +25,48 @@ export interface Route {
   readonly runsModel?: boolean;
 }
 
-/** An endpoint that takes a body, before it is decided whether its upstream speaks the same dialect. */
-interface BodyRoute extends Omit<Route, 'handler'> {
-  readonly answer: BodyHandler;
+/** An endpoint whose body says what is asked of a model. */
+interface PlannedRoute extends Omit<Route, 'handler'> {
+  readonly planner: Planner;
 }
 
 /**
- * Every route there is. Where the upstream itself speaks a dialect, its requests are passed on as they are; all others
- * are translated.
+ * Every route there is. What an upstream itself speaks is passed on to it as it is; all else is translated.
  */
 export function routesOf(protocols: ClientProtocols, services: Services): Route[] {
-  const bodies = bodyRoutes(protocols, services);
-  const native = nativeRoutes[services.upstream.kind];
-  const translated: Route[] = [
-    ...bodies.map(({ answer, ...route }) => ({ ...route, handler: withBody(answer, services) })),
-    ...readRoutes(protocols, services),
-  ];
-  const isNative = ({ method, path }: Pick<Route, 'method' | 'path'>): boolean =>
-    native.some((route) => route.method === method && route.path === path);
+  const planned = plannedRoutes(protocols, services);
+  const read = readRoutes(protocols, services);
+  const { upstreams } = services.fleet;
+  const kinds = [...new Set(upstreams.map(({ kind }) => kind))];
+  const native = kinds.flatMap((kind) => nativeRoutes[kind].map((route) => ({ kind, route })));
+  const plain = native.filter(({ route }) => !namesModels(route)).map(({ route }) => route);
+  const several = upstreams.length > 1;
+  // Only an Ollama tells what it has loaded, and all there is to tell of a model; the list of all kinds is made here.
+  const merged = several
+    ? plain.filter(({ lists, path }) => lists === true && (kinds.length === 1 || path === '/api/ps'))
+    : [];
+  const passed = several ? plain.filter((route) => !read.some((other) => same(route, other))) : plain;
+  const taken = [...merged, ...passed];
   return [
     { method: 'GET', path: '/metrics', scope: 'metrics', handler: exposition(services.metrics) },
     { method: 'GET', path: '/v1/usage', handler: usageHandler(services.usage) },
-    ...translated.filter((route) => !isNative(route)),
-    ...native.map((route) => passed(route, bodies, services)),
+    ...read.filter((route) => !taken.some((other) => same(route, other))),
+    ...merged.map((route) => ({ ...route, handler: mergedListHandler(route, services) })),
+    ...passed.map((route) => ({ ...route, handler: passingHandler(route, services) })),
+    ...planned.map(({ planner, ...route }): Route => {
+      const natives = native.flatMap(({ kind, route: other }) =>
+        namesModels(other) && same(route, other) ? [{ kind, route: other }] : [],
+      );
+      return { ...route, handler: withBody(carryingOut(passingOr(natives, planner, services), services), services) };
+    }),
   ];
 }
 
-function passed(route: PassThroughRoute, bodies: readonly BodyRoute[], services: Services): Route {
-  const { method, path, scope } = route;
-  const same = bodies.find((body) => body.path === path);
-  return {
-    method,
-    path,
-    scope,
-    handler: passThroughHandler(route, services, same?.answer),
-    runsModel: route.outputTokens !== undefined,
-    ...(same?.idPrefix !== undefined && { idPrefix: same.idPrefix }),
-  };
+function same(one: Pick<Route, 'method' | 'path'>, other: Pick<Route, 'method' | 'path'>): boolean {
+  return one.method === other.method && one.path === other.path;
 }
 
-function bodyRoutes({ generation, embeddings, models }: ClientProtocols, services: Services): BodyRoute[] {
+function plannedRoutes({ generation, embeddings, models }: ClientProtocols, services: Services): PlannedRoute[] {
   const common = { method: 'POST', scope: 'inference' } as const;
   return [
     ...generation.map((protocol) => ({
@@ -72,18 +74,18 @@ function bodyRoutes({ generation, embeddings, models }: ClientProtocols, service
       path: protocol.path,
       idPrefix: protocol.idPrefix,
       runsModel: true,
-      answer: generationHandler(protocol, services),
+      planner: generationPlanner(protocol, services),
     })),
     ...embeddings.map((protocol) => ({
       ...common,
       path: protocol.path,
       runsModel: true,
-      answer: embeddingsHandler(protocol, services),
+      planner: embeddingsPlanner(protocol, services),
     })),
     ...models.flatMap(({ named, ...protocol }) =>
       named === undefined
         ? []
-        : [{ ...common, path: protocol.path, answer: shownModelHandler({ ...protocol, named }, services) }],
+        : [{ ...common, path: protocol.path, planner: shownModelHandler({ ...protocol, named }, services) }],
     ),
   ];
 }

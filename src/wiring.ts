@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Config } from './config/schema.ts';
+import type { Config, UpstreamConfig } from './config/schema.ts';
 import { ImageFetcher } from './images/fetch.ts';
 import { allowing } from './images/guard.ts';
 import { type Access, Gatekeeper } from './policy/auth.ts';
@@ -9,16 +9,22 @@ import { Shaper } from './policy/shaping.ts';
 import { TokenVerifier } from './policy/tokens.ts';
 import type { ClientProtocols } from './protocols/index.ts';
 import { Exchanges } from './server/exchanges.ts';
+import { Fleet } from './server/fleet.ts';
 import { DroppedLedger } from './server/ledger.ts';
 import { UpstreamQueue } from './server/queue.ts';
 import { reporting } from './server/report.ts';
-import type { Services, Upstream } from './server/services.ts';
+import type { Services } from './server/services.ts';
+import type { Upstream } from './server/upstream.ts';
 import type { State } from './state/index.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { ModelCatalog } from './upstreams/catalog.ts';
 import { UpstreamClient } from './upstreams/client.ts';
+import { Health } from './upstreams/health.ts';
 import { backends } from './upstreams/index.ts';
+
+/** Milliseconds until an upstream that nobody looks at is tried again. */
+const recovery = 10_000;
 
 /** Of one image. */
 const maxRedirects = 3;
@@ -31,12 +37,20 @@ export function createServices(
   metrics: Metrics,
   logger: Logger,
 ): Services {
-  const upstream = createUpstream(config, metrics);
+  const [first, ...others] = config.upstreams;
+  const upstreams = [
+    createUpstream(first, config, metrics),
+    ...others.map((one) => createUpstream(one, config, metrics)),
+  ] as const;
+  const fleet = new Fleet(upstreams, {
+    ...config.retries,
+    onRetry: (upstream, code) => metrics.retries.inc({ upstream, code }),
+  });
   metrics.limitsUp.set(1);
-  const modelLabel = (model: string): string => upstream.catalog.label(model);
+  const modelLabel = (model: string): string => fleet.catalog.label(model);
   return {
     config,
-    upstream,
+    fleet,
     metrics,
     usage,
     shaper: new Shaper(config),
@@ -82,14 +96,21 @@ function verifiedBy({ jwt, groups }: Config): unknown {
   return [jwt, Object.keys(groups).toSorted()];
 }
 
-function createUpstream(config: Config, metrics: Metrics): Upstream {
-  const { kind, name, parallel, models_in_memory: slots } = config.upstream;
+function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metrics): Upstream {
+  const { kind, name, parallel, models_in_memory: slots, weight = 1 } = upstream;
   const backend = backends[kind];
-  const client = new UpstreamClient(config.upstream, config.timeouts, (reached) => {
+  const { failures, interval } = config.health;
+  const health = new Health({
+    failures,
+    recovery: interval === 0 ? recovery : interval,
+    onChange: (up) => metrics.ejected.set({ upstream: name }, up ? 0 : 1),
+  });
+  const client = new UpstreamClient(upstream, config.timeouts, (reached) => {
     metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
   });
   const catalog = new ModelCatalog(client, backend);
-  if (parallel === undefined) return { name, kind, client, backend, catalog, queue: undefined };
+  const common = { name, kind, client, backend, catalog, health, weight };
+  if (parallel === undefined) return { ...common, queue: undefined };
   const { batch_share: batchShare, extra_wait: maxExtraWait, waiting, waiting_per_key: waitingPerKey } = config.queue;
   const queue = new UpstreamQueue(
     {
@@ -107,7 +128,7 @@ function createUpstream(config: Config, metrics: Metrics): Upstream {
     },
   );
   metrics.queues.set(name, queue);
-  return { name, kind, client, backend, catalog, queue };
+  return { ...common, queue };
 }
 
 /** `requestsPerMinute` -> `requests_per_minute` */

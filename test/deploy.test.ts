@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { readEnvironment } from '../src/config/env.ts';
+import { parseConfig } from '../src/config/file.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { testGateway } from './helpers/gateway.ts';
 import { fakeUpstream, plainAnswer } from './helpers/upstream.ts';
@@ -24,6 +25,54 @@ interface Service {
   readonly volumes: readonly string[];
   readonly secrets: readonly Mount[];
   readonly stop_grace_period: string;
+}
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string };
+  readonly periodSeconds: number;
+  readonly failureThreshold: number;
+}
+interface Resource {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+}
+interface ServiceSpec {
+  readonly spec: { readonly selector: object; readonly ports: readonly [{ readonly targetPort: string }] };
+}
+interface Deployment {
+  readonly spec: {
+    readonly replicas: number;
+    readonly strategy: { readonly type: string };
+    readonly selector: { readonly matchLabels: object };
+    readonly template: {
+      readonly metadata: { readonly labels: object };
+      readonly spec: {
+        readonly terminationGracePeriodSeconds: number;
+        readonly automountServiceAccountToken: boolean;
+        readonly securityContext: Readonly<Record<string, unknown>>;
+        readonly containers: readonly [
+          {
+            readonly env: readonly { readonly name: string; readonly value?: string }[];
+            readonly ports: readonly [{ readonly name: string; readonly containerPort: number }];
+            readonly volumeMounts: readonly {
+              readonly name: string;
+              readonly mountPath: string;
+              readonly subPath?: string;
+            }[];
+            readonly livenessProbe: Probe;
+            readonly readinessProbe: Probe;
+            readonly lifecycle?: object;
+            readonly securityContext: object;
+            readonly resources: Readonly<Record<'requests' | 'limits', Readonly<Record<string, string>>>>;
+          },
+        ];
+        readonly volumes: readonly {
+          readonly name: string;
+          readonly configMap?: { readonly name: string };
+          readonly persistentVolumeClaim?: { readonly claimName: string };
+        }[];
+      };
+    };
+  };
 }
 const compose = parse(read('compose.yaml')) as {
   readonly services: Readonly<Record<'ollama' | 'llamaduct' | 'prometheus', Service>>;
@@ -56,7 +105,7 @@ const instruction = (name: string): string => new RegExp(`^${name} +(.*)$`, 'm')
 const unit = new Map(
   [...read('llamaduct.service').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name as string, value as string]),
 );
-const { grace } = configSchema.parse({}).timeouts;
+const { drain, grace } = configSchema.parse({}).timeouts;
 
 describe('deploy/Dockerfile', () => {
   test('its service is nobody special and gets the signals itself', () => {
@@ -141,10 +190,81 @@ describe('deploy/compose.yaml', () => {
   });
 });
 
+describe('deploy/kubernetes.yaml', () => {
+  const documents = parseAllDocuments(read('kubernetes.yaml')).map((document) => {
+    assert.deepEqual(document.errors, []);
+    return document.toJS() as Resource;
+  });
+  const resource = (kind: string): Resource => documents.find((document) => document.kind === kind) as Resource;
+  const { data } = resource('ConfigMap') as Resource & { data: Record<string, string> };
+  const { spec } = resource('Deployment') as Resource & Deployment;
+  const pod = spec.template.spec;
+  const [container] = pod.containers;
+  const environment = Object.fromEntries(container.env.map(({ name, value = 'of a Secret' }) => [name, value]));
+  const configFile = environment['LLAMADUCT_CONFIG'] ?? '';
+  const config = parseConfig(data[basename(configFile)] ?? 'missing', 'llamaduct.yaml');
+  const mountOf = (path: string): Deployment['spec']['template']['spec']['volumes'][number] | undefined => {
+    const mount = container.volumeMounts.find(({ mountPath }) => mountPath === dirname(path));
+    // A file that is mounted by subPath stays the old one.
+    assert.equal(mount?.subPath, undefined);
+    return pod.volumes.find(({ name }) => name === mount?.name);
+  };
+
+  test('the folder of its configuration is mounted, and the one of its usage outlives the pod', () => {
+    assert.deepEqual(Object.keys(readEnvironment(environment)), Object.keys(environment));
+    assert.equal(mountOf(configFile)?.configMap?.name, resource('ConfigMap').metadata.name);
+    const claim = resource('PersistentVolumeClaim').metadata.name;
+    assert.equal(mountOf(config.usage.file ?? '')?.persistentVolumeClaim?.claimName, claim);
+    // Two at a time would each give the box `parallel` requests.
+    assert.deepEqual([spec.replicas, spec.strategy.type], [1, 'Recreate']);
+    // It does not start without anybody who could come in.
+    assert.equal(config.keys.length, 1);
+  });
+
+  test('one port runs from the image to the Service', () => {
+    const [published] = container.ports;
+    assert.equal(String(published.containerPort), instruction('EXPOSE'));
+    const { spec: service } = resource('Service') as Resource & ServiceSpec;
+    assert.equal(service.ports[0].targetPort, published.name);
+    assert.deepEqual(service.selector, spec.template.metadata.labels);
+    assert.deepEqual(spec.selector.matchLabels, spec.template.metadata.labels);
+    for (const [probe, path] of [
+      [container.livenessProbe, '/healthz'],
+      [container.readinessProbe, '/readyz'],
+    ] as const) {
+      assert.deepEqual(probe.httpGet, { path, port: published.name });
+    }
+  });
+
+  test('the load balancer has time to see it go, and answers to finish', () => {
+    const { readinessProbe } = container;
+    assert.ok(config.timeouts.drain >= 5000);
+    const seen = readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000;
+    assert.ok(config.timeouts.drain >= seen, 'also one that goes by the probe alone');
+    assert.ok(pod.terminationGracePeriodSeconds * 1000 > config.timeouts.drain + config.timeouts.grace + 1000);
+    assert.equal(container.lifecycle, undefined);
+  });
+
+  test('it may do nothing but serve', () => {
+    const [uid] = instruction('USER').split(':');
+    assert.equal(String(pod.securityContext['runAsUser']), uid);
+    assert.equal(pod.securityContext['runAsNonRoot'], true);
+    assert.deepEqual(pod.securityContext['seccompProfile'], { type: 'RuntimeDefault' });
+    assert.equal(pod.automountServiceAccountToken, false);
+    assert.deepEqual(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    assert.ok(container.resources.requests['memory'] && container.resources.limits['memory']);
+  });
+});
+
 test('answers may finish after SIGTERM before compose or systemd kills', () => {
   for (const patience of [llamaduct.stop_grace_period, unit.get('TimeoutStopSec')]) {
     assert.match(patience ?? '', /^\d+s$/);
-    assert.ok(Number.parseInt(patience ?? '', 10) * 1000 > grace, `${patience} is not longer than ${grace} ms`);
+    const needed = drain + grace + 1000;
+    assert.ok(Number.parseInt(patience ?? '', 10) * 1000 > needed, `${patience} is not longer than ${needed} ms`);
   }
 });
 

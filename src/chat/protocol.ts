@@ -140,6 +140,8 @@ export interface PassThroughRoute {
     readonly asks: (body: unknown) => boolean;
     readonly failure: (error: GatewayError) => string;
   };
+  /** How a stream of lines of JSON tells of an error. Absent where no answer is one. */
+  readonly lineFailure?: (error: GatewayError) => string;
   /** Whether the answer lists `models`, each with its `name`. */
   readonly lists?: boolean;
 }

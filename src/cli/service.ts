@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts';
+import type { Config, Upstreams } from '../config/schema.ts';
 import { type Demo, startDemo } from '../demo/server.ts';
 import { type Gateway, startGateway } from '../gateway.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -16,15 +16,16 @@ export interface Service {
  * @throws CommandError where an address cannot be listened on
  */
 export async function startService(config: Config, upstreamIsGuess: boolean, logger: Logger): Promise<Service> {
-  const { url } = config.upstream;
+  const [{ url }] = config.upstreams;
   let demo: Demo | undefined;
   if (upstreamIsGuess && !(await answers(url))) {
     demo = await startDemo();
     process.stderr.write(`llamaduct: no Ollama answers at ${new URL(url).origin}, so a built-in demo model does\n`);
   }
-  const upstream = demo === undefined ? config.upstream : { name: 'demo', kind: 'ollama' as const, url: demo.url };
+  const { upstreams } = config;
+  const served: Upstreams = demo === undefined ? upstreams : [{ name: 'demo', kind: 'ollama', url: demo.url }];
   try {
-    const gateway = await startGateway({ ...config, upstream }, logger);
+    const gateway = await startGateway({ ...config, upstreams: served }, logger);
     return {
       gateway,
       async close() {

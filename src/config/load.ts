@@ -3,7 +3,15 @@ import { type Environment, readEnvironment, readVariable } from './env.ts';
 import { ConfigError } from './error.ts';
 import { readConfigFile } from './file.ts';
 import { ollamaUrl } from './ollama-url.ts';
-import { type Address, type Config, configSchema, type Scope, scopes, type UpstreamConfig } from './schema.ts';
+import {
+  type Address,
+  type Config,
+  configSchema,
+  type Scope,
+  scopes,
+  type UpstreamConfig,
+  type Upstreams,
+} from './schema.ts';
 import type { UpstreamFileConfig } from './upstream.ts';
 import { address } from './units.ts';
 
@@ -45,12 +53,10 @@ export async function loadConfig(
   const config: Config = {
     ...fromFile,
     listen: listen === undefined ? fromFile.listen : parseAddress(...listen),
-    upstream: withParallel(
+    upstreams:
       upstream === undefined
-        ? (fromFileUpstream(upstreams?.[0], variable) ?? guessedUpstream(environment))
-        : namedUpstream(...upstream),
-      environment,
-    ),
+        ? (fromFileUpstreams(upstreams, environment, variable) ?? [guessedUpstream(environment)])
+        : [withParallel(namedUpstream(...upstream), environment)],
     keys: [...fromFile.keys, ...keyFrom(environment)],
     metrics: { ...fromFile.metrics, ...tokenFrom(environment) },
   };
@@ -86,7 +92,7 @@ function parseAddress(name: string, text: string): Address {
 }
 
 function guessedUpstream(environment: Environment): UpstreamConfig {
-  return namedUpstream('OLLAMA_HOST', environment.OLLAMA_HOST ?? '');
+  return withParallel(namedUpstream('OLLAMA_HOST', environment.OLLAMA_HOST ?? ''), environment);
 }
 
 /** Where an Ollama is told how many requests it takes at a time, llamaduct often is as well. */
@@ -102,15 +108,25 @@ function namedUpstream(setting: string, text: string): UpstreamConfig {
   return url.endsWith('/v1') ? { name: 'openai', kind: 'openai', url } : { name: 'ollama', kind: 'ollama', url };
 }
 
-function fromFileUpstream(
-  given: UpstreamFileConfig | undefined,
+function fromFileUpstreams(
+  upstreams: readonly UpstreamFileConfig[] = [],
+  environment: Environment,
   variable: (name: string) => string | undefined,
-): UpstreamConfig | undefined {
-  if (given === undefined) return undefined;
-  const { key_env: name, ...upstream } = given;
+): Upstreams | undefined {
+  const [first, ...others] = upstreams.map((given, index) => withKey(given, index, variable));
+  if (first === undefined) return undefined;
+  // What the environment says of an Ollama is of one.
+  return others.length === 0 ? [withParallel(first, environment)] : [first, ...others];
+}
+
+function withKey(
+  { key_env: name, ...upstream }: UpstreamFileConfig,
+  index: number,
+  variable: (name: string) => string | undefined,
+): UpstreamConfig {
   if (name === undefined) return upstream;
   const key = variable(name);
-  if (key === undefined) throw new ConfigError(`upstreams[0].key_env: the environment has no ${name}`);
+  if (key === undefined) throw new ConfigError(`upstreams[${index}].key_env: the environment has no ${name}`);
   if (!/^[\x21-\x7e]+$/.test(key)) throw new ConfigError(`${name}: expected a key without white space`);
   return { ...upstream, key };
 }

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { jwt } from './jwt.ts';
 import { group, groupName, limitSet, queue } from './limits.ts';
 import { images, modelRule } from './model-rules.ts';
-import { type UpstreamFileConfig, upstream } from './upstream.ts';
-import { address, duration, size } from './units.ts';
+import { type UpstreamFileConfig, health, retries, upstream } from './upstream.ts';
+import { address, duration, origin, size } from './units.ts';
 
 export const scopes = ['inference', 'admin', 'metrics'] as const;
 export type Scope = (typeof scopes)[number];
@@ -63,11 +63,22 @@ const timeouts = z.strictObject({
       'Until the upstream answers. Loading a large model from a slow disk takes minutes, and so does waiting for a busy one.',
     ),
   idle: duration.prefault('5m').describe('Between two pieces of an answer, from the upstream and to a client.'),
+  first_token: duration
+    .prefault('0s')
+    .describe(
+      'From its turn at the upstream until something of an answer came, loading the model included; 0s for any time.',
+    ),
+  total: duration.prefault('0s').describe('For a request and its whole answer, waiting included; 0s for any time.'),
   queue: duration.prefault('10m').describe('For a turn, where `parallel` requests are under way.'),
   silence: duration
     .prefault('10s')
     .describe('Until a stream that has nothing yet says so in a comment, and between such comments; 0s for never.'),
-  grace: duration.prefault('30s').describe('For running answers to finish after SIGTERM.'),
+  drain: duration
+    .prefault('0s')
+    .describe(
+      'From SIGTERM until nothing new is taken: time for a load balancer to see that /readyz is 503. Kubernetes: 5s.',
+    ),
+  grace: duration.prefault('30s').describe('For running answers to finish after that.'),
 });
 
 const limits = z.strictObject({
@@ -80,6 +91,13 @@ const limits = z.strictObject({
     .default(1024)
     .describe('Requests at a time, over all keys. One more gets a 503.'),
   choices: z.int().min(1).max(128).default(8).describe('Answers to one request: its n, times its prompts.'),
+  depth: z.int().min(16).max(1000).default(128).describe('Objects and arrays of a JSON body within each other.'),
+  connections: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(10_000)
+    .describe('Connections at a time, idle ones included. One more is closed at once.'),
 });
 
 const responses = z.strictObject({
@@ -121,15 +139,31 @@ const settings = z.strictObject({
   listen: address.prefault('127.0.0.1:11435').describe('The address to serve on.'),
   upstreams: z
     .array(upstream)
-    .length(1, 'expected exactly one upstream')
+    .min(1)
+    .max(64)
+    .superRefine((upstreams, context) => {
+      const names = upstreams.map(({ name }) => name);
+      names.forEach((name, index) => {
+        if (names.indexOf(name) < index)
+          context.addIssue({ code: 'custom', path: [index, 'name'], message: 'another upstream has this name' });
+      });
+    })
     .optional()
-    .describe('The server to stand in front of: an Ollama, or one that speaks the OpenAI API.'),
+    .describe('The servers to stand in front of: Ollamas, and such that speak the OpenAI API.'),
+  health: health.prefault({}).describe('When an upstream is taken out, and comes back.'),
+  retries: retries
+    .prefault({})
+    .describe('What fails before anything of an answer came is asked again, of another upstream where there is one.'),
   access: z
     .enum(['keys', 'open'])
     .default('keys')
     .describe(
       'keys: every request needs a key. open: anyone who reaches the address may chat and read /metrics; what changes the box still needs a key.',
     ),
+  cors: z
+    .array(origin)
+    .default([])
+    .describe('Origins whose pages may use this from a browser, for example https://chat.example.org. None: no CORS.'),
   jwt: jwt.optional().describe('Bearer tokens of an identity provider (OpenID Connect).'),
   groups: z.record(groupName, group).default({}).describe('What keys have in common, by the name of the group.'),
   queue: queue.prefault({}).describe('Requests that wait for an upstream whose `parallel` are taken.'),
@@ -224,8 +258,10 @@ export type FileConfig = z.output<typeof configSchema>;
 export type KeyConfig = FileConfig['keys'][number];
 export type Address = FileConfig['listen'];
 
-/** What the service runs with: the file with environment and flags laid over it, and an upstream settled. */
-export type Config = Omit<FileConfig, 'upstreams'> & { readonly upstream: UpstreamConfig };
+/** What the service runs with: the file with environment and flags laid over it, and the upstreams settled. */
+export type Config = Omit<FileConfig, 'upstreams'> & { readonly upstreams: Upstreams };
+
+export type Upstreams = readonly [UpstreamConfig, ...UpstreamConfig[]];
 
 /** An upstream with its key, which only the environment holds. */
 export type UpstreamConfig = Omit<UpstreamFileConfig, 'key_env'> & { readonly key?: string };

@@ -34,3 +34,15 @@ export const address = z
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   })
   .refine(({ port }) => port <= 65535, 'the port is at most 65535');
+
+const originExpected = 'expected an origin such as https://chat.example.org: no path, no *';
+
+/** The origin of a page, as browsers send it. */
+export const origin = z
+  .string(originExpected)
+  .regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s*@,]+$/, originExpected)
+  .refine((text) => {
+    // What is not http has the origin null to WHATWG's URL, but browsers send chrome-extension://… and the like.
+    if (!/^https?:/.test(text)) return true;
+    return URL.parse(text)?.origin === text;
+  }, 'browsers write this origin otherwise: in lower case, without the port that goes without saying');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { duration } from './units.ts';
 
 /** A server to stand in front of. */
 export const upstream = z.strictObject({
@@ -17,6 +18,7 @@ export const upstream = z.strictObject({
       'Where it listens: of an Ollama the address, of kind openai with the path that SDKs take as base URL, usually /v1. ' +
         'user:password becomes Basic authentication.',
     ),
+  weight: z.number().min(0.01).max(100).optional().describe('How much it can do, against the others. Absent: 1.'),
   parallel: z
     .int()
     .min(1)
@@ -36,6 +38,25 @@ export const upstream = z.strictObject({
     .regex(/^[A-Za-z_]\w*$/, 'expected the name of an environment variable')
     .optional()
     .describe("Names the environment variable that holds the upstream's own key, sent to it as a bearer token."),
+});
+
+/** When an upstream is taken out, and comes back. */
+export const health = z.strictObject({
+  interval: duration.prefault('10s').describe('Between two looks at an upstream; 0s for none.'),
+  failures: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(5)
+    .describe('In a row, until an upstream is asked no more but by looks at it.'),
+});
+
+/** What fails before anything of an answer came is asked again, of another upstream where there is one. */
+export const retries = z.strictObject({
+  attempts: z.int().min(1).max(10).default(3).describe('How often a request is asked in all.'),
+  base: duration.prefault('500ms').describe('Until it is asked of the same upstream again; twice as long each time.'),
+  cap: duration.prefault('10s').describe('The longest of these pauses.'),
+  share: z.number().min(0).max(1).default(0.2).describe('Of all requests, that may be asked again.'),
 });
 
 export type UpstreamFileConfig = z.output<typeof upstream>;

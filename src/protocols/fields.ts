@@ -1,5 +1,6 @@
 import type { JsonObject } from '../chat/request.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
+import { nestsDeeper } from '../framing/depth.ts';
 import { isObject, parseExact } from '../framing/json.ts';
 
 /**
@@ -80,11 +81,16 @@ export function readKeepAlive(value: unknown): string | number | undefined {
   throw invalidValue('keep_alive', 'keep_alive must be seconds or a duration such as "10m".');
 }
 
+/** Objects and arrays within each other. */
+const maxArgumentsDepth = 128;
+
 /** Arguments of a tool call: a JSON object as text; models that were called without arguments left '' or null in many histories. */
 export function readArguments(value: unknown, path: string): JsonObject {
   if (value == null || value === '') return {};
   if (isObject(value)) return value;
   const text = required(string(value, path), path);
+  // To the limit of bodies a string is no depth, whatever is in it.
+  if (nestsDeeper(Buffer.from(text), maxArgumentsDepth)) throw invalidValue(path, `${path} is nested too deeply.`);
   let parsed: unknown;
   try {
     parsed = parseExact(text);

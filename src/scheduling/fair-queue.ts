@@ -108,6 +108,11 @@ export class FairQueue {
     this.#pump();
   }
 
+  /** Whether a request waits. */
+  waits(request: QueuedRequest): boolean {
+    return this.#entries.get(request)?.state === 'waiting';
+  }
+
   /** Where a request stands, as of a second ago at most; undefined where it does not wait. */
   position(request: QueuedRequest): Forecast | undefined {
     const entry = this.#entries.get(request);
@@ -118,6 +123,14 @@ export class FairQueue {
     }
     // One that came since is last until the next second.
     return this.#forecasts.of.get(entry) ?? forecastBehind(this.size - 1, this.#scheduler);
+  }
+
+  /** What a request that came now would have to wait for: its turn, and its model, in milliseconds. */
+  delayOf(model: string): { wait: number; load: number } {
+    const { pace, parallel, resident, running } = this.#scheduler;
+    const load = model === '' || resident.includes(model) ? 0 : pace.load;
+    const free = running < parallel && this.size === 0;
+    return { wait: free ? 0 : forecastBehind(this.size, this.#scheduler).wait, load };
   }
 
   #pump(now = this.#now()): void {

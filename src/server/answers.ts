@@ -1,12 +1,12 @@
 import type { ChatResult } from '../chat/fold.ts';
 import { totalOf } from '../chat/total.ts';
 import { GatewayError } from '../errors.ts';
-import { type Asked, ask } from './ask.ts';
+import { type Adapted, type Asked, ask } from './ask.ts';
 import { collect } from './collect.ts';
 import { decodersOf } from './decoders.ts';
 import type { Exchange } from './exchange.ts';
 import type { Prepared } from './prepare.ts';
-import type { Services } from './services.ts';
+import type { LocalServices } from './services.ts';
 import { Source } from './source.ts';
 import { anew, followsSchema } from './validation.ts';
 
@@ -21,14 +21,24 @@ export type Bodies = readonly Promise<Asked['body']>[];
  */
 export async function askAll(
   { requests, mayTruncate }: Prepared,
-  services: Services,
+  services: LocalServices,
   exchange: Exchange,
-): Promise<{ first: Asked; bodies: Bodies }> {
+): Promise<{ adapted: Adapted; bodies: Bodies }> {
   exchange.phase = 'waiting';
-  const share = 1 / requests.length;
-  const asked = requests.map(async (request) => await ask(request, mayTruncate, services, exchange, share));
+  const refused = new AbortController();
+  const part = {
+    share: 1 / requests.length,
+    signal: requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.signal, refused.signal]),
+  };
+  const asked = requests.map(async (request) => await ask(request, mayTruncate, services, exchange, part));
   for (const one of asked) one.catch(() => undefined);
-  return { first: await Promise.race(asked), bodies: asked.map(async (one) => (await one).body) };
+  try {
+    return { adapted: await Promise.race(asked), bodies: asked.map(async (one) => (await one).body) };
+  } catch (error) {
+    // Another upstream may be asked for all of them.
+    refused.abort(error);
+    throw error;
+  }
 }
 
 /** Bodies as what arrives, which the exchange hears of. */
@@ -42,12 +52,12 @@ export function sourceOf(bodies: Bodies, exchange: Exchange): Source {
  * @throws {GatewayError} when the upstream fails or stops before its answer is complete
  */
 export async function wholeAnswers(
-  bodies: Bodies,
   prepared: Prepared,
-  services: Services,
+  services: LocalServices,
   exchange: Exchange,
-): Promise<readonly ChatResult[]> {
+): Promise<{ adapted: Adapted; results: readonly ChatResult[] }> {
   const { config } = services;
+  const { adapted, bodies } = await askAll(prepared, services, exchange);
   const collected = async (some: Bodies, of: Prepared): Promise<ChatResult[]> => {
     const source = sourceOf(some, exchange);
     const results = await collect(source, decodersOf(of, services, source), config.limits.body);
@@ -55,8 +65,8 @@ export async function wholeAnswers(
     return results;
   };
   const results = await collected(bodies, prepared);
-  if (!config.validate_json) return results;
-  return await Promise.all(
+  if (!config.validate_json) return { adapted, results };
+  const valid = await Promise.all(
     results.map(async (result, choice) => {
       const request = prepared.requests[choice];
       if (request === undefined || followsSchema(request, result)) return result;
@@ -68,4 +78,5 @@ export async function wholeAnswers(
       throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
     }),
   );
+  return { adapted, results: valid };
 }

@@ -4,12 +4,17 @@ import { GatewayError } from '../errors.ts';
 import type { UpstreamAnswer } from '../upstreams/client.ts';
 import { readError } from '../upstreams/read.ts';
 import type { Exchange } from './exchange.ts';
-import type { Services, Upstream } from './services.ts';
-import { type Demand, takeTurn } from './turn.ts';
+import type { LocalServices } from './services.ts';
+import type { Upstream } from './upstream.ts';
+import { type Demand, type Part, takeTurn } from './turn.ts';
 
 /** An answer under way, and what it took to get it. */
-export interface Asked {
+export interface Asked extends Adapted {
   readonly body: UpstreamAnswer['body'];
+}
+
+/** What became of a request on its way. */
+export interface Adapted {
   /** Fields given up because the model cannot follow them. */
   readonly dropped: readonly string[];
   /** Whether the prompt did not fit and the operator lets it be cut. */
@@ -32,23 +37,23 @@ export function demandOf(request: GenerationRequest): Demand {
  * Asks the upstream when it is the request's turn, which lasts until the answer's body closes.
  *
  * @param mayTruncate whether a prompt longer than the context may be cut
- * @param share of the exchange that this request is
+ * @param part of the exchange that this request is: all of it, or one of several choices with a signal of their own
  * @throws {GatewayError} when the upstream fails or refuses for good, or there is no turn
  */
 export async function ask(
   request: GenerationRequest,
   mayTruncate: boolean,
-  services: Services,
+  services: LocalServices,
   exchange: Exchange,
-  share = 1,
+  part: Part = { share: 1, signal: exchange.signal },
 ): Promise<Asked> {
-  const turn = await takeTurn(exchange, demandOf(request), services, share);
+  const turn = await takeTurn(exchange, demandOf(request), services, part);
   try {
-    const asked = await askAdapting(request, mayTruncate, services, exchange.signal);
+    const asked = await askAdapting(request, mayTruncate, services, part.signal);
     turn.until(asked.body);
     return asked;
   } catch (error) {
-    turn.done();
+    turn.abandon();
     throw error;
   }
 }
@@ -57,7 +62,7 @@ export async function ask(
 async function askAdapting(
   request: GenerationRequest,
   mayTruncate: boolean,
-  { config, metrics, upstream }: Services,
+  { config, metrics, upstream }: LocalServices,
   signal: AbortSignal,
 ): Promise<Asked> {
   const { backend, catalog, client } = upstream;

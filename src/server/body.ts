@@ -1,6 +1,8 @@
 import { type ParseError, printParseErrorCode, visit } from 'jsonc-parser';
 import type { Context, Handler } from 'hono';
+import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
+import { nestsDeeper } from '../framing/depth.ts';
 import type { Env } from './respond.ts';
 import type { Services } from './services.ts';
 
@@ -11,21 +13,21 @@ export type BodyHandler = (c: Context<Env>, body: Buffer) => Promise<Response>;
 export function withBody(handler: BodyHandler, { config: { limits, timeouts } }: Services): Handler<Env> {
   return async (c) => {
     const { signal } = c.get('exchange');
-    return await handler(c, await readBody(c.req.raw, limits.body, timeouts.body, signal));
+    return await handler(c, await readBody(c.req.raw, limits, timeouts.body, signal));
   };
 }
 
 /**
- * Reads a whole request body.
+ * Reads a whole request body, which is JSON, or nothing that will be read.
  *
- * @param maxBytes a larger one is a 413
+ * @param limits a body of more bytes is a 413; one that nests deeper a 400, whether or not it is to be parsed here
  * @param deadline milliseconds
  * @param signal gives it up, with its reason
- * @throws {GatewayError} 413 or 408; `client_closed` when the connection broke
+ * @throws {GatewayError} 413, 408 or 400; `client_closed` when the connection broke
  */
 export async function readBody(
   request: Request,
-  maxBytes: number,
+  { body: maxBytes, depth }: Pick<Config['limits'], 'body' | 'depth'>,
   deadline: number,
   signal: AbortSignal,
 ): Promise<Buffer> {
@@ -40,10 +42,12 @@ export async function readBody(
   signal.addEventListener('abort', abort);
   try {
     // With a length the server holds the client to it; without one the bytes have to be counted.
-    return await Promise.race([
+    const body = await Promise.race([
       givenUp,
       declared === null ? readCounted(request, maxBytes, tooLarge) : readDeclared(request),
     ]);
+    if (!nestsDeeper(body, depth)) return body;
+    throw new GatewayError('invalid_value', `The request body is nested too deeply: more than ${depth} deep.`);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);

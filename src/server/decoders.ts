@@ -5,11 +5,11 @@ import { withoutReasoning } from '../chat/stages.ts';
 import { endingAt } from '../chat/stops.ts';
 import type { DecoderMaker } from '../chat/stream.ts';
 import type { Prepared } from './prepare.ts';
-import type { Services } from './services.ts';
+import type { LocalServices } from './services.ts';
 import type { Source } from './source.ts';
 
 /** The decoder of each choice, with what the operator and the client want done to its events on their way. */
-export function decodersOf(prepared: Prepared, { config, upstream }: Services, source: Source): DecoderMaker[] {
+export function decodersOf(prepared: Prepared, { config, upstream }: LocalServices, source: Source): DecoderMaker[] {
   return prepared.requests.map((request, choice) => (emit) => {
     const stops = prepared.stops[choice] ?? [];
     const shown = prepared.hideThinking ? withoutReasoning(emit) : emit;

@@ -5,23 +5,24 @@ import { serverTiming } from '../chat/server-timing.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
 import { pinned } from '../policy/shaping.ts';
 import { readJson } from '../upstreams/read.ts';
-import { type BodyHandler, parseJson } from './body.ts';
+import { parseJson } from './body.ts';
 import { headOf } from './head.ts';
 import { refuseDropped } from './ledger.ts';
+import type { Planner } from './plan.ts';
 import { admitted } from './prepare.ts';
 import { sendJson } from './respond.ts';
-import type { Services, Upstream } from './services.ts';
+import type { LocalServices, Services } from './services.ts';
+import type { Upstream } from './upstream.ts';
 import { charge, takeTurn } from './turn.ts';
 
-/** Answers a request for embeddings of any dialect from the upstream. */
-export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Services): BodyHandler {
+/** Plans a request for embeddings of any dialect. */
+export function embeddingsPlanner(protocol: EmbeddingsProtocol, services: Services): Planner {
   const { strict } = services.config;
   return async (c, body) => {
     const exchange = c.get('exchange');
     const call = protocol.read(parseJson(body));
     const model = await admitted(call.request.model, services, exchange);
-    const { backend } = services.upstream;
-    const unheeded = [...call.dropped, ...backend.embeddings(call.request).dropped];
+    const unheeded = [...call.dropped, ...services.fleet.backendOf(model).embeddings(call.request).dropped];
     if (strict) refuseDropped(unheeded);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready);
     const rule = services.shaper.rule(model);
@@ -29,18 +30,31 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
     const mayTruncate = rule?.on_overflow === 'truncate' && request.truncate === undefined;
     const demand = { model, inputTokens: estimatedTokensIn(request.input), outputTokens: 0 };
     await charge(exchange, demand, services);
-    exchange.phase = 'waiting';
-    const turn = await takeTurn(exchange, demand, services);
-    const { result, truncated } = await embed(request, mayTruncate, services, exchange.signal).finally(turn.done);
-    exchange.measured(result);
-    requireDimensions(result, request.dimensions);
-    const { load } = result.timings;
-    return sendJson(c, 200, call.respond(result, headOf(exchange, call.request.model || model)), {
-      ...services.ledger.headers(unheeded),
-      ...(truncated && { 'x-llamaduct-truncated': 'true' }),
-      // Of the rest Ollama does not tell how long it waited and how long it took.
-      ...(load !== undefined && { 'server-timing': serverTiming({ load }) }),
-    });
+    return {
+      wanted: { model, conversation: undefined },
+      ask: async (upstream) => {
+        const here = { ...services, upstream };
+        exchange.phase = 'waiting';
+        const turn = await takeTurn(exchange, demand, here);
+        const { result, truncated } = await embed(request, mayTruncate, here, exchange.signal).catch(
+          (error: unknown) => {
+            turn.abandon();
+            throw error;
+          },
+        );
+        turn.done();
+        exchange.measured(result);
+        requireDimensions(result, request.dimensions);
+        const { load } = result.timings;
+        const headers = {
+          ...services.ledger.headers(unheeded),
+          ...(truncated && { 'x-llamaduct-truncated': 'true' }),
+          // Of the rest Ollama does not tell how long it waited and how long it took.
+          ...(load !== undefined && { 'server-timing': serverTiming({ load }) }),
+        };
+        return { json: call.respond(result, headOf(exchange, call.request.model || model)), headers };
+      },
+    };
   };
 }
 
@@ -54,7 +68,7 @@ interface Embedded {
 async function embed(
   request: EmbeddingsRequest,
   mayTruncate: boolean,
-  services: Services,
+  services: LocalServices,
   signal: AbortSignal,
 ): Promise<Embedded> {
   const { metrics, upstream } = services;

@@ -51,6 +51,10 @@ export class Exchange {
   generates = true;
   /** Milliseconds that it waited for its turn. */
   waited = 0;
+  /** Its choices that wait for their turn. */
+  queued = 0;
+  /** Its choices that had their turn. */
+  turns = 0;
   /** Where it stands in the queue, while it waits there; of several choices the first. */
   place: (() => Forecast | undefined) | undefined;
   /** What every answer to it says, be it an error. */
@@ -70,6 +74,8 @@ export class Exchange {
   #lastChunkAt = 0;
   #chunks = 0;
   readonly #onEnd: ((ending: Ending) => void)[] = [];
+  #chunkTimer: NodeJS.Timeout | undefined;
+  #endTimer: NodeJS.Timeout | undefined;
   #total: Total | undefined;
   #ending: Ending | undefined;
 
@@ -114,6 +120,28 @@ export class Exchange {
     return this.#controller.signal;
   }
 
+  /** Ends it with an error when so many milliseconds have passed without anything of an answer; 0 for never. */
+  expectChunk(milliseconds: number): void {
+    if (milliseconds === 0 || this.#firstChunkAt !== undefined) return;
+    clearTimeout(this.#chunkTimer);
+    const error = new GatewayError('first_token_timeout', 'The model did not begin to answer in time.', {
+      retryAfter: 5,
+    });
+    this.#chunkTimer = setTimeout(() => this.cancel(error), milliseconds);
+  }
+
+  /** Ends it with an error when it has not ended after so many milliseconds; 0 for never. */
+  expectEnd(milliseconds: number): void {
+    if (milliseconds === 0) return;
+    const error = new GatewayError('total_timeout', 'The answer took longer than it may.');
+    this.#endTimer = setTimeout(() => this.cancel(error), milliseconds);
+  }
+
+  /** Whether it waits in the queue with all that it asks for. */
+  get waitsForTurn(): boolean {
+    return this.queued > 0 && this.turns === 0;
+  }
+
   cancel(reason: GatewayError): void {
     if (this.#ending === undefined) this.#controller.abort(reason);
   }
@@ -129,6 +157,7 @@ export class Exchange {
     this.#chunks += 1;
     if (this.#firstChunkAt === undefined) {
       this.#firstChunkAt = now;
+      clearTimeout(this.#chunkTimer);
       this.phase = 'streaming';
     } else {
       this.#sinks.gap(this, (now - this.#lastChunkAt) / 1000);
@@ -155,6 +184,8 @@ export class Exchange {
       spent: this.#spent,
     };
     this.#ending = ending;
+    clearTimeout(this.#chunkTimer);
+    clearTimeout(this.#endTimer);
     for (const hear of this.#onEnd) hear(ending);
     this.#sinks.ended(this, ending);
     if (failure !== undefined) this.#controller.abort(failure);

@@ -1,11 +1,17 @@
 import { GatewayError } from '../errors.ts';
 import { Exchange, type ExchangeSinks } from './exchange.ts';
 
+/** What is said to whoever comes too late, or did not get its turn in time. */
+export function shuttingDown(): GatewayError {
+  return new GatewayError('shutting_down', 'llamaduct is shutting down.', { retryAfter: 5 });
+}
+
 /** The requests under way. */
 export class Exchanges {
   readonly #sinks: ExchangeSinks;
   readonly #running = new Set<Exchange>();
   #onIdle: (() => void) | undefined;
+  #draining = false;
   #stopping = false;
 
   readonly #onSize: (size: number) => void;
@@ -20,8 +26,19 @@ export class Exchanges {
     return this.#running.size;
   }
 
+  /** Whether the service is about to stop, and says so to whoever asks whether it is ready. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Whether nothing new is taken any more. */
   get stopping(): boolean {
     return this.#stopping;
+  }
+
+  /** Says from now on that the service is about to stop, and goes on serving. */
+  drain(): void {
+    this.#draining = true;
   }
 
   begin(method: string, clientId: string | undefined): Exchange {
@@ -38,16 +55,20 @@ export class Exchanges {
     if (this.#running.size === 0) this.#onIdle?.();
   }
 
-  /** Waits `grace` milliseconds for what runs to end by itself, then ends it with an error its client can see. */
+  /**
+   * Refuses what waits for its turn, waits `grace` milliseconds for what runs to end by itself, then ends it with an error
+   * its client can see.
+   */
   async stop(grace: number): Promise<void> {
+    this.#draining = true;
     this.#stopping = true;
+    for (const exchange of this.#running) if (exchange.waitsForTurn) exchange.cancel(shuttingDown());
     if (this.#running.size === 0) return;
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
     const timer = setTimeout(() => {
-      const error = new GatewayError('shutting_down', 'llamaduct is shutting down.', { retryAfter: 5 });
-      for (const exchange of this.#running) exchange.cancel(error);
+      for (const exchange of this.#running) exchange.cancel(shuttingDown());
     }, grace);
     await idle;
     clearTimeout(timer);

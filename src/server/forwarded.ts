@@ -6,6 +6,7 @@ import { capped } from '../policy/shaping.ts';
 import { parseJson } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { modelFor, requireModel } from './prepare.ts';
+import type { BackendKind } from '../upstreams/index.ts';
 import type { Services } from './services.ts';
 
 /** A body on its way to an upstream of its own dialect. */
@@ -19,11 +20,12 @@ interface Forwarded {
 export async function forwardedBody(
   exchange: Exchange,
   bytes: Buffer,
-  modelsNamed: (body: unknown) => string[],
-  route: PassThroughRoute,
+  route: PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>,
+  kind: BackendKind,
   services: Services,
 ): Promise<Forwarded> {
-  const { config, shaper, upstream } = services;
+  const { config, shaper, fleet } = services;
+  const { modelsNamed } = route;
   const { key } = exchange;
   const maxTokens = key?.maxTokens;
   const decides =
@@ -38,9 +40,9 @@ export async function forwardedBody(
   }
   const learn = (model: string | undefined): void => {
     exchange.model = model;
-    if (model !== undefined) upstream.catalog.learn(model);
+    if (model !== undefined) fleet.catalog.learn(model);
   };
-  const shape = nativeShaping[upstream.kind];
+  const shape = nativeShaping[kind];
   if (shape === undefined) {
     const [name = ''] = named;
     const plain = named.length === 1 && name !== '' && models.get(name) === name && shaper.rule(name) === undefined;

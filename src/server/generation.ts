@@ -1,104 +1,126 @@
-import type { GenerationProtocol } from '../chat/protocol.ts';
+import type { AnswerHead, GenerationCall, GenerationProtocol } from '../chat/protocol.ts';
+import { conversationOf } from '../chat/conversation.ts';
 import { serverTiming } from '../chat/server-timing.ts';
-import type { Encoder } from '../chat/stream.ts';
 import { totalOf } from '../chat/total.ts';
 import { GatewayError } from '../errors.ts';
 import { askAll, sourceOf, wholeAnswers } from './answers.ts';
-import type { Asked } from './ask.ts';
-import { type BodyHandler, parseJson } from './body.ts';
+import type { Adapted } from './ask.ts';
+import { parseJson } from './body.ts';
 import { decodersOf } from './decoders.ts';
 import type { Exchange } from './exchange.ts';
 import { headOf } from './head.ts';
+import { droppedHeader } from './ledger.ts';
+import type { Plan, Planner } from './plan.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { relay } from './relay.ts';
-import { sendJson, sendStream } from './respond.ts';
+import { sendJson } from './respond.ts';
 import type { Services } from './services.ts';
 import { Translator } from './translator.ts';
-import { patiently } from './waiting.ts';
 
-/** Answers a generation request of any dialect from the upstream, streamed or in one piece. */
-export function generationHandler(protocol: GenerationProtocol, services: Services): BodyHandler {
-  const { fieldNames = {} } = protocol;
-  const nameOf = (field: string): string => (Object.hasOwn(fieldNames, field) ? (fieldNames[field] ?? field) : field);
-  const answer = answerer(protocol, services, nameOf);
-  return async (c, body) => {
-    try {
-      return await answer(c, body);
-    } catch (error) {
-      throw error instanceof GatewayError ? named(error, nameOf) : error;
-    }
-  };
-}
-
-/** @param nameOf what the client's dialect calls a field */
-function answerer(protocol: GenerationProtocol, services: Services, nameOf: (field: string) => string): BodyHandler {
-  // Only SSE has a way to say something that is not part of the answer.
-  const silence = protocol.contentType.startsWith('text/event-stream') ? services.config.timeouts.silence : 0;
-  return async (c, body) => {
-    const exchange = c.get('exchange');
-    const call = await protocol.read(parseJson(body), exchange.key?.name ?? '');
-    const prepared = await prepare(call, services, exchange);
-    if (call.ready !== undefined) return sendJson(c, 200, call.ready, services.ledger.headers(prepared.dropped));
-    const [asked] = call.requests;
-    const head = headOf(exchange, asked.model || prepared.requests[0].model);
-    const headersOf = (first: Omit<Asked, 'body'>): Record<string, string> => ({
-      // What only the operator's rule asked for is not the client's loss.
-      ...services.ledger.headers(
-        [
-          ...prepared.dropped,
-          ...first.dropped.filter((field) => field !== 'reasoning_effort' || asked.think !== undefined),
-        ].map(nameOf),
-      ),
-      ...(first.truncated && { 'x-llamaduct-truncated': 'true' }),
-    });
-    if (!call.stream) {
-      const { first, bodies } = await askAll(prepared, services, exchange);
-      const results = await wholeAnswers(bodies, prepared, services, exchange);
-      const total = totalOf(results);
-      const timing = serverTiming(total.timings);
-      return sendJson(c, 200, call.respond(results, total, head), {
-        ...headersOf(first),
-        ...(timing !== '' && { 'server-timing': timing }),
+/** Plans a generation request of any dialect, streamed or in one piece. */
+export function generationPlanner(protocol: GenerationProtocol, services: Services): Planner {
+  const names = namesOf(protocol);
+  return async (c, body) =>
+    await names.applied(async () => {
+      const exchange = c.get('exchange');
+      const call = await protocol.read(parseJson(body), exchange.key?.name ?? '');
+      const prepared = await prepare(call, services, exchange);
+      const { ledger } = services;
+      if (call.ready !== undefined) return sendJson(c, 200, call.ready, ledger.headers(prepared.dropped));
+      const head = headOf(exchange, call.requests[0].model || prepared.requests[0].model);
+      const headersOf = (adapted: Adapted): Record<string, string> => ({
+        ...ledger.headers(droppedOf(call, prepared, adapted).map(names.field)),
+        ...(adapted.truncated && { 'x-llamaduct-truncated': 'true' }),
       });
-    }
-    const { first, stream } = await patiently(exchange, silence, {
-      begin: async () => await begin(prepared, call.encoder(head), services, exchange),
-      unknown: { first: unknown },
-      late: ({ first: known }) => added(headersOf(unknown), headersOf(known)),
-      failure: (error) => call.encoder(head).fail(named(error, nameOf)),
+      const plan = call.stream ? streamed : whole;
+      return plan({ call, prepared, head, exchange, services, headersOf, names, protocol });
     });
-    return sendStream(c, 200, stream, {
-      ...headersOf(first),
-      'content-type': protocol.contentType,
-      'cache-control': 'no-cache',
-      // nginx would hold the stream back.
-      'x-accel-buffering': 'no',
-    });
+}
+
+interface Planned {
+  readonly call: GenerationCall;
+  readonly prepared: Prepared;
+  readonly head: AnswerHead;
+  readonly exchange: Exchange;
+  readonly services: Services;
+  readonly headersOf: (adapted: Adapted) => Record<string, string>;
+  readonly names: Names;
+  readonly protocol: GenerationProtocol;
+}
+
+function whole({ call, prepared, head, exchange, services, headersOf, names }: Planned): Plan {
+  return {
+    wanted: wantedBy(prepared),
+    ask: async (upstream) =>
+      await names.applied(async () => {
+        const { adapted, results } = await wholeAnswers(prepared, { ...services, upstream }, exchange);
+        const total = totalOf(results);
+        const timing = serverTiming(total.timings);
+        const headers = { ...headersOf(adapted), ...(timing !== '' && { 'server-timing': timing }) };
+        return { json: call.respond(results, total, head), headers };
+      }),
   };
 }
 
-/** Before the upstream has answered. */
-const unknown = { dropped: [], truncated: false };
-
-/** What more headers say, or say otherwise. */
-function added(before: Record<string, string>, after: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(after).filter(([name, value]) => before[name] !== value));
+function streamed({ call, prepared, head, exchange, services, headersOf, names, protocol }: Planned): Plan {
+  const { contentType } = protocol;
+  const common = {
+    'content-type': contentType,
+    'cache-control': 'no-cache',
+    // nginx would hold the stream back.
+    'x-accel-buffering': 'no',
+  };
+  return {
+    wanted: wantedBy(prepared),
+    ask: async (upstream) =>
+      await names.applied(async () => {
+        const here = { ...services, upstream };
+        const { adapted, bodies } = await askAll(prepared, here, exchange);
+        const source = sourceOf(bodies, exchange);
+        const translator = new Translator(decodersOf(prepared, here, source), call.encoder(head));
+        const stream = await relay(source, translator, exchange);
+        return { status: 200, headers: { ...headersOf(adapted), ...common }, stream };
+      }),
+    // Only SSE has a way to say something that is not part of the answer.
+    ...(contentType.startsWith('text/event-stream') && {
+      sse: {
+        headers: { ...droppedHeader(prepared.dropped.map(names.field)), ...common },
+        failure: (error: GatewayError) => call.encoder(head).fail(names.error(error)),
+      },
+    }),
+  };
 }
 
-/** A stream of an answer, and what is known of the request that got it. */
-interface Begun {
-  readonly first: Omit<Asked, 'body'>;
-  readonly stream: ReadableStream<Uint8Array>;
+function wantedBy({ requests: [first] }: Prepared): Plan['wanted'] {
+  return { model: first.model, conversation: conversationOf(first) };
 }
 
-/** Resolves with the first piece of the answer. @throws {GatewayError} when there is none */
-async function begin(prepared: Prepared, encoder: Encoder, services: Services, exchange: Exchange): Promise<Begun> {
-  const { first, bodies } = await askAll(prepared, services, exchange);
-  const source = sourceOf(bodies, exchange);
-  const translator = new Translator(decodersOf(prepared, services, source), encoder);
-  return { first, stream: await relay(source, translator, exchange) };
+/** What only the operator's rule asked for is not the client's loss. */
+function droppedOf({ requests: [asked] }: GenerationCall, prepared: Prepared, adapted: Adapted): string[] {
+  const lost = adapted.dropped.filter((field) => field !== 'reasoning_effort' || asked.think !== undefined);
+  return [...prepared.dropped, ...lost];
 }
 
-function named(error: GatewayError, nameOf: (field: string) => string): GatewayError {
-  return error.param === undefined ? error : error.about(nameOf(error.param));
+/** What the client's dialect calls things. */
+interface Names {
+  readonly field: (name: string) => string;
+  readonly error: (error: GatewayError) => GatewayError;
+  /** Errors of the work are thrown with the dialect's names. */
+  readonly applied: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+function namesOf({ fieldNames = {} }: GenerationProtocol): Names {
+  const field = (name: string): string => (Object.hasOwn(fieldNames, name) ? (fieldNames[name] ?? name) : name);
+  const error = (one: GatewayError): GatewayError => (one.param === undefined ? one : one.about(field(one.param)));
+  return {
+    field,
+    error,
+    applied: async (work) => {
+      try {
+        return await work();
+      } catch (thrown) {
+        throw thrown instanceof GatewayError ? error(thrown) : thrown;
+      }
+    },
+  };
 }

@@ -24,7 +24,7 @@ export async function withImages(
   if (images.filter((image) => 'url' in image).length > count) {
     throw invalidValue('messages', `At most ${count} images a request can be named by address.`);
   }
-  const { capabilities } = await services.upstream.catalog.details(model);
+  const { capabilities } = await services.fleet.catalog.details(model);
   const messages: Message[] = [];
   for (const message of first.messages) messages.push(await withFetched(message, services, signal));
   const filled = (request: GenerationRequest): GenerationRequest => ({ ...request, messages }) as GenerationRequest;

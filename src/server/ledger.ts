@@ -21,10 +21,14 @@ export class DroppedLedger {
 
   /** Counts the fields of one request. @returns the header of its answer that names them, if there are any */
   headers(fields: readonly string[]): Record<string, string> {
-    if (fields.length === 0) return {};
-    const unique = [...new Set(fields)];
-    for (const field of unique) this.#metrics.lossy.inc({ field: this.#known.has(field) ? field : 'other' });
-    const named = unique.slice(0, maxNamed).map((field) => (/^[\w.-]{1,64}$/.test(field) ? field : 'other'));
-    return { 'x-llamaduct-dropped': named.join(', ') };
+    for (const field of new Set(fields)) this.#metrics.lossy.inc({ field: this.#known.has(field) ? field : 'other' });
+    return droppedHeader(fields);
   }
+}
+
+/** The header that names fields, if there are any. */
+export function droppedHeader(fields: readonly string[]): Record<string, string> {
+  if (fields.length === 0) return {};
+  const named = [...new Set(fields)].slice(0, maxNamed);
+  return { 'x-llamaduct-dropped': named.map((field) => (/^[\w.-]{1,64}$/.test(field) ? field : 'other')).join(', ') };
 }

@@ -3,20 +3,50 @@ import { type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type HttpBindings, getRequestListener } from '@hono/node-server';
 import type { Address } from '../config/schema.ts';
+import { type Refuse, Refusals, faultOf, hasBody, maxHeaders, noTunnel, unmet, unreadable } from './malformed.ts';
 
 type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
 
-/** Milliseconds. Bodies have a deadline of their own, and an upload of a model may take hours. */
-const timeouts = { headersTimeout: 20_000, requestTimeout: 0, keepAliveTimeout: 65_000 };
+/**
+ * Bytes and milliseconds. Bodies have a deadline of their own, and an upload of a model may take hours. A connection on
+ * which no head of a request is complete in time is closed, be it that nothing comes at all.
+ */
+const defaults = {
+  headersTimeout: 20_000,
+  requestTimeout: 0,
+  keepAliveTimeout: 65_000,
+  // What Node says of a missing one is not JSON.
+  requireHostHeader: false,
+  // Half a minute otherwise, in which a slow head may stay beyond its time.
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 16 * 1024,
+};
 /** Milliseconds between looks for connections whose last answer has just ended. */
 const sweepEvery = 50;
 /** Milliseconds for the last bytes of answers to be taken. */
 const lastBytes = 1_000;
 
+/** What a listener need not be told. */
+export interface ListenOptions {
+  /**
+   * Milliseconds until a client is cut off that takes nothing of what is sent to it: its answer holds a turn at the
+   * upstream. Absent or 0: never.
+   */
+  readonly patience?: number;
+  /** Connections at a time; one more is closed at once. Absent: any number. */
+  readonly connections?: number;
+  /** Hears of each connection that was one too many. */
+  readonly onDropped?: () => void;
+  /** Milliseconds for the head of a request, and between looks for those that take longer. */
+  readonly timeouts?: Partial<Pick<typeof defaults, 'headersTimeout' | 'connectionsCheckingInterval'>>;
+}
+
 /** An HTTP server on one address. */
 export interface Listener {
   /** As it is bound: port 0 has become a real one. */
   readonly url: string;
+  /** Goes on serving, but asks clients to come back on other connections: a load balancer leads those elsewhere. */
+  drain(): void;
   /**
    * Accepts nothing new; resolves when the last answer has ended.
    *
@@ -28,29 +58,42 @@ export interface Listener {
 /**
  * Serves HTTP.
  *
- * @param refuse answers a request whose target or Host header cannot be read
- * @param patience milliseconds until a client is cut off that takes nothing of what is sent to it: its answer holds a turn
- *   at the upstream; 0 for never
+ * @param refuse answers a request that cannot be read: with the error, or without one where its target or Host header is
+ *   malformed
  * @throws {Error} of `listen`, for example EADDRINUSE
  */
 export async function listen(
   fetch: Fetch,
   { host, port }: Address,
-  refuse: () => Response,
-  patience = 0,
+  refuse: Refuse,
+  { patience = 0, connections: maxConnections, onDropped, timeouts }: ListenOptions = {},
 ): Promise<Listener> {
-  const listener = getRequestListener(fetch as Parameters<typeof getRequestListener>[0], { errorHandler: refuse });
+  const listener = getRequestListener(fetch as Parameters<typeof getRequestListener>[0], {
+    errorHandler: () => refuse(),
+  });
   const connections = new Set<Socket>();
   const answers = new Set<ServerResponse>();
-  const server = createServer(timeouts, (incoming, outgoing) => {
+  const refusals = new Refusals(refuse);
+  let draining = false;
+  const server = createServer({ ...defaults, ...timeouts }, (incoming, outgoing) => {
     track(answers, outgoing);
+    if (draining) outgoing.setHeader('connection', 'close');
     // It hears of silence in both directions: of a model that thinks, too.
     outgoing.setTimeout(patience, () => {
       if (outgoing.writableLength > 0) outgoing.destroy();
     });
-    void listener(incoming, outgoing);
+    const fault = faultOf(incoming);
+    // Nobody reads the body of a GET, and there may be any amount of it.
+    if (isRead(incoming.method) && hasBody(incoming)) outgoing.setHeader('connection', 'close');
+    if (fault === undefined) void listener(incoming, outgoing);
+    else void refusals.answer(outgoing, fault);
   });
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
+  if (onDropped !== undefined) server.on('drop', onDropped);
+  // One more, so that one too many is seen: Node leaves the rest out without a word.
+  server.maxHeadersCount = maxHeaders + 1;
   server.on('connection', (socket) => track(connections, socket));
+  refuseUnreadable(server, refusals, answers);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port }, () => {
@@ -65,6 +108,10 @@ export async function listen(
   };
   return {
     url: urlOf(server),
+    drain() {
+      draining = true;
+      for (const answer of answers) if (!answer.headersSent) answer.setHeader('connection', 'close');
+    },
     async close(grace) {
       const closed = once(server, 'close');
       server.close();
@@ -75,6 +122,22 @@ export async function listen(
       clearTimeout(cut);
     },
   };
+}
+
+/** Answers what Node would answer without a body, or not at all. */
+function refuseUnreadable(server: Server, refusals: Refusals, answers: ReadonlySet<ServerResponse>): void {
+  server.on('checkExpectation', (_, outgoing: ServerResponse) => void refusals.answer(outgoing, unmet));
+  server.on('connect', (_, socket: Socket) => void refusals.end(socket, noTunnel));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // Into the middle of an answer nothing else can be said.
+    const begun = [...answers].some(({ req, headersSent }) => req.socket === socket && headersSent);
+    if (begun || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    else void refusals.end(socket, unreadable(error));
+  });
+}
+
+function isRead(method: string | undefined): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 /** Keeps `item` in `items` until it closes. */

@@ -17,10 +17,10 @@ const askedAtOnce = 8;
 
 /** Lists the models the key may use, and the operator's own names for them. */
 export function modelListHandler(protocol: ModelListProtocol, services: Services): Handler<Env> {
-  const { shaper, upstream } = services;
+  const { shaper, fleet } = services;
   return async (c) => {
     const { key } = c.get('exchange');
-    const all = named(await upstream.catalog.list(), services);
+    const all = named(await fleet.catalog.list(), services);
     const usable = all.filter(({ name }) => key === undefined || mayUse(key, name, shaper.resolve(name)));
     const models: Model[] = [];
     const until = performance.now() + detailsDeadline;
@@ -53,13 +53,13 @@ export function shownModelHandler({ named: nameOf, one }: Required<ModelProtocol
 
 /** @throws {GatewayError} 403 or 404 */
 async function oneModel(id: string, exchange: Exchange, services: Services): Promise<Model> {
-  const { upstream } = services;
+  const { catalog } = services.fleet;
   requireModel(id, await modelFor(id, services), services, exchange);
   // What was pulled a moment ago is not in the list yet.
   const model =
-    find(id, named(await upstream.catalog.list(), services)) ??
-    find(id, named(await upstream.catalog.list(0), services)) ??
-    find(await modelFor(id, services), await upstream.catalog.list());
+    find(id, named(await catalog.list(), services)) ??
+    find(id, named(await catalog.list(0), services)) ??
+    find(await modelFor(id, services), await catalog.list());
   if (model === undefined) throw unknownModel();
   return { ...(await detailed(model, services)), name: id };
 }
@@ -77,8 +77,8 @@ function find(id: string, models: readonly ModelInfo[]): ModelInfo | undefined {
   return models.find(({ name }) => name === id) ?? models.find(({ name }) => name === `${id}:latest`);
 }
 
-async function detailed(model: ModelInfo, { shaper, upstream }: Services): Promise<Model> {
-  return { ...model, ...(await upstream.catalog.details(shaper.resolve(model.name))) };
+async function detailed(model: ModelInfo, { shaper, fleet }: Services): Promise<Model> {
+  return { ...model, ...(await fleet.catalog.details(shaper.resolve(model.name))) };
 }
 
 function decodeId(encoded: string): string {

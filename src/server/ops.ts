@@ -1,34 +1,48 @@
-import type { Handler } from 'hono';
+import type { Context, Handler } from 'hono';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Env } from './respond.ts';
+import type { Cors } from './middleware/cors.ts';
+import { type Env, plainHeaders, sendText } from './respond.ts';
 import type { Services } from './services.ts';
 
 /** The process runs. */
-export const healthz: Handler<Env> = (c) => c.json({ status: 'ok' });
+export function healthz(cors: Cors): Handler<Env> {
+  return (c) => sendStatus(c, cors, 200, { status: 'ok' });
+}
 
 /** The upstream answers, and the service is not about to stop. */
-export function readyz({ exchanges, upstream }: Services): Handler<Env> {
+export function readyz({ exchanges, fleet }: Services, cors: Cors): Handler<Env> {
   return async (c) => {
-    if (exchanges.stopping) return c.json({ status: 'stopping' }, 503);
+    if (exchanges.draining) return sendStatus(c, cors, 503, { status: 'stopping' });
     try {
-      await upstream.catalog.list();
-      return c.json({ status: 'ready' });
+      await fleet.catalog.list();
+      return sendStatus(c, cors, 200, { status: 'ready' });
     } catch {
-      return c.json({ status: 'upstream does not answer', upstream: upstream.name }, 503);
+      const upstreams = fleet.upstreams.map(({ name }) => name);
+      return sendStatus(c, cors, 503, { status: 'no upstream answers', upstreams });
     }
   };
 }
 
 /** The metrics in Prometheus' text format. */
-export function exposition({ registry }: Metrics): () => Promise<Response> {
-  return async () => new Response(await registry.metrics(), { headers: { 'content-type': registry.contentType } });
+export function exposition({ registry }: Metrics): Handler<Env> {
+  return async (c) => sendText(c, await registry.metrics(), registry.contentType);
+}
+
+/** These are not exchanges: no log line, no metric, no id. */
+function sendStatus(c: Context<Env>, cors: Cors, status: 200 | 503, body: object): Response {
+  return c.json(body, status, { ...plainHeaders, ...cors(c.req.header('origin')) });
 }
 
 /** A listener's whole service: the metrics, to whoever reaches it. */
-export function metricsOnly(metrics: Metrics): (request: Request) => Promise<Response> {
-  const expose = exposition(metrics);
+export function metricsOnly({ registry }: Metrics): (request: Request) => Promise<Response> {
   return async (request) => {
-    if (new URL(request.url).pathname === '/metrics') return await expose();
-    return Response.json({ error: { message: 'Only /metrics is served here.' } }, { status: 404 });
+    if (new URL(request.url).pathname === '/metrics') {
+      const headers = { ...plainHeaders, 'content-type': registry.contentType };
+      return new Response(await registry.metrics(), { headers });
+    }
+    return Response.json(
+      { error: { message: 'Only /metrics is served here.' } },
+      { status: 404, headers: plainHeaders },
+    );
   };
 }

@@ -1,63 +1,182 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream } from 'node:stream/web';
 import type { Context, Handler } from 'hono';
+import { conversationIn } from '../chat/conversation.ts';
 import { estimatedOutputTokens, estimatedTokensIn } from '../chat/estimate.ts';
 import type { PassThroughRoute } from '../chat/protocol.ts';
-import { GatewayError } from '../errors.ts';
+import type { JsonObject } from '../chat/request.ts';
+import { GatewayError, invalidValue } from '../errors.ts';
 import { isObject } from '../framing/json.ts';
 import { type Key, mayUse } from '../policy/keys.ts';
 import { nativeShaping } from '../policy/native-shaping.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../upstreams/client.ts';
+import type { BackendKind } from '../upstreams/index.ts';
 import { readError, readJson } from '../upstreams/read.ts';
-import { type BodyHandler, readBody } from './body.ts';
-import type { Exchange } from './exchange.ts';
+import { parseJson } from './body.ts';
+import type { Fleet } from './fleet.ts';
 import { forwardedBody } from './forwarded.ts';
+import type { Plan, Planner, Streamed } from './plan.ts';
+import { modelFor } from './prepare.ts';
 import { type Env, sendJson, sendStream } from './respond.ts';
-import type { Services, Upstream } from './services.ts';
+import type { Services } from './services.ts';
+import type { Upstream } from './upstream.ts';
 import { tapped } from './tapped.ts';
 import { charge, takeTurn } from './turn.ts';
-import { patiently } from './waiting.ts';
 
-/**
- * Passes a request on and its answer back, byte for byte, reading along what the backend counted.
- *
- * @param translated answers instead where policy has to change a request that cannot be changed as it is
- */
-export function passThroughHandler(
-  route: PassThroughRoute,
-  services: Services,
-  translated?: BodyHandler,
-): Handler<Env> {
-  const { limits, timeouts } = services.config;
+/** Passes a request on that no model runs for, and its answer back, byte for byte. */
+export function passingHandler(route: PassThroughRoute, services: Services): Handler<Env> {
   return async (c) => {
-    if (route.modelsNamed === undefined) {
-      const { body } = c.req.raw;
-      return await pass(
-        c,
-        route,
-        body === null ? undefined : Readable.fromWeb(body as WebStream<Uint8Array>),
-        services,
-      );
-    }
     const exchange = c.get('exchange');
-    const bytes = await readBody(c.req.raw, limits.body, timeouts.body, exchange.signal);
-    const { body, forwarded } = await forwardedBody(exchange, bytes, route.modelsNamed, route, services);
-    if (forwarded !== 'changed') return await pass(c, route, forwarded, services, body);
-    if (translated !== undefined) return await translated(c, bytes);
-    throw new GatewayError('not_found', 'This cannot be asked of the upstream.');
+    const upstream = servingUpstream(c, services.fleet);
+    exchange.phase = 'waiting';
+    exchange.upstream = upstream.name;
+    const { body } = c.req.raw;
+    const stream = body === null ? undefined : Readable.fromWeb(body as WebStream<Uint8Array>);
+    const answer = await upstream.client.send(requestOf(c, route, stream));
+    const limited = route.lists === true && exchange.key?.models !== undefined ? exchange.key : undefined;
+    if (c.req.method === 'HEAD') {
+      await answer.body.dump();
+      const { 'content-length': length, ...headers } = headersOf(answer);
+      return sendStream(c, answer.statusCode, null, {
+        ...headers,
+        // Of a list that the key would see another of.
+        ...(length !== undefined && limited === undefined && { 'content-length': length }),
+      });
+    }
+    if (limited !== undefined && answer.statusCode === 200) {
+      const list = await readJson(answer, upstream.backend, services.config.limits.body);
+      return sendJson(c, 200, listedFor(limited, list));
+    }
+    const { status, headers, stream: relayed } = relay(c, answer, route, upstream);
+    return sendStream(c, status, relayed, headers);
   };
 }
 
-async function pass(
-  c: Context<Env>,
-  route: PassThroughRoute,
-  body: UpstreamRequest['body'],
+/** Answers with the lists of all Ollamas as one; what several have is listed once for each where it differs. */
+export function mergedListHandler(route: PassThroughRoute, { fleet, config }: Services): Handler<Env> {
+  return async (c) => {
+    const { key, signal } = c.get('exchange');
+    const lists = await Promise.allSettled(
+      fleet.upstreams
+        .filter(({ kind, health }) => kind === 'ollama' && health.downFor === 0)
+        .map(async ({ backend, client }) => {
+          const answer = await client.send({ method: 'GET', path: route.path, signal, deadline: listDeadline });
+          return modelsIn(await readJson(answer, backend, config.limits.body));
+        }),
+    );
+    const models = lists.flatMap((list) => (list.status === 'fulfilled' ? list.value : []));
+    const unique = new Map(models.map((model) => [`${String(model['name'])} ${String(model['digest'])}`, model]));
+    const shown = [...unique.values()].filter(({ name }) => key === undefined || mayUse(key, String(name)));
+    return sendJson(c, 200, { models: shown });
+  };
+}
+
+/** Milliseconds: an upstream that hangs must not hide the others. */
+const listDeadline = 2_000;
+
+/** By which an operator names one of several upstreams, where what is asked is not about a model. */
+const upstreamHeader = 'x-llamaduct-upstream';
+
+/** @throws {GatewayError} 400 where it is not clear which upstream is meant */
+function servingUpstream(c: Context<Env>, { upstreams }: Fleet): Upstream {
+  const name = c.req.header(upstreamHeader);
+  const ours = upstreams.filter((one) => one.kind === 'ollama' && (name === undefined || one.name === name));
+  const [only, ...others] = ours.length > 0 || name !== undefined ? ours : upstreams;
+  if (only !== undefined && others.length === 0) return only;
+  const names = upstreams.map((one) => one.name).join(', ');
+  throw invalidValue(upstreamHeader, `${upstreamHeader} must name one of the upstreams: ${names}.`);
+}
+
+/** A route whose body names models. */
+type ModelRoute = PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>;
+
+export function namesModels(route: PassThroughRoute): route is ModelRoute {
+  return route.modelsNamed !== undefined;
+}
+
+/**
+ * Plans to pass requests on where the upstreams that have their model speak the client's own dialect, and policy lets them
+ * be as they are; all others are translated.
+ */
+export function passingOr(
+  natives: readonly { readonly kind: BackendKind; readonly route: ModelRoute }[],
+  translated: Planner,
   services: Services,
-  parsed?: unknown,
-): Promise<Response> {
-  const { upstream } = services;
-  const exchange = c.get('exchange');
-  const request: UpstreamRequest = {
+): Planner {
+  const [first] = natives;
+  if (first === undefined) return translated;
+  const planners = new Map(natives.map(({ kind, route }) => [kind, passingPlanner(route, kind, services)]));
+  const { upstreams } = services.fleet;
+  const kinds = new Set(upstreams.map(({ kind }) => kind));
+  return async (c, body) => {
+    const kind = kinds.size === 1 ? first.kind : await kindNamed(body, first.route, services);
+    const plan = kind && (await planners.get(kind)?.(c, body));
+    return plan ?? (await translated(c, body));
+  };
+}
+
+/** What the upstreams of the model speak that a body names; undefined where they differ. */
+async function kindNamed(body: Buffer, route: ModelRoute, services: Services): Promise<BackendKind | undefined> {
+  const [name = ''] = route.modelsNamed(parseJson(body));
+  return services.fleet.kindFor(await modelFor(name, services));
+}
+
+/**
+ * Plans to pass a request on as it is, with the model's turn, and its answer back, byte for byte, reading along what the
+ * backend counted.
+ *
+ * @returns undefined where policy has to change what cannot be changed as it is
+ */
+function passingPlanner(
+  route: ModelRoute,
+  kind: BackendKind,
+  services: Services,
+): (c: Context<Env>, bytes: Buffer) => Promise<Plan | undefined> {
+  const { outputTokens, sse } = route;
+  return async (c, bytes) => {
+    const exchange = c.get('exchange');
+    const { body, forwarded } = await forwardedBody(exchange, bytes, route, kind, services);
+    if (forwarded === 'changed') return undefined;
+    const model = exchange.model ?? '';
+    const demand = outputTokens && {
+      model,
+      inputTokens: estimatedTokensIn(body),
+      outputTokens: estimatedOutputTokens(outputTokens(body)),
+    };
+    if (demand !== undefined) await charge(exchange, demand, services);
+    const request = requestOf(c, route, forwarded);
+    return {
+      wanted: {
+        model,
+        kind,
+        conversation: services.fleet.upstreams.length > 1 ? conversationIn(model, body) : undefined,
+      },
+      ask: async (upstream) => {
+        exchange.phase = 'waiting';
+        exchange.upstream = upstream.name;
+        const turn = demand && (await takeTurn(exchange, demand, { ...services, upstream }));
+        try {
+          const answer = await upstream.client.send(request);
+          turn?.until(answer.body);
+          // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
+          if (answer.statusCode >= 400 && nativeShaping[kind] === undefined) {
+            throw await readError(answer, upstream.backend);
+          }
+          return relay(c, answer, route, upstream);
+        } catch (error) {
+          turn?.abandon();
+          throw error;
+        }
+      },
+      ...(sse?.asks(body) === true && {
+        sse: { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }, failure: sse.failure },
+      }),
+    };
+  };
+}
+
+function requestOf(c: Context<Env>, route: PassThroughRoute, body: UpstreamRequest['body']): UpstreamRequest {
+  return {
     method: c.req.method,
     // Never the client's own path: only the digest of a blob comes from it, and the router has matched that.
     path: route.upstreamPath ?? route.path.replace(/:digest\{.*\}$/, c.req.param('digest') ?? ''),
@@ -66,92 +185,39 @@ async function pass(
       ['content-type', 'accept', ...(Buffer.isBuffer(body) ? [] : ['content-length'])],
     ),
     ...(body !== undefined && { body }),
-    signal: exchange.signal,
+    signal: c.get('exchange').signal,
   };
-  const ask = async (): Promise<UpstreamAnswer> => {
-    const answer = await sent(request, route, parsed, exchange, services);
-    // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
-    if (answer.statusCode < 400 || nativeShaping[upstream.kind] !== undefined) return answer;
-    throw await readError(answer, upstream.backend);
-  };
-  if (route.sse?.asks(parsed) === true) {
-    const { status, headers, stream } = await patiently(exchange, services.config.timeouts.silence, {
-      begin: async () => relayed(c, await ask(), upstream),
-      unknown: { status: 200, headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' } },
-      failure: route.sse.failure,
-    });
-    return sendStream(c, status, stream, headers);
-  }
-  const answer = await ask();
-  const limited = route.lists === true && exchange.key?.models !== undefined ? exchange.key : undefined;
-  if (c.req.method === 'HEAD') {
-    await answer.body.dump();
-    const { 'content-length': length, ...headers } = headersOf(answer);
-    return sendStream(c, answer.statusCode, null, {
-      ...headers,
-      // Of a list that the key would see another of.
-      ...(length !== undefined && limited === undefined && { 'content-length': length }),
-    });
-  }
-  if (limited !== undefined && answer.statusCode === 200) {
-    return sendJson(c, 200, listedFor(limited, await readJson(answer, upstream.backend, services.config.limits.body)));
-  }
-  const { status, headers, stream } = relayed(c, answer, upstream);
-  return sendStream(c, status, stream, headers);
 }
 
-interface Relayed {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-  readonly stream: ReadableStream<Uint8Array>;
+function relay(c: Context<Env>, answer: UpstreamAnswer, route: PassThroughRoute, upstream: Upstream): Streamed {
+  const stream = tapped(c, answer, upstream, failureIn(answer, route));
+  return { status: answer.statusCode, headers: headersOf(answer), stream };
 }
 
-function relayed(c: Context<Env>, answer: UpstreamAnswer, upstream: Upstream): Relayed {
-  return { status: answer.statusCode, headers: headersOf(answer), stream: tapped(c, answer, upstream) };
+/** How an answer tells of an error where it breaks off between two lines; undefined where it cannot. */
+function failureIn({ headers }: UpstreamAnswer, { lineFailure, sse }: PassThroughRoute): typeof lineFailure {
+  if (headers['content-length'] !== undefined) return undefined;
+  const type = String(headers['content-type']);
+  if (type.startsWith('application/x-ndjson')) return lineFailure;
+  // Whatever event has begun ends with the empty line.
+  return type.startsWith('text/event-stream') ? sse && ((error) => `\n${sse.failure(error)}`) : undefined;
 }
 
 function headersOf({ headers }: UpstreamAnswer): Record<string, string> {
   return pick((name) => headers[name], ['content-type', 'content-length', 'retry-after']);
 }
 
-/** Sends a request on; when it is its turn, where a model runs for it. */
-async function sent(
-  request: UpstreamRequest,
-  { outputTokens }: PassThroughRoute,
-  body: unknown,
-  exchange: Exchange,
-  services: Services,
-): Promise<UpstreamAnswer> {
-  const { client, name } = services.upstream;
-  if (outputTokens === undefined) {
-    exchange.phase = 'waiting';
-    exchange.upstream = name;
-    return await client.send(request);
-  }
-  const demand = {
-    model: exchange.model ?? '',
-    inputTokens: estimatedTokensIn(body),
-    outputTokens: estimatedOutputTokens(outputTokens(body)),
-  };
-  await charge(exchange, demand, services);
-  exchange.phase = 'waiting';
-  const turn = await takeTurn(exchange, demand, services);
-  try {
-    const answer = await client.send(request);
-    turn.until(answer.body);
-    return answer;
-  } catch (error) {
-    turn.done();
-    throw error;
-  }
-}
-
 /** A list of models without those that the key may not use. */
 function listedFor(key: Key, list: unknown): object {
+  const models = modelsIn(list).filter(({ name }) => mayUse(key, String(name)));
+  return { ...(list as object), models };
+}
+
+function modelsIn(list: unknown): JsonObject[] {
   if (!isObject(list) || !Array.isArray(list['models'])) {
     throw new GatewayError('upstream_protocol_error', 'The upstream did not list its models.');
   }
-  return { ...list, models: list['models'].filter((model) => isObject(model) && mayUse(key, String(model['name']))) };
+  return list['models'].filter(isObject);
 }
 
 function pick(read: (name: string) => string | string[] | undefined, names: readonly string[]): Record<string, string> {

@@ -34,7 +34,7 @@ const maxStopLength = 256;
  * @throws {GatewayError} 400, 403 or 429
  */
 export async function prepare(call: GenerationCall, services: Services, exchange: Exchange): Promise<Prepared> {
-  const { config, shaper, upstream } = services;
+  const { config, shaper, fleet } = services;
   const [first] = call.requests;
   const model = await admitted(first.model, services, exchange);
   if (call.requests.length > config.limits.choices) {
@@ -52,7 +52,7 @@ export async function prepare(call: GenerationCall, services: Services, exchange
   const { requests, dropped } = await withImages(call.requests, model, services, exchange.signal);
   const [one, ...others] = requests;
   const unheeded = [...call.dropped, ...dropped];
-  if (config.strict) refuseDropped([...unheeded, ...upstream.backend.generation(one).dropped]);
+  if (config.strict) refuseDropped([...unheeded, ...fleet.backendOf(model).generation(one).dropped]);
   const shapedRequests = [shape(one), ...others.map(shape)] as const;
   return {
     dropped: unheeded,
@@ -90,12 +90,11 @@ function withoutStop(request: GenerationRequest): GenerationRequest {
  * @throws {GatewayError} 400 for no name, 403 for a model that the key may not use
  */
 export async function admitted(name: string, services: Services, exchange: Exchange): Promise<string> {
-  const { upstream } = services;
   const model = await modelFor(name, services);
   if (model === '') throw invalidValue('model', 'model is required.');
   exchange.model = model;
   requireModel(name, model, services, exchange);
-  upstream.catalog.learn(model);
+  services.fleet.catalog.learn(model);
   return model;
 }
 
@@ -108,10 +107,10 @@ export function requireModel(name: string, model: string, { gatekeeper, shaper }
 }
 
 /** The model that a name stands for; '' for no name where there is no default. */
-export async function modelFor(name: string, { config, shaper, upstream }: Services): Promise<string> {
+export async function modelFor(name: string, { config, shaper, fleet: { catalog } }: Services): Promise<string> {
   const model = shaper.resolve(name);
-  if (!config.default_for_unknown || upstream.catalog.has(model)) return model;
+  if (!config.default_for_unknown || catalog.has(model)) return model;
   // What was pulled a moment ago is not in the list yet. Where nothing can be asked, the request itself will fail.
-  await upstream.catalog.list().catch(() => undefined);
-  return upstream.catalog.has(model) ? model : shaper.resolve('') || model;
+  await catalog.list().catch(() => undefined);
+  return catalog.has(model) ? model : shaper.resolve('') || model;
 }

@@ -45,6 +45,16 @@ export class UpstreamQueue {
     return ticket;
   }
 
+  /** What a request that came now would have to wait for, in milliseconds. */
+  delayOf(model: string): { wait: number; load: number } {
+    return this.#queue.delayOf(this.swapsModels ? model : '');
+  }
+
+  /** Whether a request waits. */
+  waits(request: QueuedRequest): boolean {
+    return this.#queue.waits(request);
+  }
+
   /** Where a request stands; undefined where it does not wait. */
   position(request: QueuedRequest): Forecast | undefined {
     return this.#queue.position(request);
@@ -56,6 +66,11 @@ export class UpstreamQueue {
       if (this.#queue.size > 0) this.#look();
     }, askEvery).unref();
     if (!this.#asking) void this.#ask();
+  }
+
+  /** Asks what the upstream holds in memory. Never rejects. */
+  async look(): Promise<void> {
+    if (!this.#asking) await this.#ask();
   }
 
   async #ask(): Promise<void> {

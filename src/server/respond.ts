@@ -19,11 +19,22 @@ export function sendJson(c: Context<Env>, status: number, body: unknown, headers
   exchange.status = status;
   return c.newResponse(JSON.stringify(body), status as ContentfulStatusCode, {
     'content-type': 'application/json',
+    ...plainHeaders,
     ...ids(exchange),
     ...exchange.headers,
     ...headers,
   });
 }
+
+/**
+ * What every answer says, unless it says otherwise: it is what its type says, is nobody else's, and is nothing for the pages
+ * of others to load. No browser guesses at it, and no cache keeps it.
+ */
+export const plainHeaders = {
+  'cache-control': 'no-store',
+  'cross-origin-resource-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+} as const;
 
 /** The id of a request, where OpenAI's SDKs and where Anthropic's look for it. */
 function ids({ id }: Exchange): { 'x-request-id': string; 'request-id': string } {
@@ -51,9 +62,15 @@ function needsWord({ retryable, status }: GatewayError): boolean {
   return status >= 500 || (status === 429 && !retryable);
 }
 
-/** Sends what is always the same as text. */
-export function sendText(c: Context<Env>, text: string): Response {
-  return c.newResponse(text, 200, { 'content-type': 'text/plain; charset=utf-8', ...ids(c.get('exchange')) });
+/** Sends text. */
+export function sendText(c: Context<Env>, text: string, type = 'text/plain; charset=utf-8'): Response {
+  const exchange = c.get('exchange');
+  return c.newResponse(text, 200, {
+    'content-type': type,
+    ...plainHeaders,
+    ...exchange.headers,
+    ...ids(exchange),
+  });
 }
 
 /** Sends a stream whose end will end the exchange. */
@@ -67,6 +84,7 @@ export function sendStream(
   exchange.status = status;
   exchange.streaming = stream !== null;
   return c.newResponse(stream, status as ContentfulStatusCode, {
+    ...plainHeaders,
     ...headers,
     ...exchange.headers,
     ...ids(exchange),

@@ -1,32 +1,21 @@
-import type { Backend } from '../chat/backend.ts';
 import type { Config } from '../config/schema.ts';
 import type { ImageFetcher } from '../images/fetch.ts';
 import type { Gatekeeper } from '../policy/auth.ts';
 import type { Shaper } from '../policy/shaping.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { BackendKind } from '../upstreams/index.ts';
-import type { ModelCatalog } from '../upstreams/catalog.ts';
-import type { UpstreamClient } from '../upstreams/client.ts';
 import type { UsageLedger } from '../usage/ledger.ts';
 import type { Exchanges } from './exchanges.ts';
+import type { Fleet } from './fleet.ts';
 import type { DroppedLedger } from './ledger.ts';
-import type { UpstreamQueue } from './queue.ts';
-
-/** An upstream, and how to speak with it. */
-export interface Upstream {
-  readonly name: string;
-  readonly kind: BackendKind;
-  readonly client: UpstreamClient;
-  readonly backend: Backend;
-  readonly catalog: ModelCatalog;
-  /** Absent where nobody has to wait: it gets as many requests as come. */
-  readonly queue: UpstreamQueue | undefined;
-}
+import type { Upstream } from './upstream.ts';
 
 /** What the handlers work with. */
 export interface Services {
-  readonly config: Pick<Config, 'limits' | 'timeouts' | 'strict' | 'validate_json' | 'images' | 'default_for_unknown'>;
+  readonly config: Pick<
+    Config,
+    'cors' | 'limits' | 'timeouts' | 'strict' | 'validate_json' | 'images' | 'default_for_unknown'
+  >;
   readonly shaper: Shaper;
   /** Absent where addresses of images are not to be fetched. */
   readonly images: ImageFetcher | undefined;
@@ -36,5 +25,10 @@ export interface Services {
   readonly exchanges: Exchanges;
   readonly metrics: Metrics;
   readonly ledger: DroppedLedger;
+  readonly fleet: Fleet;
+}
+
+/** The same, at one of the upstreams. */
+export interface LocalServices extends Services {
   readonly upstream: Upstream;
 }

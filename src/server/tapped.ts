@@ -3,11 +3,22 @@ import type { Context } from 'hono';
 import { GatewayError } from '../errors.ts';
 import type { UpstreamAnswer } from '../upstreams/client.ts';
 import type { Env } from './respond.ts';
-import type { Upstream } from './services.ts';
+import type { Upstream } from './upstream.ts';
 import { type Piece, Source } from './source.ts';
 
-/** The answer of an upstream as it is, with what was counted read along. It ends the exchange when it ends. */
-export function tapped(c: Context<Env>, answer: UpstreamAnswer, upstream: Upstream): ReadableStream<Uint8Array> {
+const newline = 10;
+
+/**
+ * The answer of an upstream as it is, with what was counted read along. It ends the exchange when it ends.
+ *
+ * @param failure what is said between two lines where llamaduct itself ends the answer
+ */
+export function tapped(
+  c: Context<Env>,
+  answer: UpstreamAnswer,
+  upstream: Upstream,
+  failure?: (error: GatewayError) => string,
+): ReadableStream<Uint8Array> {
   const exchange = c.get('exchange');
   const tap = upstream.backend.tap();
   const source = new Source([Promise.resolve(answer.body)], (bytes) => {
@@ -21,15 +32,21 @@ export function tapped(c: Context<Env>, answer: UpstreamAnswer, upstream: Upstre
     const broken = answer.statusCode >= 500 || (failed && answer.statusCode < 400);
     exchange.end(broken ? new GatewayError('upstream_error', 'The upstream failed.') : undefined);
   };
+  let last: number = newline;
   const transformer: Transformer<Piece, Uint8Array> = {
     transform: (piece, controller) => {
       switch (piece.type) {
         case 'bytes':
+          last = piece.bytes.at(-1) ?? last;
           return controller.enqueue(piece.bytes);
         case 'end':
           return finish();
         case 'broken':
           exchange.end(piece.error);
+          if (failure !== undefined && last === newline && piece.error.code === 'shutting_down') {
+            controller.enqueue(Buffer.from(failure(piece.error)));
+            return controller.terminate();
+          }
           // A clean end would look like a complete answer.
           if (c.env.outgoing === undefined) controller.error(piece.error);
           else c.env.outgoing.destroy();

@@ -1,6 +1,7 @@
 import type { UpstreamAnswer } from '../upstreams/client.ts';
 import type { Ending, Exchange } from './exchange.ts';
-import type { Services } from './services.ts';
+import { shuttingDown } from './exchanges.ts';
+import type { LocalServices, Services } from './services.ts';
 
 /** What a request asks for, in tokens as far as they can be told before it is answered. */
 export interface Demand {
@@ -41,27 +42,38 @@ export async function charge(
 export interface Turn {
   /** Gives it back. Calling it again does nothing. */
   readonly done: () => void;
+  /** Gives it back unused: the upstream failed. What it was charged with stays. */
+  readonly abandon: () => void;
   /** Gives it back when the upstream is done with an answer. */
   readonly until: (body: UpstreamAnswer['body']) => void;
+}
+
+/** A request of an exchange. */
+export interface Part {
+  /** Of all that the exchange takes: 1 where there is no other. */
+  readonly share: number;
+  readonly signal: AbortSignal;
 }
 
 /**
  * Waits until it is the request's turn at the upstream; at once where nobody has to wait there.
  *
- * @param share of the exchange that this is, where it asks several times: 1 for all of it
  * @throws {GatewayError} 429 or 503 where too many wait, 503 where it takes too long, or what the exchange was cancelled
  *   with
  */
 export async function takeTurn(
   exchange: Exchange,
   { model, inputTokens, outputTokens }: Demand,
-  { config, upstream }: Services,
-  share = 1,
+  { config, exchanges, upstream }: LocalServices,
+  { share, signal }: Part = { share: 1, signal: exchange.signal },
 ): Promise<Turn> {
   const { queue, catalog } = upstream;
   const { key } = exchange;
   exchange.upstream = upstream.name;
-  if (queue === undefined) return turn(() => undefined);
+  if (queue === undefined) {
+    exchange.expectChunk(config.timeouts.first_token);
+    return free;
+  }
   const request = {
     key: key?.name ?? '',
     weight: key?.weight ?? 1,
@@ -69,32 +81,47 @@ export async function takeTurn(
     model: queue.swapsModels && catalog.has(model) ? catalog.canonical(model) : '',
     cost: inputTokens + outputTokens,
     priority: exchange.batch ? 'batch' : (key?.priority ?? 'interactive'),
-    signal: exchange.signal,
+    signal,
     maxWait: config.timeouts.queue,
   } as const;
   const entering = queue.enter(request);
-  exchange.place ??= () => queue.position(request);
-  const ticket = await entering;
+  // Of several choices the first that waits tells; of several upstreams the last.
+  if (exchange.place?.() === undefined) exchange.place = () => queue.position(request);
+  const waits = queue.waits(request);
+  if (waits) exchange.queued += 1;
+  else exchange.turns += 1;
+  if (exchanges.stopping && exchange.waitsForTurn) exchange.cancel(shuttingDown());
+  const ticket = await entering.finally(() => {
+    if (waits) exchange.queued -= 1;
+  });
+  if (waits) exchange.turns += 1;
   if (ticket.waited > exchange.waited) {
     exchange.waited = ticket.waited;
     exchange.headers['x-llamaduct-queue-wait'] = (ticket.waited / 1000).toFixed(3);
   }
+  exchange.expectChunk(config.timeouts.first_token);
   const started = performance.now();
   let took: number | undefined;
+  let abandoned = false;
   exchange.whenEnded((ending) => {
+    if (abandoned) return;
     const real = outcomeOf(ending, share, took ?? performance.now() - started);
     // One that broke off tells nothing of others, and is not cheaper for it.
     ticket.settle(ending.outcome === 'ok' ? real : { cost: Math.max(real.cost, request.cost) });
   });
-  return turn(() => {
+  const done = (): void => {
     took ??= performance.now() - started;
     ticket.done();
-  });
+  };
+  const abandon = (): void => {
+    if (!abandoned) exchange.turns -= 1;
+    abandoned = true;
+    done();
+  };
+  return { done, abandon, until: (body) => void body.once('close', done) };
 }
 
-function turn(done: () => void): Turn {
-  return { done, until: (body) => void body.once('close', done) };
-}
+const free: Turn = { done: () => undefined, abandon: () => undefined, until: () => undefined };
 
 /** @param took milliseconds, where the upstream does not tell */
 function outcomeOf(

@@ -62,6 +62,11 @@ export class Metrics {
     help: 'Requests that have begun and not ended.',
     ...this.#in,
   });
+  readonly connectionsDropped = new Counter({
+    name: 'llamaduct_connections_dropped_total',
+    help: 'Connections closed at once, for limits.connections were open.',
+    ...this.#in,
+  });
   readonly upstreamUp = new Gauge({
     name: 'llamaduct_upstream_up',
     help: 'Whether the upstream could be reached when it was last asked anything.',
@@ -71,6 +76,18 @@ export class Metrics {
   readonly upstreamErrors = new Counter({
     name: 'llamaduct_upstream_errors_total',
     help: 'Failures of the upstream, by error code.',
+    labelNames: ['upstream', 'code'],
+    ...this.#in,
+  });
+  readonly ejected = new Gauge({
+    name: 'llamaduct_upstream_ejected',
+    help: 'Whether the upstream failed so often that it is only looked at.',
+    labelNames: ['upstream'],
+    ...this.#in,
+  });
+  readonly retries = new Counter({
+    name: 'llamaduct_retries_total',
+    help: 'Requests asked again, by the upstream that failed and its error code.',
     labelNames: ['upstream', 'code'],
     ...this.#in,
   });

@@ -68,9 +68,9 @@ const faults: readonly [name: string, text: string, expected: readonly string[]]
     ['1:19 upstreams[0].url expected a URL such as http://127.0.0.1:11434'],
   ],
   [
-    'two upstreams',
+    'two upstreams of one name',
     'upstreams: [{url: "http://a"}, {url: "http://b"}]',
-    ['1:12 upstreams expected exactly one upstream'],
+    ['1:32 upstreams[1].name another upstream has this name'],
   ],
   ['an empty section', 'limits:\n', ['1:8 limits expected object, received null']],
   ['no map at all', '\n- a', ['2:1  expected object, received array']],

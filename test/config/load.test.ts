@@ -24,7 +24,7 @@ const hash = `sha256:${'0'.repeat(64)}`;
 test('without anything: loopback, the default upstream as a guess, no keys yet', async () => {
   const { config, file, upstreamIsGuess, listenIsExplicit } = await loadConfig({}, {});
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 11435 });
-  assert.deepEqual(config.upstream, { name: 'ollama', kind: 'ollama', url: 'http://127.0.0.1:11434' });
+  assert.deepEqual(config.upstreams[0], { name: 'ollama', kind: 'ollama', url: 'http://127.0.0.1:11434' });
   assert.deepEqual(config.keys, []);
   assert.equal(config.access, 'keys');
   assert.deepEqual([file, upstreamIsGuess, listenIsExplicit], [undefined, true, false]);
@@ -45,13 +45,13 @@ test('flags win over the environment, the environment over the file, the file ov
 
   const fromFile = await loadConfig({ config: file }, { OLLAMA_HOST: 'never:9' });
   assert.equal(fromFile.config.listen.host, 'file');
-  assert.deepEqual(fromFile.config.upstream, { name: 'box', kind: 'ollama', url: 'http://file:1' });
+  assert.deepEqual(fromFile.config.upstreams[0], { name: 'box', kind: 'ollama', url: 'http://file:1' });
   assert.equal(fromFile.config.metrics.token, hash);
   assert.deepEqual([fromFile.file, fromFile.upstreamIsGuess, fromFile.listenIsExplicit], [file, false, false]);
 
   const fromEnvironment = await loadConfig({}, environment);
   assert.equal(fromEnvironment.config.listen.host, 'env');
-  assert.equal(fromEnvironment.config.upstream.url, 'http://env:2');
+  assert.equal(fromEnvironment.config.upstreams[0].url, 'http://env:2');
   assert.equal(fromEnvironment.config.metrics.token, hashSecret(secret));
   assert.deepEqual([fromEnvironment.file, fromEnvironment.listenIsExplicit], [file, true]);
 
@@ -60,18 +60,18 @@ test('flags win over the environment, the environment over the file, the file ov
     { ...environment, LLAMADUCT_CONFIG: '/nowhere' },
   );
   assert.equal(fromFlags.config.listen.host, 'flag');
-  assert.equal(fromFlags.config.upstream.url, 'http://flag:3');
+  assert.equal(fromFlags.config.upstreams[0].url, 'http://flag:3');
 });
 
 test('OLLAMA_HOST is where a file without upstreams looks, and is then no guess', async () => {
   const { config, upstreamIsGuess } = await loadConfig({ config: fileOf('access: open') }, { OLLAMA_HOST: 'gpu' });
-  assert.equal(config.upstream.url, 'http://gpu:11434');
+  assert.equal(config.upstreams[0].url, 'http://gpu:11434');
   assert.equal(upstreamIsGuess, false);
 });
 
 test('an address that ends in /v1 is that of an OpenAI API', async () => {
   const { config } = await loadConfig({ upstream: 'http://vllm:8000/v1/' }, {});
-  assert.deepEqual(config.upstream, { name: 'openai', kind: 'openai', url: 'http://vllm:8000/v1' });
+  assert.deepEqual(config.upstreams[0], { name: 'openai', kind: 'openai', url: 'http://vllm:8000/v1' });
 });
 
 test("the upstream's own key comes from the environment, and is missed where it is not there", async () => {
@@ -79,7 +79,7 @@ test("the upstream's own key comes from the environment, and is missed where it 
     'access: open\nupstreams: [{name: cloud, kind: openai, url: "https://cloud/v1", key_env: CLOUD_KEY}]',
   );
   const { config } = await loadConfig({ config: file }, {}, (name) => `value-of-${name}`);
-  assert.deepEqual(config.upstream, {
+  assert.deepEqual(config.upstreams[0], {
     name: 'cloud',
     kind: 'openai',
     url: 'https://cloud/v1',
@@ -103,7 +103,10 @@ test('OLLAMA_HOST alone is a guess, an upstream told is not', async () => {
 
 test('a faulty OLLAMA_HOST does not matter where an upstream is told', async () => {
   await assert.rejects(loadConfig({}, { OLLAMA_HOST: 'a b' }), /^ConfigError: OLLAMA_HOST: /);
-  assert.equal((await loadConfig({ upstream: 'gpu' }, { OLLAMA_HOST: 'a b' })).config.upstream.url, 'http://gpu:11434');
+  assert.equal(
+    (await loadConfig({ upstream: 'gpu' }, { OLLAMA_HOST: 'a b' })).config.upstreams[0].url,
+    'http://gpu:11434',
+  );
 });
 
 test('LLAMADUCT_KEY becomes a key named env that opens everything, kept as a hash', async () => {
@@ -154,7 +157,7 @@ test('the configuration is frozen to its depth', async () => {
   for (const part of [
     config,
     config.listen,
-    config.upstream,
+    config.upstreams[0],
     config.keys,
     config.keys[0],
     config.keys[0]?.scopes,

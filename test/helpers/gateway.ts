@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
-import { type Config, type UpstreamConfig, configSchema } from '../../src/config/schema.ts';
+import { type Config, type UpstreamConfig, type Upstreams, configSchema } from '../../src/config/schema.ts';
 import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import type { FakeUpstream } from './upstream.ts';
@@ -19,18 +19,21 @@ export interface TestGateway extends Gateway, AsyncDisposable {
   metric(series: string): Promise<number>;
 }
 
-/** llamaduct on port 0, in this process, in front of `upstream`; `settings` as in a configuration file. */
+/**
+ * llamaduct on port 0, in this process, in front of `upstream`, or of several; `settings` as in a configuration file, but
+ * that nothing is asked again.
+ */
 export async function testGateway(
-  upstream: Pick<FakeUpstream, 'url'>,
+  upstream: Pick<FakeUpstream, 'url'> | Upstreams,
   settings: Record<string, unknown> & { readonly upstream?: Partial<UpstreamConfig> } = {},
 ): Promise<TestGateway> {
-  const { upstream: of, ...rest } = { upstream: {}, ...settings };
+  const { upstream: of, ...rest } = { upstream: {}, retries: { attempts: 1 }, ...settings };
   const { upstreams: _, ...file } = configSchema.parse({
     listen: '127.0.0.1:0',
     keys: [{ name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'admin', 'metrics'] }],
     ...rest,
   });
-  const config: Config = { ...file, upstream: { name: 'ollama', kind: 'ollama', url: upstream.url, ...of } };
+  const config: Config = { ...file, upstreams: upstreamsOf(upstream, of) };
   const log: Record<string, unknown>[] = [];
   const sink = new Writable({
     write(line: Buffer, _encoding, done) {
@@ -68,4 +71,8 @@ export async function testGateway(
       await gateway.close();
     },
   };
+}
+
+function upstreamsOf(given: Pick<FakeUpstream, 'url'> | Upstreams, more: Partial<UpstreamConfig>): Upstreams {
+  return 'url' in given ? [{ name: 'ollama', kind: 'ollama', url: given.url, ...more }] : given;
 }

@@ -523,7 +523,7 @@ suite('models that do not fit into memory together', () => {
 });
 
 suite('when the service stops', () => {
-  test('who waits is told, soon after the grace', async () => {
+  test('who waits is told at once, and who runs soon after the grace', async () => {
     await using upstream = await heldUpstream();
     await using gateway = await testGateway(upstream, one);
     const answers = dialects.map(async ({ path, body }) => await post(gateway, path, body('x')));
@@ -539,9 +539,9 @@ suite('when the service stops', () => {
     assert.equal(gateway.log.filter(({ error }) => error === 'shutting_down').length, dialects.length);
   });
 
-  test('who waits is served where the grace is long enough', async () => {
+  test('who waits is served where the drain time is long enough', async () => {
     await using upstream = await heldUpstream();
-    await using gateway = await testGateway(upstream, { ...one, timeouts: { grace: '10s' } });
+    await using gateway = await testGateway(upstream, { ...one, timeouts: { drain: '1s', grace: '10s' } });
     const answers = ['x', 'y', 'x'].map(async (key) => await read(say(gateway, key, key)));
     await until('the first', () => upstream.held === 1);
     await waiting(gateway, 2);

@@ -19,9 +19,9 @@ const asAlice = { headers: { authorization: 'Bearer the-secret-of-alice' } };
 
 /** What a file with these settings is loaded as; beside others the tester's key is always in it. */
 function configOf(upstream: Pick<FakeUpstream, 'url'>, { keys = [], ...settings }: Settings = {}): Config {
-  const all = { listen: '127.0.0.1:0', keys: [tester, ...(keys as object[])], ...settings };
+  const all = { retries: { attempts: 1 }, listen: '127.0.0.1:0', keys: [tester, ...(keys as object[])], ...settings };
   const { upstreams: _, ...file } = configSchema.parse(all);
-  return { ...file, upstream: { name: 'ollama', kind: 'ollama', url: upstream.url } };
+  return { ...file, upstreams: [{ name: 'ollama', kind: 'ollama', url: upstream.url }] };
 }
 
 interface Reloadable extends AsyncDisposable {

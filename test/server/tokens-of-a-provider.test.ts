@@ -226,6 +226,21 @@ suite('tokens of an identity provider', () => {
     );
   });
 
+  test('whose claims would break a line, or are what every object has, break nothing', async (t) => {
+    await using running = await start(t, {}, { default_group: 'guests' });
+    const { gateway, identity, ask } = running;
+    for (const sub of ['a\r\nset-cookie: evil=1', 'a\nllamaduct_evil 1', 'a\0evil', 'a\u2028evil']) {
+      assert.equal((await ask(await identity.token({ sub }))).status, 401, sub);
+    }
+    const odd = ['__proto__', 'constructor', 'lab\r\nx: evil', 'lab"} 1\nllamaduct_evil{a="'];
+    for (const [index, group] of odd.entries()) {
+      const { status, headers } = await ask(await identity.token({ sub: `evil${index}`, groups: group }));
+      assert.deepEqual([status, headers.get('x-ratelimit-limit-requests')], [200, '1'], group);
+    }
+    assert.equal((await ask(await identity.token({ sub: '__proto__' }))).status, 200);
+    assert.doesNotMatch(await (await gateway.fetch('/metrics')).text(), /evil|proto|constructor/);
+  });
+
   test('cannot be verified while the provider is away: a 503, and keys of the configuration still work', async (t) => {
     await using running = await start(t);
     const { gateway, identity, ask } = running;

@@ -4,7 +4,7 @@ import { GatewayError, invalidValue } from '../../errors.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { Gatekeeper } from '../../policy/auth.ts';
 import type { Priority } from '../../scheduling/entry.ts';
-import type { Exchanges } from '../exchanges.ts';
+import { type Exchanges, shuttingDown } from '../exchanges.ts';
 import type { Env } from '../respond.ts';
 
 /** Lets a request in whose key has the scope, where one is needed. @throws {GatewayError} 401 or 403 */
@@ -39,7 +39,7 @@ export function admit(
   limiter: Pick<Limiter, 'enter'>,
 ): MiddlewareHandler<Env> {
   return async (c, next) => {
-    if (exchanges.stopping) throw new GatewayError('shutting_down', 'llamaduct is shutting down.', { retryAfter: 5 });
+    if (exchanges.stopping) throw shuttingDown();
     if (exchanges.size > maxInFlight) {
       throw new GatewayError('server_overloaded', 'Too many requests are under way.', { retryAfter: 2 });
     }
