@@ -27,6 +27,9 @@ interface Body {
   readonly stream?: boolean;
 }
 
+/** How many times slower than it could be. */
+const pace = Number(process.env['LLAMADUCT_LOAD_PACE'] ?? 1);
+
 function start(models: readonly string[]): void {
   const ids = new Map<string, number>();
   let [most, now] = [0, 0];
@@ -65,11 +68,12 @@ function start(models: readonly string[]): void {
         const said = req.url === '/api/generate' ? { response: content } : { message: { role: 'assistant', content } };
         return `${JSON.stringify({ model: models[0], created_at: '2026-11-21T03:56:01.6Z', ...said, ...rest })}\n`;
       };
+      if (pace > 1) await sleep(4 * pace);
       if (stream) {
         res.setHeader('content-type', 'application/x-ndjson');
         res.write(line('I heard ', { done: false }));
       }
-      await sleep(4 + (output % 3) * 4);
+      await sleep((4 + (output % 3) * 4) * pace);
       if (stream) res.write(line(id, { done: false }));
       // Before the last byte: whoever comes after it finds the place free.
       now -= 1;

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { suite, test } from 'node:test';
+import fc from 'fast-check';
+import { nativeRoutes } from '../../src/protocols/index.ts';
+import { isPlainTarget } from '../../src/server/middleware/paths.ts';
+import { secret, testGateway } from '../helpers/gateway.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
+import { check } from './settings.ts';
+
+/** Every path of an upstream that a request may reach, written out: the code's own list is what is put to the test. */
+const passed: Readonly<Record<string, readonly string[]>> = {
+  '/': ['GET', 'HEAD'],
+  '/api/tags': ['GET', 'HEAD'],
+  '/api/ps': ['GET', 'HEAD'],
+  '/api/version': ['GET', 'HEAD'],
+  '/api/show': ['POST'],
+  '/api/chat': ['POST'],
+  '/api/generate': ['POST'],
+  '/api/embed': ['POST'],
+  '/api/embeddings': ['POST'],
+  '/api/pull': ['POST'],
+  '/api/push': ['POST'],
+  '/api/create': ['POST'],
+  '/api/copy': ['POST'],
+  '/api/delete': ['DELETE'],
+};
+const blob = `/api/blobs/sha256:${'0123456789abcdef'.repeat(4)}`;
+
+/** What a path consists of, and what may be put between. */
+const parts = [
+  'api',
+  'v1',
+  'tags',
+  'chat',
+  'delete',
+  'pull',
+  'models',
+  'completions',
+  'messages',
+  'responses',
+  'blobs',
+  blob.slice(11),
+  'metrics',
+  'healthz',
+  'usage',
+  'API',
+  'Tags',
+  '..',
+  '.',
+  '%2e%2e',
+  '%2E',
+  '..%2f',
+  '%2f',
+  '%5c',
+  '%00',
+  '%',
+  '%zz',
+  '%25%32%65',
+  ':',
+  '@',
+  ';x=1',
+  '*',
+  '~',
+  'é',
+  '％2e',
+  '\u2025',
+  'x'.repeat(3000),
+];
+const separators = ['/', '/', '/', '/', '//', '\\', '%2f', '', ';', '?', '#', '\t', '/./', '/../'];
+const beginnings = [
+  '/',
+  '/',
+  '/',
+  '/api/',
+  '/v1/',
+  '/v1/models/',
+  '//',
+  '',
+  '\\',
+  '*',
+  'http://elsewhere/',
+  'http://x/api/',
+  'https://user@x:1/',
+  'x:80',
+  '/?/',
+  '/%2e%2e/',
+];
+
+const target: fc.Arbitrary<string> = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom(...beginnings),
+      fc.array(fc.tuple(fc.constantFrom(...parts), fc.constantFrom(...separators)), { maxLength: 5 }),
+    )
+    .map(([start, rest]) => start + rest.map(([part, separator]) => part + separator).join('')),
+  // A route with something changed.
+  fc
+    .tuple(
+      fc.constantFrom(...Object.keys(passed), blob, '/v1/models/a'),
+      fc.nat(),
+      fc.nat(2),
+      fc.oneof(fc.constantFrom(...parts, ...separators), fc.string({ unit: 'binary', maxLength: 3 })),
+    )
+    .map(
+      ([path, at, drop, put]) =>
+        path.slice(0, at % (path.length + 1)) + put + path.slice((at % (path.length + 1)) + drop),
+    ),
+  fc.string({ unit: 'binary', maxLength: 30 }).map((text) => `/${text}`),
+);
+const method = fc.constantFrom('GET', 'POST', 'DELETE', 'HEAD', 'PUT', 'OPTIONS', 'TRACE', 'PROPFIND');
+
+/** Sends a request as it is, byte for byte. @returns undefined where the answer is none of HTTP's */
+async function raw(url: string, verb: string, path: string): Promise<{ status: number; text: string }> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  const head = `${verb} ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${secret}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}`;
+  socket.write(Buffer.from(head, 'utf8'));
+  socket.setTimeout(2_000, () => socket.destroy(new Error('no answer')));
+  const pieces: Buffer[] = [];
+  socket.on('data', (piece: Buffer) => pieces.push(piece));
+  await once(socket, 'close');
+  const text = Buffer.concat(pieces).toString('utf8');
+  return { status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1] ?? 0), text };
+}
+
+function mayPass(verb: string, url: string): boolean {
+  if (url === blob || /^\/api\/blobs\/sha256:[0-9a-f]{64}$/.test(url)) return ['GET', 'HEAD', 'POST'].includes(verb);
+  return Object.hasOwn(passed, url) && passed[url]?.includes(verb) === true;
+}
+
+suite('fuzz: paths', () => {
+  test('the list that is tested against is the whole list', () => {
+    const own = nativeRoutes.ollama.map(
+      ({ method: verb, path }) => `${verb} ${path.replace(/:digest.*/, blob.slice(11))}`,
+    );
+    const listed = [...Object.entries(passed), [blob, ['GET', 'POST']] as const].flatMap(([path, verbs]) =>
+      verbs.filter((verb) => verb !== 'HEAD').map((verb) => `${verb} ${path}`),
+    );
+    assert.deepEqual(listed.toSorted(), own.toSorted());
+  });
+
+  test('a plain target is its own path, and has nothing that is read in two ways', async () => {
+    await check(
+      0.1,
+      fc.property(target, (text) => {
+        if (!isPlainTarget(text)) return;
+        const [path = ''] = text.split('?', 1);
+        assert.equal(new URL(path, 'http://elsewhere').pathname, path);
+        assert.equal(new URL(path, 'http://elsewhere').host, 'elsewhere');
+        assert.doesNotMatch(path, /\/\/|\\|\/\.{1,2}(\/|$)|[\s#]/);
+        if (path.includes('%')) assert.ok(path.startsWith('/v1/models/'));
+      }),
+    );
+  });
+
+  test('no target reaches the upstream but those that are listed, and none is our fault', async () => {
+    await using upstream = await fakeUpstream((res) => {
+      res.writeHead(200, { 'content-type': 'application/json' }).end('{"models":[]}');
+    });
+    await using gateway = await testGateway(upstream, { log_level: 'silent' });
+    let reached = 0;
+    await check(
+      0.02,
+      fc.asyncProperty(method, target, async (verb, text) => {
+        // These end the head of the request itself.
+        const line = text.replaceAll(/[\r\n ]/g, '');
+        upstream.requests.length = 0;
+        const { status, text: answer } = await raw(gateway.url, verb, line);
+        assert.ok(status >= 200 && status < 500, `${status}: ${answer.slice(0, 300)}`);
+        const [path = ''] = line.split('?', 1);
+        for (const { method: sent, url } of upstream.requests) {
+          assert.ok(mayPass(sent, url), `${verb} ${line} became ${sent} ${url}`);
+          reached += 1;
+        }
+        // What is looked up for a translation or a list is llamaduct's own to ask.
+        if (path.startsWith('/api/') && status < 400) assert.ok(mayPass(verb, path), `${verb} ${path}`);
+      }),
+    );
+    assert.ok(reached > 0, 'nothing reached the upstream: not what is to be tested');
+    const inOrder = gateway.log.filter(({ error }) => error === 'internal_error');
+    assert.deepEqual(inOrder, []);
+  });
+});

@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { hashSecret } from '../../src/config/secret.ts';
+import { until } from '../helpers/wait.ts';
+import type { Held } from './probe.ts';
+import type { Kind } from './upstream.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+export const keys = ['ld-soak-one', 'ld-soak-two', 'ld-soak-three'];
+
+/** A llamaduct in a process of its own. */
+export interface Service {
+  readonly url: string;
+  /** What it has written to standard error: its log, and what Node warns of. */
+  readonly log: () => string;
+  held(): Promise<Held>;
+  /** Open sockets, those that listen included. */
+  sockets(): number;
+  /** The values of a metric, over all its labels. */
+  metric(name: string): Promise<number>;
+  /** Asks it to stop. @returns its exit code */
+  stop(): Promise<number | null>;
+  kill(): void;
+}
+
+export async function startService(kind: Kind, upstream: string, folder: string): Promise<Service> {
+  const file = join(folder, `${kind}.yaml`);
+  writeFileSync(file, JSON.stringify(configured(kind, upstream, join(folder, `${kind}.db`))));
+  const args = ['--expose-gc', '--import', resolve(import.meta.dirname, 'probe.ts'), 'src/bin.js', '--config', file];
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    // Fewer arenas: what malloc keeps for each thread is no leak, but would look like one.
+    env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '2' },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  let [out, err] = ['', ''];
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (out += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text));
+  const urls = (): string[] =>
+    (out + err).match(/http:\/\/127\.0\.0\.1:\d+(\/metrics)?/g)?.filter((url) => !upstream.startsWith(url)) ?? [];
+  const ended = (): boolean => child.exitCode !== null;
+  await until('llamaduct to listen', () => ended() || urls().some((url) => !url.endsWith('/metrics')), 20_000);
+  const url = urls().find((one) => !one.endsWith('/metrics'));
+  if (ended() || url === undefined) throw new Error(`llamaduct did not start: ${out}${err}`);
+  return {
+    url,
+    log: () => err,
+    held: async () => await heldBy(child),
+    sockets: () => socketsOf(child.pid ?? 0),
+    metric: async (name) => sumOf(await (await fetch(`${url}/metrics`, { headers: metricsHeaders })).text(), name),
+    async stop() {
+      const closed = once(child, 'close');
+      child.kill('SIGTERM');
+      await closed;
+      return child.exitCode;
+    },
+    kill: () => void child.kill('SIGKILL'),
+  };
+}
+
+// Its own connection is not to be counted.
+const metricsHeaders = { authorization: 'Bearer ld-soak-metrics', connection: 'close' };
+
+/** Times so short that every fault comes to its end many times. */
+function configured(kind: Kind, url: string, usage: string): object {
+  return {
+    listen: '127.0.0.1:0',
+    upstreams: [{ name: 'faulty', kind, url, parallel: 16 }],
+    keys: [
+      { name: 'metrics', hash: hashSecret('ld-soak-metrics'), scopes: ['metrics'] },
+      ...keys.map((secret, index) => ({ name: `key${index}`, hash: hashSecret(secret) })),
+    ],
+    queue: { waiting: 30, waiting_per_key: 20 },
+    timeouts: { first_byte: '2s', idle: '2s', queue: '5s', body: '2s', silence: '500ms', grace: '5s' },
+    limits: { line: '256KiB', body: '1MiB', in_flight: 100 },
+    // What is kept on purpose would hide what is kept by mistake.
+    responses: { entries: 100, bytes: '1MiB' },
+    usage: { file: usage },
+    log_level: 'info',
+  };
+}
+
+async function heldBy(child: ChildProcess): Promise<Held> {
+  const told = once(child, 'message');
+  child.send('held');
+  const [held] = (await told) as [Held];
+  return held;
+}
+
+function socketsOf(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).filter((name) => {
+    try {
+      return readlinkSync(join(folder, name)).startsWith('socket:');
+    } catch {
+      // Closed since.
+      return false;
+    }
+  }).length;
+}
+
+function sumOf(text: string, name: string): number {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
