@@ -12,9 +12,6 @@ import { Metrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
 import { createServices } from './wiring.ts';
 
-/** The end of a timer's range in Node: what is above fires at once. */
-const longestTimeout = 2 ** 31 - 1;
-
 /** Connections to the listener of the metrics. */
 const maxScrapers = 100;
 
@@ -78,7 +75,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       const { drain, grace } = config.timeouts;
       exchanges.drain();
       main.drain();
-      if (drain > 0) await sleep(Math.min(drain, longestTimeout));
+      if (drain > 0) await sleep(drain);
       stopProbing();
       const closed = main.close(grace);
       await exchanges.stop(grace);

@@ -46,7 +46,6 @@ export function createServices(
     ...config.retries,
     onRetry: (upstream, code) => metrics.retries.inc({ upstream, code }),
   });
-  metrics.limitsUp.set(1);
   const modelLabel = (model: string): string => fleet.catalog.label(model);
   return {
     config,

@@ -7,9 +7,9 @@ const enough = 2_000;
 /** How a prompt begins, which is the same for all requests of a conversation: its first messages, or the first of its text. */
 export function conversationOf(request: GenerationRequest): string {
   if (request.kind === 'completion') return `${request.model}\n${request.prompt.slice(0, enough)}`;
-  const system = request.messages.filter(({ role }) => role === 'system').slice(0, 1);
-  const user = request.messages.filter(({ role }) => role === 'user').slice(0, 1);
-  return [request.model, ...[...system, ...user].map(({ text }) => text.slice(0, enough))].join('\n');
+  const first = (role: string): string =>
+    request.messages.find((one) => one.role === role)?.text.slice(0, enough) ?? '';
+  return [request.model, first('system'), first('user')].join('\n');
 }
 
 /** The same of a request body, whatever its dialect. */

@@ -3,7 +3,7 @@ import { jwt } from './jwt.ts';
 import { group, groupName, limitSet, queue } from './limits.ts';
 import { images, modelRule } from './model-rules.ts';
 import { type UpstreamFileConfig, health, retries, upstream } from './upstream.ts';
-import { address, duration, origin, size } from './units.ts';
+import { address, duration, origin, size, timeout } from './units.ts';
 
 export const scopes = ['inference', 'admin', 'metrics'] as const;
 export type Scope = (typeof scopes)[number];
@@ -55,30 +55,30 @@ export const keySchema = z.strictObject({
 });
 
 const timeouts = z.strictObject({
-  body: duration.prefault('60s').describe('To receive a whole request body.'),
-  connect: duration.prefault('5s').describe('To open a connection to the upstream.'),
-  first_byte: duration
+  body: timeout.prefault('60s').describe('To receive a whole request body.'),
+  connect: timeout.prefault('5s').describe('To open a connection to the upstream.'),
+  first_byte: timeout
     .prefault('30m')
     .describe(
       'Until the upstream answers. Loading a large model from a slow disk takes minutes, and so does waiting for a busy one.',
     ),
-  idle: duration.prefault('5m').describe('Between two pieces of an answer, from the upstream and to a client.'),
-  first_token: duration
+  idle: timeout.prefault('5m').describe('Between two pieces of an answer, from the upstream and to a client.'),
+  first_token: timeout
     .prefault('0s')
     .describe(
       'From its turn at the upstream until something of an answer came, loading the model included; 0s for any time.',
     ),
-  total: duration.prefault('0s').describe('For a request and its whole answer, waiting included; 0s for any time.'),
-  queue: duration.prefault('10m').describe('For a turn, where `parallel` requests are under way.'),
-  silence: duration
+  total: timeout.prefault('0s').describe('For a request and its whole answer, waiting included; 0s for any time.'),
+  queue: timeout.prefault('10m').describe('For a turn, where `parallel` requests are under way.'),
+  silence: timeout
     .prefault('10s')
     .describe('Until a stream that has nothing yet says so in a comment, and between such comments; 0s for never.'),
-  drain: duration
+  drain: timeout
     .prefault('0s')
     .describe(
       'From SIGTERM until nothing new is taken: time for a load balancer to see that /readyz is 503. Kubernetes: 5s.',
     ),
-  grace: duration.prefault('30s').describe('For running answers to finish after that.'),
+  grace: timeout.prefault('30s').describe('For running answers to finish after that.'),
 });
 
 const limits = z.strictObject({

@@ -16,6 +16,12 @@ export const duration = z
     return Math.round(Number(amount) * secondsPer[unit] * 1000);
   });
 
+/** Within a timer's range in Node: what is above fires at once. */
+const longestTimeout = 24 * 86_400_000;
+
+/** A duration that a timer waits for; 24 days for any longer one. */
+export const timeout = duration.transform((milliseconds) => Math.min(milliseconds, longestTimeout));
+
 /** A size such as `512KiB` or `8MiB`; parsed to bytes. */
 export const size = z
   .string(sizeExpected)

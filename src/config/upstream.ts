@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from './units.ts';
+import { timeout } from './units.ts';
 
 /** A server to stand in front of. */
 export const upstream = z.strictObject({
@@ -42,7 +42,7 @@ export const upstream = z.strictObject({
 
 /** When an upstream is taken out, and comes back. */
 export const health = z.strictObject({
-  interval: duration.prefault('10s').describe('Between two looks at an upstream; 0s for none.'),
+  interval: timeout.prefault('10s').describe('Between two looks at an upstream; 0s for none.'),
   failures: z
     .int()
     .min(1)
@@ -54,8 +54,8 @@ export const health = z.strictObject({
 /** What fails before anything of an answer came is asked again, of another upstream where there is one. */
 export const retries = z.strictObject({
   attempts: z.int().min(1).max(10).default(3).describe('How often a request is asked in all.'),
-  base: duration.prefault('500ms').describe('Until it is asked of the same upstream again; twice as long each time.'),
-  cap: duration.prefault('10s').describe('The longest of these pauses.'),
+  base: timeout.prefault('500ms').describe('Until it is asked of the same upstream again; twice as long each time.'),
+  cap: timeout.prefault('10s').describe('The longest of these pauses.'),
   share: z.number().min(0).max(1).default(0.2).describe('Of all requests, that may be asked again.'),
 });
 

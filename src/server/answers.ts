@@ -1,7 +1,7 @@
 import type { ChatResult } from '../chat/fold.ts';
 import { totalOf } from '../chat/total.ts';
 import { GatewayError } from '../errors.ts';
-import { type Adapted, type Asked, ask } from './ask.ts';
+import { type Adapted, type Asked, ask, demandOf } from './ask.ts';
 import { collect } from './collect.ts';
 import { decodersOf } from './decoders.ts';
 import type { Exchange } from './exchange.ts';
@@ -20,17 +20,19 @@ export type Bodies = readonly Promise<Asked['body']>[];
  * @throws {GatewayError} when a choice is refused before any began
  */
 export async function askAll(
-  { requests, mayTruncate }: Prepared,
+  { requests, demands, mayTruncate }: Prepared,
   services: LocalServices,
   exchange: Exchange,
 ): Promise<{ adapted: Adapted; bodies: Bodies }> {
-  exchange.phase = 'waiting';
   const refused = new AbortController();
   const part = {
     share: 1 / requests.length,
     signal: requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.signal, refused.signal]),
   };
-  const asked = requests.map(async (request) => await ask(request, mayTruncate, services, exchange, part));
+  const asked = requests.map(async (request, choice) => {
+    const demand = demands[choice] ?? demandOf(request);
+    return await ask({ request, demand, mayTruncate }, services, exchange, part);
+  });
   for (const one of asked) one.catch(() => undefined);
   try {
     return { adapted: await Promise.race(asked), bodies: asked.map(async (one) => (await one).body) };
@@ -71,7 +73,8 @@ export async function wholeAnswers(
       const request = prepared.requests[choice];
       if (request === undefined || followsSchema(request, result)) return result;
       const another = anew(request);
-      const { body } = await ask(another, prepared.mayTruncate, services, exchange);
+      const { mayTruncate } = prepared;
+      const { body } = await ask({ request: another, demand: demandOf(another), mayTruncate }, services, exchange);
       const stops = [prepared.stops[choice] ?? []];
       const [again] = await collected([Promise.resolve(body)], { ...prepared, requests: [another], stops });
       if (again !== undefined && followsSchema(request, again)) return again;

@@ -6,7 +6,7 @@ import { readError } from '../upstreams/read.ts';
 import type { Exchange } from './exchange.ts';
 import type { LocalServices } from './services.ts';
 import type { Upstream } from './upstream.ts';
-import { type Demand, type Part, takeTurn } from './turn.ts';
+import { type Demand, type Part, takeTurn, untilAnswered } from './turn.ts';
 
 /** An answer under way, and what it took to get it. */
 export interface Asked extends Adapted {
@@ -33,29 +33,28 @@ export function demandOf(request: GenerationRequest): Demand {
   };
 }
 
+/** A request to ask an upstream. */
+interface Asking {
+  readonly request: GenerationRequest;
+  readonly demand: Demand;
+  /** Whether a prompt longer than the context may be cut. */
+  readonly mayTruncate: boolean;
+}
+
 /**
  * Asks the upstream when it is the request's turn, which lasts until the answer's body closes.
  *
- * @param mayTruncate whether a prompt longer than the context may be cut
  * @param part of the exchange that this request is: all of it, or one of several choices with a signal of their own
  * @throws {GatewayError} when the upstream fails or refuses for good, or there is no turn
  */
 export async function ask(
-  request: GenerationRequest,
-  mayTruncate: boolean,
+  { request, demand, mayTruncate }: Asking,
   services: LocalServices,
   exchange: Exchange,
   part: Part = { share: 1, signal: exchange.signal },
 ): Promise<Asked> {
-  const turn = await takeTurn(exchange, demandOf(request), services, part);
-  try {
-    const asked = await askAdapting(request, mayTruncate, services, part.signal);
-    turn.until(asked.body);
-    return asked;
-  } catch (error) {
-    turn.abandon();
-    throw error;
-  }
+  const turn = await takeTurn(exchange, demand, services, part);
+  return await untilAnswered(turn, async () => await askAdapting(request, mayTruncate, services, part.signal));
 }
 
 /** What a model refuses is asked again in a form that it takes, before anything is generated. */

@@ -31,10 +31,9 @@ export function embeddingsPlanner(protocol: EmbeddingsProtocol, services: Servic
     const demand = { model, inputTokens: estimatedTokensIn(request.input), outputTokens: 0 };
     await charge(exchange, demand, services);
     return {
-      wanted: { model, conversation: undefined },
+      wanted: { model, conversation: () => undefined },
       ask: async (upstream) => {
         const here = { ...services, upstream };
-        exchange.phase = 'waiting';
         const turn = await takeTurn(exchange, demand, here);
         const { result, truncated } = await embed(request, mayTruncate, here, exchange.signal).catch(
           (error: unknown) => {

@@ -35,6 +35,10 @@ export interface Ending {
  */
 export class Exchange {
   readonly method: string;
+  /** Its pattern. */
+  route = 'unmatched';
+  /** Whether a model runs for it, or would have. */
+  runsModel = false;
   key: Key | undefined;
   /** Whether the client itself says that nobody waits for the answer. */
   batch = false;
@@ -45,10 +49,8 @@ export class Exchange {
   /** Set by a handler that answers with a stream: it ends the exchange, not the handler's return. */
   streaming = false;
   phase: Phase = 'request';
-  /** Tokens of the prompt before anybody has counted them. */
-  estimatedInput = 0;
-  /** False for embeddings: pieces of their answers are no tokens. */
-  generates = true;
+  /** Tokens before anybody has counted them; none are generated for embeddings. */
+  estimate: Ending['spent'] = { inputTokens: 0, outputTokens: 0 };
   /** Milliseconds that it waited for its turn. */
   waited = 0;
   /** Its choices that wait for their turn. */
@@ -57,6 +59,8 @@ export class Exchange {
   turns = 0;
   /** Where it stands in the queue, while it waits there; of several choices the first. */
   place: (() => Forecast | undefined) | undefined;
+  /** On the clock of `performance.now()`. */
+  readonly startedAt = performance.now();
   /** What every answer to it says, be it an error. */
   readonly headers: Record<string, string> = {};
 
@@ -64,12 +68,6 @@ export class Exchange {
   readonly #controller = new AbortController();
   #id: string | undefined;
   #idPrefix = 'req_';
-  /** Its pattern. */
-  route = 'unmatched';
-  /** Whether a model runs for it, or would have. */
-  runsModel = false;
-  /** On the clock of `performance.now()`. */
-  readonly startedAt = performance.now();
   #firstChunkAt: number | undefined;
   #lastChunkAt = 0;
   #chunks = 0;
@@ -199,7 +197,11 @@ export class Exchange {
     if (this.#total !== undefined) return this.#total.usage;
     return this.#chunks === 0
       ? { inputTokens: 0, outputTokens: 0 }
-      : { inputTokens: this.estimatedInput, outputTokens: this.generates ? this.#chunks : 0 };
+      : {
+          inputTokens: this.estimate.inputTokens,
+          // Pieces of an embedding are no tokens.
+          outputTokens: this.estimate.outputTokens > 0 ? this.#chunks : 0,
+        };
   }
 }
 

@@ -9,12 +9,11 @@ export function shuttingDown(): GatewayError {
 /** The requests under way. */
 export class Exchanges {
   readonly #sinks: ExchangeSinks;
+  readonly #onSize: (size: number) => void;
   readonly #running = new Set<Exchange>();
   #onIdle: (() => void) | undefined;
   #draining = false;
   #stopping = false;
-
-  readonly #onSize: (size: number) => void;
 
   /** @param onSize hears how many there are when that changes */
   constructor(sinks: ExchangeSinks, onSize: (size: number) => void) {

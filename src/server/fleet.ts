@@ -6,13 +6,13 @@ import type { BackendKind } from '../upstreams/index.ts';
 import { Catalogs } from '../upstreams/catalogs.ts';
 import type { Exchange } from './exchange.ts';
 import { RetryBudget } from './retry-budget.ts';
-import type { Upstream } from './upstream.ts';
+import { type Upstream, modelToLoad } from './upstream.ts';
 
 /** What the choice of an upstream depends on. */
 export interface Wanted {
   readonly model: string;
-  /** What all requests of a conversation have in common; undefined for what is none. */
-  readonly conversation: string | undefined;
+  /** What all requests of a conversation have in common; undefined for what is none. Asked only where there is a choice. */
+  readonly conversation: () => string | undefined;
   /** What it has to speak, where that matters. */
   readonly kind?: BackendKind;
 }
@@ -48,16 +48,13 @@ export class Fleet {
 
   /** The one kind of upstream that a model may go to; undefined where there are several. */
   kindFor(model: string): BackendKind | undefined {
-    const having = this.upstreams.filter(({ catalog }) => catalog.has(model));
-    const kinds = new Set((having.length > 0 ? having : this.upstreams).map(({ kind }) => kind));
-    const [only] = kinds;
-    return kinds.size === 1 ? only : undefined;
+    const [first, ...others] = this.#serving(model).map(({ kind }) => kind);
+    return others.every((kind) => kind === first) ? first : undefined;
   }
 
   /** What a model's upstream speaks. */
   backendOf(model: string): Backend {
-    const having = this.upstreams.find(({ catalog }) => catalog.has(model));
-    return (having ?? this.upstreams[0]).backend;
+    return (this.#serving(model)[0] ?? this.upstreams[0]).backend;
   }
 
   /**
@@ -68,10 +65,17 @@ export class Fleet {
    */
   async ask<T>(exchange: Exchange, wanted: Wanted, ask: (upstream: Upstream) => Promise<T>): Promise<T> {
     this.#budget.request();
+    const { model, kind } = wanted;
+    const serving = this.#serving(model).filter((one) => kind === undefined || one.kind === kind);
     const failed = new Set<Upstream>();
     for (let attempt = 1; ; attempt += 1) {
-      const [upstream] = this.#inOrder(wanted, failed);
-      if (upstream === undefined) throw this.#allDown();
+      const upstream = this.#chosen(
+        serving.filter((one) => isUp(one) && !failed.has(one)),
+        wanted,
+      );
+      if (upstream === undefined) throw allDown(serving);
+      exchange.phase = 'waiting';
+      exchange.upstream = upstream.name;
       const leave = this.#enter(upstream, exchange);
       try {
         return await upstream.health.watch(async () => await ask(upstream));
@@ -83,29 +87,31 @@ export class Fleet {
         failed.add(upstream);
         this.#options.onRetry(upstream.name, error.code);
         // Another one need not be waited for.
-        if (this.upstreams.every((one) => failed.has(one) || one.health.downFor > 0)) {
-          failed.clear();
-          await sleep(this.#pause(attempt), undefined, { signal: exchange.signal }).catch(() => undefined);
-          exchange.signal.throwIfAborted();
-        }
+        if (serving.some((one) => isUp(one) && !failed.has(one))) continue;
+        failed.clear();
+        await sleep(this.#pause(attempt), undefined, { signal: exchange.signal }).catch(() => undefined);
+        exchange.signal.throwIfAborted();
       }
     }
   }
 
-  #inOrder({ model, conversation, kind }: Wanted, failed: ReadonlySet<Upstream>): Upstream[] {
-    const up = this.upstreams.filter(
-      (one) => one.health.downFor === 0 && !failed.has(one) && (kind === undefined || one.kind === kind),
-    );
-    const having = up.filter(({ catalog }) => catalog.has(model));
-    // What was pulled a moment ago is not in the lists yet.
-    const candidates = (having.length > 0 ? having : up).map((upstream) => ({
+  /** Those that have a model; all where none is known to: it may have been pulled a moment ago. */
+  #serving(model: string): readonly Upstream[] {
+    const having = this.upstreams.filter(({ catalog }) => catalog.has(model));
+    return having.length > 0 ? having : this.upstreams;
+  }
+
+  #chosen(upstreams: readonly Upstream[], { model, conversation }: Wanted): Upstream | undefined {
+    // Where there is no choice nothing has to be weighed.
+    if (upstreams.length <= 1) return upstreams[0];
+    const candidates = upstreams.map((upstream) => ({
       upstream,
       name: upstream.name,
       weight: upstream.weight,
       outstanding: this.#outstanding.get(upstream) ?? 0,
-      ...(upstream.queue?.delayOf(upstream.catalog.canonical(model)) ?? { wait: 0, load: 0 }),
+      ...(upstream.queue?.delayOf(modelToLoad(upstream, model)) ?? { wait: 0, load: 0 }),
     }));
-    return choose(candidates, conversation, slack).map(({ upstream }) => upstream);
+    return choose(candidates, conversation(), slack)[0]?.upstream;
   }
 
   /** @returns a function to call when the upstream is done with the exchange; its end does so too */
@@ -121,17 +127,21 @@ export class Fleet {
     return leave;
   }
 
-  #allDown(): GatewayError {
-    const soonest = Math.min(...this.upstreams.map(({ health }) => health.downFor));
-    const retryAfter = Math.max(1, Math.ceil(soonest / 1000));
-    return new GatewayError('upstream_down', 'No upstream can be reached.', { retryAfter });
-  }
-
   /** Milliseconds, a quarter more or less. */
   #pause(attempt: number): number {
     const { base, cap } = this.#options;
     return Math.min(cap, base * 2 ** (attempt - 1)) * (0.75 + Math.random() / 2);
   }
+}
+
+function isUp({ health }: Upstream): boolean {
+  return health.downFor === 0;
+}
+
+function allDown(upstreams: readonly Upstream[]): GatewayError {
+  const soonest = Math.min(...upstreams.map(({ health }) => health.downFor));
+  const retryAfter = Math.max(1, Math.ceil(soonest / 1000));
+  return new GatewayError('upstream_down', 'No upstream can be reached.', { retryAfter });
 }
 
 /** Only before anything came: later it would be generated twice. */

@@ -9,21 +9,29 @@ import { modelFor, requireModel } from './prepare.ts';
 import type { BackendKind } from '../upstreams/index.ts';
 import type { Services } from './services.ts';
 
+/** A route whose body names models. */
+export type ModelRoute = PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>;
+
 /** A body on its way to an upstream of its own dialect. */
 interface Forwarded {
   /** What it says to the upstream, as far as it could be read. */
   readonly body: unknown;
-  readonly forwarded: Buffer | 'changed';
+  readonly forwarded: Buffer;
 }
 
-/** The body to send on, or that it cannot be sent as it is. @throws {GatewayError} 403, and 400 where policy has to know */
+/**
+ * The body to send on.
+ *
+ * @returns undefined where policy has to change what cannot be changed as it is
+ * @throws {GatewayError} 403, and 400 where policy has to know
+ */
 export async function forwardedBody(
   exchange: Exchange,
   bytes: Buffer,
-  route: PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>,
+  route: ModelRoute,
   kind: BackendKind,
   services: Services,
-): Promise<Forwarded> {
+): Promise<Forwarded | undefined> {
   const { config, shaper, fleet } = services;
   const { modelsNamed } = route;
   const { key } = exchange;
@@ -47,8 +55,7 @@ export async function forwardedBody(
     const [name = ''] = named;
     const plain = named.length === 1 && name !== '' && models.get(name) === name && shaper.rule(name) === undefined;
     const idle = key === undefined || !(key.hideThinking || key.countsTokens || maxTokens !== undefined);
-    if (!plain || !idle || config.validate_json || route.asksMore?.(body) === true)
-      return { body, forwarded: 'changed' };
+    if (!plain || !idle || config.validate_json || route.asksMore?.(body) === true) return undefined;
     learn(name);
     return { body, forwarded: bytes };
   }

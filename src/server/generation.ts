@@ -92,7 +92,7 @@ function streamed({ call, prepared, head, exchange, services, headersOf, names, 
 }
 
 function wantedBy({ requests: [first] }: Prepared): Plan['wanted'] {
-  return { model: first.model, conversation: conversationOf(first) };
+  return { model: first.model, conversation: () => conversationOf(first) };
 }
 
 /** What only the operator's rule asked for is not the client's loss. */

@@ -11,17 +11,18 @@ import { type Key, mayUse } from '../policy/keys.ts';
 import { nativeShaping } from '../policy/native-shaping.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../upstreams/client.ts';
 import type { BackendKind } from '../upstreams/index.ts';
-import { readError, readJson } from '../upstreams/read.ts';
+import { detailsDeadline } from '../upstreams/catalog.ts';
+import { askUpstream, readError, readJson } from '../upstreams/read.ts';
 import { parseJson } from './body.ts';
 import type { Fleet } from './fleet.ts';
-import { forwardedBody } from './forwarded.ts';
+import { type ModelRoute, forwardedBody } from './forwarded.ts';
 import type { Plan, Planner, Streamed } from './plan.ts';
 import { modelFor } from './prepare.ts';
 import { type Env, sendJson, sendStream } from './respond.ts';
 import type { Services } from './services.ts';
 import type { Upstream } from './upstream.ts';
 import { tapped } from './tapped.ts';
-import { charge, takeTurn } from './turn.ts';
+import { charge, takeTurn, untilAnswered } from './turn.ts';
 
 /** Passes a request on that no model runs for, and its answer back, byte for byte. */
 export function passingHandler(route: PassThroughRoute, services: Services): Handler<Env> {
@@ -53,16 +54,15 @@ export function passingHandler(route: PassThroughRoute, services: Services): Han
 }
 
 /** Answers with the lists of all Ollamas as one; what several have is listed once for each where it differs. */
-export function mergedListHandler(route: PassThroughRoute, { fleet, config }: Services): Handler<Env> {
+export function mergedListHandler({ path }: PassThroughRoute, { fleet }: Services): Handler<Env> {
+  const question = { method: 'GET', path, read: modelsIn } as const;
   return async (c) => {
-    const { key, signal } = c.get('exchange');
+    const { key } = c.get('exchange');
     const lists = await Promise.allSettled(
       fleet.upstreams
         .filter(({ kind, health }) => kind === 'ollama' && health.downFor === 0)
-        .map(async ({ backend, client }) => {
-          const answer = await client.send({ method: 'GET', path: route.path, signal, deadline: listDeadline });
-          return modelsIn(await readJson(answer, backend, config.limits.body));
-        }),
+        // An upstream that hangs must not hide the others.
+        .map(async ({ backend, client }) => await askUpstream(client, backend, question, detailsDeadline)),
     );
     const models = lists.flatMap((list) => (list.status === 'fulfilled' ? list.value : []));
     const unique = new Map(models.map((model) => [`${String(model['name'])} ${String(model['digest'])}`, model]));
@@ -70,9 +70,6 @@ export function mergedListHandler(route: PassThroughRoute, { fleet, config }: Se
     return sendJson(c, 200, { models: shown });
   };
 }
-
-/** Milliseconds: an upstream that hangs must not hide the others. */
-const listDeadline = 2_000;
 
 /** By which an operator names one of several upstreams, where what is asked is not about a model. */
 const upstreamHeader = 'x-llamaduct-upstream';
@@ -86,9 +83,6 @@ function servingUpstream(c: Context<Env>, { upstreams }: Fleet): Upstream {
   const names = upstreams.map((one) => one.name).join(', ');
   throw invalidValue(upstreamHeader, `${upstreamHeader} must name one of the upstreams: ${names}.`);
 }
-
-/** A route whose body names models. */
-type ModelRoute = PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>;
 
 export function namesModels(route: PassThroughRoute): route is ModelRoute {
   return route.modelsNamed !== undefined;
@@ -135,8 +129,9 @@ function passingPlanner(
   const { outputTokens, sse } = route;
   return async (c, bytes) => {
     const exchange = c.get('exchange');
-    const { body, forwarded } = await forwardedBody(exchange, bytes, route, kind, services);
-    if (forwarded === 'changed') return undefined;
+    const forward = await forwardedBody(exchange, bytes, route, kind, services);
+    if (forward === undefined) return undefined;
+    const { body, forwarded } = forward;
     const model = exchange.model ?? '';
     const demand = outputTokens && {
       model,
@@ -146,27 +141,17 @@ function passingPlanner(
     if (demand !== undefined) await charge(exchange, demand, services);
     const request = requestOf(c, route, forwarded);
     return {
-      wanted: {
-        model,
-        kind,
-        conversation: services.fleet.upstreams.length > 1 ? conversationIn(model, body) : undefined,
-      },
+      wanted: { model, kind, conversation: () => conversationIn(model, body) },
       ask: async (upstream) => {
-        exchange.phase = 'waiting';
-        exchange.upstream = upstream.name;
-        const turn = demand && (await takeTurn(exchange, demand, { ...services, upstream }));
-        try {
+        const send = async (): Promise<UpstreamAnswer> => {
           const answer = await upstream.client.send(request);
-          turn?.until(answer.body);
           // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
-          if (answer.statusCode >= 400 && nativeShaping[kind] === undefined) {
-            throw await readError(answer, upstream.backend);
-          }
-          return relay(c, answer, route, upstream);
-        } catch (error) {
-          turn?.abandon();
-          throw error;
-        }
+          if (answer.statusCode < 400 || nativeShaping[kind] !== undefined) return answer;
+          throw await readError(answer, upstream.backend);
+        };
+        const turn = demand && (await takeTurn(exchange, demand, { ...services, upstream }));
+        const answer = turn === undefined ? await send() : await untilAnswered(turn, send);
+        return relay(c, answer, route, upstream);
       },
       ...(sse?.asks(body) === true && {
         sse: { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }, failure: sse.failure },

@@ -22,43 +22,45 @@ export interface Whole {
   readonly headers: Headers;
 }
 
-/** A request that was read and let in, and how an upstream answers it. */
-export interface Plan {
+interface Asking<Answer> {
   readonly wanted: Wanted;
   /** Resolves when there is something of an answer; may be called again with another upstream where it failed before. */
-  readonly ask: (upstream: Upstream) => Promise<Streamed | Whole>;
-  /** Where the answer is a stream of SSE: its headers as far as they are known before, and how it tells of an error. */
-  readonly sse?: { readonly headers: Headers; readonly failure: (error: GatewayError) => string };
+  readonly ask: (upstream: Upstream) => Promise<Answer>;
 }
+
+interface OfSse extends Asking<Streamed> {
+  /** The headers as far as they are known before there is an answer, and how the stream tells of an error. */
+  readonly sse: { readonly headers: Headers; readonly failure: (error: GatewayError) => string };
+}
+
+/** A request that was read and let in, and how an upstream answers it. */
+export type Plan = OfSse | (Asking<Streamed | Whole> & { readonly sse?: never });
 
 /** Reads a request. @returns an answer where there is nothing to ask. @throws {GatewayError} */
 export type Planner = (c: Context<Env>, body: Buffer) => Promise<Plan | Response>;
 
-/** Answers requests as they are planned. */
-export function carryingOut(planner: Planner, services: Services): BodyHandler {
+/** Answers requests as they are planned. @throws {GatewayError} of the last upstream that was asked */
+export function carryingOut(planner: Planner, { config, fleet }: Services): BodyHandler {
+  const { silence, total } = config.timeouts;
   return async (c, body) => {
     const plan = await planner(c, body);
-    return plan instanceof Response ? plan : await carryOut(c, plan, services);
+    if (plan instanceof Response) return plan;
+    const exchange = c.get('exchange');
+    exchange.expectEnd(total);
+    if (plan.sse === undefined) {
+      const answer = await fleet.ask(exchange, plan.wanted, plan.ask);
+      if ('json' in answer) return sendJson(c, 200, answer.json, answer.headers);
+      return sendStream(c, answer.status, answer.stream, answer.headers);
+    }
+    const { headers: known, failure } = plan.sse;
+    const { status, stream, headers } = await patiently(exchange, silence, {
+      begin: async () => await fleet.ask(exchange, plan.wanted, plan.ask),
+      unknown: { status: 200, headers: known },
+      late: (answer) => added(known, answer.headers),
+      failure,
+    });
+    return sendStream(c, status, stream, headers);
   };
-}
-
-/** @throws {GatewayError} of the last upstream that was asked */
-export async function carryOut(c: Context<Env>, plan: Plan, { config, fleet }: Services): Promise<Response> {
-  const exchange = c.get('exchange');
-  exchange.expectEnd(config.timeouts.total);
-  const begin = async (): Promise<Streamed | Whole> => await fleet.ask(exchange, plan.wanted, plan.ask);
-  const { sse } = plan;
-  const answer =
-    sse === undefined
-      ? await begin()
-      : await patiently(exchange, config.timeouts.silence, {
-          begin: async () => (await begin()) as Streamed,
-          unknown: { status: 200, headers: sse.headers },
-          late: ({ headers }) => added(sse.headers, headers),
-          failure: sse.failure,
-        });
-  if ('json' in answer) return sendJson(c, 200, answer.json, answer.headers);
-  return sendStream(c, answer.status, answer.stream, answer.headers);
 }
 
 /** What more headers say, or say otherwise. */

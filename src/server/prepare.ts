@@ -8,13 +8,15 @@ import { withImages } from './images.ts';
 import { checkSchema } from './json-schema.ts';
 import { refuseDropped } from './ledger.ts';
 import type { Services } from './services.ts';
-import { charge, sum } from './turn.ts';
+import { type Demand, charge, sum } from './turn.ts';
 
 /** A call as the operator wants it asked. */
 export interface Prepared {
   /** Fields that change nothing. */
   readonly dropped: readonly string[];
   readonly requests: readonly [GenerationRequest, ...GenerationRequest[]];
+  /** What each of them will take. */
+  readonly demands: readonly Demand[];
   readonly hideThinking: boolean;
   /** Whether a prompt longer than the context may be cut. */
   readonly mayTruncate: boolean;
@@ -48,7 +50,8 @@ export async function prepare(call: GenerationCall, services: Services, exchange
     return call.onlyCounts === true ? ofOneToken(wanted) : wanted;
   };
   // Before anything is fetched for it.
-  if (call.ready === undefined) await charge(exchange, sum(call.requests.map((one) => demandOf(shape(one)))), services);
+  const demands = call.requests.map((one) => demandOf(shape(one)));
+  if (call.ready === undefined) await charge(exchange, sum(demands), services);
   const { requests, dropped } = await withImages(call.requests, model, services, exchange.signal);
   const [one, ...others] = requests;
   const unheeded = [...call.dropped, ...dropped];
@@ -56,6 +59,7 @@ export async function prepare(call: GenerationCall, services: Services, exchange
   const shapedRequests = [shape(one), ...others.map(shape)] as const;
   return {
     dropped: unheeded,
+    demands,
     ...(call.namesStop === true ? endedHere(shapedRequests) : { requests: shapedRequests, stops: [] }),
     hideThinking: call.hideThinking === true || exchange.key?.hideThinking === true || rule?.hide_thinking === true,
     mayTruncate: rule?.on_overflow === 'truncate',

@@ -45,9 +45,9 @@ export class UpstreamQueue {
     return ticket;
   }
 
-  /** What a request that came now would have to wait for, in milliseconds. */
+  /** What a request that came now would have to wait for, in milliseconds. @param model '' for none to load */
   delayOf(model: string): { wait: number; load: number } {
-    return this.#queue.delayOf(this.swapsModels ? model : '');
+    return this.#queue.delayOf(model);
   }
 
   /** Whether a request waits. */

@@ -2,6 +2,7 @@ import type { UpstreamAnswer } from '../upstreams/client.ts';
 import type { Ending, Exchange } from './exchange.ts';
 import { shuttingDown } from './exchanges.ts';
 import type { LocalServices, Services } from './services.ts';
+import { modelToLoad } from './upstream.ts';
 
 /** What a request asks for, in tokens as far as they can be told before it is answered. */
 export interface Demand {
@@ -29,8 +30,7 @@ export async function charge(
   { inputTokens, outputTokens }: Omit<Demand, 'model'>,
   services: Services,
 ): Promise<void> {
-  exchange.estimatedInput = inputTokens;
-  exchange.generates = outputTokens > 0;
+  exchange.estimate = { inputTokens, outputTokens };
   const { key } = exchange;
   if (key === undefined || key.holders.length === 0) return;
   const taken = await services.limiter.take(key.holders, inputTokens + outputTokens);
@@ -67,9 +67,8 @@ export async function takeTurn(
   { config, exchanges, upstream }: LocalServices,
   { share, signal }: Part = { share: 1, signal: exchange.signal },
 ): Promise<Turn> {
-  const { queue, catalog } = upstream;
+  const { queue } = upstream;
   const { key } = exchange;
-  exchange.upstream = upstream.name;
   if (queue === undefined) {
     exchange.expectChunk(config.timeouts.first_token);
     return free;
@@ -77,8 +76,7 @@ export async function takeTurn(
   const request = {
     key: key?.name ?? '',
     weight: key?.weight ?? 1,
-    // What the upstream does not have it will refuse at once.
-    model: queue.swapsModels && catalog.has(model) ? catalog.canonical(model) : '',
+    model: modelToLoad(upstream, model),
     cost: inputTokens + outputTokens,
     priority: exchange.batch ? 'batch' : (key?.priority ?? 'interactive'),
     signal,
@@ -119,6 +117,21 @@ export async function takeTurn(
     done();
   };
   return { done, abandon, until: (body) => void body.once('close', done) };
+}
+
+/** Asks in a turn, which lasts until the answer's body closes. @throws what `ask` throws; then the turn is given back */
+export async function untilAnswered<T extends { readonly body: UpstreamAnswer['body'] }>(
+  turn: Turn,
+  ask: () => Promise<T>,
+): Promise<T> {
+  try {
+    const answer = await ask();
+    turn.until(answer.body);
+    return answer;
+  } catch (error) {
+    turn.abandon();
+    throw error;
+  }
 }
 
 const free: Turn = { done: () => undefined, abandon: () => undefined, until: () => undefined };

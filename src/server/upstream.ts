@@ -18,3 +18,8 @@ export interface Upstream {
   /** How much it can do, against the others. */
   readonly weight: number;
 }
+
+/** The model that an upstream may have to load for a request; '' for none, as for one it does not have: it refuses that at once. */
+export function modelToLoad({ catalog, queue }: Upstream, model: string): string {
+  return queue?.swapsModels === true && catalog.has(model) ? catalog.canonical(model) : '';
+}

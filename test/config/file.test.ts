@@ -22,6 +22,12 @@ test('a file may be empty, or all comments', () => {
   assert.equal(parseConfig('# nothing\n', 'f').timeouts.grace, 30_000);
 });
 
+test('no timer waits for longer than Node can: it would fire at once', () => {
+  const { timeouts, usage } = parseConfig('timeouts: {total: 60d, drain: 24d}\nusage: {retention: 90d}\n', 'a.yaml');
+  const day = 86_400_000;
+  assert.deepEqual([timeouts.total, timeouts.drain, usage.retention], [24 * day, 24 * day, 90 * day]);
+});
+
 test('durations, sizes and addresses are parsed', () => {
   const config = parseConfig(
     'listen: "[::1]:0"\ntimeouts: {idle: 1.5m, connect: 250ms}\nlimits:\n  line: 512KiB\n',

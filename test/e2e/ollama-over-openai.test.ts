@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type ChatResponse, type Message, Ollama } from 'ollama';
-import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
+import { type TestGateway, secret, testGateway, ending } from '../helpers/gateway.ts';
 import {
   chunk,
   openaiError,
@@ -38,10 +38,7 @@ async function over(answer: Answer, models?: readonly string[]): Promise<Over> {
     get asked() {
       return upstream.requests.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
     },
-    async [Symbol.asyncDispose]() {
-      await gateway[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
+    ...ending(gateway, upstream),
   };
 }
 

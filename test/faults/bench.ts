@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { isObject } from '../../src/framing/json.ts';
-import { type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { type TestGateway, testGateway, ending } from '../helpers/gateway.ts';
 import { until } from '../helpers/wait.ts';
 import { type Dialect, errorIn } from './dialects.ts';
 import type { Fault, Outcome } from './faults.ts';
@@ -48,10 +48,7 @@ export async function bench(dialect: Dialect, more: Parameters<typeof testGatewa
     upstream,
     gateway,
     dialect,
-    async [Symbol.asyncDispose]() {
-      await gateway[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
+    ...ending(gateway, upstream),
   };
 }
 

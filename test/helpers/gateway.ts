@@ -76,3 +76,13 @@ export async function testGateway(
 function upstreamsOf(given: Pick<FakeUpstream, 'url'> | Upstreams, more: Partial<UpstreamConfig>): Upstreams {
   return 'url' in given ? [{ name: 'ollama', kind: 'ollama', url: given.url, ...more }] : given;
 }
+
+/** Ends a gateway, and then what is behind it: the other way round it would hear of a failure. */
+export function ending(gateway: AsyncDisposable, upstream: AsyncDisposable): AsyncDisposable {
+  return {
+    async [Symbol.asyncDispose]() {
+      await gateway[Symbol.asyncDispose]();
+      await upstream[Symbol.asyncDispose]();
+    },
+  };
+}

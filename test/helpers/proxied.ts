@@ -1,4 +1,4 @@
-import { type TestGateway, testGateway } from './gateway.ts';
+import { type TestGateway, testGateway, ending } from './gateway.ts';
 import { type Answer, type FakeUpstream, fakeUpstream } from './upstream.ts';
 import { until } from './wait.ts';
 
@@ -56,9 +56,6 @@ export async function proxied(
       await until('the log to tell of it', logged, abortDeadline);
       return line?.['phase'];
     },
-    async [Symbol.asyncDispose]() {
-      await gateway[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
+    ...ending(gateway, upstream),
   };
 }

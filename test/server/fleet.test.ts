@@ -165,6 +165,21 @@ suite('what fails before anything of an answer came', () => {
     assert.equal(asked(upstream), 3);
   });
 
+  test('is not asked of an upstream that does not have the model', async () => {
+    let count = 0;
+    await using only = await fakeUpstream(
+      (res, request) => {
+        count += 1;
+        return count < 2 ? failing(503)(res, request) : plainAnswer()(res, request);
+      },
+      ['only-here:latest'],
+    );
+    await using other = await fakeUpstream(failing(404));
+    await using gateway = await testGateway(boxes([only, other]), quick);
+    assert.match(await said(gateway, 'hi', { model: 'only-here' }), /Hello/);
+    assert.deepEqual([asked(only), asked(other)], [2, 0]);
+  });
+
   test('ends at once when the client leaves in a pause', async () => {
     await using upstream = await fakeUpstream(failing(503));
     await using gateway = await testGateway(upstream, { ...quick, retries: { attempts: 3, base: '10s' } });
@@ -203,10 +218,16 @@ test('a stream that has only said that it waits is asked of another upstream too
     await gone;
     await failing(500)(res, request);
   };
-  await using bad = await fakeUpstream(late, ['only-here:latest']);
-  await using good = await fakeUpstream(plainAnswer(), ['scripted-plain:latest']);
-  await using gateway = await testGateway(boxes([bad, good]), { ...quick, timeouts: { silence: '20ms' } });
-  const response = await gateway.chat({ model: 'only-here', stream: true });
+  await using bad = await fakeUpstream(late);
+  await using good = await fakeUpstream(plainAnswer());
+  const [first, second] = boxes([bad, good]);
+  // So much heavier that every conversation is at home there.
+  const upstreams: Upstreams = [
+    { ...first, weight: 100 },
+    { ...(second ?? first), weight: 0.01 },
+  ];
+  await using gateway = await testGateway(upstreams, { ...quick, timeouts: { silence: '20ms' } });
+  const response = await gateway.chat({ stream: true });
   assert.equal(response.status, 200);
   letGo();
   const text = await response.text();

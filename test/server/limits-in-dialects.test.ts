@@ -5,7 +5,7 @@ import { json } from 'node:stream/consumers';
 import { suite, test } from 'node:test';
 import { Anthropic, RateLimitError as AnthropicRateLimitError } from '@anthropic-ai/sdk';
 import { OpenAI, RateLimitError } from 'openai';
-import { type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { type TestGateway, testGateway, ending } from '../helpers/gateway.ts';
 import { openaiUpstream, saying } from '../helpers/openai-upstream.ts';
 import { chatLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
 import { type Endpoint, clock, counting, endpoints, keyOf, posted, tester } from './limited.ts';
@@ -49,10 +49,7 @@ async function usedUp(kind: 'ollama' | 'openai') {
   return {
     upstream,
     gateway,
-    async [Symbol.asyncDispose]() {
-      await gateway[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
+    ...ending(gateway, upstream),
   };
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { suite, test } from 'node:test';
-import { type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { type TestGateway, testGateway, ending } from '../helpers/gateway.ts';
 import { type FakeUpstream, chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { clock, counting, endpoints, keyOf, posted, tester } from './limited.ts';
@@ -33,10 +33,7 @@ async function using(
   const gateway = await testGateway(upstream, { timeouts: { grace: '100ms' }, ...settings });
   return {
     ...gateway,
-    async [Symbol.asyncDispose]() {
-      await gateway[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
+    ...ending(gateway, upstream),
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { testGateway } from '../helpers/gateway.ts';
+import { testGateway, ending } from '../helpers/gateway.ts';
 import { openaiUpstream, saying } from '../helpers/openai-upstream.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { counting, endpoints, keyOf, posted, tester } from './limited.ts';
@@ -41,10 +41,7 @@ async function proxy(kind: Kind, settings: Record<string, unknown>) {
       assert.equal(upstream.requests.length, before + 1);
       return askedFor(upstream.requests.at(-1)?.body ?? '');
     },
-    async [Symbol.asyncDispose]() {
-      await gateway[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
+    ...ending(gateway, upstream),
   };
 }
 

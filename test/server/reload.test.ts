@@ -7,7 +7,7 @@ import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { loadConfig } from '../../src/config/load.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { hashSecret } from '../../src/config/secret.ts';
-import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
+import { type TestGateway, secret, testGateway, ending } from '../helpers/gateway.ts';
 import { type FakeUpstream, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
@@ -44,10 +44,7 @@ async function reloadable({ keys = [], ...settings }: Settings = {}): Promise<Re
       await response.text();
       return response.status;
     },
-    async [Symbol.asyncDispose]() {
-      await gateway[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
+    ...ending(gateway, upstream),
   };
 }
 

@@ -6,7 +6,7 @@ import { suite, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hashSecret } from '../../src/config/secret.ts';
 import { run } from '../cli/run.ts';
-import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
+import { type TestGateway, secret, testGateway, ending } from '../helpers/gateway.ts';
 import { chunk, openaiUpstream, saying, sendJson, stream } from '../helpers/openai-upstream.ts';
 import { type Answer, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
@@ -331,10 +331,7 @@ suite('GET /v1/usage', () => {
     }
     return {
       gateway,
-      async [Symbol.asyncDispose]() {
-        await gateway[Symbol.asyncDispose]();
-        await upstream[Symbol.asyncDispose]();
-      },
+      ...ending(gateway, upstream),
     };
   }
 

@@ -4,7 +4,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { Anthropic } from '@anthropic-ai/sdk';
 import { streamText } from 'ai';
 import { OpenAI } from 'openai';
-import { secret, type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { secret, type TestGateway, testGateway, ending } from '../helpers/gateway.ts';
 import { type Answer, chatLine, ndjson, plainAnswer } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { type HeldUpstream, heldUpstream } from './held-upstream.ts';
@@ -374,10 +374,7 @@ suite('SDKs read such streams', () => {
     return {
       upstream,
       gateway,
-      async [Symbol.asyncDispose]() {
-        await gateway[Symbol.asyncDispose]();
-        await upstream[Symbol.asyncDispose]();
-      },
+      ...ending(gateway, upstream),
     };
   }
 
