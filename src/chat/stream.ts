@@ -33,6 +33,8 @@ export type Total = Pick<FinishEvent, 'usage' | 'timings'>;
 /** Reads along an answer of a backend that is relayed untouched. */
 export interface Tap {
   push(bytes: Uint8Array): void;
-  /** What the backend counted, where it told, and whether the answer ended in an error. */
-  end(): { readonly finish?: Total; readonly failed: boolean };
+  /** What the backend counted, where it told, and whether the answer ended well, in an error, or before its end. */
+  end(): { readonly finish?: Total; readonly outcome: TapOutcome };
 }
+
+export type TapOutcome = 'complete' | 'failed' | 'incomplete';

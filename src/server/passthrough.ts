@@ -145,8 +145,7 @@ function passingPlanner(
       ask: async (upstream) => {
         const send = async (): Promise<UpstreamAnswer> => {
           const answer = await upstream.client.send(request);
-          // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
-          if (answer.statusCode < 400 || nativeShaping[kind] !== undefined) return answer;
+          if (mayBePassedOn(answer, kind, services.fleet)) return answer;
           throw await readError(answer, upstream.backend);
         };
         const turn = demand && (await takeTurn(exchange, demand, { ...services, upstream }));
@@ -158,6 +157,14 @@ function passingPlanner(
       }),
     };
   };
+}
+
+/** Whether an answer goes to the client as it is; if not it is an error, which another upstream may do better. */
+function mayBePassedOn({ statusCode }: UpstreamAnswer, kind: BackendKind, { upstreams }: Fleet): boolean {
+  if (statusCode < 300) return true;
+  // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
+  if (statusCode < 400 || nativeShaping[kind] === undefined) return false;
+  return statusCode < 500 || upstreams.length === 1;
 }
 
 function requestOf(c: Context<Env>, route: PassThroughRoute, body: UpstreamRequest['body']): UpstreamRequest {

@@ -15,6 +15,7 @@ import {
   withBadBytes,
   withDoneMissing,
   withGarbage,
+  withLine,
 } from './injections.ts';
 import { failed } from './scripts.ts';
 import { type FaultyUpstream, type Wire, wholly } from './upstream.ts';
@@ -57,13 +58,18 @@ const before = (outcome: Outcome): Pick<Fault, 'translated' | 'passed'> => ({
   passed: both(outcome),
 });
 /** The head of an answer is there, and none of its text: what is passed on has begun. */
-const afterHead = (outcome: Outcome): Pick<Fault, 'translated' | 'passed'> => ({
-  translated: both(outcome),
-  passed: both('cut'),
+const afterHead = (status: number, code: ErrorCode): Pick<Fault, 'translated' | 'passed'> => ({
+  translated: both(`${status} ${code}`),
+  passed: { streamed: `event ${code}`, whole: 'cut' },
 });
-/** Text is there. */
-const midway = (status: number, code: ErrorCode): Pick<Fault, 'translated' | 'passed'> => ({
+/** Text is there, up to the end of a line. */
+const betweenLines = (status: number, code: ErrorCode): Pick<Fault, 'translated' | 'passed'> => ({
   translated: { streamed: `event ${code}`, whole: `${status} ${code}` },
+  passed: { streamed: `event ${code}`, whole: 'cut' },
+});
+/** Text is there, and half a line: nothing can be said in what is passed on. */
+const midLine = (status: number, code: ErrorCode): Pick<Fault, 'translated' | 'passed'> => ({
+  ...betweenLines(status, code),
   passed: both('cut'),
 });
 /** What is passed on is not looked at. */
@@ -101,7 +107,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'reset after the headers',
     inject: followed(async (wire) => await wire.head(), reset),
-    ...afterHead(brokeWithin),
+    ...afterHead(502, 'upstream_incomplete'),
   },
   {
     name: 'reset in the first line',
@@ -109,38 +115,44 @@ export const faults: readonly Fault[] = [
       await wire.head();
       await wire.send(wire.script.parts[0].subarray(0, 20));
     }, reset),
-    ...afterHead(brokeWithin),
+    ...before(brokeWithin),
+    passed: both('cut'),
   },
-  { name: 'reset after the first line', inject: followed(untilFirst, reset), ...midway(502, 'upstream_incomplete') },
+  {
+    name: 'reset after the first line',
+    inject: followed(untilFirst, reset),
+    ...betweenLines(502, 'upstream_incomplete'),
+  },
   {
     name: 'reset in the middle of a line',
     inject: followed(untilMidLine, reset),
-    ...midway(502, 'upstream_incomplete'),
+    ...midLine(502, 'upstream_incomplete'),
   },
   {
     name: 'reset in the middle of a character',
     inject: followed(untilMidCharacter, reset),
-    ...midway(502, 'upstream_incomplete'),
+    ...midLine(502, 'upstream_incomplete'),
   },
   { name: 'closed before the headers', inject: halfClose, ...before(brokeBefore) },
   {
     name: 'closed in the middle of a line',
     inject: followed(untilMidLine, halfClose),
-    ...midway(502, 'upstream_incomplete'),
+    ...midLine(502, 'upstream_incomplete'),
   },
   {
     name: 'closed before the announced length',
     inject: followed(async (wire) => await wire.raw('HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n'), halfClose),
-    ...afterHead(brokeWithin),
+    ...before(brokeWithin),
+    passed: both('cut'),
   },
   { name: 'silence before the headers', inject: hold, ...before('504 upstream_timeout') },
   {
     name: 'silence after the headers',
     inject: async (wire) => await wire.head(),
-    ...afterHead('504 upstream_idle_timeout'),
+    ...afterHead(504, 'upstream_idle_timeout'),
   },
-  { name: 'silence after the first line', inject: untilFirst, ...midway(504, 'upstream_idle_timeout') },
-  { name: 'silence in the middle of a line', inject: untilMidLine, ...midway(504, 'upstream_idle_timeout') },
+  { name: 'silence after the first line', inject: untilFirst, ...betweenLines(504, 'upstream_idle_timeout') },
+  { name: 'silence in the middle of a line', inject: untilMidLine, ...midLine(504, 'upstream_idle_timeout') },
   {
     name: '400',
     inject: refusing(400, 'temperature is odd'),
@@ -160,8 +172,8 @@ export const faults: readonly Fault[] = [
   {
     name: 'a redirect',
     inject: answering(302, '', { location: 'http://127.0.0.1:9/' }),
-    ...refusal(brokeBefore),
-    passedOpenai: both('as it is'),
+    ...before(brokeBefore),
+    kept: true,
   },
   { name: 'not HTTP', inject: followed(raw('SSH-2.0-OpenSSH_9.9\r\n'), halfClose), ...before(brokeBefore) },
   {
@@ -175,7 +187,7 @@ export const faults: readonly Fault[] = [
       await untilFirst(wire);
       await wire.raw('zz\r\noops\r\n');
     },
-    ...midway(502, 'upstream_incomplete'),
+    ...betweenLines(502, 'upstream_incomplete'),
   },
   {
     name: 'a body that is not JSON',
@@ -185,20 +197,12 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'a line that is not JSON',
-    inject: async (wire) => {
-      await untilFirst(wire);
-      await wire.send(wire.path.startsWith('/api/') ? '{"oops\n' : 'data: {"oops\n\n');
-      await wire.end();
-    },
+    inject: async (wire) => await withLine(wire, wire.path.startsWith('/api/') ? '{"oops\n' : 'data: {"oops\n\n'),
     ...unread({ streamed: 'event upstream_protocol_error', whole: unreadable }),
   },
   {
     name: 'a line that is too long',
-    inject: async (wire) => {
-      await untilFirst(wire);
-      await wire.send('data: '.repeat(64 * 1024));
-      await wire.end();
-    },
+    inject: async (wire) => await withLine(wire, `${'data: '.repeat(64 * 1024)}\n\n`),
     ...unread({ streamed: 'event upstream_protocol_error', whole: unreadable }),
   },
   { name: 'bytes that are not UTF-8', inject: withBadBytes, ...before('answer'), kept: true },
@@ -244,7 +248,8 @@ export const faults: readonly Fault[] = [
   {
     name: 'the end without a done line',
     inject: withDoneMissing,
-    ...unread({ streamed: 'event upstream_incomplete', whole: brokeWithin }),
+    translated: { streamed: 'event upstream_incomplete', whole: brokeWithin },
+    passed: { streamed: 'event upstream_incomplete', whole: 'as it is' },
     kept: true,
   },
   {

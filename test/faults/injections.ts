@@ -68,6 +68,14 @@ export async function withDoneMissing(wire: Wire): Promise<void> {
   await wire.end();
 }
 
+/** Sends the answer with another line after its first. */
+export async function withLine(wire: Wire, line: string): Promise<void> {
+  const [first, second, last] = wire.script.parts;
+  await wire.head();
+  for (const part of [first, line, second, last]) await wire.send(part);
+  await wire.end();
+}
+
 export async function withGarbage(wire: Wire, garbage: string): Promise<void> {
   await wire.head();
   for (const part of wire.script.parts) await wire.send(part);

@@ -47,8 +47,11 @@ export async function faultTable(): Promise<string> {
   const rows = faults.map(({ name }) => {
     const all = met.flatMap((seen) => seen.get(name) ?? []);
     const translated = all.filter(({ dialect }) => !dialect.passed);
-    const passed = (kind: Dialect['kind']): string =>
-      inWords(all.filter(({ dialect }) => dialect.passed && dialect.kind === kind));
+    const passed = (kind: Dialect['kind']): string => {
+      const of = all.filter(({ dialect }) => dialect.passed && dialect.kind === kind);
+      const [streamed, whole] = [true, false].map((is) => inWords(of.filter((one) => one.streamed === is)));
+      return streamed === whole ? String(whole) : `streamed: ${streamed}; in one piece: ${whole}`;
+    };
     return [
       name,
       inWords(translated.filter(({ streamed }) => streamed)),

@@ -37,8 +37,8 @@ suite('reading along an answer of Ollama', () => {
     test(`the counts of one large line, which the text imitates: ${name}`, () => {
       assert.ok(text.length > 2 ** 20);
       for (const size of [777, 65_536, text.length * 2])
-        assert.deepEqual(tap(text, size), { finish: counted, failed: false });
-      assert.deepEqual(tap(text.slice(0, -3), 65_536), { failed: false }, 'it is not whole');
+        assert.deepEqual(tap(text, size), { finish: counted, outcome: 'complete' });
+      assert.deepEqual(tap(text.slice(0, -3), 65_536), { outcome: 'incomplete' });
     });
   }
 
@@ -56,21 +56,35 @@ suite('reading along an answer of Ollama', () => {
     for (const size of [1000, 65_536]) {
       assert.equal(tap(`${large}\n${small}\n`, size).finish?.usage.outputTokens, 2);
       assert.equal(tap(`${small}\n${large}\n`, size).finish?.usage.outputTokens, 5000);
-      assert.deepEqual(tap(`${large}\n{"error":"${'\u00e9\\n'.repeat(1000)}"}\n`, size), { failed: true });
+      assert.deepEqual(tap(`${large}\n{"error":"${'\u00e9\\n'.repeat(1000)}"}\n`, size), { outcome: 'failed' });
     }
   });
 
   test('what cannot be read goes uncounted and does not throw', () => {
-    for (const text of ['', '[', ']}]}', '"', '{"a":1', '[1]', 'null', `{${'"a":1,'.repeat(100_000)}"b":1}`]) {
-      assert.deepEqual(tap(text, 65_536), { failed: false });
+    for (const text of ['[', ']}]}', '"', '{"a":1', `{${'"a":1,'.repeat(100_000)}"b":1}`]) {
+      assert.deepEqual(tap(text, 65_536), { outcome: 'incomplete' });
+      assert.deepEqual(tap(`${text}\n`, 65_536), { outcome: 'complete' });
+    }
+    for (const text of ['', '[1]', 'null']) assert.deepEqual(tap(text, 65_536), { outcome: 'complete' });
+  });
+
+  test('whether it ended: by what its last line says of itself', () => {
+    const line = (more: object): string => `${JSON.stringify({ ...started, message: { content: big }, ...more })}\n`;
+    for (const [text, outcome] of [
+      [line({ done: true }), 'complete'],
+      [line({ done: false }), 'incomplete'],
+      [line({ done: false }) + line({ done: true }).slice(0, -9), 'incomplete'],
+      ['{"status":"success"}\n', 'complete'],
+    ] as const) {
+      assert.deepEqual(tap(text, 65_536), { outcome });
     }
   });
 
   for (const { name, body } of recordings(/^(chat|generate)-.*|^embed-/).filter(({ status }) => status === 200)) {
     test(`recorded: ${name}`, () => {
       const last = JSON.parse(body.toString().trimEnd().split('\n').at(-1) ?? '') as Record<string, number>;
-      const { finish, failed } = tap(body, 50);
-      assert.equal(failed, last['error'] !== undefined);
+      const { finish, outcome } = tap(body, 50);
+      assert.equal(outcome === 'failed', last['error'] !== undefined);
       const { prompt_eval_count: inputTokens = 0, eval_count: outputTokens = 0 } = last;
       assert.deepEqual(finish?.usage, 'total_duration' in last ? { inputTokens, outputTokens } : undefined);
     });

@@ -1,4 +1,5 @@
-import type { Total } from '../../chat/stream.ts';
+import type { Tap, TapOutcome, Total } from '../../chat/stream.ts';
+import type { JsonObject } from '../../chat/request.ts';
 import { isObject } from '../../framing/json.ts';
 import { counted } from './counted.ts';
 
@@ -7,12 +8,12 @@ const newline = 0x0a;
 const maxBytes = 64 * 1024;
 
 /** Reads along an answer that is relayed untouched: only its last line is kept, for what Ollama counted. */
-export class OllamaTap {
+export class OllamaTap implements Tap {
   /** Of what is no longer kept of the line. */
   #outline: Outline | undefined;
   #pieces: Buffer[] = [];
   #bytes = 0;
-  #lineEnded = false;
+  #lineEnded = true;
 
   push(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -28,16 +29,17 @@ export class OllamaTap {
     if (this.#bytes > maxBytes) this.#outline = this.#folded();
   }
 
-  /** @returns what the answer's last line counted, and whether it was an error line */
-  end(): { finish?: Total; failed: boolean } {
+  /** @returns what the answer's last line counted, and what it says of the end */
+  end(): { finish?: Total; outcome: TapOutcome } {
     let line: unknown;
     try {
       line = JSON.parse(this.#folded().text);
     } catch {
-      return { failed: false };
+      // Not every answer is JSON, but one that is ends with its line.
+      return { outcome: this.#lineEnded ? 'complete' : 'incomplete' };
     }
-    if (!isObject(line)) return { failed: false };
-    return { failed: line['error'] !== undefined, ...('total_duration' in line && { finish: counted(line) }) };
+    if (!isObject(line)) return { outcome: 'complete' };
+    return { outcome: outcomeOf(line), ...('total_duration' in line && { finish: counted(line) }) };
   }
 
   #folded(): Outline {
@@ -47,6 +49,11 @@ export class OllamaTap {
     this.#bytes = 0;
     return outline;
   }
+}
+
+function outcomeOf({ error, done }: JsonObject): TapOutcome {
+  if (error !== undefined) return 'failed';
+  return done === false ? 'incomplete' : 'complete';
 }
 
 const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = Buffer.from('"\\{}[]');

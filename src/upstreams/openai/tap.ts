@@ -1,4 +1,4 @@
-import type { Tap, Total } from '../../chat/stream.ts';
+import type { Tap, TapOutcome, Total } from '../../chat/stream.ts';
 import { isObject } from '../../framing/json.ts';
 import { toTimings, toUsage } from './counted.ts';
 import { AnswerReader } from './reader.ts';
@@ -21,13 +21,15 @@ export class OpenAiTap implements Tap {
     this.#try(() => this.#reader.push(bytes));
   }
 
-  /** @returns the last usage of the answer, and whether it ended in an error or before its end */
-  end(): { finish?: Total; failed: boolean } {
+  /** @returns the last usage of the answer, and how it ended */
+  end(): { finish?: Total; outcome: TapOutcome } {
     this.#try(() => this.#reader.end());
-    return {
-      ...(this.#finish !== undefined && { finish: this.#finish }),
-      failed: this.#failed || !(this.#finished || this.#lost || this.#reader.whole),
-    };
+    return { ...(this.#finish !== undefined && { finish: this.#finish }), outcome: this.#outcome };
+  }
+
+  get #outcome(): TapOutcome {
+    if (this.#failed) return 'failed';
+    return this.#finished || this.#lost || this.#reader.whole ? 'complete' : 'incomplete';
   }
 
   #read(json: string, event: string | undefined): void {
