@@ -57,11 +57,13 @@ export async function client(
     const draw = random.next();
     const manner: Manner =
       draw < 0.7 ? 'reads' : draw < 0.9 ? 'leaves' : draw < 0.95 ? 'leaves in its body' : 'reads slowly';
-    await once(url, agent, key, asked(random), manner, random, seen);
-    await sleep(random.below(20));
+    const status = await once(url, agent, key, asked(random), manner, random, seen);
+    // Those that are told to come later do, though earlier than they are told.
+    await sleep(status === 503 || status === 529 ? 200 + random.below(200) : random.below(20));
   }
 }
 
+/** @returns the status of the answer; undefined where there was none */
 async function once(
   url: string,
   agent: Agent,
@@ -70,14 +72,15 @@ async function once(
   manner: Manner,
   random: Random,
   seen: Seen,
-): Promise<void> {
+): Promise<number | undefined> {
   const timer = new AbortController();
+  let status: number | undefined;
   await new Promise<void>((resolve) => {
     const headers = { authorization: `Bearer ${key}`, 'content-length': String(Buffer.byteLength(body)) };
     const req = request(url + path, { method: 'POST', agent, headers }, (res) => {
+      status = res.statusCode ?? 0;
       void read(res, manner).then((text) => {
-        const status = res.statusCode ?? 0;
-        seen.statuses[status] = (seen.statuses[status] ?? 0) + 1;
+        seen.statuses[String(status)] = (seen.statuses[String(status)] ?? 0) + 1;
         // A 500 in Ollama's own dialect may be the upstream's.
         if (text.includes('llamaduct failed')) seen.wrong.push(`${status} ${path}: ${text.slice(0, 300)}`);
         resolve();
@@ -100,6 +103,7 @@ async function once(
     );
   });
   timer.abort();
+  return status;
 }
 
 async function read(res: IncomingMessage, manner: Manner): Promise<string> {

@@ -20,8 +20,8 @@ const faultShare = 0.3;
 const settling = 30_000;
 /** Milliseconds for which a connection to the upstream is kept that nobody uses. */
 const keptFor = 6_000;
-/** Of the time, so that what grows once has grown: code, pools, the cache of the database. */
-const warmUp = 0.3;
+/** Seconds in which what grows once has grown: code, pools, the cache of the database. */
+const warmUp = Math.max(0.3 * seconds, Math.min(60, 0.5 * seconds));
 
 interface Soaked {
   readonly kind: Kind;
@@ -84,14 +84,14 @@ async function soak(soaked: Soaked): Promise<void> {
   await sleep(keptFor);
   const base = service.sockets();
   const resources = (await service.held()).resources;
-  await traffic(soaked, seconds * 1000 * warmUp, 0, seen);
+  await traffic(soaked, 1000 * warmUp, 0, seen);
   report(
     await settled(soaked, base),
     `${kind}: all had ended after the warm-up`,
     `${service.sockets()} sockets, ${base} at the start`,
   );
   const warm = await leastHeld(service);
-  await traffic(soaked, seconds * 1000 * (1 - warmUp), 1, seen);
+  await traffic(soaked, 1000 * (seconds - warmUp), 1, seen);
   const calm = await settled(soaked, base);
   report(calm, `${kind}: all has ended`, `${service.sockets()} sockets, ${base} at the start`);
   const after = await leastHeld(service);
