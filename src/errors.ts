@@ -49,6 +49,14 @@ interface GatewayErrorOptions {
   /** What an answer says of it besides. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
+  /** The answer of an upstream that it stands for. */
+  readonly answered?: Answered;
+}
+
+interface Answered {
+  readonly status: number;
+  /** Whether the server itself speaks, and not something in front of it. */
+  readonly own: boolean;
 }
 
 /** An error whose `message` is written for the client: no upstream address, no stack, no secret. */
@@ -59,6 +67,8 @@ export class GatewayError extends Error {
   readonly param: string | undefined;
   readonly retryAfter: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  /** The answer of an upstream that it stands for; undefined for none. */
+  readonly answered: Answered | undefined;
 
   constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -67,17 +77,29 @@ export class GatewayError extends Error {
     this.param = options.param;
     this.retryAfter = options.retryAfter;
     this.headers = options.headers ?? {};
+    this.answered = options.answered;
   }
 
   /** The same error about a field that goes by another name. */
   about(param: string): GatewayError {
-    const { code, message, headers, retryAfter, status, cause } = this;
+    return this.#with({ param });
+  }
+
+  /** The same error as what an upstream answered. @param own whether the server itself speaks, and not something before it */
+  asAnswer(status: number, own: boolean): GatewayError {
+    return this.#with({ answered: { status, own } });
+  }
+
+  #with(options: GatewayErrorOptions): GatewayError {
+    const { code, message, param, headers, retryAfter, status, answered, cause } = this;
     return new GatewayError(code, message, {
-      param,
       status,
       headers,
       cause,
+      ...(param !== undefined && { param }),
       ...(retryAfter !== undefined && { retryAfter }),
+      ...(answered !== undefined && { answered }),
+      ...options,
     });
   }
 

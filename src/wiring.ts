@@ -23,9 +23,6 @@ import { UpstreamClient } from './upstreams/client.ts';
 import { Health } from './upstreams/health.ts';
 import { backends } from './upstreams/index.ts';
 
-/** Milliseconds until an upstream that nobody looks at is tried again. */
-const recovery = 10_000;
-
 /** Of one image. */
 const maxRedirects = 3;
 
@@ -96,38 +93,51 @@ function verifiedBy({ jwt, groups }: Config): unknown {
 }
 
 function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metrics): Upstream {
-  const { kind, name, parallel, models_in_memory: slots, weight = 1 } = upstream;
+  const { kind, name, weight = 1 } = upstream;
   const backend = backends[kind];
   const { failures, interval } = config.health;
   const health = new Health({
     failures,
-    recovery: interval === 0 ? recovery : interval,
-    onChange: (up) => metrics.ejected.set({ upstream: name }, up ? 0 : 1),
+    interval,
+    onChange: (up) => {
+      metrics.ejected.set({ upstream: name }, up ? 0 : 1);
+      // Who waits for the only one there is may still be served when it is back.
+      if (!up && config.upstreams.length > 1) queue?.dismiss();
+    },
   });
   const client = new UpstreamClient(upstream, config.timeouts, (reached) => {
     metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
   });
-  const catalog = new ModelCatalog(client, backend);
-  const common = { name, kind, client, backend, catalog, health, weight };
-  if (parallel === undefined) return { ...common, queue: undefined };
-  const { batch_share: batchShare, extra_wait: maxExtraWait, waiting, waiting_per_key: waitingPerKey } = config.queue;
+  const catalog = new ModelCatalog(client, backend, health);
+  const queue = createQueue(upstream, catalog, config.queue, metrics);
+  return { name, kind, client, backend, catalog, health, weight, queue };
+}
+
+/** The queue in front of an upstream; undefined where nobody has to wait. */
+function createQueue(
+  { kind, name, parallel, models_in_memory: slots }: UpstreamConfig,
+  catalog: ModelCatalog,
+  limits: Config['queue'],
+  metrics: Metrics,
+): UpstreamQueue | undefined {
+  if (parallel === undefined) return undefined;
   const queue = new UpstreamQueue(
     {
       parallel,
       ...(slots !== undefined && { slots }),
-      maxExtraWait,
-      batchShare,
-      maxWaiting: waiting,
-      maxWaitingPerKey: waitingPerKey,
+      maxExtraWait: limits.extra_wait,
+      batchShare: limits.batch_share,
+      maxWaiting: limits.waiting,
+      maxWaitingPerKey: limits.waiting_per_key,
       ...tuning,
     },
     {
-      ...(backend.loaded !== undefined && { loaded: async () => await catalog.loaded() }),
+      ...(backends[kind].loaded !== undefined && { loaded: async () => await catalog.loaded() }),
       waited: (seconds) => metrics.queueWait.observe({ upstream: name }, seconds),
     },
   );
   metrics.queues.set(name, queue);
-  return { ...common, queue };
+  return queue;
 }
 
 /** `requestsPerMinute` -> `requests_per_minute` */

@@ -51,7 +51,7 @@ async function firstModel(gateway: Gateway): Promise<string> {
   return names[0] ?? 'MODEL';
 }
 
-/** Milliseconds in which a repeated signal is the same Ctrl-C: the terminal sends it to all, and npm passes its own on. */
+/** Milliseconds in which a repeated SIGINT is the same Ctrl-C: the terminal sends it to all, and npm passes its own on. */
 const sameKeystroke = 500;
 
 /** Milliseconds between looks whether npm is still there. */
@@ -60,11 +60,14 @@ const parentCheckEvery = 250;
 /** Lets running answers finish at the first signal; a second one ends at once. */
 function closeOnSignal(service: Service): void {
   let closingSince: number | undefined;
-  const onSignal = (): void => {
-    const now = performance.now();
-    if (closingSince !== undefined && now - closingSince > sameKeystroke) process.exit(1);
-    if (closingSince === undefined) void service.close().then(() => process.exit(0));
-    closingSince ??= now;
+  const close = (): void => {
+    if (closingSince !== undefined) return;
+    closingSince = performance.now();
+    void service.close().then(() => process.exit(0));
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (closingSince === undefined) return close();
+    if (signal === 'SIGTERM' || performance.now() - closingSince > sameKeystroke) process.exit(1);
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
 
@@ -74,7 +77,7 @@ function closeOnSignal(service: Service): void {
   const watch = setInterval(() => {
     if (process.ppid === ppid) return;
     clearInterval(watch);
-    onSignal();
+    close();
   }, parentCheckEvery);
   watch.unref();
 }

@@ -42,7 +42,11 @@ export const upstream = z.strictObject({
 
 /** When an upstream is taken out, and comes back. */
 export const health = z.strictObject({
-  interval: timeout.prefault('10s').describe('Between two looks at an upstream; 0s for none.'),
+  interval: timeout
+    .prefault('10s')
+    .describe(
+      'Between two looks at an upstream; at one that is out sooner. 0s for none: then one request at a time tries it.',
+    ),
   failures: z
     .int()
     .min(1)
@@ -56,7 +60,14 @@ export const retries = z.strictObject({
   attempts: z.int().min(1).max(10).default(3).describe('How often a request is asked in all.'),
   base: timeout.prefault('500ms').describe('Until it is asked of the same upstream again; twice as long each time.'),
   cap: timeout.prefault('10s').describe('The longest of these pauses.'),
-  share: z.number().min(0).max(1).default(0.2).describe('Of all requests, that may be asked again.'),
+  share: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.2)
+    .describe(
+      'Of all requests, that may be asked again; 0 for none, but where an upstream was lost and another takes over.',
+    ),
 });
 
 export type UpstreamFileConfig = z.output<typeof upstream>;

@@ -15,6 +15,8 @@ export interface QueuedRequest extends Work {
   readonly signal: AbortSignal;
   /** Milliseconds it may wait. Absent: until it starts. */
   readonly maxWait?: number;
+  /** Whether it can only be served here by now. Absent: it may go elsewhere. */
+  readonly bound?: () => boolean;
 }
 
 /** The right to use the upstream, until `done`. */
@@ -30,6 +32,8 @@ export interface Ticket {
 interface Waiter {
   readonly since: number;
   readonly start: (ticket: Ticket) => void;
+  readonly refuse: (reason: unknown) => void;
+  readonly bound: QueuedRequest['bound'];
   /** Stops listening for what would make it leave. */
   stop: () => void;
 }
@@ -72,7 +76,7 @@ export class FairQueue {
    * @returns the ticket; from then on an abort is the caller's to see to
    * @throws {GatewayError} `queue_full`: 429 where the key has too many waiting, 503 where all have, both with
    *   Retry-After; `queue_timeout` after `maxWait`
-   * @throws the signal's reason
+   * @throws the signal's reason, or that of `dismiss`
    */
   async enter(request: QueuedRequest): Promise<Ticket> {
     request.signal.throwIfAborted();
@@ -80,7 +84,8 @@ export class FairQueue {
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
     const entry = this.#scheduler.add(request);
     const now = this.#now();
-    const waiter: Waiter = { since: now, start: resolve, stop: () => undefined };
+    const { bound } = request;
+    const waiter: Waiter = { since: now, start: resolve, refuse: reject, bound, stop: () => undefined };
     this.#waiters.set(entry, waiter);
     this.#waitingOf.set(key, (this.#waitingOf.get(key) ?? 0) + 1);
     // By the same time, so that who starts at once has waited for exactly nothing.
@@ -105,6 +110,17 @@ export class FairQueue {
   /** Tells which models the box holds in memory. */
   resident(models: Iterable<string>): void {
     this.#scheduler.told(models);
+    this.#pump();
+  }
+
+  /** Sends away who waits and may go elsewhere: it leaves nothing behind. @param reason what `enter` throws */
+  dismiss(reason: unknown): void {
+    for (const [entry, { bound, refuse }] of this.#waiters) {
+      if (bound?.() === true) continue;
+      this.#leave(entry);
+      refuse(reason);
+    }
+    // Those that stay may have been held up by others.
     this.#pump();
   }
 

@@ -72,7 +72,7 @@ export class Exchange {
   #lastChunkAt = 0;
   #chunks = 0;
   readonly #onEnd: ((ending: Ending) => void)[] = [];
-  #chunkTimer: NodeJS.Timeout | undefined;
+  readonly #chunkTimers = new Set<NodeJS.Timeout>();
   #endTimer: NodeJS.Timeout | undefined;
   #total: Total | undefined;
   #ending: Ending | undefined;
@@ -118,14 +118,23 @@ export class Exchange {
     return this.#controller.signal;
   }
 
-  /** Ends it with an error when so many milliseconds have passed without anything of an answer; 0 for never. */
-  expectChunk(milliseconds: number): void {
-    if (milliseconds === 0 || this.#firstChunkAt !== undefined) return;
-    clearTimeout(this.#chunkTimer);
+  /**
+   * Ends it with an error when so many milliseconds have passed without anything of an answer; 0 for never. Of several
+   * choices whichever is expected first decides.
+   *
+   * @returns a function to call when nothing is expected any more
+   */
+  expectChunk(milliseconds: number): () => void {
+    if (milliseconds === 0 || this.#firstChunkAt !== undefined) return () => undefined;
     const error = new GatewayError('first_token_timeout', 'The model did not begin to answer in time.', {
       retryAfter: 5,
     });
-    this.#chunkTimer = setTimeout(() => this.cancel(error), milliseconds);
+    const timer = setTimeout(() => this.cancel(error), milliseconds);
+    this.#chunkTimers.add(timer);
+    return () => {
+      clearTimeout(timer);
+      this.#chunkTimers.delete(timer);
+    };
   }
 
   /** Ends it with an error when it has not ended after so many milliseconds; 0 for never. */
@@ -155,7 +164,7 @@ export class Exchange {
     this.#chunks += 1;
     if (this.#firstChunkAt === undefined) {
       this.#firstChunkAt = now;
-      clearTimeout(this.#chunkTimer);
+      this.#expectNothing();
       this.phase = 'streaming';
     } else {
       this.#sinks.gap(this, (now - this.#lastChunkAt) / 1000);
@@ -182,11 +191,16 @@ export class Exchange {
       spent: this.#spent,
     };
     this.#ending = ending;
-    clearTimeout(this.#chunkTimer);
+    this.#expectNothing();
     clearTimeout(this.#endTimer);
     for (const hear of this.#onEnd) hear(ending);
     this.#sinks.ended(this, ending);
     if (failure !== undefined) this.#controller.abort(failure);
+  }
+
+  #expectNothing(): void {
+    for (const timer of this.#chunkTimers) clearTimeout(timer);
+    this.#chunkTimers.clear();
   }
 
   /**

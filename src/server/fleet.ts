@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { choose } from '../balancing/choose.ts';
+import { againOf, isLost } from '../balancing/again.ts';
 import type { Backend } from '../chat/backend.ts';
-import { GatewayError, asGatewayError } from '../errors.ts';
-import type { BackendKind } from '../upstreams/index.ts';
+import { type GatewayError, asGatewayError } from '../errors.ts';
+import { allDown } from '../upstreams/all-down.ts';
+import { detailsDeadline } from '../upstreams/catalog.ts';
 import { Catalogs } from '../upstreams/catalogs.ts';
+import type { BackendKind } from '../upstreams/index.ts';
+import { Candidates } from './candidates.ts';
 import type { Exchange } from './exchange.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { type Upstream, modelToLoad } from './upstream.ts';
+import type { Upstream } from './upstream.ts';
 
 /** What the choice of an upstream depends on. */
 export interface Wanted {
@@ -27,8 +30,14 @@ interface FleetOptions {
   readonly onRetry: (upstream: string, code: string) => void;
 }
 
-/** Milliseconds that a prompt cache is worth. */
-const slack = 2_000;
+/** What became of a request so far. */
+interface Course {
+  readonly wanted: Wanted;
+  /** Upstreams that failed. */
+  readonly tried: Set<Upstream>;
+  /** Those of them that would fail again. */
+  readonly useless: Set<Upstream>;
+}
 
 /** The upstreams, and which of them a request goes to. */
 export class Fleet {
@@ -37,7 +46,7 @@ export class Fleet {
   readonly catalog: Catalogs;
   readonly #options: FleetOptions;
   readonly #budget: RetryBudget;
-  readonly #outstanding = new Map<Upstream, number>();
+  readonly #candidates = new Candidates();
 
   constructor(upstreams: readonly [Upstream, ...Upstream[]], options: FleetOptions) {
     this.upstreams = upstreams;
@@ -48,13 +57,13 @@ export class Fleet {
 
   /** The one kind of upstream that a model may go to; undefined where there are several. */
   kindFor(model: string): BackendKind | undefined {
-    const [first, ...others] = this.#serving(model).map(({ kind }) => kind);
+    const [first, ...others] = this.#serving({ model }).map(({ kind }) => kind);
     return others.every((kind) => kind === first) ? first : undefined;
   }
 
   /** What a model's upstream speaks. */
   backendOf(model: string): Backend {
-    return (this.#serving(model)[0] ?? this.upstreams[0]).backend;
+    return (this.#serving({ model })[0] ?? this.upstreams[0]).backend;
   }
 
   /**
@@ -65,66 +74,98 @@ export class Fleet {
    */
   async ask<T>(exchange: Exchange, wanted: Wanted, ask: (upstream: Upstream) => Promise<T>): Promise<T> {
     this.#budget.request();
-    const { model, kind } = wanted;
-    const serving = this.#serving(model).filter((one) => kind === undefined || one.kind === kind);
-    const failed = new Set<Upstream>();
+    if (!this.#isKnown(wanted.model)) await this.#readLists();
+    const course: Course = { wanted, tried: new Set(), useless: new Set() };
+    let open: readonly Upstream[] = this.#serving(wanted).filter(isUp);
     for (let attempt = 1; ; attempt += 1) {
-      const upstream = this.#chosen(
-        serving.filter((one) => isUp(one) && !failed.has(one)),
-        wanted,
-      );
-      if (upstream === undefined) throw allDown(serving);
+      exchange.signal.throwIfAborted();
+      const upstream = this.#candidates.choose(open, wanted.model, wanted.conversation);
+      if (upstream === undefined) throw this.#allDown(wanted);
       exchange.phase = 'waiting';
       exchange.upstream = upstream.name;
-      const leave = this.#enter(upstream, exchange);
+      const leave = this.#candidates.enter(upstream, exchange);
       try {
         return await upstream.health.watch(async () => await ask(upstream));
       } catch (thrown) {
         leave();
         const error = asGatewayError(thrown);
-        const again = attempt < this.#options.attempts && mayBeAskedAgain(error, exchange) && this.#budget.retry();
-        if (!again) throw error;
-        failed.add(upstream);
-        this.#options.onRetry(upstream.name, error.code);
+        if (attempt >= this.#options.attempts || isAnswering(exchange)) throw error;
+        course.tried.add(upstream);
+        open = await this.#others(error, upstream, course);
         // Another one need not be waited for.
-        if (serving.some((one) => isUp(one) && !failed.has(one))) continue;
-        failed.clear();
-        await sleep(this.#pause(attempt), undefined, { signal: exchange.signal }).catch(() => undefined);
-        exchange.signal.throwIfAborted();
+        if (open.length > 0) continue;
+        open = await this.#sameAgain(error, attempt, course, exchange);
       }
     }
   }
 
+  /** Upstreams not yet tried that may do better. Empty for none. @throws the error where the budget is used up */
+  async #others(
+    error: GatewayError,
+    failed: Upstream,
+    { wanted, tried, useless }: Course,
+  ): Promise<readonly Upstream[]> {
+    const again = againOf(error);
+    if (again === undefined) throw error;
+    if (again === 'elsewhere') useless.add(failed);
+    const unknown = error.code === 'model_not_found';
+    if (unknown && this.upstreams.length > 1) await this.#readLists();
+    const fresh = this.#serving(wanted).filter(
+      (one) => isUp(one) && !tried.has(one) && (!unknown || mayHave(one, wanted)),
+    );
+    if (fresh.length === 0) return [];
+    // Each can be asked once: what was lost, or was nothing that anybody began, adds nothing to anybody's load.
+    const isFree = unknown || error.code === 'queue_full' || isLost(error) || !isUp(failed);
+    if (!isFree) this.#spend(error);
+    this.#options.onRetry(failed.name, error.code);
+    return fresh;
+  }
+
+  /** Waits, where that may help. @returns upstreams that failed and may do better now */
+  async #sameAgain(
+    failure: GatewayError,
+    attempt: number,
+    { tried, useless }: Course,
+    exchange: Exchange,
+  ): Promise<readonly Upstream[]> {
+    const pause = this.#pause(attempt);
+    const left = [...tried].filter((one) => !useless.has(one) && one.health.downFor < pause);
+    if (left.length === 0) throw failure;
+    this.#spend(failure);
+    this.#options.onRetry(exchange.upstream ?? '', failure.code);
+    await sleep(pause, undefined, { signal: exchange.signal }).catch(() => undefined);
+    return left.filter(isUp);
+  }
+
+  #spend(error: GatewayError): void {
+    if (!this.#budget.retry()) throw error;
+  }
+
   /** Those that have a model; all where none is known to: it may have been pulled a moment ago. */
-  #serving(model: string): readonly Upstream[] {
-    const having = this.upstreams.filter(({ catalog }) => catalog.has(model));
-    return having.length > 0 ? having : this.upstreams;
+  #serving({ model, kind }: Pick<Wanted, 'model' | 'kind'>): readonly Upstream[] {
+    const able = this.upstreams.filter((one) => kind === undefined || one.kind === kind);
+    const having = able.filter(({ catalog }) => catalog.has(model));
+    return having.length > 0 ? having : able;
   }
 
-  #chosen(upstreams: readonly Upstream[], { model, conversation }: Wanted): Upstream | undefined {
-    // Where there is no choice nothing has to be weighed.
-    if (upstreams.length <= 1) return upstreams[0];
-    const candidates = upstreams.map((upstream) => ({
-      upstream,
-      name: upstream.name,
-      weight: upstream.weight,
-      outstanding: this.#outstanding.get(upstream) ?? 0,
-      ...(upstream.queue?.delayOf(modelToLoad(upstream, model)) ?? { wait: 0, load: 0 }),
-    }));
-    return choose(candidates, conversation(), slack)[0]?.upstream;
+  /** Whether it is known where a model is, or need not be. */
+  #isKnown(model: string): boolean {
+    return model === '' || this.upstreams.length === 1 || this.catalog.has(model);
   }
 
-  /** @returns a function to call when the upstream is done with the exchange; its end does so too */
-  #enter(upstream: Upstream, exchange: Exchange): () => void {
-    this.#outstanding.set(upstream, (this.#outstanding.get(upstream) ?? 0) + 1);
-    let left = false;
-    const leave = (): void => {
-      if (left) return;
-      left = true;
-      this.#outstanding.set(upstream, (this.#outstanding.get(upstream) ?? 1) - 1);
-    };
-    exchange.whenEnded(leave);
-    return leave;
+  /** Reads the lists of models, for all who ask for it at a time, unless that was done a moment ago. */
+  async #readLists(): Promise<void> {
+    const over = new AbortController();
+    const late = sleep(detailsDeadline, undefined, { signal: over.signal }).catch(() => undefined);
+    // Where nobody tells, the request itself will.
+    await Promise.race([this.catalog.list().catch(() => undefined), late]);
+    over.abort();
+  }
+
+  #allDown(wanted: Wanted): GatewayError {
+    const serving = this.#serving(wanted);
+    const downFor = serving.map(({ health }) => health.downFor);
+    return allDown(downFor, serving.length < this.upstreams.length);
   }
 
   /** Milliseconds, a quarter more or less. */
@@ -138,14 +179,12 @@ function isUp({ health }: Upstream): boolean {
   return health.downFor === 0;
 }
 
-function allDown(upstreams: readonly Upstream[]): GatewayError {
-  const soonest = Math.min(...upstreams.map(({ health }) => health.downFor));
-  const retryAfter = Math.max(1, Math.ceil(soonest / 1000));
-  return new GatewayError('upstream_down', 'No upstream can be reached.', { retryAfter });
+/** As far as its list tells, which it may not have told yet. */
+function mayHave({ catalog }: Upstream, { model }: Wanted): boolean {
+  return catalog.has(model) || catalog.silent || catalog.listed.length === 0;
 }
 
-/** Only before anything came: later it would be generated twice. */
-function mayBeAskedAgain({ code, status }: GatewayError, { phase, signal }: Exchange): boolean {
-  const codes = ['upstream_unreachable', 'upstream_down', 'upstream_error', 'upstream_busy', 'model_load_failed'];
-  return phase !== 'streaming' && !signal.aborted && status >= 500 && codes.includes(code);
+/** Something came of the answer, which would be generated twice, or nobody waits for it any more. */
+function isAnswering({ phase, signal }: Exchange): boolean {
+  return phase === 'streaming' || signal.aborted;
 }

@@ -9,12 +9,15 @@ export function healthz(cors: Cors): Handler<Env> {
   return (c) => sendStatus(c, cors, 200, { status: 'ok' });
 }
 
-/** The upstream answers, and the service is not about to stop. */
+/** Milliseconds for an upstream to answer: less than Kubernetes and load balancers wait for readiness. */
+const patience = 4_000;
+
+/** An upstream answers, and the service is not about to stop. */
 export function readyz({ exchanges, fleet }: Services, cors: Cors): Handler<Env> {
   return async (c) => {
     if (exchanges.draining) return sendStatus(c, cors, 503, { status: 'stopping' });
     try {
-      await fleet.catalog.list();
+      await fleet.catalog.reach(patience);
       return sendStatus(c, cors, 200, { status: 'ready' });
     } catch {
       const upstreams = fleet.upstreams.map(({ name }) => name);

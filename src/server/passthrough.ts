@@ -11,6 +11,7 @@ import { type Key, mayUse } from '../policy/keys.ts';
 import { nativeShaping } from '../policy/native-shaping.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../upstreams/client.ts';
 import type { BackendKind } from '../upstreams/index.ts';
+import { allDown } from '../upstreams/all-down.ts';
 import { detailsDeadline } from '../upstreams/catalog.ts';
 import { askUpstream, readError, readJson } from '../upstreams/read.ts';
 import { parseJson } from './body.ts';
@@ -53,18 +54,27 @@ export function passingHandler(route: PassThroughRoute, services: Services): Han
   };
 }
 
-/** Answers with the lists of all Ollamas as one; what several have is listed once for each where it differs. */
+/**
+ * Answers with the lists of all Ollamas that are not out, as one; what several have is listed once for each where it differs.
+ *
+ * @throws {GatewayError} what the first failed with, when none answers in time; 503 `upstream_down` when all are out
+ */
 export function mergedListHandler({ path }: PassThroughRoute, { fleet }: Services): Handler<Env> {
   const question = { method: 'GET', path, read: modelsIn } as const;
+  const ollamas = fleet.upstreams.filter(({ kind }) => kind === 'ollama');
   return async (c) => {
     const { key } = c.get('exchange');
     const lists = await Promise.allSettled(
-      fleet.upstreams
-        .filter(({ kind, health }) => kind === 'ollama' && health.downFor === 0)
+      ollamas
+        .filter(({ health }) => health.downFor === 0)
         // An upstream that hangs must not hide the others.
         .map(async ({ backend, client }) => await askUpstream(client, backend, question, detailsDeadline)),
     );
-    const models = lists.flatMap((list) => (list.status === 'fulfilled' ? list.value : []));
+    const [first] = lists;
+    if (first === undefined) throw allDown(ollamas.map(({ health }) => health.downFor));
+    const told = lists.filter((list) => list.status === 'fulfilled');
+    if (told.length === 0 && first.status === 'rejected') throw first.reason;
+    const models = told.flatMap(({ value }) => value);
     const unique = new Map(models.map((model) => [`${String(model['name'])} ${String(model['digest'])}`, model]));
     const shown = [...unique.values()].filter(({ name }) => key === undefined || mayUse(key, String(name)));
     return sendJson(c, 200, { models: shown });

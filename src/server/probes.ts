@@ -1,3 +1,4 @@
+import { GatewayError } from '../errors.ts';
 import type { Upstream } from './upstream.ts';
 
 /**
@@ -8,25 +9,64 @@ import type { Upstream } from './upstream.ts';
  * @returns a function that stops
  */
 export function probing(upstreams: readonly Upstream[], interval: number): () => void {
-  const looking = new Set<Upstream>();
-  const lookAtAll = (): void => {
-    for (const upstream of upstreams) {
-      if (looking.has(upstream)) continue;
-      looking.add(upstream);
-      void look(upstream).finally(() => looking.delete(upstream));
-    }
+  // What is in memory matters where there is a choice, and only as long as it is known anew.
+  const remembers = upstreams.length > 1 && interval > 0;
+  const stops = upstreams.map((upstream) => lookingAt(upstream, looker(upstream, remembers), interval > 0));
+  return () => {
+    for (const stop of stops) stop();
   };
-  lookAtAll();
-  const timer = interval > 0 ? setInterval(lookAtAll, interval).unref() : undefined;
-  return () => clearInterval(timer);
 }
 
-/** Never rejects. */
-async function look({ catalog, health, queue }: Upstream): Promise<void> {
-  try {
-    await health.watch(async () => await catalog.list(0));
-    await queue?.look();
-  } catch {
-    // The upstream's health knows by now.
-  }
+function lookingAt({ health }: Upstream, look: () => Promise<void>, again: boolean): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let [looking, stopped] = [false, false];
+  const later = (): void => {
+    clearTimeout(timer);
+    if (again && !looking && !stopped) timer = setTimeout(() => void now(), health.nextLook).unref();
+  };
+  const now = async (): Promise<void> => {
+    looking = true;
+    await look();
+    looking = false;
+    later();
+  };
+  const unhear = health.whenOut(later);
+  void now();
+  return () => {
+    stopped = true;
+    unhear();
+    clearTimeout(timer);
+  };
+}
+
+/** @returns a look at an upstream, which never rejects */
+function looker(upstream: Upstream, remembers: boolean): () => Promise<void> {
+  const { catalog, health, queue } = upstream;
+  let hasList = false;
+  const list = async (): Promise<void> => {
+    try {
+      await catalog.list(0);
+      hasList = true;
+    } catch (error) {
+      if (hasList || !answersWithoutList(error)) throw error;
+    }
+  };
+  return async () => {
+    try {
+      await health.look(list);
+      if (queue !== undefined) return await queue.look();
+      if (remembers) upstream.resident = asSet(await catalog.loaded());
+    } catch {
+      // The upstream's health knows by now.
+    }
+  };
+}
+
+/** Some servers of kind openai have no list of models. */
+function answersWithoutList(error: unknown): boolean {
+  return error instanceof GatewayError && [404, 405].includes(error.answered?.status ?? 0);
+}
+
+function asSet(names: readonly string[] | undefined): ReadonlySet<string> | undefined {
+  return names && new Set(names);
 }

@@ -1,5 +1,9 @@
+import { GatewayError } from '../errors.ts';
 import { FairQueue, type FairQueueOptions, type QueuedRequest, type Ticket } from '../scheduling/fair-queue.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
+
+/** Seconds. */
+const retryAfter = 5;
 
 /** Milliseconds between questions what the upstream holds in memory, while somebody waits. */
 const askEvery = 5_000;
@@ -48,6 +52,11 @@ export class UpstreamQueue {
   /** What a request that came now would have to wait for, in milliseconds. @param model '' for none to load */
   delayOf(model: string): { wait: number; load: number } {
     return this.#queue.delayOf(model);
+  }
+
+  /** The upstream is out: who waits and may be asked of another leaves, with `upstream_down`. */
+  dismiss(): void {
+    this.#queue.dismiss(new GatewayError('upstream_down', 'The upstream cannot be reached.', { retryAfter }));
   }
 
   /** Whether a request waits. */

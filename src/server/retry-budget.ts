@@ -1,13 +1,15 @@
-/** Requests that may be asked again beyond the share: those that one upstream had when it went. */
+/** Requests that may be asked again beyond the share: where there is little traffic, the share alone is none. */
 const reserve = 100;
 
 /** Keeps what is asked again within a share of all requests: an upstream that fails is not asked three times as much. */
 export class RetryBudget {
   readonly #share: number;
-  #left = reserve;
+  #left: number;
 
+  /** @param share 0 for nothing */
   constructor(share: number) {
     this.#share = share;
+    this.#left = share > 0 ? reserve : 0;
   }
 
   /** A request came. */

@@ -1,6 +1,8 @@
+import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
 import type { UpstreamAnswer } from '../upstreams/client.ts';
 import type { Ending, Exchange } from './exchange.ts';
-import { shuttingDown } from './exchanges.ts';
+import { type Exchanges, shuttingDown } from './exchanges.ts';
+import type { UpstreamQueue } from './queue.ts';
 import type { LocalServices, Services } from './services.ts';
 import { modelToLoad } from './upstream.ts';
 
@@ -70,8 +72,8 @@ export async function takeTurn(
   const { queue } = upstream;
   const { key } = exchange;
   if (queue === undefined) {
-    exchange.expectChunk(config.timeouts.first_token);
-    return free;
+    const done = exchange.expectChunk(config.timeouts.first_token);
+    return { done, abandon: done, until: (body) => void body.once('close', done) };
   }
   const request = {
     key: key?.name ?? '',
@@ -81,23 +83,10 @@ export async function takeTurn(
     priority: exchange.batch ? 'batch' : (key?.priority ?? 'interactive'),
     signal,
     maxWait: config.timeouts.queue,
+    bound: () => exchange.phase === 'streaming',
   } as const;
-  const entering = queue.enter(request);
-  // Of several choices the first that waits tells; of several upstreams the last.
-  if (exchange.place?.() === undefined) exchange.place = () => queue.position(request);
-  const waits = queue.waits(request);
-  if (waits) exchange.queued += 1;
-  else exchange.turns += 1;
-  if (exchanges.stopping && exchange.waitsForTurn) exchange.cancel(shuttingDown());
-  const ticket = await entering.finally(() => {
-    if (waits) exchange.queued -= 1;
-  });
-  if (waits) exchange.turns += 1;
-  if (ticket.waited > exchange.waited) {
-    exchange.waited = ticket.waited;
-    exchange.headers['x-llamaduct-queue-wait'] = (ticket.waited / 1000).toFixed(3);
-  }
-  exchange.expectChunk(config.timeouts.first_token);
+  const ticket = await ticketFor(request, queue, exchange, exchanges);
+  const expectNothing = exchange.expectChunk(config.timeouts.first_token);
   const started = performance.now();
   let took: number | undefined;
   let abandoned = false;
@@ -109,6 +98,7 @@ export async function takeTurn(
   });
   const done = (): void => {
     took ??= performance.now() - started;
+    expectNothing();
     ticket.done();
   };
   const abandon = (): void => {
@@ -116,7 +106,39 @@ export async function takeTurn(
     abandoned = true;
     done();
   };
-  return { done, abandon, until: (body) => void body.once('close', done) };
+  // Of what ended without anything of an answer another upstream may be asked.
+  const leave = (): void => (exchange.phase === 'streaming' ? done() : abandon());
+  return { done, abandon, until: (body) => void body.once('close', leave) };
+}
+
+/** Waits in the queue, and tells the exchange so. @throws {GatewayError} see FairQueue */
+async function ticketFor(
+  request: QueuedRequest,
+  queue: UpstreamQueue,
+  exchange: Exchange,
+  { stopping }: Exchanges,
+): Promise<Ticket> {
+  const entering = queue.enter(request);
+  // Of several choices the first that waits tells; of several upstreams the last.
+  if (exchange.place?.() === undefined) exchange.place = () => queue.position(request);
+  const waits = queue.waits(request);
+  if (waits) exchange.queued += 1;
+  else exchange.turns += 1;
+  if (stopping && exchange.waitsForTurn) exchange.cancel(shuttingDown());
+  try {
+    const ticket = await entering;
+    if (waits) exchange.turns += 1;
+    if (ticket.waited > exchange.waited) {
+      exchange.waited = ticket.waited;
+      exchange.headers['x-llamaduct-queue-wait'] = (ticket.waited / 1000).toFixed(3);
+    }
+    return ticket;
+  } catch (error) {
+    if (!waits) exchange.turns -= 1;
+    throw error;
+  } finally {
+    if (waits) exchange.queued -= 1;
+  }
 }
 
 /** Asks in a turn, which lasts until the answer's body closes. @throws what `ask` throws; then the turn is given back */
@@ -133,8 +155,6 @@ export async function untilAnswered<T extends { readonly body: UpstreamAnswer['b
     throw error;
   }
 }
-
-const free: Turn = { done: () => undefined, abandon: () => undefined, until: () => undefined };
 
 /** @param took milliseconds, where the upstream does not tell */
 function outcomeOf(

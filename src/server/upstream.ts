@@ -17,6 +17,8 @@ export interface Upstream {
   readonly health: Health;
   /** How much it can do, against the others. */
   readonly weight: number;
+  /** The models that it held in memory when it was last looked at, where that is known and no queue knows better. */
+  resident?: ReadonlySet<string> | undefined;
 }
 
 /** The model that an upstream may have to load for a request; '' for none, as for one it does not have: it refuses that at once. */

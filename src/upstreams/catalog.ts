@@ -1,8 +1,9 @@
 import type { Backend, ModelDetails, ModelInfo } from '../chat/backend.ts';
 import type { UpstreamClient } from './client.ts';
+import type { Health } from './health.ts';
 import { askUpstream } from './read.ts';
 
-/** Milliseconds for which a list of models is not asked for again. */
+/** Milliseconds for which a list of models, or that there was none, is not asked for again. */
 const freshFor = 2_000;
 
 /** Milliseconds for the details of a model: nothing waits for them that would not do without. */
@@ -12,28 +13,50 @@ export const detailsDeadline = 2_000;
 export class ModelCatalog {
   readonly #client: UpstreamClient;
   readonly #backend: Backend;
+  readonly #health: Pick<Health, 'downFor'>;
   #models: readonly (ModelInfo & ModelDetails)[] = [];
   #names: ReadonlyMap<string, string> = new Map();
   /** By name, for models that are listed. */
   readonly #details = new Map<string, { readonly modified: number; readonly answer: Promise<ModelDetails> }>();
+  /** When the last question was over. */
   #askedAt = -Infinity;
-  #asking: Promise<readonly ModelInfo[]> | undefined;
+  /** What it failed with. */
+  #failure: unknown;
+  #asking: { readonly since: number; readonly answer: Promise<readonly ModelInfo[]> } | undefined;
 
-  constructor(client: UpstreamClient, backend: Backend) {
+  constructor(client: UpstreamClient, backend: Backend, health: Pick<Health, 'downFor'>) {
     this.#client = client;
     this.#backend = backend;
+    this.#health = health;
+  }
+
+  /** Milliseconds until the upstream may be asked: 0 for now. */
+  get downFor(): number {
+    return this.#health.downFor;
+  }
+
+  /** Whether an answer is not worth waiting for: the upstream is out, did not tell its models when last asked, or takes long. */
+  get silent(): boolean {
+    if (this.downFor > 0 || this.#failure !== undefined) return true;
+    return this.#asking !== undefined && performance.now() - this.#asking.since > detailsDeadline;
+  }
+
+  /** The last list that the upstream told. */
+  get listed(): readonly ModelInfo[] {
+    return this.#models;
   }
 
   /**
    * @param maxAge milliseconds since the list was asked for
-   * @throws {GatewayError} when the upstream does not answer
+   * @throws {GatewayError} when the upstream does not answer, or did not within that time
    */
   async list(maxAge = freshFor): Promise<readonly ModelInfo[]> {
-    if (performance.now() - this.#askedAt < maxAge) return this.#models;
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = undefined;
-    });
-    return await this.#asking;
+    if (performance.now() - this.#askedAt < maxAge) {
+      if (this.#failure !== undefined) throw this.#failure;
+      return this.#models;
+    }
+    this.#asking ??= { since: performance.now(), answer: this.#ask() };
+    return await this.#asking.answer;
   }
 
   /** What is known of a model; nothing of one that is not listed. A model that changed is asked about again. */
@@ -44,6 +67,7 @@ export class ModelCatalog {
     if (question === undefined) return model;
     const known = this.#details.get(model.name);
     if (known?.modified === model.modified) return await known.answer;
+    if (this.silent) return model;
     const answer = askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => {
       this.#details.delete(model.name);
       return {};
@@ -81,18 +105,25 @@ export class ModelCatalog {
     return this.#names.has(model.toLowerCase());
   }
 
-  /** Learns the model's name in the background, so that its first request is not `other` when it ends. */
-  learn(model: string): void {
-    if (!this.has(model)) void this.list().catch(() => undefined);
+  async #ask(): Promise<readonly ModelInfo[]> {
+    try {
+      this.#take(await askUpstream(this.#client, this.#backend, this.#backend.models));
+      this.#failure = undefined;
+      return this.#models;
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    } finally {
+      this.#askedAt = performance.now();
+      this.#asking = undefined;
+    }
   }
 
-  async #ask(): Promise<readonly ModelInfo[]> {
-    this.#models = await askUpstream(this.#client, this.#backend, this.#backend.models);
-    this.#names = new Map(this.#models.flatMap(({ name }) => spellings(name)));
+  #take(models: readonly (ModelInfo & ModelDetails)[]): void {
+    this.#models = models;
+    this.#names = new Map(models.flatMap(({ name }) => spellings(name)));
     for (const name of this.#details.keys())
-      if (!this.#models.some((model) => model.name === name)) this.#details.delete(name);
-    this.#askedAt = performance.now();
-    return this.#models;
+      if (!models.some((model) => model.name === name)) this.#details.delete(name);
   }
 }
 

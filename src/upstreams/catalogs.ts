@@ -1,7 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ModelDetails, ModelInfo } from '../chat/backend.ts';
-import type { ModelCatalog } from './catalog.ts';
+import { GatewayError } from '../errors.ts';
+import { allDown } from './all-down.ts';
+import { type ModelCatalog, detailsDeadline } from './catalog.ts';
 
-/** The models of all upstreams. One that several have is listed once. */
+/**
+ * The models of all upstreams. One that several have is listed once. Of an upstream that is out, or does not tell, the last
+ * list stands: its models stay listed, as requests for them stay its own.
+ */
 export class Catalogs {
   readonly #catalogs: readonly ModelCatalog[];
 
@@ -10,21 +16,41 @@ export class Catalogs {
   }
 
   /**
+   * Where one upstream has told, others are given two seconds, and those that did not tell when last asked no time at all.
+   *
    * @param maxAge milliseconds since the lists were asked for
-   * @throws {GatewayError} when no upstream answers
+   * @throws {GatewayError} when no upstream answers; 503 `upstream_down` at once when all are out
    */
   async list(maxAge?: number): Promise<readonly ModelInfo[]> {
-    const lists = await Promise.allSettled(this.#catalogs.map(async (catalog) => await catalog.list(maxAge)));
-    const told = lists.filter((list) => list.status === 'fulfilled').map(({ value }) => value);
-    if (told.length === 1 && told[0] !== undefined) return told[0];
-    const [first] = lists;
-    if (told.length === 0 && first?.status === 'rejected') throw first.reason;
+    const answers = this.#ask(maxAge);
+    const over = new AbortController();
+    const late = sleep(detailsDeadline, undefined, { signal: over.signal }).catch(() => undefined);
+    try {
+      await firstOf(answers);
+      await Promise.race([Promise.allSettled(answers), late]);
+    } finally {
+      over.abort();
+    }
     const models = new Map<string, ModelInfo>();
-    for (const model of told.flat()) {
+    for (const model of this.#catalogs.flatMap(({ listed }) => listed)) {
       const name = model.name.toLowerCase();
       if (!models.has(name)) models.set(name, model);
     }
     return [...models.values()];
+  }
+
+  /** Resolves as soon as one upstream answers. @throws {GatewayError} when none does within so many milliseconds */
+  async reach(milliseconds: number): Promise<void> {
+    const first = firstOf(this.#ask());
+    const over = new AbortController();
+    const late = sleep(milliseconds, undefined, { signal: over.signal }).then(() => {
+      throw new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { retryAfter: 5 });
+    });
+    try {
+      await Promise.race([first, late]);
+    } finally {
+      over.abort();
+    }
   }
 
   /** What is known of a model; nothing of one that is not listed. */
@@ -47,7 +73,29 @@ export class Catalogs {
     if (!this.has(model)) void this.list().catch(() => undefined);
   }
 
+  /** Asks all that are not out. @returns the answers worth waiting for, at least one. @throws {GatewayError} */
+  #ask(maxAge?: number): Promise<unknown>[] {
+    const up = this.#catalogs.filter(({ downFor }) => downFor === 0);
+    if (up.length === 0) throw allDown(this.#catalogs.map(({ downFor }) => downFor));
+    const silent = up.filter((catalog) => catalog.silent);
+    if (silent.length === up.length) return up.map(async (catalog) => await catalog.list(maxAge));
+    // Whether they are back will be known by the next time.
+    for (const catalog of silent) void catalog.list().catch(() => undefined);
+    return up.filter((catalog) => !silent.includes(catalog)).map(async (catalog) => await catalog.list(maxAge));
+  }
+
+  /** One that has the model: one that answers, if there is one. */
   #with(model: string): ModelCatalog | undefined {
-    return this.#catalogs.find((catalog) => catalog.has(model));
+    const having = this.#catalogs.filter((catalog) => catalog.has(model));
+    return having.find(({ silent }) => !silent) ?? having[0];
+  }
+}
+
+/** @throws what the first failed with, when all do */
+async function firstOf(answers: readonly Promise<unknown>[]): Promise<void> {
+  try {
+    await Promise.any(answers);
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error;
   }
 }

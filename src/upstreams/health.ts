@@ -1,62 +1,128 @@
-import {
-  BrokenCircuitError,
-  type CircuitBreakerPolicy,
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleWhen,
-} from 'cockatiel';
+import { type CircuitBreakerPolicy, CircuitState, ConsecutiveBreaker, circuitBreaker, handleAll } from 'cockatiel';
 import { GatewayError } from '../errors.ts';
 
 interface HealthOptions {
   /** Failures in a row until an upstream is taken out. */
   readonly failures: number;
-  /** Milliseconds until it is tried again. */
-  readonly recovery: number;
-  /** Hears when an upstream is taken out, and when it comes back. */
+  /** Milliseconds between two looks at an upstream that is up; 0 where nobody looks. */
+  readonly interval: number;
+  /** Milliseconds until one that nobody looks at is tried again. Absent: ten seconds. */
+  readonly recovery?: number;
+  /** Hears when an upstream is taken out, again each time that it does not come back, and when it does. */
   readonly onChange: (up: boolean) => void;
 }
 
-/** Whether an upstream is worth asking, by what became of requests to it. */
+/** Milliseconds until the first look at one that was taken out. */
+const firstLook = 1_000;
+
+/**
+ * Whether an upstream is worth asking, by what became of requests to it and of looks at it. One that was taken out gets no
+ * requests until a look at it succeeds; where nobody looks, one request at a time is the trial.
+ */
 export class Health {
   readonly #breaker: CircuitBreakerPolicy;
+  readonly #interval: number;
   readonly #recovery: number;
   #outSince = 0;
+  /** How often it was taken out, or did not come back, since it last did what it was asked. */
+  #outs = 0;
+  #onTrial = false;
 
-  constructor({ failures, recovery, onChange }: HealthOptions) {
+  constructor({ failures, interval, recovery = 10_000, onChange }: HealthOptions) {
+    this.#interval = interval;
     this.#recovery = recovery;
-    this.#breaker = circuitBreaker(handleWhen(isOfTheUpstreamItself), {
-      halfOpenAfter: recovery,
-      breaker: new ConsecutiveBreaker(failures),
-    });
+    // It only hears of outcomes: whoever asked through it would have to wait in it while another is the trial.
+    this.#breaker = circuitBreaker(handleAll, { halfOpenAfter: 0, breaker: new ConsecutiveBreaker(failures) });
     this.#breaker.onBreak(() => {
       this.#outSince = performance.now();
+      this.#outs += 1;
       onChange(false);
     });
     this.#breaker.onReset(() => onChange(true));
   }
 
-  /** Milliseconds until it may be asked: 0 for now. */
+  /** Milliseconds until it may be asked, as far as can be known: 0 for now. */
   get downFor(): number {
-    if (this.#breaker.state === CircuitState.Closed) return 0;
-    return Math.max(0, this.#outSince + this.#recovery - performance.now());
+    if (this.#isUp) return 0;
+    const left = this.#outSince + this.#pause - performance.now();
+    if (this.#interval === 0 && !this.#onTrial) return Math.max(0, left);
+    return Math.max(1, left);
   }
 
-  /** Asks, and learns from what becomes of it. @throws {GatewayError} */
+  /** Milliseconds until it should be looked at again: one that was taken out comes back soon, or is given longer each time. */
+  get nextLook(): number {
+    return this.#isUp ? this.#interval : this.#pause;
+  }
+
+  /** Hears when it is taken out, and each time that it does not come back. @returns a function that stops */
+  whenOut(hear: () => void): () => void {
+    const heard = this.#breaker.onBreak(hear);
+    return () => heard.dispose();
+  }
+
+  /** Asks for a client, and learns from what becomes of it. @throws {GatewayError} `upstream_down`, or what `ask` throws */
   async watch<T>(ask: () => Promise<T>): Promise<T> {
-    try {
-      return await this.#breaker.execute(ask);
-    } catch (error) {
-      if (!(error instanceof BrokenCircuitError)) throw error;
-      throw new GatewayError('upstream_down', 'The upstream cannot be reached.', { cause: error, retryAfter: 5 });
+    if (this.downFor > 0) {
+      throw new GatewayError('upstream_down', 'The upstream cannot be reached.', { retryAfter: 5 });
     }
+    const onTrial = !this.#isUp;
+    if (onTrial) this.#onTrial = true;
+    // Of one that went out meanwhile, only the trial tells more.
+    const learn = async (up: boolean): Promise<void> => {
+      if (onTrial || this.#isUp) await this.#learn(up);
+    };
+    try {
+      const answer = await ask();
+      await learn(true);
+      return answer;
+    } catch (error) {
+      if (isBroken(error)) await learn(false);
+      // Also a refusal is an answer. What else failed tells nothing of the upstream.
+      else if (onTrial && error instanceof GatewayError && error.answered !== undefined) await learn(true);
+      throw error;
+    } finally {
+      if (onTrial) this.#onTrial = false;
+    }
+  }
+
+  /** Looks at it, be it out or not; whatever fails then is a failure of its own. @throws what `ask` throws */
+  async look(ask: () => Promise<unknown>): Promise<void> {
+    try {
+      await ask();
+    } catch (error) {
+      await this.#learn(false);
+      throw error;
+    }
+    // One that lists its models and answers nothing else would never have its failures in a row.
+    if (this.#isUp) this.#outs = 0;
+    else await this.#learn(true);
+  }
+
+  get #isUp(): boolean {
+    return this.#breaker.state === CircuitState.Closed;
+  }
+
+  get #pause(): number {
+    return this.#interval === 0 ? this.#recovery : Math.min(this.#interval, firstLook * 2 ** (this.#outs - 1));
+  }
+
+  async #learn(up: boolean): Promise<void> {
+    if (up && this.#isUp) this.#outs = 0;
+    const outcome = (): void => {
+      if (!up) throw new Error('The upstream failed.');
+    };
+    await this.#breaker.execute(outcome).catch(() => undefined);
   }
 }
 
-/** A model that cannot be loaded, or a request that is refused, says nothing of the others. */
-function isOfTheUpstreamItself(error: unknown): boolean {
+/** Whether it is the upstream itself that failed: a model that cannot be loaded, or a refusal, says nothing of others. */
+function isBroken(error: unknown): boolean {
   if (!(error instanceof GatewayError)) return false;
-  const { code, cause } = error;
+  const { code, cause, answered } = error;
+  if (answered !== undefined) {
+    const { status, own } = answered;
+    return status === 502 || status === 504 || (!own && (status === 500 || status === 503));
+  }
   // With a cause it is the connection that failed.
   return (
     code === 'upstream_unreachable' || code === 'upstream_timeout' || (code === 'upstream_error' && cause !== undefined)

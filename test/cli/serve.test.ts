@@ -197,10 +197,18 @@ for (const [name, signals, whole] of [
     true,
   ],
   [
-    'the second signal ends at once',
+    'a second SIGTERM ends at once, however soon it comes',
     [
       [0, 'SIGTERM'],
-      [600, 'SIGTERM'],
+      [100, 'SIGTERM'],
+    ],
+    false,
+  ],
+  [
+    'a second Ctrl-C ends at once',
+    [
+      [0, 'SIGINT'],
+      [600, 'SIGINT'],
     ],
     false,
   ],

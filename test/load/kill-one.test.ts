@@ -9,12 +9,13 @@ import { hashSecret } from '../../src/config/secret.ts';
 import { type Running, start } from '../cli/run.ts';
 import type { Tally } from './upstream.ts';
 
-const clients = 60;
+/** So many that the box that dies has more than 100 requests that have nothing of their answer yet. */
+const clients = 800;
 const model = 'red:latest';
 /** Milliseconds. */
 const [before, after, deadline] = [1_500, 2_500, 60_000];
 /** Slow enough for requests to be in every state when it ends. */
-const env = { LLAMADUCT_LOAD_PACE: '20' };
+const env = { LLAMADUCT_LOAD_PACE: '200' };
 
 async function started(program: readonly string[], ready: RegExp): Promise<{ running: Running; url: string }> {
   const running = start(process.execPath, program, env, deadline);
@@ -63,6 +64,8 @@ test('kill -9 of one of two upstreams fails no request that had nothing of its a
       listen: '127.0.0.1:0',
       upstreams: upstreams.map(({ url }, index) => ({ name: `box-${index}`, url })),
       keys: [{ name: 'key0', hash: hashSecret('ld-key0') }],
+      // What was lost is no matter of the budget.
+      retries: { share: 0 },
       log_level: 'error',
     }),
   );
@@ -79,13 +82,13 @@ test('kill -9 of one of two upstreams fails no request that had nothing of its a
     for (const { url } of upstreams) {
       const { now, ids } = (await (await fetch(`${url}/tally`)).json()) as Tally;
       t.diagnostic(`one upstream had ${Object.keys(ids).length} requests, ${now} at the time`);
-      assert.ok(now > 3);
+      assert.ok(now > 200);
     }
     upstreams[0]?.running.kill('SIGKILL');
     await Promise.all(all);
     t.diagnostic(`${seen.answered} answered, ${seen.broken} broken after their first byte`);
     assert.deepEqual(seen.faults, []);
-    assert.ok(seen.answered > clients * 5);
+    assert.ok(seen.answered > clients);
     assert.ok(seen.broken > 0 && seen.broken <= clients);
   } finally {
     await agent.destroy();

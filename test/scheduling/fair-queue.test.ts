@@ -104,6 +104,32 @@ suite('fair queue', () => {
     assert.deepEqual([queue.inFlight, queue.size], [1, 0]);
   });
 
+  test('those that are dismissed leave with its reason and nothing behind, and those bound to stay do', async () => {
+    const { queue, running } = await busy({ maxWaitingPerKey: 2 });
+    const { signal } = new AbortController();
+    const leaving = ['x', 'x', 'y'].map(async (key) => await queue.enter(request({ key, signal, maxWait: 60_000 })));
+    const staying = queue.enter(request({ key: 'staying', bound: () => true }));
+    const free = request({ key: 'free', bound: () => false });
+    leaving.push(queue.enter(free));
+    const reason = new Error('out');
+    queue.dismiss(reason);
+    for (const one of leaving) await assert.rejects(one, (thrown) => thrown === reason);
+    assert.deepEqual([queue.size, queue.inFlight, queue.waits(free)], [1, 1, false]);
+    assert.equal(queue.position(free), undefined);
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
+    // The key's places in the queue are free, and it was charged nothing: it takes turns with others as before.
+    const order: string[] = [];
+    const again = ['x', 'x', 'y'].map(async (key) => {
+      const ticket = await queue.enter(request({ key }));
+      order.push(key);
+      ticket.done();
+    });
+    running.done();
+    (await staying).done();
+    await Promise.all(again);
+    assert.deepEqual([order.join(''), queue.size, queue.inFlight], ['xyx', 0, 0]);
+  });
+
   test('one that had aborted before does not enter', async () => {
     const queue = new FairQueue(options);
     await assert.rejects(queue.enter(request({ signal: AbortSignal.abort(new Error('gone')) })), /gone/);

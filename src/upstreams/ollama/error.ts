@@ -13,6 +13,10 @@ const retryAfter = { busy: 5, failed: 2 };
  */
 export function statusError(status: number, body: string): GatewayError {
   const text = errorText(body);
+  return meaning(status, text).asAnswer(status, text !== '');
+}
+
+function meaning(status: number, text: string): GatewayError {
   if (status === 404)
     return new GatewayError('model_not_found', text || 'The model does not exist.', { param: 'model' });
   if (status === 503) {

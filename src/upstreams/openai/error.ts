@@ -15,7 +15,11 @@ const maxRetryAfter = 60;
  * @param wait its Retry-After, in seconds
  */
 export function statusError(status: number, body: string, wait?: number): GatewayError {
-  const { message, code, param } = readErrorBody(body);
+  const said = readErrorBody(body);
+  return meaning(status, said, wait).asAnswer(status, said.message !== '' || said.code !== '');
+}
+
+function meaning(status: number, { message, code, param }: Told, wait: number | undefined): GatewayError {
   if (status === 401 || status === 402 || status === 403 || ofOurKey.has(code)) return refusesUs();
   const busy = { retryAfter: Math.min(Math.max(Math.ceil(wait ?? retryAfter.busy), 1), maxRetryAfter) };
   if (status === 429) return new GatewayError('upstream_busy', 'The upstream is busy.', { status, ...busy });
