@@ -11,7 +11,11 @@ import { Source } from './source.ts';
 import { anew, followsSchema } from './validation.ts';
 
 /** The bodies of the upstream's answers, one for each choice, as they come. */
-export type Bodies = readonly Promise<Asked['body']>[];
+export interface Bodies {
+  readonly coming: readonly Promise<Asked['body']>[];
+  /** Gives up those that have not begun: nobody wants the answer any more, or another upstream is asked for it. */
+  readonly giveUp: () => void;
+}
 
 /**
  * Asks for every choice at once, and waits for the first to begin: an upstream may serve one after the other. A choice
@@ -24,10 +28,13 @@ export async function askAll(
   services: LocalServices,
   exchange: Exchange,
 ): Promise<{ adapted: Adapted; bodies: Bodies }> {
-  const refused = new AbortController();
+  const attempt = new AbortController();
   const part = {
     share: 1 / requests.length,
-    signal: requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.signal, refused.signal]),
+    signal: requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.signal, attempt.signal]),
+  };
+  const giveUp = (error = new GatewayError('upstream_error', 'The answer is not wanted any more.')): void => {
+    attempt.abort(error);
   };
   const asked = requests.map(async (request, choice) => {
     const demand = demands[choice] ?? demandOf(request);
@@ -35,17 +42,17 @@ export async function askAll(
   });
   for (const one of asked) one.catch(() => undefined);
   try {
-    return { adapted: await Promise.race(asked), bodies: asked.map(async (one) => (await one).body) };
+    const adapted = await Promise.race(asked);
+    return { adapted, bodies: { coming: asked.map(async (one) => (await one).body), giveUp } };
   } catch (error) {
-    // Another upstream may be asked for all of them.
-    refused.abort(error);
+    giveUp();
     throw error;
   }
 }
 
 /** Bodies as what arrives, which the exchange hears of. */
 export function sourceOf(bodies: Bodies, exchange: Exchange): Source {
-  return new Source(bodies, () => exchange.chunk());
+  return new Source(bodies.coming, () => exchange.chunk(), bodies.giveUp);
 }
 
 /**
@@ -76,10 +83,14 @@ export async function wholeAnswers(
       const { mayTruncate } = prepared;
       const { body } = await ask({ request: another, demand: demandOf(another), mayTruncate }, services, exchange);
       const stops = [prepared.stops[choice] ?? []];
-      const [again] = await collected([Promise.resolve(body)], { ...prepared, requests: [another], stops });
+      const [again] = await collected(only(body), { ...prepared, requests: [another], stops });
       if (again !== undefined && followsSchema(request, again)) return again;
       throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
     }),
   );
   return { adapted, results: valid };
+}
+
+function only(body: Asked['body']): Bodies {
+  return { coming: [Promise.resolve(body)], giveUp: () => undefined };
 }

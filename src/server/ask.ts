@@ -1,7 +1,7 @@
 import { estimatedInputTokens, estimatedOutputTokens, promptCharacters } from '../chat/estimate.ts';
 import type { GenerationRequest } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
-import type { UpstreamAnswer } from '../upstreams/client.ts';
+import type { UpstreamBody } from '../upstreams/body.ts';
 import { readError } from '../upstreams/read.ts';
 import type { Exchange } from './exchange.ts';
 import type { LocalServices } from './services.ts';
@@ -10,7 +10,7 @@ import { type Demand, type Part, takeTurn, untilAnswered } from './turn.ts';
 
 /** An answer under way, and what it took to get it. */
 export interface Asked extends Adapted {
-  readonly body: UpstreamAnswer['body'];
+  readonly body: UpstreamBody;
 }
 
 /** What became of a request on its way. */

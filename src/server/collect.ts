@@ -1,7 +1,7 @@
 import type { DecoderMaker } from '../chat/stream.ts';
 import { type ChatResult, Fold } from '../chat/fold.ts';
 import { GatewayError } from '../errors.ts';
-import type { Source } from './source.ts';
+import type { Piece, Source } from './source.ts';
 
 /**
  * Reads a whole answer.
@@ -20,25 +20,32 @@ export async function collect(
     const fold = new Fold();
     return { fold, decoder: decoder((event) => fold.add(event)) };
   });
-  const reader = source.stream.getReader();
   let bytes = 0;
-  try {
-    while (choices.some(({ fold }) => fold.result === undefined)) {
-      const { value: piece } = await reader.read();
-      if (piece === undefined) break;
-      const decoder = choices[piece.choice]?.decoder;
-      if (piece.type === 'broken') throw piece.error;
-      if (piece.type === 'end') {
-        decoder?.end();
-        continue;
-      }
-      bytes += piece.bytes.length;
-      if (bytes > maxBytes) throw new GatewayError('upstream_protocol_error', 'The answer is too large for one piece.');
-      decoder?.push(piece.bytes);
+  const take = (piece: Piece): void => {
+    const decoder = choices[piece.choice]?.decoder;
+    if (piece.type === 'broken') throw piece.error;
+    if (piece.type === 'end') {
+      decoder?.end();
+      return;
     }
+    bytes += piece.bytes.length;
+    if (bytes > maxBytes) throw new GatewayError('upstream_protocol_error', 'The answer is too large for one piece.');
+    decoder?.push(piece.bytes);
+  };
+  try {
+    await new Promise<void>((resolve, reject) => {
+      source.read((piece) => {
+        try {
+          take(piece);
+          if (choices.every(({ fold }) => fold.result !== undefined)) resolve();
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
     source.complete = true;
   } finally {
-    void reader.cancel();
+    source.leave();
   }
   return choices.map(({ fold }) => {
     if (fold.result === undefined) throw new GatewayError('upstream_incomplete', 'The upstream sent no answer.');

@@ -78,8 +78,8 @@ function streamed({ call, prepared, head, exchange, services, headersOf, names, 
         const { adapted, bodies } = await askAll(prepared, here, exchange);
         const source = sourceOf(bodies, exchange);
         const translator = new Translator(decodersOf(prepared, here, source), call.encoder(head));
-        const stream = await relay(source, translator, exchange);
-        return { status: 200, headers: { ...headersOf(adapted), ...common }, stream };
+        const flow = await relay(source, translator, exchange);
+        return { status: 200, headers: { ...headersOf(adapted), ...common }, flow };
       }),
     // Only SSE has a way to say something that is not part of the answer.
     ...(contentType.startsWith('text/event-stream') && {

@@ -9,7 +9,8 @@ import { GatewayError, invalidValue } from '../errors.ts';
 import { isObject } from '../framing/json.ts';
 import { type Key, mayUse } from '../policy/keys.ts';
 import { nativeShaping } from '../policy/native-shaping.ts';
-import type { UpstreamAnswer, UpstreamRequest } from '../upstreams/client.ts';
+import type { UpstreamAnswer } from '../upstreams/body.ts';
+import type { UpstreamRequest } from '../upstreams/client.ts';
 import type { BackendKind } from '../upstreams/index.ts';
 import { allDown } from '../upstreams/all-down.ts';
 import { detailsDeadline } from '../upstreams/catalog.ts';
@@ -19,7 +20,7 @@ import type { Fleet } from './fleet.ts';
 import { type ModelRoute, forwardedBody } from './forwarded.ts';
 import type { Plan, Planner, Streamed } from './plan.ts';
 import { modelFor } from './prepare.ts';
-import { type Env, sendJson, sendStream } from './respond.ts';
+import { type Env, sendEmpty, sendFlow, sendJson } from './respond.ts';
 import type { Services } from './services.ts';
 import type { Upstream } from './upstream.ts';
 import { tapped } from './tapped.ts';
@@ -37,9 +38,9 @@ export function passingHandler(route: PassThroughRoute, services: Services): Han
     const answer = await upstream.client.send(requestOf(c, route, stream));
     const limited = route.lists === true && exchange.key?.models !== undefined ? exchange.key : undefined;
     if (c.req.method === 'HEAD') {
-      await answer.body.dump();
+      answer.body.discard();
       const { 'content-length': length, ...headers } = headersOf(answer);
-      return sendStream(c, answer.statusCode, null, {
+      return sendEmpty(c, answer.statusCode, {
         ...headers,
         // Of a list that the key would see another of.
         ...(length !== undefined && limited === undefined && { 'content-length': length }),
@@ -49,8 +50,8 @@ export function passingHandler(route: PassThroughRoute, services: Services): Han
       const list = await readJson(answer, upstream.backend, services.config.limits.body);
       return sendJson(c, 200, listedFor(limited, list));
     }
-    const { status, headers, stream: relayed } = relay(c, answer, route, upstream);
-    return sendStream(c, status, relayed, headers);
+    const { status, headers, flow } = await relay(c, answer, route, upstream);
+    return sendFlow(c, status, flow, headers);
   };
 }
 
@@ -160,7 +161,7 @@ function passingPlanner(
         };
         const turn = demand && (await takeTurn(exchange, demand, { ...services, upstream }));
         const answer = turn === undefined ? await send() : await untilAnswered(turn, send);
-        return relay(c, answer, route, upstream);
+        return await relay(c, answer, route, upstream);
       },
       ...(sse?.asks(body) === true && {
         sse: { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }, failure: sse.failure },
@@ -174,7 +175,7 @@ function mayBePassedOn({ statusCode }: UpstreamAnswer, kind: BackendKind, { upst
   if (statusCode < 300) return true;
   // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
   if (statusCode < 400 || nativeShaping[kind] === undefined) return false;
-  return statusCode < 500 || upstreams.length === 1;
+  return upstreams.length === 1 || (statusCode < 500 && statusCode !== 404);
 }
 
 function requestOf(c: Context<Env>, route: PassThroughRoute, body: UpstreamRequest['body']): UpstreamRequest {
@@ -191,9 +192,14 @@ function requestOf(c: Context<Env>, route: PassThroughRoute, body: UpstreamReque
   };
 }
 
-function relay(c: Context<Env>, answer: UpstreamAnswer, route: PassThroughRoute, upstream: Upstream): Streamed {
-  const stream = tapped(c, answer, upstream, failureIn(answer, route));
-  return { status: answer.statusCode, headers: headersOf(answer), stream };
+async function relay(
+  c: Context<Env>,
+  answer: UpstreamAnswer,
+  route: PassThroughRoute,
+  upstream: Upstream,
+): Promise<Streamed> {
+  const flow = await tapped({ answer, upstream, exchange: c.get('exchange'), failure: failureIn(answer, route) });
+  return { status: answer.statusCode, headers: headersOf(answer), flow };
 }
 
 /** How an answer tells of an error where it breaks off between two lines; undefined where it cannot. */

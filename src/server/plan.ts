@@ -2,7 +2,8 @@ import type { Context } from 'hono';
 import type { GatewayError } from '../errors.ts';
 import type { BodyHandler } from './body.ts';
 import type { Wanted } from './fleet.ts';
-import { type Env, sendJson, sendStream } from './respond.ts';
+import type { Flow } from './flow.ts';
+import { type Env, sendFlow, sendJson, sendStream } from './respond.ts';
 import type { Services } from './services.ts';
 import type { Upstream } from './upstream.ts';
 import { patiently } from './waiting.ts';
@@ -13,7 +14,7 @@ type Headers = Record<string, string>;
 export interface Streamed {
   readonly status: number;
   readonly headers: Headers;
-  readonly stream: ReadableStream<Uint8Array>;
+  readonly flow: Flow;
 }
 
 /** An answer in one piece. */
@@ -50,16 +51,16 @@ export function carryingOut(planner: Planner, { config, fleet }: Services): Body
     if (plan.sse === undefined) {
       const answer = await fleet.ask(exchange, plan.wanted, plan.ask);
       if ('json' in answer) return sendJson(c, 200, answer.json, answer.headers);
-      return sendStream(c, answer.status, answer.stream, answer.headers);
+      return sendFlow(c, answer.status, answer.flow, answer.headers);
     }
     const { headers: known, failure } = plan.sse;
-    const { status, stream, headers } = await patiently(exchange, silence, {
+    const begun = await patiently(exchange, silence, {
       begin: async () => await fleet.ask(exchange, plan.wanted, plan.ask),
-      unknown: { status: 200, headers: known },
       late: (answer) => added(known, answer.headers),
       failure,
     });
-    return sendStream(c, status, stream, headers);
+    if ('flow' in begun) return sendFlow(c, begun.status, begun.flow, begun.headers);
+    return sendStream(c, begun.stream, known);
   };
 }
 

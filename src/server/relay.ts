@@ -1,55 +1,54 @@
-import type { Transformer } from 'node:stream/web';
 import type { Exchange } from './exchange.ts';
+import type { Flow, Outlet } from './flow.ts';
 import type { Piece, Source } from './source.ts';
 import type { Translator } from './translator.ts';
 
 /**
  * Translates an answer while it streams. Resolves once the first piece is translated: until then a failure is thrown,
- * to become a status of its own; after it a failure becomes the client's error event.
+ * to become a status of its own; after it a failure becomes the client's error event. The flow's end ends the exchange.
  *
- * @returns the client's stream, one TransformStream around the translator. It ends the exchange when it ends.
  * @throws {GatewayError} when the upstream fails before anything was translated
  */
-export async function relay(
-  source: Source,
-  translator: Translator,
-  exchange: Exchange,
-): Promise<ReadableStream<Uint8Array>> {
+export async function relay(source: Source, translator: Translator, exchange: Exchange): Promise<Flow> {
   const opening = await open(source, translator);
-  const put = (controller: TransformStreamDefaultController<Uint8Array>, text: string): void => {
-    if (text !== '') controller.enqueue(Buffer.from(text));
-    if (!translator.ended) return;
+  if (translator.error !== undefined && !translator.opened) {
+    source.leave();
+    throw translator.error;
+  }
+  const settle = (): void => {
     source.complete = translator.total !== undefined;
     if (translator.total !== undefined) exchange.measured(translator.total);
     exchange.end(translator.error);
-    controller.terminate();
   };
-  const transformer: Transformer<Piece, Uint8Array> = {
-    start: (controller) => put(controller, opening),
-    transform: (piece, controller) => put(controller, translate(piece, translator)),
-    cancel: () => {
+  if (translator.ended) settle();
+  return {
+    source,
+    opening,
+    ended: translator.ended,
+    pass(piece, outlet: Outlet) {
+      const text = translate(piece, translator);
+      if (text !== '') outlet.send(text);
+      if (!translator.ended) return;
+      settle();
+      outlet.end();
+    },
+    left() {
       exchange.clientLeft();
       exchange.end();
     },
   };
-  return source.stream.pipeThrough(new TransformStream(transformer));
 }
 
-/** Reads until the first piece of the answer is translated, and leaves the rest in the source. */
+/** Reads until the first piece of the answer is translated; the rest waits in the source. */
 async function open(source: Source, translator: Translator): Promise<string> {
-  const reader = source.stream.getReader();
-  let text = '';
-  while (!translator.opened && !translator.ended) {
-    const { value } = await reader.read();
-    if (value === undefined) break;
-    text = translate(value, translator);
-  }
-  reader.releaseLock();
-  if (translator.error !== undefined && !translator.opened) {
-    void source.stream.cancel();
-    throw translator.error;
-  }
-  return text;
+  return await new Promise((resolve) => {
+    source.read((piece) => {
+      const text = translate(piece, translator);
+      if (!translator.opened && !translator.ended) return;
+      source.pause();
+      resolve(text);
+    });
+  });
 }
 
 function translate(piece: Piece, translator: Translator): string {

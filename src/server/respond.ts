@@ -1,9 +1,11 @@
+import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ErrorFormat } from '../chat/protocol.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
+import { type Flow, flowInto, streamOf } from './flow.ts';
 
 export interface Env {
   /** Absent where the app is called without a server. */
@@ -12,17 +14,21 @@ export interface Env {
 }
 
 /**
- * Sends JSON. Headers go out as one plain object: a Headers instance costs more than the rest of a small answer.
+ * Sends JSON. Headers go out as one plain object: a Headers instance, which Hono's own answers make, costs more than the rest
+ * of a small answer.
  */
 export function sendJson(c: Context<Env>, status: number, body: unknown, headers?: Record<string, string>): Response {
   const exchange = c.get('exchange');
   exchange.status = status;
-  return c.newResponse(JSON.stringify(body), status as ContentfulStatusCode, {
-    'content-type': 'application/json',
-    ...plainHeaders,
-    ...ids(exchange),
-    ...exchange.headers,
-    ...headers,
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      'content-type': 'application/json',
+      ...plainHeaders,
+      ...ids(exchange),
+      ...exchange.headers,
+      ...headers,
+    },
   });
 }
 
@@ -65,28 +71,40 @@ function needsWord({ retryable, status }: GatewayError): boolean {
 /** Sends text. */
 export function sendText(c: Context<Env>, text: string, type = 'text/plain; charset=utf-8'): Response {
   const exchange = c.get('exchange');
-  return c.newResponse(text, 200, {
-    'content-type': type,
-    ...plainHeaders,
-    ...exchange.headers,
-    ...ids(exchange),
-  });
+  return new Response(text, { headers: { 'content-type': type, ...plainHeaders, ...exchange.headers, ...ids(exchange) } });
+}
+
+/** Sends a flow, whose end will end the exchange: straight into Node's own answer where there is one. */
+export function sendFlow(c: Context<Env>, status: number, flow: Flow, headers: Record<string, string>): Response {
+  const exchange = c.get('exchange');
+  const { outgoing } = c.env;
+  exchange.status = status;
+  exchange.streaming = true;
+  const all = streamHeaders(exchange, headers);
+  if (outgoing === undefined) return new Response(streamOf(flow), { status, headers: all });
+  outgoing.writeHead(status, all);
+  flowInto(outgoing as ServerResponse, flow);
+  return RESPONSE_ALREADY_SENT;
 }
 
 /** Sends a stream whose end will end the exchange. */
 export function sendStream(
   c: Context<Env>,
-  status: number,
-  stream: ReadableStream<Uint8Array> | null,
+  stream: ReadableStream<Uint8Array>,
   headers: Record<string, string>,
 ): Response {
   const exchange = c.get('exchange');
+  exchange.streaming = true;
+  return new Response(stream, { headers: streamHeaders(exchange, headers) });
+}
+
+function streamHeaders(exchange: Exchange, headers: Record<string, string>): Record<string, string> {
+  return { ...plainHeaders, ...headers, ...exchange.headers, ...ids(exchange) };
+}
+
+/** Answers a HEAD. */
+export function sendEmpty(c: Context<Env>, status: number, headers: Record<string, string>): Response {
+  const exchange = c.get('exchange');
   exchange.status = status;
-  exchange.streaming = stream !== null;
-  return c.newResponse(stream, status as ContentfulStatusCode, {
-    ...plainHeaders,
-    ...headers,
-    ...exchange.headers,
-    ...ids(exchange),
-  });
+  return new Response(null, { status, headers: streamHeaders(exchange, headers) });
 }

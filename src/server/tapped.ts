@@ -1,77 +1,109 @@
-import type { Transformer } from 'node:stream/web';
-import type { Context } from 'hono';
+import type { Tap } from '../chat/stream.ts';
 import { GatewayError } from '../errors.ts';
-import type { UpstreamAnswer } from '../upstreams/client.ts';
-import type { Env } from './respond.ts';
-import type { Upstream } from './upstream.ts';
+import type { UpstreamAnswer } from '../upstreams/body.ts';
+import type { Exchange } from './exchange.ts';
+import type { Flow, Outlet } from './flow.ts';
 import { type Piece, Source } from './source.ts';
+import type { Upstream } from './upstream.ts';
 
 const newline = 10;
 
-/**
- * The answer of an upstream as it is, with what was counted read along. It ends the exchange when it ends.
- *
- * @param failure where the answer is a stream of records: what is said between two of them when it breaks off
- */
-export function tapped(
-  c: Context<Env>,
-  answer: UpstreamAnswer,
-  upstream: Upstream,
-  failure?: (error: GatewayError) => string,
-): ReadableStream<Uint8Array> {
-  type Controller = TransformStreamDefaultController<Uint8Array>;
-  const exchange = c.get('exchange');
-  const tap = upstream.backend.tap();
-  const refused = answer.statusCode >= 400;
-  const source = new Source([Promise.resolve(answer.body)], (bytes) => {
-    // A refusal is nothing of an answer: it costs nobody tokens.
-    if (!refused) exchange.chunk();
-    tap.push(bytes);
-  });
-  let last: number | undefined;
-  const finish = (controller: Controller): void => {
-    const { finish: total, outcome } = tap.end();
-    if (total !== undefined) exchange.measured(total);
-    if (refused) return exchange.end(answer.statusCode >= 500 ? failed() : undefined);
-    if (outcome === 'failed') return exchange.end(failed());
-    const isStream = failure !== undefined;
-    if (outcome === 'complete' && !(isStream && last === undefined)) return exchange.end();
-    const error = new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
-    if (isStream) breakOff(error, controller);
-    else exchange.end(error);
-  };
-  const breakOff = (error: GatewayError, controller: Controller): void => {
-    exchange.end(error);
-    if (failure !== undefined && (last ?? newline) === newline) {
-      controller.enqueue(Buffer.from(failure(error)));
-      return controller.terminate();
-    }
-    // A clean end would look like a complete answer.
-    if (c.env.outgoing === undefined) controller.error(error);
-    else c.env.outgoing.destroy();
-  };
-  const transformer: Transformer<Piece, Uint8Array> = {
-    transform: (piece, controller) => {
-      switch (piece.type) {
-        case 'bytes':
-          last = piece.bytes.at(-1) ?? last;
-          return controller.enqueue(piece.bytes);
-        case 'end':
-          return finish(controller);
-        case 'broken':
-          return breakOff(piece.error, controller);
-        default:
-          piece satisfies never;
-      }
-    },
-    cancel: () => {
-      exchange.clientLeft();
-      exchange.end();
-    },
-  };
-  return source.stream.pipeThrough(new TransformStream(transformer));
+interface Tapping {
+  readonly answer: UpstreamAnswer;
+  readonly upstream: Upstream;
+  readonly exchange: Exchange;
+  /** Where the answer is a stream of records: what is said between two of them when it breaks off. */
+  readonly failure: ((error: GatewayError) => string) | undefined;
 }
 
-function failed(): GatewayError {
-  return new GatewayError('upstream_error', 'The upstream failed.');
+/**
+ * The answer of an upstream as it is, with what was counted read along. Resolves when something of it is there, be it its
+ * end: until then a failure is thrown. The flow's end ends the exchange.
+ *
+ * @throws {GatewayError} when the upstream fails before anything came
+ */
+export async function tapped(tapping: Tapping): Promise<Flow> {
+  const flow = new TappedFlow(tapping);
+  await flow.begin();
+  return flow;
+}
+
+class TappedFlow implements Flow {
+  readonly source: Source;
+  opening: Uint8Array = new Uint8Array();
+  ended = false;
+  readonly #tapping: Tapping;
+  readonly #tap: Tap;
+  /** Whether what has come ends with a line. */
+  #lineEnded = true;
+
+  constructor(tapping: Tapping) {
+    const { answer, exchange, upstream } = tapping;
+    this.#tapping = tapping;
+    this.#tap = upstream.backend.tap();
+    this.source = new Source([Promise.resolve(answer.body)], (bytes) => {
+      // A refusal is nothing of an answer: it costs nobody tokens.
+      if (!this.#refused) exchange.chunk();
+      this.#lineEnded = bytes.at(-1) === newline;
+      this.#tap.push(bytes);
+    });
+  }
+
+  async begin(): Promise<void> {
+    const first = await new Promise<Piece>((resolve) => {
+      this.source.read((piece) => {
+        this.source.pause();
+        resolve(piece);
+      });
+    });
+    if (first.type === 'broken') throw first.error;
+    if (first.type === 'bytes') {
+      this.opening = first.bytes;
+      return;
+    }
+    // A stream without a record has no end either.
+    if (this.#tapping.failure !== undefined) throw incomplete();
+    this.ended = true;
+    this.#end(this.#ending());
+  }
+
+  pass(piece: Piece, outlet: Outlet): void {
+    if (piece.type === 'bytes') return outlet.send(piece.bytes);
+    const error = piece.type === 'broken' ? piece.error : this.#ending();
+    this.#end(error);
+    const { failure } = this.#tapping;
+    const isWhole = piece.type === 'end' && (failure === undefined || error?.code !== 'upstream_incomplete');
+    if (isWhole) return outlet.end();
+    if (error === undefined || failure === undefined || !this.#lineEnded) return outlet.breakOff();
+    outlet.send(failure(error));
+    outlet.end();
+  }
+
+  left(): void {
+    this.#tapping.exchange.clientLeft();
+    this.#tapping.exchange.end();
+  }
+
+  get #refused(): boolean {
+    return this.#tapping.answer.statusCode >= 400;
+  }
+
+  #end(error: GatewayError | undefined): void {
+    this.source.complete = error === undefined;
+    this.#tapping.exchange.end(error);
+  }
+
+  /** What went wrong with an answer that has come to its end. */
+  #ending(): GatewayError | undefined {
+    const { answer, exchange } = this.#tapping;
+    const { finish, outcome } = this.#tap.end();
+    if (finish !== undefined) exchange.measured(finish);
+    const failed = this.#refused ? answer.statusCode >= 500 : outcome === 'failed';
+    if (failed) return new GatewayError('upstream_error', 'The upstream failed.');
+    return this.#refused || outcome === 'complete' ? undefined : incomplete();
+  }
+}
+
+function incomplete(): GatewayError {
+  return new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
 }

@@ -1,5 +1,5 @@
 import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
-import type { UpstreamAnswer } from '../upstreams/client.ts';
+import type { UpstreamBody } from '../upstreams/body.ts';
 import type { Ending, Exchange } from './exchange.ts';
 import { type Exchanges, shuttingDown } from './exchanges.ts';
 import type { UpstreamQueue } from './queue.ts';
@@ -47,7 +47,7 @@ export interface Turn {
   /** Gives it back unused: the upstream failed. What it was charged with stays. */
   readonly abandon: () => void;
   /** Gives it back when the upstream is done with an answer. */
-  readonly until: (body: UpstreamAnswer['body']) => void;
+  readonly until: (body: UpstreamBody) => void;
 }
 
 /** A request of an exchange. */
@@ -73,7 +73,7 @@ export async function takeTurn(
   const { key } = exchange;
   if (queue === undefined) {
     const done = exchange.expectChunk(config.timeouts.first_token);
-    return { done, abandon: done, until: (body) => void body.once('close', done) };
+    return { done, abandon: done, until: (body) => body.whenClosed(done) };
   }
   const request = {
     key: key?.name ?? '',
@@ -108,7 +108,7 @@ export async function takeTurn(
   };
   // Of what ended without anything of an answer another upstream may be asked.
   const leave = (): void => (exchange.phase === 'streaming' ? done() : abandon());
-  return { done, abandon, until: (body) => void body.once('close', leave) };
+  return { done, abandon, until: (body) => body.whenClosed(leave) };
 }
 
 /** Waits in the queue, and tells the exchange so. @throws {GatewayError} see FairQueue */
@@ -142,7 +142,7 @@ async function ticketFor(
 }
 
 /** Asks in a turn, which lasts until the answer's body closes. @throws what `ask` throws; then the turn is given back */
-export async function untilAnswered<T extends { readonly body: UpstreamAnswer['body'] }>(
+export async function untilAnswered<T extends { readonly body: UpstreamBody }>(
   turn: Turn,
   ask: () => Promise<T>,
 ): Promise<T> {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type GatewayError, asGatewayError } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
+import { type Flow, streamOf } from './flow.ts';
 
 /** @returns what `promise` comes to; undefined after `milliseconds`, whatever becomes of it then. @throws what it throws */
 async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
@@ -13,39 +14,32 @@ async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T |
   }
 }
 
-/** An answer that is to be streamed. */
-interface Begun {
-  readonly stream: ReadableStream<Uint8Array>;
-}
-
-interface Patience<Answer extends Begun> {
+interface Patience<Answer> {
   /** Resolves when there is something of the answer. */
   readonly begin: () => Promise<Answer>;
-  /** What is said of an answer that has not begun. */
-  readonly unknown: Omit<Answer, 'stream'>;
   /** What its headers would have said besides, had it begun in time. */
-  readonly late?: (answer: Answer) => Readonly<Record<string, string>>;
+  readonly late: (answer: Answer) => Readonly<Record<string, string>>;
   /** How the client's stream tells that there will be no answer. */
   readonly failure: (error: GatewayError) => string;
 }
 
 /**
- * An answer as SSE; where it has not begun after `silence` milliseconds, a stream that says so until it does.
+ * An answer as SSE; where it has not begun after `silence` milliseconds, a stream that says so until it does, with status 200.
  *
  * @param silence 0 for any time
  * @throws what `begin` throws in that time
  */
-export async function patiently<Answer extends Begun>(
+export async function patiently<Answer extends { readonly flow: Flow }>(
   exchange: Exchange,
   silence: number,
-  { begin, unknown, late = () => ({}), failure }: Patience<Answer>,
-): Promise<Omit<Answer, 'stream'> & Begun> {
+  { begin, late, failure }: Patience<Answer>,
+): Promise<Answer | { readonly stream: ReadableStream<Uint8Array> }> {
   const beginning = begin();
   const begun = silence === 0 ? await beginning : await within(silence, beginning);
   if (begun !== undefined) return begun;
   Object.assign(exchange.headers, placeHeaders(exchange));
-  const answer = beginning.then((one) => ({ stream: one.stream, told: late(one) }));
-  return { ...unknown, stream: waitingStream(answer, exchange, silence, failure) };
+  const answer = beginning.then((one) => ({ stream: streamOf(one.flow), told: late(one) }));
+  return { stream: waitingStream(answer, exchange, silence, failure) };
 }
 
 /**
@@ -56,7 +50,7 @@ export async function patiently<Answer extends Begun>(
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
  */
 function waitingStream(
-  answer: Promise<Begun & { readonly told: Readonly<Record<string, string>> }>,
+  answer: Promise<{ readonly stream: ReadableStream<Uint8Array>; readonly told: Readonly<Record<string, string>> }>,
   exchange: Exchange,
   every: number,
   failure: (error: GatewayError) => string,

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
+import { Receiver, type UpstreamAnswer } from './body.ts';
 
 export interface UpstreamRequest {
   readonly method: Dispatcher.HttpMethod;
@@ -13,8 +14,6 @@ export interface UpstreamRequest {
   /** Milliseconds until the head of the answer, instead of the configured ones. */
   readonly deadline?: number;
 }
-
-export type UpstreamAnswer = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>;
 
 /** HTTP to one upstream over a pool of kept-alive connections. No retries, no redirects. */
 export class UpstreamClient {
@@ -42,15 +41,22 @@ export class UpstreamClient {
     });
   }
 
-  /** Resolves when the head of the answer is there. Its body must be read, dumped or destroyed. @throws {GatewayError} */
-  async send({ path, headers, deadline, ...request }: UpstreamRequest): Promise<UpstreamAnswer> {
+  /** Resolves when the head of the answer is there. Its body must be read, discarded or destroyed. @throws {GatewayError} */
+  async send({ method, path, headers, body, signal, deadline }: UpstreamRequest): Promise<UpstreamAnswer> {
     try {
-      const answer = await this.#pool.request({
-        ...request,
-        path: this.#basePath + path,
-        headers: { ...this.#headers, ...headers },
-        ...(deadline !== undefined && { headersTimeout: deadline }),
-      });
+      signal.throwIfAborted();
+      const receiver = new Receiver(signal);
+      this.#pool.dispatch(
+        {
+          method,
+          path: this.#basePath + path,
+          headers: { ...this.#headers, ...headers },
+          ...(body !== undefined && { body }),
+          ...(deadline !== undefined && { headersTimeout: deadline }),
+        },
+        receiver,
+      );
+      const answer = await receiver.answer;
       this.#onOutcome(true);
       return answer;
     } catch (thrown) {

@@ -1,6 +1,7 @@
 import type { Backend, Question } from '../chat/backend.ts';
 import { GatewayError } from '../errors.ts';
-import { type UpstreamAnswer, type UpstreamClient, transportError } from './client.ts';
+import type { UpstreamAnswer } from './body.ts';
+import { type UpstreamClient, transportError } from './client.ts';
 
 const maxErrorBytes = 16 * 1024;
 const maxJsonBytes = 16 * 1024 * 1024;
@@ -9,15 +10,19 @@ const maxJsonBytes = 16 * 1024 * 1024;
 async function readBytes({ body }: UpstreamAnswer, maxBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let length = 0;
-  try {
-    for await (const piece of body) {
-      pieces.push(piece);
-      length += piece.length;
-      if (length > maxBytes) break;
-    }
-  } catch (error) {
-    throw transportError(error, 'in the middle of its answer');
-  }
+  await new Promise<void>((resolve, reject) => {
+    body.read({
+      data: (bytes) => {
+        pieces.push(bytes);
+        length += bytes.length;
+        if (length <= maxBytes) return;
+        body.destroy();
+        resolve();
+      },
+      end: resolve,
+      error: (error) => reject(transportError(error, 'in the middle of its answer')),
+    });
+  });
   return Buffer.concat(pieces);
 }
 

@@ -49,7 +49,7 @@ suite('recordings over real sockets', () => {
               headers: { 'x-request-id': dialect.head.id },
             });
             const bytes = Buffer.from(await response.arrayBuffer());
-            if (passed) assert.deepEqual(bytes, current.body, current.name);
+            if (passed) assertPassed(bytes, current, kind, dialect);
             else assertSame(response.status, bytes.toString('utf8'), current, kind, dialect);
           }
           assert.ok(seen > 5, String(seen));
@@ -58,6 +58,18 @@ suite('recordings over real sockets', () => {
     }
   }
 });
+
+const incomplete = 'The model stopped before its answer was complete.';
+
+/** What came is the upstream's own bytes, with an error after them where it stopped without an end. */
+function assertPassed(bytes: Buffer, { body, name }: Recording, kind: Kind, dialect: Dialect): void {
+  assert.deepEqual(bytes.subarray(0, body.length), body, name);
+  const more = bytes.subarray(body.length).toString();
+  // Some of Ollama's own answers have no `done` at all.
+  const ends = kind === 'openai' || body.toString().endsWith('"done":false}\n');
+  if (ends && translate([body], kind, dialect).includes(incomplete)) assert.ok(more.includes(incomplete), name);
+  else assert.equal(more, '', name);
+}
 
 /** What came over the sockets is what the translation gives, or that error with its status. */
 function assertSame(

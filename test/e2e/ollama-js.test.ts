@@ -190,13 +190,13 @@ const deaths = [
     name: 'a broken connection',
     answer: replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'break' }),
     heard: 'Hello! I',
-    expected: { name: 'TypeError', message: 'terminated' },
+    expected: { name: 'Error', message: 'The upstream broke the connection in the middle of its answer.' },
   },
   {
     name: 'an end without done',
     answer: replay('ollama-0.17.4/chat-repeat-stream'),
     heard: ' ha'.repeat(31),
-    expected: { name: 'Error', message: 'Did not receive done or success response in stream.' },
+    expected: { name: 'Error', message: 'The model stopped before its answer was complete.' },
   },
 ];
 

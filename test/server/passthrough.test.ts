@@ -5,11 +5,18 @@ import { type Recording, recordings } from '../helpers/recordings.ts';
 import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
+const incomplete = `${JSON.stringify({ error: 'The model stopped before its answer was complete.' })}\n`;
+
+/** Whether a stream ends without saying that it has: a model that repeated itself is cut off so. */
+function isCut({ body, contentType }: Recording): boolean {
+  return contentType?.startsWith('application/x-ndjson') === true && /"done":false\}\n$/.test(body.toString());
+}
+
 suite("Ollama's own API, passed through", () => {
   /** /api/tags is what the fake upstream answers by itself. */
   const all = recordings(/./).filter(({ path, complete }) => complete && path !== '/api/tags');
 
-  test('every recorded exchange, byte for byte both ways', async () => {
+  test('every recorded exchange, byte for byte both ways, but for a last line where there was no end', async () => {
     let current: Recording | undefined;
     await using upstream = await fakeUpstream((res) => {
       assert.ok(current);
@@ -30,7 +37,7 @@ suite("Ollama's own API, passed through", () => {
         [current.status, current.contentType],
         name,
       );
-      assert.deepEqual(Buffer.from(await response.arrayBuffer()), current.body, name);
+      assert.deepEqual(await response.text(), current.body.toString() + (isCut(current) ? incomplete : ''), name);
       assert.deepEqual([sent?.method, sent?.url, sent?.body], [method, path, body ?? ''], name);
       assert.equal(sent?.headers.authorization, undefined, 'the key stays here');
     }
@@ -50,9 +57,20 @@ suite("Ollama's own API, passed through", () => {
     assert.equal(Buffer.from((await reader?.read())?.value ?? []).toString(), doneLine());
   });
 
-  test('a stream whose upstream breaks is broken, not ended', async () => {
+  test('a stream whose upstream breaks says so', async () => {
     await using upstream = await fakeUpstream(
       (res) => void ndjson(res).write(chatLine('Hel'), () => res.socket?.end()),
+    );
+    await using gateway = await testGateway(upstream);
+    const response = await gateway.fetch('/api/chat', { method: 'POST', body: '{"model":"scripted-plain"}' });
+    const error = { error: 'The upstream broke the connection in the middle of its answer.' };
+    assert.equal(await response.text(), `${chatLine('Hel')}${JSON.stringify(error)}\n`);
+    await until('the log line', () => gateway.log.some(({ error }) => error === 'upstream_incomplete'));
+  });
+
+  test('a stream whose upstream breaks in a line is broken, not ended', async () => {
+    await using upstream = await fakeUpstream(
+      (res) => void ndjson(res).write(chatLine('Hel') + chatLine('lo').slice(0, 9), () => res.socket?.end()),
     );
     await using gateway = await testGateway(upstream);
     const response = await gateway.fetch('/api/chat', { method: 'POST', body: '{"model":"scripted-plain"}' });

@@ -1,0 +1,170 @@
+import type { Dispatcher } from 'undici';
+
+/** Who reads a body. */
+export interface BodyReader {
+  data(bytes: Buffer): void;
+  end(): void;
+  /** @param error what an abort gave as its reason, or what undici says */
+  error(error: Error): void;
+}
+
+/** Of an answer that nobody wants to its end: bytes read, and milliseconds waited, to keep its connection. */
+const afterlife = { bytes: 64 * 1024, milliseconds: 500 };
+
+/**
+ * The body of an answer, without the machinery of a Readable, which costs as much as all else that is done to a token.
+ * What comes before somebody reads is kept, and the upstream is not read until then.
+ */
+export class UpstreamBody {
+  readonly #controller: Dispatcher.DispatchController;
+  #reader: BodyReader | undefined;
+  readonly #held: Buffer[] = [];
+  /** How it ended; undefined while it has not. */
+  #outcome: 'whole' | 'left' | Error | undefined;
+  #onClose: (() => void) | undefined;
+
+  constructor(controller: Dispatcher.DispatchController) {
+    this.#controller = controller;
+  }
+
+  /** Has all that came and will come go to `reader`, synchronously, and no longer to another. */
+  read(reader: BodyReader): void {
+    this.#reader = reader;
+    for (const bytes of this.#held.splice(0)) reader.data(bytes);
+    if (this.#outcome === undefined) this.#controller.resume();
+    else this.#tellEnd();
+  }
+
+  /** Lets the upstream wait: what it sends stays in the socket. */
+  pause(): void {
+    if (this.#outcome === undefined) this.#controller.pause();
+  }
+
+  resume(): void {
+    if (this.#outcome === undefined) this.#controller.resume();
+  }
+
+  /** Reads the rest and forgets it, so that the connection can be used again; one that is long or slow is closed. */
+  discard(): void {
+    if (this.#outcome !== undefined) return;
+    const timer = setTimeout(() => this.destroy(), afterlife.milliseconds);
+    let length = 0;
+    const over = (): void => clearTimeout(timer);
+    this.read({
+      data: (bytes) => {
+        length += bytes.length;
+        if (length <= afterlife.bytes) return;
+        over();
+        this.destroy();
+      },
+      end: over,
+      error: over,
+    });
+  }
+
+  /** Closes the connection to the upstream, unless all has come. Nobody hears of anything more. */
+  destroy(): void {
+    if (this.#outcome !== undefined) return;
+    this.#outcome = 'left';
+    this.#reader = undefined;
+    this.#controller.abort(new Error('The body is not wanted.'));
+    this.#onClose?.();
+  }
+
+  /** Hears once, when it has come to an end of any kind; now, if it has. */
+  whenClosed(hear: () => void): void {
+    if (this.#outcome === undefined) this.#onClose = hear;
+    else hear();
+  }
+
+  /** For whoever receives it. */
+  push(bytes: Buffer): void {
+    if (this.#outcome !== undefined) return;
+    if (this.#reader !== undefined) return this.#reader.data(bytes);
+    this.#held.push(bytes);
+    this.#controller.pause();
+  }
+
+  /** For whoever receives it. @param error why it broke off */
+  finish(error?: Error): void {
+    if (this.#outcome !== undefined) return;
+    this.#outcome = error ?? 'whole';
+    this.#tellEnd();
+    this.#onClose?.();
+  }
+
+  #tellEnd(): void {
+    if (this.#outcome instanceof Error) this.#reader?.error(this.#outcome);
+    else if (this.#outcome === 'whole') this.#reader?.end();
+  }
+}
+
+/** The head of an answer, and its body as it comes. */
+export interface UpstreamAnswer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: UpstreamBody;
+}
+
+/**
+ * Receives one answer.
+ *
+ * @see https://undici.nodejs.org/#/docs/api/Dispatcher.md?id=parameter-dispatchhandler
+ */
+export class Receiver implements Dispatcher.DispatchHandler {
+  /** Resolves when the head is there. Rejects with undici's error, or with the signal's reason. */
+  readonly answer: Promise<UpstreamAnswer>;
+  readonly #signal: AbortSignal;
+  readonly #resolve: (answer: UpstreamAnswer) => void;
+  readonly #reject: (error: unknown) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #body: UpstreamBody | undefined;
+
+  /** @param signal ends it in every phase */
+  constructor(signal: AbortSignal) {
+    const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
+    this.answer = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#abort);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#signal.aborted) this.#abort();
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: UpstreamAnswer['headers']): void {
+    // Of the real answer nothing is told yet.
+    if (statusCode < 200) return;
+    this.#body = new UpstreamBody(controller);
+    this.#resolve({ statusCode, headers, body: this.#body });
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, bytes: Buffer): void {
+    this.#body?.push(bytes);
+  }
+
+  onResponseEnd(): void {
+    this.#over();
+    this.#body?.finish();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#over();
+    this.#reject(error);
+    this.#body?.finish(error);
+  }
+
+  #over(): void {
+    this.#signal.removeEventListener('abort', this.#abort);
+  }
+
+  readonly #abort = (): void => {
+    const reason = this.#signal.reason as Error;
+    // While it waits for a connection there is nothing to abort yet.
+    this.#reject(reason);
+    this.#controller?.abort(reason);
+  };
+}
