@@ -32,8 +32,13 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Starts serving. @throws {Error} of `listen`, for example EADDRINUSE */
-export async function startGateway(config: Config, logger: Logger): Promise<Gateway> {
+/**
+ * Starts serving.
+ *
+ * @param portable whether nothing of Node is used where fetch's own types will do, as on other runtimes
+ * @throws {Error} of `listen`, for example EADDRINUSE
+ */
+export async function startGateway(config: Config, logger: Logger, portable = false): Promise<Gateway> {
   const metrics = new Metrics(version);
   const state = await openState(config, (error) => {
     metrics.usageFailures.inc();
@@ -51,7 +56,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Gate
       patience,
       connections: maxScrapers,
     }));
-  const main = await listen(app.fetch, config.listen, refuseMalformed, {
+  const fetch: typeof app.fetch = portable ? (request) => app.fetch(request) : app.fetch;
+  const main = await listen(fetch, config.listen, refuseMalformed, {
     patience,
     connections: config.limits.connections,
     onDropped: () => metrics.connectionsDropped.inc(),

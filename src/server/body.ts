@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream';
-import type { ReadableStream as WebStream } from 'node:stream/web';
 import { type ParseError, printParseErrorCode, visit } from 'jsonc-parser';
 import type { Context, Handler } from 'hono';
 import type { Config } from '../config/schema.ts';
@@ -15,7 +14,7 @@ export type BodyHandler = (c: Context<Env>, body: Buffer) => Promise<Response>;
 export function withBody(handler: BodyHandler, { config: { limits, timeouts } }: Services): Handler<Env> {
   return async (c) => {
     // What is between Node's own request and the web's costs more than the rest of a small request.
-    const body: Readable = c.env.incoming ?? Readable.fromWeb((c.req.raw.body ?? new Blob([]).stream()) as WebStream);
+    const body: Readable = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
     const declared = Number(c.req.header('content-length') ?? 0);
     return await handler(c, await readBody(body, declared, limits, timeouts.body, c.get('exchange').signal));
   };

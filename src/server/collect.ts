@@ -39,7 +39,7 @@ export async function collect(
           take(piece);
           if (choices.every(({ fold }) => fold.result !== undefined)) resolve();
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       });
     });

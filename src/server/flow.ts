@@ -87,11 +87,14 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
       pending += data;
     },
     end() {
+      // The end of an exchange may end its upstream, and that the answer.
+      if (over) return;
       over = true;
       source.leave();
       outgoing.end(pending);
     },
     breakOff() {
+      if (over) return;
       over = true;
       source.leave();
       outgoing.destroy();

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context } from 'hono';
@@ -71,19 +70,21 @@ function needsWord({ retryable, status }: GatewayError): boolean {
 /** Sends text. */
 export function sendText(c: Context<Env>, text: string, type = 'text/plain; charset=utf-8'): Response {
   const exchange = c.get('exchange');
-  return new Response(text, { headers: { 'content-type': type, ...plainHeaders, ...exchange.headers, ...ids(exchange) } });
+  return new Response(text, {
+    headers: { 'content-type': type, ...plainHeaders, ...exchange.headers, ...ids(exchange) },
+  });
 }
 
 /** Sends a flow, whose end will end the exchange: straight into Node's own answer where there is one. */
 export function sendFlow(c: Context<Env>, status: number, flow: Flow, headers: Record<string, string>): Response {
   const exchange = c.get('exchange');
-  const { outgoing } = c.env;
+  const outgoing = c.env?.outgoing;
   exchange.status = status;
   exchange.streaming = true;
   const all = streamHeaders(exchange, headers);
   if (outgoing === undefined) return new Response(streamOf(flow), { status, headers: all });
   outgoing.writeHead(status, all);
-  flowInto(outgoing as ServerResponse, flow);
+  flowInto(outgoing, flow);
   return RESPONSE_ALREADY_SENT;
 }
 

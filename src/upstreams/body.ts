@@ -135,7 +135,11 @@ export class Receiver implements Dispatcher.DispatchHandler {
     if (this.#signal.aborted) this.#abort();
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: UpstreamAnswer['headers']): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: UpstreamAnswer['headers'],
+  ): void {
     // Of the real answer nothing is told yet.
     if (statusCode < 200) return;
     this.#body = new UpstreamBody(controller);

@@ -6,6 +6,9 @@ import { fakeUpstream } from '../helpers/upstream.ts';
 import { type Dialect, dialects, stable, translate } from './replay.ts';
 import { type Kind, kinds, streamsFor } from './streams.ts';
 
+/** How it goes out: straight into Node's answers, or by web streams. */
+const ways = { 'to Node': false, 'by web streams': true };
+
 /** Byte by byte, each byte an HTTP chunk of its own: it reaches the decoder alone, whatever TCP joins. */
 const cuts: Record<string, (body: Buffer) => Iterable<Uint8Array>> = {
   whole: (bytes) => [bytes],
@@ -20,8 +23,8 @@ const ownDialects: Record<Kind, RegExp> = { ollama: /^\/api\//, openai: /^\/v1\/
 suite('recordings over real sockets', () => {
   for (const kind of kinds) {
     for (const dialect of dialects) {
-      for (const [cutName, cut] of Object.entries(cuts)) {
-        test(`${dialect.name} from ${kind}, sent ${cutName}`, async (t) => {
+      for (const [[cutName, cut], [way, portable]] of combined(cuts, ways)) {
+        test(`${dialect.name} from ${kind}, sent ${cutName}, ${way}`, async (t) => {
           mock.timers.enable({ apis: ['Date'], now: dialect.head.created * 1000 });
           t.after(() => mock.timers.reset());
           let current: Recording | undefined;
@@ -36,7 +39,7 @@ suite('recordings over real sockets', () => {
             if (current.complete) res.end();
             else res.write('\n', () => res.socket?.end());
           });
-          const settings = { upstream: { kind, url: upstream.url + bases[kind] } };
+          const settings = { portable, upstream: { kind, url: upstream.url + bases[kind] } };
           await using gateway = await testGateway(upstream, settings);
           const passed = ownDialects[kind].test(dialect.protocol.path);
           const long = cutName === 'byte by byte' ? 8_000 : 20_000;
@@ -58,6 +61,12 @@ suite('recordings over real sockets', () => {
     }
   }
 });
+
+function combined<A, B>(ones: Record<string, A>, others: Record<string, B>): [[string, A], [string, B]][] {
+  return Object.entries(ones).flatMap((one) =>
+    Object.entries(others).map((other): [[string, A], [string, B]] => [one, other]),
+  );
+}
 
 const incomplete = 'The model stopped before its answer was complete.';
 

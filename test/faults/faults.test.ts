@@ -8,12 +8,17 @@ const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 after(() => assert.deepEqual(unhandled, []));
 
+const ways = dialects.flatMap((dialect) => [
+  { dialect, portable: false, by: '' },
+  { dialect, portable: true, by: ', by web streams' },
+]);
+
 suite('a fault of the upstream', { concurrency: true }, () => {
-  for (const dialect of dialects) {
+  for (const { dialect, portable, by } of ways) {
     for (const streamed of [true, false]) {
       const { path, kind, passed } = dialect;
-      test(`${path} in front of ${kind}, ${streamed ? 'streamed' : 'whole'}`, async (t) => {
-        await using on = await bench(dialect);
+      test(`${path} in front of ${kind}, ${streamed ? 'streamed' : 'whole'}${by}`, async (t) => {
+        await using on = await bench(dialect, { portable });
         for (const fault of faults) {
           const { translated, passed: asItIs, passedOpenai } = fault;
           const gets = passed ? ((kind === 'openai' ? passedOpenai : undefined) ?? asItIs) : translated;

@@ -21,13 +21,13 @@ export interface TestGateway extends Gateway, AsyncDisposable {
 
 /**
  * llamaduct on port 0, in this process, in front of `upstream`, or of several; `settings` as in a configuration file, but
- * that nothing is asked again.
+ * that nothing is asked again, and that `portable` has answers go through web streams.
  */
 export async function testGateway(
   upstream: Pick<FakeUpstream, 'url'> | Upstreams,
-  settings: Record<string, unknown> & { readonly upstream?: Partial<UpstreamConfig> } = {},
+  settings: Record<string, unknown> & { readonly upstream?: Partial<UpstreamConfig>; readonly portable?: boolean } = {},
 ): Promise<TestGateway> {
-  const { upstream: of, ...rest } = { upstream: {}, retries: { attempts: 1 }, ...settings };
+  const { upstream: of, portable, ...rest } = { upstream: {}, portable: false, retries: { attempts: 1 }, ...settings };
   const { upstreams: _, ...file } = configSchema.parse({
     listen: '127.0.0.1:0',
     keys: [{ name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'admin', 'metrics'] }],
@@ -41,7 +41,7 @@ export async function testGateway(
       done();
     },
   });
-  const gateway = await startGateway(config, pino({ level: 'debug', base: null }, sink));
+  const gateway = await startGateway(config, pino({ level: 'debug', base: null }, sink), portable);
   await gateway.models().catch(() => undefined);
   const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers = new Headers(init.headers);

@@ -9,7 +9,7 @@ const incomplete = `${JSON.stringify({ error: 'The model stopped before its answ
 
 /** Whether a stream ends without saying that it has: a model that repeated itself is cut off so. */
 function isCut({ body, contentType }: Recording): boolean {
-  return contentType?.startsWith('application/x-ndjson') === true && /"done":false\}\n$/.test(body.toString());
+  return contentType?.startsWith('application/x-ndjson') === true && body.toString().endsWith('"done":false}\n');
 }
 
 suite("Ollama's own API, passed through", () => {
