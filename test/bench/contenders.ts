@@ -1,0 +1,90 @@
+import { resolve } from 'node:path';
+import { writeConfig } from './llamaduct.ts';
+import { hasNginx, nginxCommand } from './nginx.ts';
+
+export const root = resolve(import.meta.dirname, '../..');
+
+/** What a contender is started with. */
+export interface Place {
+  /** What is measured, as the name of a file. */
+  readonly label: string;
+  /** Where it keeps its files. */
+  readonly folder: string;
+  readonly port: number;
+  /** Base URL of the upstream. */
+  readonly upstream: string;
+}
+
+/** What is run, and in which folder. */
+export interface Command {
+  readonly command: readonly string[];
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface Contender {
+  readonly name: string;
+  readonly title: string;
+  /** Absent: the clients ask the upstream itself. */
+  readonly start?: (place: Place) => Command;
+}
+
+const none: Contender = { name: 'none', title: 'no proxy' };
+
+const node = process.execPath;
+
+const raw: Contender = {
+  name: 'raw',
+  title: 'raw: node:http + undici, nothing read',
+  start: () => ({ command: [node, resolve(import.meta.dirname, 'raw.ts')] }),
+};
+
+const nginx: Contender = {
+  name: 'nginx',
+  title: 'nginx, plain pass-through',
+  start: (place) => ({ command: nginxCommand(place.folder, place) }),
+};
+
+/** @param folder a checkout @param profiles where Node writes a profile of each run */
+function llamaductOf(folder: string, profiles?: string): Contender {
+  return {
+    name: 'llamaduct',
+    title: 'llamaduct',
+    start: (place) => {
+      const profile = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${place.label}.cpuprofile`];
+      const script = ['src/bin.js', '--config', writeConfig(place.folder, place)];
+      return { command: [node, ...(profiles === undefined ? [] : profile), ...script], cwd: folder };
+    },
+  };
+}
+
+/**
+ * @param text NAME=COMMAND, which a shell runs with PORT and UPSTREAM in its environment
+ * @returns undefined where it is not written so
+ */
+export function commandOf(text: string): Contender | undefined {
+  const [, name, command] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || command === undefined) return undefined;
+  // Where the command was written.
+  const cwd = process.env['INIT_CWD'] ?? process.cwd();
+  return { name, title: name, start: () => ({ command: ['sh', '-c', command], cwd }) };
+}
+
+export interface Wanted {
+  /** A checkout of another revision. */
+  readonly base?: { readonly title: string; readonly folder: string } | undefined;
+  readonly others: readonly Contender[];
+  readonly profiles?: string | undefined;
+}
+
+/** Those that take part here. */
+export function contendersOf({ base, others, profiles }: Wanted): readonly Contender[] {
+  return [
+    none,
+    raw,
+    ...(hasNginx() ? [nginx] : []),
+    llamaductOf(root, profiles),
+    ...(base === undefined ? [] : [{ ...llamaductOf(base.folder), name: 'base', title: `llamaduct at ${base.title}` }]),
+    ...others,
+  ];
+}

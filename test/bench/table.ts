@@ -1,0 +1,66 @@
+import type { Contender } from './contenders.ts';
+import type { Middle } from './statistics.ts';
+import { type Summary, type To, fewestStreams } from './summary.ts';
+import type { Workload } from './workloads.ts';
+
+/** A median and its spread, divided by `unit`. */
+function cell(value: Middle | undefined, digits: number, unit = 1): string {
+  if (value === undefined) return '';
+  const [median, least, most] = [value.median, value.least, value.most].map((of) => (of / unit).toFixed(digits));
+  return least === most ? `${median}` : `${median} (${least}–${most})`;
+}
+
+/** Both medians, in milliseconds. */
+function delays({ p50, p99 }: { p50?: Middle | undefined; p99?: Middle | undefined }, sign = ''): string {
+  if (p50 === undefined || p99 === undefined) return '';
+  return [p50, p99].map(({ median }) => `${median < 0 ? '' : sign}${(median / 1_000).toFixed(2)}`).join(' / ');
+}
+
+type Column = readonly [head: string, cell: (summary: Summary) => string];
+
+function columnsOf({ unit, clients, streamed, model }: Workload, others: readonly (keyof To)[]): readonly Column[] {
+  const columns: (Column | false)[] = [
+    [`CPU µs a ${unit}`, ({ cpu }) => cell(cpu, unit === 'token' ? 1 : 0)],
+    ...others.map((name): Column => [`× ${name}`, ({ cpuTo }) => cell(cpuTo[name], 2)]),
+    [`${streamed ? 'first token' : 'answer'} p50 / p99, ms`, ({ first }) => delays(first)],
+    ['over no proxy', ({ firstOver }) => delays(firstOver.none, '+')],
+    ['over raw', ({ firstOver }) => delays(firstOver.raw, '+')],
+    // Without pause there are gaps only where something waits.
+    !/-i0\b/.test(model) && ['gap p50 / p99 over no proxy, ms', ({ gapOver }) => delays(gapOver, '+')],
+    model.includes('-t1') && ['way of a token, over no proxy, ms', ({ transitOver }) => delays(transitOver, '+')],
+    ['memory, MB', ({ memory }) => cell(memory, 0, 1e6)],
+  ];
+  if (clients >= fewestStreams) {
+    columns.push(['KB a stream', ({ memoryPerStream }) => cell(memoryPerStream, 0, 1e3)]);
+    columns.push(...others.map((name): Column => [`× ${name}`, ({ memoryTo }) => cell(memoryTo[name], 2)]));
+  }
+  return columns.filter((column) => column !== false);
+}
+
+/** A Markdown table of one workload, a row for each contender. */
+export function toTable(workload: Workload, contenders: readonly Contender[], summaries: readonly Summary[]): string {
+  const others = (['raw', 'nginx', 'base'] as const).filter((name) => contenders.some((one) => one.name === name));
+  const columns = columnsOf(workload, others);
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const lines = [
+    `### ${workload.name}: ${workload.title}\n`,
+    row(['', ...columns.map(([head]) => head)]),
+    row(['---', ...columns.map(() => '---:')]),
+  ];
+  const held: string[] = [];
+  for (const { name, title } of contenders) {
+    const summary = summaries.find((one) => one.workload === workload.name && one.contender === name);
+    if (summary === undefined) continue;
+    const none = (head: string): boolean =>
+      head === `× ${name}` ||
+      head === `over ${name}` ||
+      (head === '× base' && name !== 'llamaduct') ||
+      (head.includes('over') && name === 'none');
+    lines.push(row([title, ...columns.map(([head, of]) => (none(head) ? '' : of(summary)))]));
+    if (summary.held) held.push(title);
+  }
+  if (held.length > 0) {
+    lines.push(`\nThe upstream and the load generator, not they, were at their limit before: ${held.join(', ')}.`);
+  }
+  return `${lines.join('\n')}\n`;
+}
