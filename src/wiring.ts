@@ -6,7 +6,7 @@ import { type Access, Gatekeeper } from './policy/auth.ts';
 import { KeyRing } from './policy/keys.ts';
 import { Limiter } from './limits/limiter.ts';
 import { Shaper } from './policy/shaping.ts';
-import { TokenVerifier } from './policy/tokens.ts';
+import type { JwtOptions } from './policy/tokens.ts';
 import type { ClientProtocols } from './protocols/index.ts';
 import { Exchanges } from './server/exchanges.ts';
 import { Fleet } from './server/fleet.ts';
@@ -84,8 +84,14 @@ export function accessOf(config: Config, before?: { readonly config: Config; rea
   return {
     ring: new KeyRing(keys, metrics.token, groups, jwt?.default_group),
     open: access === 'open',
-    tokens: same ? before.access.tokens : jwt && new TokenVerifier(jwt, (group) => Object.hasOwn(groups, group)),
+    tokens: same ? before.access.tokens : jwt && verifierOf(jwt, (group) => Object.hasOwn(groups, group)),
   };
+}
+
+/** Loads what verifies tokens where it is needed: it takes memory. */
+function verifierOf(jwt: JwtOptions, knowsGroup: (name: string) => boolean): Access['tokens'] {
+  const loading = import('./policy/tokens.ts').then(({ TokenVerifier }) => new TokenVerifier(jwt, knowsGroup));
+  return { verify: async (token) => await (await loading).verify(token) };
 }
 
 function verifiedBy({ jwt, groups }: Config): unknown {

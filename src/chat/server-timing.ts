@@ -1,5 +1,7 @@
 import type { Timings } from './event.ts';
 
+const names = ['queue', 'load', 'prompt', 'generate'] as const;
+
 /**
  * Where an answer's time went, as the backend measured it. @see https://www.w3.org/TR/server-timing/
  *
@@ -13,7 +15,10 @@ export function serverTiming({ total, load, promptEval, eval: generate }: Timing
     prompt: promptEval,
     generate,
   };
-  return Object.entries(spans)
-    .flatMap(([name, seconds]) => (seconds === undefined ? [] : [`${name};dur=${Math.round(seconds * 1e5) / 100}`]))
-    .join(', ');
+  let text = '';
+  for (const name of names) {
+    const seconds = spans[name];
+    if (seconds !== undefined) text += `${text && ', '}${name};dur=${Math.round(seconds * 1e5) / 100}`;
+  }
+  return text;
 }

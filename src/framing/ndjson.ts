@@ -22,6 +22,15 @@ export class LineSplitter {
 
   push(chunk: Uint8Array): void {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const end = bytes.lastIndexOf(newline) + 1;
+    // Where all together are not too long, no line is; and what ends with a line has no character cut in two.
+    if (this.#held.length > 0 || bytes.length > this.#maxBytes || end === 0) return this.#pushLines(bytes);
+    this.#releaseAll(bytes.toString('utf8', 0, end));
+    if (end < bytes.length) this.#held.push(bytes.subarray(end));
+  }
+
+  /** Line by line. */
+  #pushLines(bytes: Buffer): void {
     let start = 0;
     for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, start)) {
       this.#check(end - start);
@@ -50,8 +59,23 @@ export class LineSplitter {
     throw new GatewayError('upstream_protocol_error', `The upstream sent a line of more than ${this.#maxBytes} bytes.`);
   }
 
+  /** @param text of lines, each with its end */
+  #releaseAll(text: string): void {
+    for (let start = 0; start < text.length;) {
+      const end = text.indexOf('\n', start);
+      const line = text.slice(start, end);
+      start = end + 1;
+      if (!isBlank(line)) this.#onLine(line);
+    }
+  }
+
   #release(line: Buffer): void {
     const text = line.toString('utf8');
-    if (text.trim() !== '') this.#onLine(text);
+    if (!isBlank(text)) this.#onLine(text);
   }
+}
+
+function isBlank(line: string): boolean {
+  // Most lines tell by their first character.
+  return !line.startsWith('{') && line.trim() === '';
 }

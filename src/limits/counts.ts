@@ -1,5 +1,4 @@
 import type { Redis } from 'iovalkey';
-import { RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
 import { type Window, isBudget } from './window.ts';
 
 /** What a holder spent since a moment in milliseconds since the epoch, in tokens. */
@@ -19,50 +18,35 @@ export interface Counts {
   close(): void;
 }
 
-// The limits are compared by the limiter, since they change with the configuration: the library counts and forgets.
-const options = { points: Number.MAX_SAFE_INTEGER, duration: 60, keyPrefix: 'llamaduct:limit' };
-
 /**
  * Counts of this process.
  *
  * @param bound how many holders' windows are remembered; of days and months that are forgotten the ledger remains
  */
 export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts {
-  const limiter = new RateLimiterMemory(options);
   // Two of each kind for every holder. Minutes must not push out days.
-  const minutes = new Map<string, true>();
-  const budgets = new Map<string, true>();
+  const minutes = new Map<string, number>();
+  const budgets = new Map<string, number>();
 
-  const remember = (known: Map<string, true>, key: string): void => {
-    known.delete(key);
-    known.set(key, true);
-    if (known.size <= 2 * bound) return;
-    for (const oldest of known.keys()) {
-      known.delete(oldest);
-      void limiter.delete(oldest);
-      return;
-    }
+  const countsOf = (window: Window): Map<string, number> => (isBudget(window) ? budgets : minutes);
+  const put = (window: Window, count: number): number => {
+    const counts = countsOf(window);
+    // What was used last is forgotten last.
+    counts.delete(window.key);
+    counts.set(window.key, count);
+    const [oldest = ''] = counts.size > 2 * bound ? counts.keys() : [];
+    counts.delete(oldest);
+    return count;
   };
-  const change = async (window: Window, points: number, now: number): Promise<number> => {
-    const { key } = window;
-    // The library's timers overflow after 24 days: what lasts longer has none and goes by the bound.
-    const customDuration = isBudget(window) ? 0 : secondsLeft(window, now);
-    remember(isBudget(window) ? budgets : minutes, key);
-    return (await limiter.penalty(key, points, { customDuration })).consumedPoints;
-  };
-  const add = async (window: Window, points: number, now: number): Promise<number> => {
-    const lost = isBudget(window) && spent !== undefined && !budgets.has(window.key);
-    return change(window, lost ? spentBefore(window, spent) + Math.max(0, points) : points, now);
-  };
-  const usedOf = async (window: Window, now: number): Promise<number> => {
-    if (isBudget(window) && spent !== undefined && !budgets.has(window.key)) return add(window, 0, now);
-    return (await limiter.get(window.key))?.consumedPoints ?? 0;
+  const change = (window: Window, points: number): number => {
+    const count = countsOf(window).get(window.key);
+    if (count !== undefined || spent === undefined || !isBudget(window)) return put(window, (count ?? 0) + points);
+    return put(window, spentBefore(window, spent) + Math.max(0, points));
   };
   return {
-    used: (windows, now) => Promise.all(windows.map((window) => usedOf(window, now))),
-    add,
+    used: async (windows) => windows.map((window) => change(window, 0)),
+    add: async (window, points) => change(window, points),
     close() {
-      for (const key of [...minutes.keys(), ...budgets.keys()]) void limiter.delete(key);
       minutes.clear();
       budgets.clear();
     },
@@ -71,17 +55,23 @@ export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts 
 
 /** Counts that several processes share. Rejects where the server does not answer. */
 export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
-  // Of this library only the class for Redis speaks a Lua that both Redis and Valkey understand.
-  const limiter = new RateLimiterRedis({ ...options, storeClient: valkey });
+  // The limits are compared by the limiter, since they change with the configuration: the library counts and forgets. Of
+  // it only the class for Redis speaks a Lua that both Redis and Valkey understand.
+  const options = { points: Number.MAX_SAFE_INTEGER, duration: 60, keyPrefix: 'llamaduct:limit' };
+  // Loaded where it is needed: it takes memory.
+  const loading = import('rate-limiter-flexible').then(
+    ({ RateLimiterRedis }) => new RateLimiterRedis({ ...options, storeClient: valkey }),
+  );
 
   const start = async (window: Window, now: number): Promise<number> => {
     if (!isBudget(window) || spent === undefined) return 0;
     const before = spentBefore(window, spent);
-    if (before > 0) await valkey.set(limiter.getKey(window.key), before, 'EX', secondsLeft(window, now), 'NX');
+    if (before > 0) await valkey.set((await loading).getKey(window.key), before, 'EX', secondsLeft(window, now), 'NX');
     return before;
   };
   return {
     async used(windows, now) {
+      const limiter = await loading;
       const counts = await valkey.mget(windows.map(({ key }) => limiter.getKey(key)));
       return Promise.all(
         windows.map(async (window, index) => {
@@ -91,6 +81,7 @@ export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
       );
     },
     async add(window, points, now) {
+      const limiter = await loading;
       // The server may have lost it since it was looked at.
       if (isBudget(window) && spent !== undefined && (await valkey.exists(limiter.getKey(window.key))) === 0) {
         const before = await start(window, now);

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { FileConfig, KeyConfig, Scope } from '../config/schema.ts';
 import type { Priority } from '../scheduling/entry.ts';
 import type { Holder, LimitSet } from '../limits/holder.ts';
@@ -77,7 +77,7 @@ export class KeyRing {
 
   /** Compares with every key, in the same time whichever it is. Expired keys are found too. */
   find(secret: string): Key | undefined {
-    const digest = createHash('sha256').update(secret).digest();
+    const digest = hash('sha256', secret, 'buffer');
     let found: Key | undefined;
     for (const entry of this.#entries) if (timingSafeEqual(entry.digest, digest)) found = entry.key;
     return found;

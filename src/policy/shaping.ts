@@ -97,12 +97,16 @@ function shapedSampling(
   { options: given, sampling }: GenerationRequest,
   { options, pin, max_tokens: cap }: ModelRule,
 ): Sampling {
-  const free = Object.fromEntries(
-    Object.entries(sampling).filter(([field]) => !(sampled[field as keyof Sampling] in (pin ?? {}))),
-  ) as Sampling;
+  const free = pin === undefined ? sampling : without(sampling, pin);
   if (cap === undefined) return free;
   const wanted = positive({ ...options, ...given, ...pin }['num_predict']);
   return { ...free, maxTokens: Math.min(cap, free.maxTokens ?? wanted ?? cap) };
+}
+
+function without(sampling: Sampling, pin: object): Sampling {
+  const free: Partial<Record<keyof Sampling, unknown>> = { ...sampling };
+  for (const field of Object.keys(sampling) as (keyof Sampling)[]) if (sampled[field] in pin) delete free[field];
+  return free as Sampling;
 }
 
 /** To Ollama a number of tokens below 1 means without limit, once it has cut off the fraction. */

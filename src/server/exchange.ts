@@ -11,8 +11,8 @@ import type { Phase } from '../telemetry/metrics.ts';
 export interface ExchangeSinks {
   /** The bounded name of a model. */
   readonly modelLabel: (model: string) => string;
-  /** A gap between two pieces of an answer, in seconds. */
-  readonly gap: (exchange: Exchange, seconds: number) => void;
+  /** What hears of the gaps between the pieces of its answer, in seconds. */
+  readonly gaps: (exchange: Exchange) => { observe(seconds: number): void };
   readonly ended: (exchange: Exchange, ending: Ending) => void;
 }
 
@@ -71,6 +71,7 @@ export class Exchange {
   #firstChunkAt: number | undefined;
   #lastChunkAt = 0;
   #chunks = 0;
+  #gaps: { observe(seconds: number): void } | undefined;
   readonly #onEnd: ((ending: Ending) => void)[] = [];
   readonly #chunkTimers = new Set<NodeJS.Timeout>();
   #endTimer: NodeJS.Timeout | undefined;
@@ -126,10 +127,10 @@ export class Exchange {
    */
   expectChunk(milliseconds: number): () => void {
     if (milliseconds === 0 || this.#firstChunkAt !== undefined) return () => undefined;
-    const error = new GatewayError('first_token_timeout', 'The model did not begin to answer in time.', {
-      retryAfter: 5,
-    });
-    const timer = setTimeout(() => this.cancel(error), milliseconds);
+    const timer = setTimeout(() => {
+      const message = 'The model did not begin to answer in time.';
+      this.cancel(new GatewayError('first_token_timeout', message, { retryAfter: 5 }));
+    }, milliseconds);
     this.#chunkTimers.add(timer);
     return () => {
       clearTimeout(timer);
@@ -140,8 +141,9 @@ export class Exchange {
   /** Ends it with an error when it has not ended after so many milliseconds; 0 for never. */
   expectEnd(milliseconds: number): void {
     if (milliseconds === 0) return;
-    const error = new GatewayError('total_timeout', 'The answer took longer than it may.');
-    this.#endTimer = setTimeout(() => this.cancel(error), milliseconds);
+    this.#endTimer = setTimeout(() => {
+      this.cancel(new GatewayError('total_timeout', 'The answer took longer than it may.'));
+    }, milliseconds);
   }
 
   /** Whether it waits in the queue with all that it asks for. */
@@ -155,7 +157,8 @@ export class Exchange {
 
   /** The client's connection is gone before the answer was complete. */
   clientLeft(): void {
-    this.cancel(new GatewayError('client_closed', 'The client closed the connection.'));
+    // Every connection closes, and an error knows its stack, which is dear.
+    if (this.#ending === undefined) this.cancel(new GatewayError('client_closed', 'The client closed the connection.'));
   }
 
   /** Something of the answer arrived from the upstream. */
@@ -166,8 +169,9 @@ export class Exchange {
       this.#firstChunkAt = now;
       this.#expectNothing();
       this.phase = 'streaming';
-    } else {
-      this.#sinks.gap(this, (now - this.#lastChunkAt) / 1000);
+    } else if (this.model !== undefined) {
+      this.#gaps ??= this.#sinks.gaps(this);
+      this.#gaps.observe((now - this.#lastChunkAt) / 1000);
     }
     this.#lastChunkAt = now;
   }

@@ -16,9 +16,7 @@ interface Reports {
 export function reporting({ metrics, logger, usage, modelLabel }: Reports): ExchangeSinks {
   return {
     modelLabel,
-    gap: (exchange, seconds) => {
-      if (exchange.model !== undefined) metrics.chunkGap.observe(upstreamLabels(exchange), seconds);
-    },
+    gaps: (exchange) => metrics.chunkGap.of(upstreamLabels(exchange)),
     ended: (exchange, ending) => {
       observe(exchange, ending, metrics);
       log(exchange, ending, logger);

@@ -1,16 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type GatewayError, asGatewayError } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
 import { type Flow, streamOf } from './flow.ts';
 
 /** @returns what `promise` comes to; undefined after `milliseconds`, whatever becomes of it then. @throws what it throws */
 async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
-  const timer = new AbortController();
-  const late = delay(milliseconds, undefined, { signal: timer.signal }).catch(() => undefined);
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), milliseconds);
   try {
     return await Promise.race([promise, late]);
   } finally {
-    timer.abort();
+    clearTimeout(timer);
   }
 }
 

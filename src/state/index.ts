@@ -3,7 +3,6 @@ import type { Keeper } from '../chat/protocol.ts';
 import type { Config } from '../config/schema.ts';
 import { UsageLedger } from '../usage/ledger.ts';
 import { MemoryKeeper } from './memory.ts';
-import { ValkeyKeeper, connectValkey } from './valkey.ts';
 
 /** What outlives a request, and where it is kept. */
 export interface State {
@@ -25,9 +24,12 @@ export async function openState(
   onUsageFailure: (error: unknown) => void,
 ): Promise<State> {
   const usage = new UsageLedger(file ?? ':memory:', retention, onUsageFailure);
-  const valkey = shared && (await connectValkey(shared.url));
+  const { keeper, valkey } =
+    shared === undefined
+      ? { keeper: new MemoryKeeper(responses), valkey: undefined }
+      : await openValkey(shared.url, responses.ttl);
   return {
-    keeper: valkey === undefined ? new MemoryKeeper(responses) : new ValkeyKeeper(valkey, responses.ttl),
+    keeper,
     usage,
     valkey,
     close: () => {
@@ -35,4 +37,11 @@ export async function openState(
       valkey?.disconnect();
     },
   };
+}
+
+/** Loads what speaks with Valkey where it is needed: it takes memory. */
+async function openValkey(url: string, ttl: number): Promise<{ keeper: Keeper; valkey: Redis }> {
+  const { ValkeyKeeper, connectValkey } = await import('./valkey.ts');
+  const valkey = await connectValkey(url);
+  return { keeper: new ValkeyKeeper(valkey, ttl), valkey };
 }

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { SeriesHistogram } from './series.ts';
 
 const seconds = {
   request: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640],
@@ -34,12 +35,11 @@ export class Metrics {
     buckets: seconds.firstToken,
     ...this.#in,
   });
-  readonly chunkGap = new Histogram({
+  /** By model and upstream. */
+  readonly chunkGap = new SeriesHistogram(this.registry, {
     name: 'llamaduct_inter_chunk_seconds',
     help: 'Gap between two pieces of an answer from the upstream. A piece is what arrived at once, not a token.',
-    labelNames: ['model', 'upstream'],
     buckets: seconds.token,
-    ...this.#in,
   });
   readonly timePerOutputToken = new Histogram({
     name: 'llamaduct_time_per_output_token_seconds',

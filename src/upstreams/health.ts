@@ -27,6 +27,8 @@ export class Health {
   /** How often it was taken out, or did not come back, since it last did what it was asked. */
   #outs = 0;
   #onTrial = false;
+  /** Whether it failed since it last did what it was asked. */
+  #doubted = false;
 
   constructor({ failures, interval, recovery = 10_000, onChange }: HealthOptions) {
     this.#interval = interval;
@@ -107,7 +109,11 @@ export class Health {
   }
 
   async #learn(up: boolean): Promise<void> {
-    if (up && this.#isUp) this.#outs = 0;
+    if (up && this.#isUp) {
+      this.#outs = 0;
+      if (!this.#doubted) return;
+    }
+    this.#doubted = !up;
     const outcome = (): void => {
       if (!up) throw new Error('The upstream failed.');
     };

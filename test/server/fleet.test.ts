@@ -139,7 +139,7 @@ test('a model that moved to another kind of upstream since a request was planned
   const fleet = new Fleet(upstreams, { attempts: 1, base: 1, cap: 1, share: 0, onRetry: () => undefined });
   const exchange = new Exchange('POST', undefined, {
     modelLabel: () => '',
-    gap: () => undefined,
+    gaps: () => ({ observe: () => undefined }),
     ended: () => undefined,
   });
   const wanted = { model: 'moved', kind: 'ollama', conversation: () => undefined } as const;

@@ -364,6 +364,15 @@ suite('the end of an answer', () => {
     assert.equal(errorOf([whole.subarray(0, -20)]).code, 'upstream_incomplete');
   });
 
+  test('a mark that waits for the end of its event ends the answer once', () => {
+    const cut = sse([delta({ content: 'a' }), finish('stop')])
+      .toString()
+      .trimEnd();
+    for (const rest of ['', '\n', '\n\0\n', '\nretry: 5']) {
+      assert.equal(decode([bytes(cut + rest)]).filter(({ type }) => type === 'finish').length, 1, JSON.stringify(rest));
+    }
+  });
+
   test('what follows [DONE] is not part of the answer', () => {
     const answer = sse([finish('stop')]);
     assert.equal(decode([answer, sse([delta({ content: 'more' })]), bytes('data: nonsense\n\n')]).length, 1);

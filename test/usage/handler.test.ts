@@ -12,7 +12,11 @@ import { UsageLedger } from '../../src/usage/ledger.ts';
 import type { UsageQuery, UsageReport } from '../../src/usage/report.ts';
 import { day, hour, noon, row } from './rows.ts';
 
-const sinks = { modelLabel: (model: string) => model, gap: () => undefined, ended: () => undefined };
+const sinks = {
+  modelLabel: (model: string) => model,
+  gaps: () => ({ observe: () => undefined }),
+  ended: () => undefined,
+};
 
 /** What `name` gets from the path; the time is noon. */
 async function ask(

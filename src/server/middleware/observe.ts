@@ -11,7 +11,10 @@ export function observe(exchanges: Exchanges): MiddlewareHandler<Env> {
     const given = c.req.header('x-request-id');
     const exchange = exchanges.begin(c.req.method, given !== undefined && clientId.test(given) ? given : undefined);
     c.set('exchange', exchange);
-    c.req.raw.signal.addEventListener('abort', () => exchange.clientLeft(), { once: true });
+    const left = (): void => exchange.clientLeft();
+    const outgoing = c.env?.outgoing;
+    if (outgoing === undefined) c.req.raw.signal.addEventListener('abort', left, { once: true });
+    else outgoing.once('close', left);
     await next();
     if (!exchange.streaming) exchange.end(c.error);
   };

@@ -7,6 +7,8 @@ import type { Env } from '../respond.ts';
  * absolute form. Only a model's id, which is data, may be percent-encoded.
  */
 export function isPlainTarget(target: string): boolean {
+  // As nearly all are, and parsing costs.
+  if (/^(\/[\w-]+)+$/.test(target)) return true;
   const [path = ''] = target.split('?', 1);
   if (!path.startsWith('/') || path.includes('//')) return false;
   if (path.includes('%') && !path.startsWith('/v1/models/')) return false;

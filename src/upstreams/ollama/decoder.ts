@@ -9,6 +9,7 @@ import { readLogprobs } from '../logprobs.ts';
 import { argumentsText, parseCalls, text } from '../read-value.ts';
 import { counted } from './counted.ts';
 import { streamError } from './error.ts';
+import { tokenIn } from './token.ts';
 
 /**
  * A line of a streamed answer: `/api/chat` has a message, `/api/generate` a response. Any field may be missing or of
@@ -48,6 +49,11 @@ export class OllamaDecoder implements Decoder {
 
   #readLine(json: string): void {
     if (this.#done) return;
+    const token = tokenIn(json);
+    if (token !== undefined) {
+      if (token !== '') this.#emit({ type: 'text', text: token });
+      return;
+    }
     const line = parseLine(json);
     if (line.error !== undefined) throw streamError(line.error);
     const message: WireMessage | undefined = isObject(line.message) ? line.message : undefined;

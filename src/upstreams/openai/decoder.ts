@@ -68,7 +68,8 @@ export class OpenAiDecoder implements Decoder {
     if (this.#reader.isPage) {
       throw new GatewayError('upstream_protocol_error', 'The upstream sent an answer that is no stream of events.');
     }
-    this.#complete();
+    // Its mark may have waited for the end of its event.
+    if (!this.#done) this.#complete();
   }
 
   #readRecord(json: string, event: string | undefined): void {
