@@ -31,8 +31,6 @@ export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts 
   const countsOf = (window: Window): Map<string, number> => (isBudget(window) ? budgets : minutes);
   const put = (window: Window, count: number): number => {
     const counts = countsOf(window);
-    // What was used last is forgotten last.
-    counts.delete(window.key);
     counts.set(window.key, count);
     const [oldest = ''] = counts.size > 2 * bound ? counts.keys() : [];
     counts.delete(oldest);

@@ -80,6 +80,8 @@ export class FairQueue {
    */
   async enter(request: QueuedRequest): Promise<Ticket> {
     request.signal.throwIfAborted();
+    const started = this.#scheduler.startAtOnce(request);
+    if (started !== undefined) return this.#ticket(started, 0);
     const { key } = request;
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
     const entry = this.#scheduler.add(request);

@@ -91,6 +91,22 @@ export class Scheduler {
     return entry;
   }
 
+  /**
+   * Starts one for which nobody has to wait: where nobody waits, there is no order to keep and nothing is owed.
+   *
+   * @returns undefined where it has to be added, and may have to wait
+   */
+  startAtOnce(work: Work): Entry | undefined {
+    if (this.#waiting > 0 || this.#running >= this.#options.parallel) return undefined;
+    if (!this.#residency.has(work.model) && !this.#residency.canLoad()) return undefined;
+    this.#skipEarly();
+    const entry = entryOf(work);
+    entry.state = 'running';
+    this.#running += 1;
+    this.#residency.start(work.model, nobodyWants);
+    return entry;
+  }
+
   /** Takes out one that waits no longer. */
   remove(entry: Entry): void {
     if (entry.state !== 'waiting') return;
@@ -205,3 +221,5 @@ export class Scheduler {
     return this.#residency.start(entry.work.model, (other) => this.#byModel.has(other)) ? this.pace.load : 0;
   }
 }
+
+const nobodyWants = (): boolean => false;

@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts';
+import { Bag, type Held } from './bag.ts';
 import { Exchange, type ExchangeSinks } from './exchange.ts';
 
 /** What is said to whoever comes too late, or did not get its turn in time. */
@@ -10,7 +11,7 @@ export function shuttingDown(): GatewayError {
 export class Exchanges {
   readonly #sinks: ExchangeSinks;
   readonly #onSize: (size: number) => void;
-  readonly #running = new Set<Exchange>();
+  readonly #running = new Bag<Exchange>();
   #onIdle: (() => void) | undefined;
   #draining = false;
   #stopping = false;
@@ -42,14 +43,14 @@ export class Exchanges {
 
   begin(method: string, clientId: string | undefined): Exchange {
     const exchange = new Exchange(method, clientId, this.#sinks);
-    exchange.whenEnded(() => this.#remove(exchange));
-    this.#running.add(exchange);
+    const held = this.#running.add(exchange);
+    exchange.whenEnded(() => this.#remove(held));
     this.#onSize(this.size);
     return exchange;
   }
 
-  #remove(exchange: Exchange): void {
-    this.#running.delete(exchange);
+  #remove(held: Held<Exchange>): void {
+    this.#running.remove(held);
     this.#onSize(this.size);
     if (this.#running.size === 0) this.#onIdle?.();
   }
@@ -61,13 +62,13 @@ export class Exchanges {
   async stop(grace: number): Promise<void> {
     this.#draining = true;
     this.#stopping = true;
-    for (const exchange of this.#running) if (exchange.waitsForTurn) exchange.cancel(shuttingDown());
+    for (const exchange of this.#running.items) if (exchange.waitsForTurn) exchange.cancel(shuttingDown());
     if (this.#running.size === 0) return;
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
     const timer = setTimeout(() => {
-      for (const exchange of this.#running) exchange.cancel(shuttingDown());
+      for (const exchange of this.#running.items) exchange.cancel(shuttingDown());
     }, grace);
     await idle;
     clearTimeout(timer);

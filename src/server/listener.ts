@@ -3,6 +3,7 @@ import { type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type HttpBindings, getRequestListener } from '@hono/node-server';
 import type { Address } from '../config/schema.ts';
+import { Bag } from './bag.ts';
 import { type Refuse, Refusals, faultOf, hasBody, maxHeaders, noTunnel, unmet, unreadable } from './malformed.ts';
 
 type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
@@ -72,11 +73,12 @@ export async function listen(
     errorHandler: () => refuse(),
   });
   const connections = new Set<Socket>();
-  const answers = new Set<ServerResponse>();
+  const answers = new Bag<ServerResponse>();
   const refusals = new Refusals(refuse);
   let draining = false;
   const server = createServer({ ...defaults, ...timeouts }, (incoming, outgoing) => {
-    track(answers, outgoing);
+    const held = answers.add(outgoing);
+    outgoing.once('close', () => answers.remove(held));
     if (draining) outgoing.setHeader('connection', 'close');
     // It hears of silence in both directions: of a model that thinks, too.
     outgoing.setTimeout(patience, () => {
@@ -103,14 +105,14 @@ export async function listen(
   });
   /** Not closeIdleConnections: to it a connection is not idle that has sent nothing yet, or part of a request's head. */
   const closeUnused = (): void => {
-    const used = new Set([...answers].map(({ req }) => req.socket));
+    const used = new Set(answers.items.map(({ req }) => req.socket));
     for (const socket of connections) if (!used.has(socket)) socket.destroy();
   };
   return {
     url: urlOf(server),
     drain() {
       draining = true;
-      for (const answer of answers) if (!answer.headersSent) answer.setHeader('connection', 'close');
+      for (const answer of answers.items) if (!answer.headersSent) answer.setHeader('connection', 'close');
     },
     async close(grace) {
       const closed = once(server, 'close');
@@ -125,12 +127,12 @@ export async function listen(
 }
 
 /** Answers what Node would answer without a body, or not at all. */
-function refuseUnreadable(server: Server, refusals: Refusals, answers: ReadonlySet<ServerResponse>): void {
+function refuseUnreadable(server: Server, refusals: Refusals, answers: Bag<ServerResponse>): void {
   server.on('checkExpectation', (_, outgoing: ServerResponse) => void refusals.answer(outgoing, unmet));
   server.on('connect', (_, socket: Socket) => void refusals.end(socket, noTunnel));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     // Into the middle of an answer nothing else can be said.
-    const begun = [...answers].some(({ req, headersSent }) => req.socket === socket && headersSent);
+    const begun = answers.items.some(({ req, headersSent }) => req.socket === socket && headersSent);
     if (begun || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
     else void refusals.end(socket, unreadable(error));
   });
@@ -140,10 +142,10 @@ function isRead(method: string | undefined): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** Keeps `item` in `items` until it closes. */
-function track<T extends Socket | ServerResponse>(items: Set<T>, item: T): void {
-  items.add(item);
-  item.once('close', () => items.delete(item));
+/** Keeps a socket in `sockets` until it closes. */
+function track(sockets: Set<Socket>, socket: Socket): void {
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
 }
 
 function urlOf(server: Server): string {

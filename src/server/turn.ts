@@ -1,4 +1,5 @@
 import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
+import type { Forecast } from '../scheduling/forecast.ts';
 import type { UpstreamBody } from '../upstreams/body.ts';
 import type { Ending, Exchange } from './exchange.ts';
 import { type Exchanges, shuttingDown } from './exchanges.ts';
@@ -120,7 +121,10 @@ async function ticketFor(
 ): Promise<Ticket> {
   const entering = queue.enter(request);
   // Of several choices the first that waits tells; of several upstreams the last.
-  if (exchange.place?.() === undefined) exchange.place = () => queue.position(request);
+  const place = (): Forecast | undefined => queue.position(request);
+  // By name: V8 puts a function that is assigned to a property where it is, and all it knows, among what is old, and what
+  // is old stays until all is collected.
+  if (exchange.place?.() === undefined) exchange.place = place;
   const waits = queue.waits(request);
   if (waits) exchange.queued += 1;
   else exchange.turns += 1;

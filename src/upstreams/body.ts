@@ -127,12 +127,12 @@ export class Receiver implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#signal = signal;
-    signal.addEventListener('abort', this.#abort);
+    signal.addEventListener('abort', this);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#signal.aborted) this.#abort();
+    if (this.#signal.aborted) this.handleEvent();
   }
 
   onResponseStart(
@@ -161,14 +161,15 @@ export class Receiver implements Dispatcher.DispatchHandler {
     this.#body?.finish(error);
   }
 
-  #over(): void {
-    this.#signal.removeEventListener('abort', this.#abort);
-  }
-
-  readonly #abort = (): void => {
+  /** The signal is aborted. */
+  handleEvent(): void {
     const reason = this.#signal.reason as Error;
     // While it waits for a connection there is nothing to abort yet.
     this.#reject(reason);
     this.#controller?.abort(reason);
-  };
+  }
+
+  #over(): void {
+    this.#signal.removeEventListener('abort', this);
+  }
 }

@@ -56,6 +56,15 @@ function written(value: unknown): void {
   JSON.parse(text);
 }
 
+/** As the service hands it on: an image that is named by address is fetched before. */
+function fetched(request: GenerationRequest): GenerationRequest {
+  if (request.kind !== 'chat') return request;
+  const messages = request.messages.map((message) =>
+    message.role === 'user' ? { ...message, images: message.images.map(() => ({ base64: 'aGk=' })) } : message,
+  );
+  return { ...request, messages };
+}
+
 function toBackends(request: GenerationRequest): void {
   assert.ok(estimatedInputTokens(request) >= 0);
   if (typeof request.format === 'object') checkSchema(request.format, 'response_format');
@@ -109,7 +118,7 @@ async function generate(protocol: GenerationProtocol, text: string): Promise<voi
   await handled(async () => {
     const call = await protocol.read(parseJson(Buffer.from(text)), 'owner');
     written(call.dropped);
-    toBackends(call.requests[0]);
+    toBackends(fetched(call.requests[0]));
     assert.ok(call.requests.length <= 10_000);
     answered(call, protocol);
   }, protocol.errors);
