@@ -43,14 +43,14 @@ export async function readBody(
 }
 
 async function readAll(body: Readable, maxBytes: number, deadline: number, signal: AbortSignal): Promise<Buffer> {
+  signal.throwIfAborted();
+  if (body.destroyed && !body.readableEnded) throw endedEarly();
   const pieces: Buffer[] = [];
   let length = 0;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const late = (): void => reject(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
   const timer = setTimeout(late, deadline);
-  const left = (cause?: unknown): void => {
-    reject(new GatewayError('client_closed', 'The request body ended early.', { cause }));
-  };
+  const left = (cause?: unknown): void => reject(endedEarly(cause));
   const abort = (): void => reject(signal.reason as Error);
   const take = (piece: Buffer): void => {
     length += piece.length;
@@ -70,6 +70,10 @@ async function readAll(body: Readable, maxBytes: number, deadline: number, signa
     body.off('data', take).off('end', end).off('close', close);
     // A connection that breaks later is nothing to do with the body.
   }
+}
+
+function endedEarly(cause?: unknown): GatewayError {
+  return new GatewayError('client_closed', 'The request body ended early.', { cause });
 }
 
 function tooLarge(maxBytes: number): GatewayError {

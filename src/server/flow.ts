@@ -63,12 +63,13 @@ export function streamOf(flow: Flow): ReadableStream<Uint8Array> {
 
 /**
  * A flow straight into Node's own answer, whose head is set and not yet sent: what web streams and their promises cost is
- * most of what a token costs. What arrives at once goes out at once.
+ * most of what a token costs. What arrives at once goes out at once, as one chunk of HTTP.
  */
 export function flowInto(outgoing: ServerResponse, flow: Flow): void {
   const { source } = flow;
+  const { socket } = outgoing;
   let over = false;
-  /** What came in this turn of the event loop: a chunk of HTTP costs more than a token. */
+  /** What came in this turn of the event loop: a chunk costs more than a token. */
   let pending = '';
   const write = (data: string | Uint8Array): void => {
     if (!outgoing.write(data)) source.pause();
@@ -77,7 +78,17 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
     if (over || pending === '') return;
     const text = pending;
     pending = '';
-    write(text);
+    // Node would hand the socket four pieces.
+    if (socket === null || !outgoing.chunkedEncoding) return write(text);
+    if (!socket.write(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`)) source.pause();
+  };
+  const drained = (): void => {
+    if (!over) source.resume();
+  };
+  const finish = (): void => {
+    over = true;
+    socket?.off('drain', drained);
+    source.leave();
   };
   const outlet: Outlet = {
     send(data) {
@@ -89,14 +100,12 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
     end() {
       // The end of an exchange may end its upstream, and that the answer.
       if (over) return;
-      over = true;
-      source.leave();
+      finish();
       outgoing.end(pending);
     },
     breakOff() {
       if (over) return;
-      over = true;
-      source.leave();
+      finish();
       outgoing.destroy();
     },
   };
@@ -105,15 +114,44 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
     over = true;
     // It ends the exchange, before the upstream is free for another.
     flow.left();
-    source.leave();
+    finish();
   };
-  outgoing.on('drain', () => {
-    if (!over) source.resume();
-  });
+  outgoing.on('drain', drained);
+  socket?.on('drain', drained);
   outgoing.once('close', gone);
-  if (flow.opening.length > 0) outlet.send(flow.opening);
+  if (flow.opening.length > 0) write(flow.opening);
   else outgoing.flushHeaders();
   if (flow.ended) outlet.end();
   else if (outgoing.destroyed) gone();
   else source.read((piece) => flow.pass(piece, outlet));
+}
+
+/**
+ * A web stream into Node's own answer, whose head is set. One that breaks off breaks the connection; a client that leaves
+ * cancels it. Never rejects.
+ */
+export async function streamInto(outgoing: ServerResponse, stream: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = stream.getReader();
+  let wake: (() => void) | undefined;
+  outgoing.on('drain', () => wake?.());
+  outgoing.once('close', () => {
+    wake?.();
+    void reader.cancel().catch(() => undefined);
+  });
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (outgoing.destroyed) return;
+      if (done) {
+        outgoing.end();
+        return;
+      }
+      if (outgoing.write(value)) continue;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } catch {
+    outgoing.destroy();
+  }
 }

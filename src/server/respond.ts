@@ -4,7 +4,7 @@ import type { Context } from 'hono';
 import type { ErrorFormat } from '../chat/protocol.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
-import { type Flow, flowInto, streamOf } from './flow.ts';
+import { type Flow, flowInto, streamInto, streamOf } from './flow.ts';
 
 export interface Env {
   /** Absent where the app is called without a server. */
@@ -95,8 +95,13 @@ export function sendStream(
   headers: Record<string, string>,
 ): Response {
   const exchange = c.get('exchange');
+  const outgoing = c.env?.outgoing;
   exchange.streaming = true;
-  return new Response(stream, { headers: streamHeaders(exchange, headers) });
+  const all = streamHeaders(exchange, headers);
+  if (outgoing === undefined) return new Response(stream, { headers: all });
+  outgoing.writeHead(200, all);
+  void streamInto(outgoing, stream);
+  return RESPONSE_ALREADY_SENT;
 }
 
 function streamHeaders(exchange: Exchange, headers: Record<string, string>): Record<string, string> {

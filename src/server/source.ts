@@ -79,17 +79,20 @@ export class Source {
   #join(body: UpstreamBody, choice: number): void {
     if (this.#left) return this.#leaveBody(body);
     this.#joined.push(body);
-    if (this.#paused) body.pause();
     body.read({
       data: (bytes) => {
         this.#onBytes(bytes);
         this.#pass({ type: 'bytes', choice, bytes });
+        // It may have been resumed after another that was too much.
+        if (this.#paused && !this.#left) body.pause();
       },
       end: () => this.#pass({ type: 'end', choice }),
       error: (error) => {
         this.#pass({ type: 'broken', choice, error: transportError(error, 'in the middle of its answer') });
       },
     });
+    // To be read is to be resumed.
+    if (this.#paused) body.pause();
   }
 
   #pass(piece: Piece): void {

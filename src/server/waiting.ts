@@ -67,21 +67,23 @@ function waitingStream(
       void answer.catch(() => undefined).finally(() => clearInterval(timer));
     },
     pull: async (controller) => {
-      try {
-        if (reader === undefined) {
+      if (reader === undefined) {
+        try {
           const { stream, told } = await answer;
           reader = stream.getReader();
           for (const [name, value] of Object.entries(told)) controller.enqueue(Buffer.from(`: ${name}: ${value}\n\n`));
+        } catch (thrown) {
+          const error = asGatewayError(thrown);
+          controller.enqueue(Buffer.from(failure(error)));
+          controller.close();
+          exchange.end(error);
+          return;
         }
-        const { value, done } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      } catch (thrown) {
-        const error = asGatewayError(thrown);
-        controller.enqueue(Buffer.from(failure(error)));
-        controller.close();
-        exchange.end(error);
       }
+      // What it throws breaks this stream as well: there is nothing left to say between two events.
+      const { value, done } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
     },
     cancel: async () => {
       clearInterval(timer);

@@ -50,8 +50,8 @@ export class UpstreamBody {
     const timer = setTimeout(() => this.destroy(), afterlife.milliseconds);
     let length = 0;
     const over = (): void => clearTimeout(timer);
-    this.read({
-      data: (bytes) => {
+    const forgetting = {
+      data: (bytes: Buffer): void => {
         length += bytes.length;
         if (length <= afterlife.bytes) return;
         over();
@@ -59,6 +59,11 @@ export class UpstreamBody {
       },
       end: over,
       error: over,
+    };
+    // Later: while undici parses one answer it must not be made to parse another.
+    process.nextTick(() => {
+      if (this.#outcome === 'left') over();
+      else this.read(forgetting);
     });
   }
 
@@ -79,7 +84,8 @@ export class UpstreamBody {
 
   /** For whoever receives it. */
   push(bytes: Buffer): void {
-    if (this.#outcome !== undefined) return;
+    // undici hands out nothing, too, where it is resumed and has nothing.
+    if (this.#outcome !== undefined || bytes.length === 0) return;
     if (this.#reader !== undefined) return this.#reader.data(bytes);
     this.#held.push(bytes);
     this.#controller.pause();
@@ -104,72 +110,4 @@ export interface UpstreamAnswer {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: UpstreamBody;
-}
-
-/**
- * Receives one answer.
- *
- * @see https://undici.nodejs.org/#/docs/api/Dispatcher.md?id=parameter-dispatchhandler
- */
-export class Receiver implements Dispatcher.DispatchHandler {
-  /** Resolves when the head is there. Rejects with undici's error, or with the signal's reason. */
-  readonly answer: Promise<UpstreamAnswer>;
-  readonly #signal: AbortSignal;
-  readonly #resolve: (answer: UpstreamAnswer) => void;
-  readonly #reject: (error: unknown) => void;
-  #controller: Dispatcher.DispatchController | undefined;
-  #body: UpstreamBody | undefined;
-
-  /** @param signal ends it in every phase */
-  constructor(signal: AbortSignal) {
-    const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
-    this.answer = promise;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#signal = signal;
-    signal.addEventListener('abort', this);
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#signal.aborted) this.handleEvent();
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    statusCode: number,
-    headers: UpstreamAnswer['headers'],
-  ): void {
-    // Of the real answer nothing is told yet.
-    if (statusCode < 200) return;
-    this.#body = new UpstreamBody(controller);
-    this.#resolve({ statusCode, headers, body: this.#body });
-  }
-
-  onResponseData(_: Dispatcher.DispatchController, bytes: Buffer): void {
-    this.#body?.push(bytes);
-  }
-
-  onResponseEnd(): void {
-    this.#over();
-    this.#body?.finish();
-  }
-
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#over();
-    this.#reject(error);
-    this.#body?.finish(error);
-  }
-
-  /** The signal is aborted. */
-  handleEvent(): void {
-    const reason = this.#signal.reason as Error;
-    // While it waits for a connection there is nothing to abort yet.
-    this.#reject(reason);
-    this.#controller?.abort(reason);
-  }
-
-  #over(): void {
-    this.#signal.removeEventListener('abort', this);
-  }
 }

@@ -2,7 +2,8 @@ import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
-import { Receiver, type UpstreamAnswer } from './body.ts';
+import type { UpstreamAnswer } from './body.ts';
+import { Receiver } from './receiver.ts';
 
 export interface UpstreamRequest {
   readonly method: Dispatcher.HttpMethod;

@@ -11,6 +11,11 @@ function run(program: string, args: readonly string[], cwd: string): Buffer {
   return stdout;
 }
 
+/** Makes of a checkout what is installed of it. @throws Error with what the compiler wrote */
+export function build(folder: string): void {
+  run('npm', ['run', '--silent', 'build'], folder);
+}
+
 /** What this checkout is, as far as git tells. */
 export function revision(): string | undefined {
   try {
@@ -35,6 +40,7 @@ export function checkOut(rev: string, into: string): { readonly title: string; r
   run('tar', ['-xf', join(into, 'base.tar'), '-C', folder], root);
   const lock = (at: string): string => readFileSync(join(at, 'package-lock.json'), 'utf8');
   if (lock(folder) === lock(root)) symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  else run('npm', ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], folder);
+  else run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], folder);
+  build(folder);
   return { title: commit.startsWith(rev) ? rev.slice(0, 12) : `${rev} (${commit.slice(0, 7)})`, folder };
 }

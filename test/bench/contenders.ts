@@ -45,14 +45,14 @@ const nginx: Contender = {
   start: (place) => ({ command: nginxCommand(place.folder, place) }),
 };
 
-/** @param folder a checkout @param profiles where Node writes a profile of each run */
+/** As it is installed: built. @param folder a checkout @param profiles where Node writes a profile of each run */
 function llamaductOf(folder: string, profiles?: string): Contender {
   return {
     name: 'llamaduct',
     title: 'llamaduct',
     start: (place) => {
       const profile = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${place.label}.cpuprofile`];
-      const script = ['src/bin.js', '--config', writeConfig(place.folder, place)];
+      const script = ['dist/bin.js', '--config', writeConfig(place.folder, place)];
       return { command: [node, ...(profiles === undefined ? [] : profile), ...script], cwd: folder };
     },
   };

@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { checkOut, revision } from './base.ts';
-import { contendersOf } from './contenders.ts';
+import { build, checkOut, revision } from './base.ts';
+import { contendersOf, root } from './contenders.ts';
 import { startHelpers } from './helpers.ts';
 import { type Options, readOptions, usage } from './options.ts';
 import { endWithThis, pins } from './processes.ts';
@@ -15,6 +15,7 @@ async function bench({ rounds, workloads, base, others, json, profiles }: Option
   const folder = mkdtempSync(join(tmpdir(), 'llamaduct-bench-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   if (profiles !== undefined) mkdirSync(profiles, { recursive: true });
+  build(root);
   const contenders = contendersOf({
     base: base === undefined ? undefined : checkOut(base, folder),
     others,

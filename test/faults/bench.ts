@@ -30,7 +30,7 @@ const enough = 32 * 1024;
 /** Bounds that a test need not wait for. */
 export const settings = {
   limits: { line: '64KiB', body: '1MiB' },
-  timeouts: { connect: '2s', first_byte: '400ms', idle: '400ms', body: '400ms', grace: '100ms' },
+  timeouts: { connect: '2s', first_byte: '800ms', idle: '800ms', body: '800ms', grace: '100ms' },
 } as const;
 
 /** One fault after the other is not to take the only upstream out. */

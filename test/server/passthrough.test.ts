@@ -78,6 +78,17 @@ suite("Ollama's own API, passed through", () => {
     await until('the log line', () => gateway.log.some(({ error }) => error === 'upstream_incomplete'));
   });
 
+  test('an answer that ends with its connection is whole', async () => {
+    await using upstream = await fakeUpstream((res) => {
+      const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\nconnection: close\r\n\r\n';
+      res.socket?.end(head + chatLine('Hello') + doneLine());
+    });
+    await using gateway = await testGateway(upstream);
+    const response = await gateway.fetch('/api/chat', { method: 'POST', body: '{"model":"scripted-plain"}' });
+    assert.equal(await response.text(), chatLine('Hello') + doneLine());
+    await until('the log line', () => gateway.log.some(({ outcome }) => outcome === 'ok'));
+  });
+
   test('a client that leaves ends the upstream request', async () => {
     await using upstream = await fakeUpstream((res) => void ndjson(res).write(chatLine('Hel')));
     await using gateway = await testGateway(upstream);

@@ -44,7 +44,39 @@ async function afterWaiting(gateway: TestGateway, letGo: () => void): Promise<{ 
   return { head, text };
 }
 
+/** Far more than fits between a client and an upstream. */
+const lines = 3_000;
+const long = 'x'.repeat(4_000);
+
+test('an answer that had to wait comes whole, however long it is', async (t) => {
+  const warnings = t.mock.fn();
+  process.on('warning', warnings);
+  t.after(() => process.off('warning', warnings));
+  const held = holding(saying(...Array.from({ length: lines }, () => long)));
+  await using upstream = await openaiUpstream(held.answer);
+  await using gateway = await testGateway(upstream, settings);
+  const { text } = await afterWaiting(gateway, held.letGo);
+  assert.equal(text.split(long).length - 1, lines);
+  assert.match(text, /data: \[DONE\]\n\n$/);
+  assert.equal(warnings.mock.callCount(), 0);
+});
+
 suite('a stream that is passed on as it is', () => {
+  test('is broken where it breaks off in an event after it had to wait, and nothing else is said', async (t) => {
+    const noise = t.mock.method(console, 'error', () => undefined);
+    const held = holding((res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write('data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\ndata: {"id"', () => {
+        res.socket?.destroy();
+      });
+    });
+    await using upstream = await openaiUpstream(held.answer);
+    await using gateway = await testGateway(upstream, settings);
+    await assert.rejects(afterWaiting(gateway, held.letGo), /terminated/);
+    await until('the log line', () => gateway.log.some(({ error }) => error === 'upstream_incomplete'));
+    assert.equal(noise.mock.callCount(), 0);
+  });
+
   test('says that it waits, then is what the upstream sent', async () => {
     const held = holding(said);
     await using upstream = await openaiUpstream(held.answer);

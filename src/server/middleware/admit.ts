@@ -38,13 +38,13 @@ export function admit(
   maxInFlight: number,
   limiter: Pick<Limiter, 'enter'>,
 ): MiddlewareHandler<Env> {
-  return async (c, next) => {
+  return (c, next) => {
     if (exchanges.stopping) throw shuttingDown();
     if (exchanges.size > maxInFlight) {
       throw new GatewayError('server_overloaded', 'Too many requests are under way.', { retryAfter: 2 });
     }
     const exchange = c.get('exchange');
     if (exchange.runsModel && exchange.key !== undefined) exchange.whenEnded(limiter.enter(exchange.key.holders));
-    await next();
+    return next();
   };
 }

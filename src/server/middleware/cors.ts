@@ -75,9 +75,9 @@ export function corsOf(origins: readonly string[]): Cors {
 
 /** Says so on every answer to an exchange. */
 export function allowOrigins(cors: Cors): MiddlewareHandler<Env> {
-  return async (c, next) => {
+  return (c, next) => {
     Object.assign(c.get('exchange').headers, cors(c.req.header('origin')));
-    await next();
+    return next();
   };
 }
 

@@ -22,8 +22,8 @@ export function observe(exchanges: Exchanges): MiddlewareHandler<Env> {
 
 /** Names the route for logs, metrics and usage, and what its answers' ids begin with. */
 export function label(route: string, idPrefix: string, runsModel: boolean): MiddlewareHandler<Env> {
-  return async (c, next) => {
+  return (c, next) => {
     c.get('exchange').label(route, idPrefix, runsModel);
-    await next();
+    return next();
   };
 }

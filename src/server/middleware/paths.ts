@@ -17,8 +17,8 @@ export function isPlainTarget(target: string): boolean {
 }
 
 /** Answers 404 to what would reach a route only after being rewritten. */
-export const plainTargetsOnly: MiddlewareHandler<Env> = async (c, next) => {
+export const plainTargetsOnly: MiddlewareHandler<Env> = (c, next) => {
   const target = c.env?.incoming?.url ?? new URL(c.req.url).pathname;
   if (!isPlainTarget(target)) throw new GatewayError('not_found', 'There is nothing at this path.');
-  await next();
+  return next();
 };
