@@ -121,13 +121,16 @@ export class Health {
   }
 }
 
+const broken: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+
 /** Whether it is the upstream itself that failed: a model that cannot be loaded, or a refusal, says nothing of others. */
 function isBroken(error: unknown): boolean {
   if (!(error instanceof GatewayError)) return false;
   const { code, cause, answered } = error;
   if (answered !== undefined) {
     const { status, own } = answered;
-    return status === 502 || status === 504 || (!own && (status === 500 || status === 503));
+    // A server that tells of a failure itself, be it one before others, may fail with one model only.
+    return !own && broken.has(status);
   }
   // With a cause it is the connection that failed.
   return (

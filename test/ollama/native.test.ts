@@ -29,7 +29,6 @@ describe("Ollama's own API comes through byte for byte", () => {
     ['/api/generate', { model: 'scripted-utf8', prompt: 'hi' }],
     ['/api/generate', { model: 'scripted-plain', prompt: 'hi', stream: false }],
     ['/api/chat', { model: 'scripted-think', messages: [user('hi')] }],
-    ['/api/chat', { model: 'scripted-repeat', messages: [user('hi')] }],
     ['/api/chat', { model: 'scripted-plain', messages: 'none' }],
   ];
   for (const [path, body] of requests) {
@@ -42,6 +41,17 @@ describe("Ollama's own API comes through byte for byte", () => {
       assert.equal(stable(await given.text()), stable(await expected.text()));
     });
   }
+
+  test('a stream that Ollama breaks off, with an error after it', async () => {
+    const init = post({ model: 'scripted-repeat', messages: [user('hi')] });
+    const expected = stable(await (await fetch(`${ollama}/api/chat`, init)).text());
+    const given = stable(await (await gateway.fetch('/api/chat', init)).text());
+    assert.ok(expected.endsWith('"done":false}\n'));
+    assert.equal(
+      given,
+      `${expected}${JSON.stringify({ error: 'The model stopped before its answer was complete.' })}\n`,
+    );
+  });
 
   test('HEAD /', async () => {
     const given = await gateway.fetch('/', { method: 'HEAD' });

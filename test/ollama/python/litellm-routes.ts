@@ -54,8 +54,8 @@ export function litellmRoutes({ utf8, vectors }: say.Truth, behind: say.Behind):
       openai: told('BadRequestError', 400, 'OpenAI', 'temperature must be a number from 0 to 2.'),
     },
     error_midway: {
-      ollama: [own ? null : 'MidStreamFallbackError', true],
-      ollama_chat: [own ? null : 'BadRequestError', true],
+      ollama: ['MidStreamFallbackError', true],
+      ollama_chat: ['BadRequestError', true],
       openai: ['MidStreamFallbackError', true],
     },
   };

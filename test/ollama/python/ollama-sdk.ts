@@ -37,6 +37,6 @@ export function ollamaSdk({ utf8, vectors, oldVector }: say.Truth, behind: say.B
     error_tools: error(400, 'registry.ollama.ai/library/scripted-json:latest does not support tools'),
     error_broken: error(own ? 500 : 502, say.broken),
     // Ollama itself tells of no error; it only ends without its last line.
-    error_midway: { error: own ? null : error(-1, say.incompleteText), ended: false, began: true },
+    error_midway: { error: error(-1, say.incompleteText), ended: false, began: true },
   };
 }
