@@ -134,3 +134,8 @@ export function asGatewayError(thrown: unknown): GatewayError {
 export function invalidValue(param: string, message: string): GatewayError {
   return new GatewayError('invalid_value', message, { param });
 }
+
+/** An answer that ended without its end mark. */
+export function stoppedEarly(): GatewayError {
+  return new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
+}

@@ -42,7 +42,7 @@ export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts 
     return put(window, spentBefore(window, spent) + Math.max(0, points));
   };
   return {
-    used: async (windows) => windows.map((window) => change(window, 0)),
+    used: async (windows) => windows.map((window) => countsOf(window).get(window.key) ?? change(window, 0)),
     add: async (window, points) => change(window, points),
     close() {
       minutes.clear();

@@ -33,8 +33,8 @@ export async function askAll(
     share: 1 / requests.length,
     signal: requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.signal, attempt.signal]),
   };
-  const giveUp = (error = new GatewayError('upstream_error', 'The answer is not wanted any more.')): void => {
-    attempt.abort(error);
+  const giveUp = (): void => {
+    attempt.abort(new GatewayError('upstream_error', 'The answer is not wanted any more.'));
   };
   const asked = requests.map(async (request, choice) => {
     const demand = demands[choice] ?? demandOf(request);

@@ -67,8 +67,8 @@ async function readAll(body: Readable, maxBytes: number, deadline: number, signa
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
+    // It still hears of errors: a connection may break later, which is nothing to do with the body.
     body.off('data', take).off('end', end).off('close', close);
-    // A connection that breaks later is nothing to do with the body.
   }
 }
 

@@ -6,6 +6,7 @@ import { allDown } from '../upstreams/all-down.ts';
 import { detailsDeadline } from '../upstreams/catalog.ts';
 import { Catalogs } from '../upstreams/catalogs.ts';
 import type { BackendKind } from '../upstreams/index.ts';
+import { within } from '../within.ts';
 import { Candidates } from './candidates.ts';
 import type { Exchange } from './exchange.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -155,11 +156,11 @@ export class Fleet {
 
   /** Reads the lists of models, for all who ask for it at a time, unless that was done a moment ago. */
   async #readLists(): Promise<void> {
-    const over = new AbortController();
-    const late = sleep(detailsDeadline, undefined, { signal: over.signal }).catch(() => undefined);
     // Where nobody tells, the request itself will.
-    await Promise.race([this.catalog.list().catch(() => undefined), late]);
-    over.abort();
+    await within(
+      detailsDeadline,
+      this.catalog.list().catch(() => undefined),
+    );
   }
 
   #allDown(wanted: Wanted): GatewayError {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Exchange } from './exchange.ts';
 import type { Piece, Source } from './source.ts';
 
 /** Where an answer goes. */
@@ -13,14 +14,20 @@ export interface Outlet {
 /** A streamed answer that has begun. */
 export interface Flow {
   readonly source: Source;
+  /** Ended with the answer. */
+  readonly exchange: Exchange;
   /** What has come of it before there was an outlet. */
   readonly opening: string | Uint8Array;
   /** Whether nothing follows the opening. */
   readonly ended: boolean;
   /** Sends on what a piece comes to. Sends nothing more once it has ended the outlet. */
   pass(piece: Piece, outlet: Outlet): void;
-  /** The client is gone before the end. */
-  left(): void;
+}
+
+/** The client is gone before the end. */
+function left({ exchange }: Flow): void {
+  exchange.clientLeft();
+  exchange.end();
 }
 
 /** A flow as a web stream: one TransformStream, which goes wherever fetch does. Its chunks are what arrived at once. */
@@ -46,7 +53,7 @@ export function streamOf(flow: Flow): ReadableStream<Uint8Array> {
     transform: (piece, controller) => flow.pass(piece, outletTo(controller)),
     cancel() {
       source.leave();
-      flow.left();
+      left(flow);
     },
   });
   const pieces = new ReadableStream<Piece>({
@@ -113,7 +120,7 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
     if (over) return;
     over = true;
     // It ends the exchange, before the upstream is free for another.
-    flow.left();
+    left(flow);
     finish();
   };
   outgoing.on('drain', drained);

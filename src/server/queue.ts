@@ -1,9 +1,6 @@
-import { GatewayError } from '../errors.ts';
 import { FairQueue, type FairQueueOptions, type QueuedRequest, type Ticket } from '../scheduling/fair-queue.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
-
-/** Seconds. */
-const retryAfter = 5;
+import { isDown } from '../upstreams/all-down.ts';
 
 /** Milliseconds between questions what the upstream holds in memory, while somebody waits. */
 const askEvery = 5_000;
@@ -56,7 +53,7 @@ export class UpstreamQueue {
 
   /** The upstream is out: who waits and may be asked of another leaves, with `upstream_down`. */
   dismiss(): void {
-    this.#queue.dismiss(new GatewayError('upstream_down', 'The upstream cannot be reached.', { retryAfter }));
+    this.#queue.dismiss(isDown());
   }
 
   /** Whether a request waits. */

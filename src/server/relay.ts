@@ -23,6 +23,7 @@ export async function relay(source: Source, translator: Translator, exchange: Ex
   if (translator.ended) settle();
   return {
     source,
+    exchange,
     opening,
     ended: translator.ended,
     pass(piece, outlet: Outlet) {
@@ -31,10 +32,6 @@ export async function relay(source: Source, translator: Translator, exchange: Ex
       if (!translator.ended) return;
       settle();
       outlet.end();
-    },
-    left() {
-      exchange.clientLeft();
-      exchange.end();
     },
   };
 }

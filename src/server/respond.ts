@@ -70,9 +70,7 @@ function needsWord({ retryable, status }: GatewayError): boolean {
 /** Sends text. */
 export function sendText(c: Context<Env>, text: string, type = 'text/plain; charset=utf-8'): Response {
   const exchange = c.get('exchange');
-  return new Response(text, {
-    headers: { 'content-type': type, ...plainHeaders, ...exchange.headers, ...ids(exchange) },
-  });
+  return new Response(text, { headers: withCommon(exchange, { 'content-type': type }) });
 }
 
 /** Sends a flow, whose end will end the exchange: straight into Node's own answer where there is one. */
@@ -81,7 +79,7 @@ export function sendFlow(c: Context<Env>, status: number, flow: Flow, headers: R
   const outgoing = c.env?.outgoing;
   exchange.status = status;
   exchange.streaming = true;
-  const all = streamHeaders(exchange, headers);
+  const all = withCommon(exchange, headers);
   if (outgoing === undefined) return new Response(streamOf(flow), { status, headers: all });
   outgoing.writeHead(status, all);
   flowInto(outgoing, flow);
@@ -97,14 +95,14 @@ export function sendStream(
   const exchange = c.get('exchange');
   const outgoing = c.env?.outgoing;
   exchange.streaming = true;
-  const all = streamHeaders(exchange, headers);
+  const all = withCommon(exchange, headers);
   if (outgoing === undefined) return new Response(stream, { headers: all });
   outgoing.writeHead(200, all);
   void streamInto(outgoing, stream);
   return RESPONSE_ALREADY_SENT;
 }
 
-function streamHeaders(exchange: Exchange, headers: Record<string, string>): Record<string, string> {
+function withCommon(exchange: Exchange, headers: Record<string, string>): Record<string, string> {
   return { ...plainHeaders, ...headers, ...exchange.headers, ...ids(exchange) };
 }
 
@@ -112,5 +110,5 @@ function streamHeaders(exchange: Exchange, headers: Record<string, string>): Rec
 export function sendEmpty(c: Context<Env>, status: number, headers: Record<string, string>): Response {
   const exchange = c.get('exchange');
   exchange.status = status;
-  return new Response(null, { status, headers: streamHeaders(exchange, headers) });
+  return new Response(null, { status, headers: withCommon(exchange, headers) });
 }

@@ -1,5 +1,5 @@
 import type { Tap } from '../chat/stream.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, stoppedEarly } from '../errors.ts';
 import type { UpstreamAnswer } from '../upstreams/body.ts';
 import type { Exchange } from './exchange.ts';
 import type { Flow, Outlet } from './flow.ts';
@@ -30,6 +30,7 @@ export async function tapped(tapping: Tapping): Promise<Flow> {
 
 class TappedFlow implements Flow {
   readonly source: Source;
+  readonly exchange: Exchange;
   opening: Uint8Array = new Uint8Array();
   ended = false;
   readonly #tapping: Tapping;
@@ -40,6 +41,7 @@ class TappedFlow implements Flow {
   constructor(tapping: Tapping) {
     const { answer, exchange, upstream } = tapping;
     this.#tapping = tapping;
+    this.exchange = exchange;
     this.#tap = upstream.backend.tap();
     this.source = new Source([Promise.resolve(answer.body)], (bytes) => {
       // A refusal is nothing of an answer: it costs nobody tokens.
@@ -62,7 +64,7 @@ class TappedFlow implements Flow {
       return;
     }
     // A stream without a record has no end either.
-    if (this.#tapping.failure !== undefined) throw incomplete();
+    if (this.#tapping.failure !== undefined) throw stoppedEarly();
     this.ended = true;
     this.#end(this.#ending());
   }
@@ -79,31 +81,21 @@ class TappedFlow implements Flow {
     outlet.end();
   }
 
-  left(): void {
-    this.#tapping.exchange.clientLeft();
-    this.#tapping.exchange.end();
-  }
-
   get #refused(): boolean {
     return this.#tapping.answer.statusCode >= 400;
   }
 
   #end(error: GatewayError | undefined): void {
     this.source.complete = error === undefined;
-    this.#tapping.exchange.end(error);
+    this.exchange.end(error);
   }
 
   /** What went wrong with an answer that has come to its end. */
   #ending(): GatewayError | undefined {
-    const { answer, exchange } = this.#tapping;
     const { finish, outcome } = this.#tap.end();
-    if (finish !== undefined) exchange.measured(finish);
-    const failed = this.#refused ? answer.statusCode >= 500 : outcome === 'failed';
+    if (finish !== undefined) this.exchange.measured(finish);
+    const failed = this.#refused ? this.#tapping.answer.statusCode >= 500 : outcome === 'failed';
     if (failed) return new GatewayError('upstream_error', 'The upstream failed.');
-    return this.#refused || outcome === 'complete' ? undefined : incomplete();
+    return this.#refused || outcome === 'complete' ? undefined : stoppedEarly();
   }
-}
-
-function incomplete(): GatewayError {
-  return new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
 }

@@ -1,17 +1,7 @@
 import { type GatewayError, asGatewayError } from '../errors.ts';
+import { within } from '../within.ts';
 import type { Exchange } from './exchange.ts';
 import { type Flow, streamOf } from './flow.ts';
-
-/** @returns what `promise` comes to; undefined after `milliseconds`, whatever becomes of it then. @throws what it throws */
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => resolve(undefined), milliseconds);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 interface Patience<Answer> {
   /** Resolves when there is something of the answer. */

@@ -11,3 +11,8 @@ export function allDown(downFor: readonly number[], others = false): GatewayErro
   const which = others ? 'No upstream that has the model' : 'No upstream';
   return new GatewayError('upstream_down', `${which} can be reached.`, { retryAfter });
 }
+
+/** What is said where one upstream is out. */
+export function isDown(): GatewayError {
+  return new GatewayError('upstream_down', 'The upstream cannot be reached.', { retryAfter: 5 });
+}

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ModelDetails, ModelInfo } from '../chat/backend.ts';
 import { GatewayError } from '../errors.ts';
 import { allDown } from './all-down.ts';
+import { within } from '../within.ts';
 import { type ModelCatalog, detailsDeadline } from './catalog.ts';
 
 /**
@@ -23,14 +23,9 @@ export class Catalogs {
    */
   async list(maxAge?: number): Promise<readonly ModelInfo[]> {
     const answers = this.#ask(maxAge);
-    const over = new AbortController();
-    const late = sleep(detailsDeadline, undefined, { signal: over.signal }).catch(() => undefined);
-    try {
-      await firstOf(answers);
-      await Promise.race([Promise.allSettled(answers), late]);
-    } finally {
-      over.abort();
-    }
+    const all = within(detailsDeadline, Promise.allSettled(answers));
+    await firstOf(answers);
+    await all;
     const models = new Map<string, ModelInfo>();
     for (const model of this.#catalogs.flatMap(({ listed }) => listed)) {
       const name = model.name.toLowerCase();
@@ -41,16 +36,9 @@ export class Catalogs {
 
   /** Resolves as soon as one upstream answers. @throws {GatewayError} when none does within so many milliseconds */
   async reach(milliseconds: number): Promise<void> {
-    const first = firstOf(this.#ask());
-    const over = new AbortController();
-    const late = sleep(milliseconds, undefined, { signal: over.signal }).then(() => {
-      throw new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { retryAfter: 5 });
-    });
-    try {
-      await Promise.race([first, late]);
-    } finally {
-      over.abort();
-    }
+    const first = firstOf(this.#ask()).then(() => true);
+    if ((await within(milliseconds, first)) === true) return;
+    throw new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { retryAfter: 5 });
   }
 
   /** What is known of a model; nothing of one that is not listed. */

@@ -1,5 +1,6 @@
 import { type CircuitBreakerPolicy, CircuitState, ConsecutiveBreaker, circuitBreaker, handleAll } from 'cockatiel';
 import { GatewayError } from '../errors.ts';
+import { isDown } from './all-down.ts';
 
 interface HealthOptions {
   /** Failures in a row until an upstream is taken out. */
@@ -64,9 +65,7 @@ export class Health {
 
   /** Asks for a client, and learns from what becomes of it. @throws {GatewayError} `upstream_down`, or what `ask` throws */
   async watch<T>(ask: () => Promise<T>): Promise<T> {
-    if (this.downFor > 0) {
-      throw new GatewayError('upstream_down', 'The upstream cannot be reached.', { retryAfter: 5 });
-    }
+    if (this.downFor > 0) throw isDown();
     const onTrial = !this.#isUp;
     if (onTrial) this.#onTrial = true;
     // Of one that went out meanwhile, only the trial tells more.

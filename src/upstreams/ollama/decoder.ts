@@ -1,7 +1,7 @@
 import type { ChatResponse, GenerateResponse, Message } from 'ollama';
 import type { Decoder } from '../../chat/stream.ts';
 import type { Emit, FinishReason } from '../../chat/event.ts';
-import { GatewayError } from '../../errors.ts';
+import { GatewayError, stoppedEarly } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { LineSplitter } from '../../framing/ndjson.ts';
 import { CallIds } from '../call-ids.ts';
@@ -44,7 +44,7 @@ export class OllamaDecoder implements Decoder {
 
   end(): void {
     if (!this.#done) this.#lines.end();
-    if (!this.#done) throw new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
+    if (!this.#done) throw stoppedEarly();
   }
 
   #readLine(json: string): void {

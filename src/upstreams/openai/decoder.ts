@@ -2,7 +2,7 @@ import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { Completion } from 'openai/resources/completions';
 import type { Emit, FinishReason, Timings, Usage } from '../../chat/event.ts';
 import type { Decoder } from '../../chat/stream.ts';
-import { GatewayError } from '../../errors.ts';
+import { GatewayError, stoppedEarly } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { parseCalls, text as textOf } from '../read-value.ts';
 import { type CallFragment, CallGatherer } from './calls.ts';
@@ -134,7 +134,7 @@ export class OpenAiDecoder implements Decoder {
 
   #complete(): void {
     if (this.#finish === undefined) {
-      throw new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
+      throw stoppedEarly();
     }
     this.#done = true;
     this.#emit({ type: 'finish', ...this.#finish, usage: this.#usage, timings: this.#timings });
