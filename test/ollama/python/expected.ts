@@ -38,3 +38,6 @@ export const noModel = "model 'llama-of-nowhere' not found";
 export const noModelToEmbed = 'model "llama-of-nowhere" not found, try pulling it first';
 export const broken =
   "llama runner process has terminated: error loading model: missing tensor 'blk.0.ffn_down.weight'";
+/** What Ollama says of the same where its runner was gone before it had read what it wrote. */
+export const brokenUnread =
+  'model failed to load, this may be due to resource limitations or an internal error, check ollama server logs for details';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type TestGateway, secret } from '../../helpers/gateway.ts';
 import { ollama } from '../live.ts';
+import { broken, brokenUnread } from './expected.ts';
 
 /** The interpreter that has the packages of requirements.txt. */
 const python = process.env['LLAMADUCT_TEST_PYTHON'];
@@ -45,6 +46,7 @@ export async function outcomes(file: string, gateway: TestGateway): Promise<read
     },
   );
   return stdout
+    .replaceAll(brokenUnread, broken)
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Outcome);
