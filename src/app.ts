@@ -1,50 +1,38 @@
-import { type Handler, Hono } from 'hono';
-import { GatewayError, asGatewayError } from './errors.ts';
+import { Hono } from 'hono';
+import { GatewayError } from './errors.ts';
 import { type ClientProtocols, errorsFor } from './protocols/index.ts';
 import { routesOf } from './routes.ts';
-import { admit, authenticate } from './server/middleware/admit.ts';
-import { type Cors, allowOrigins, corsOf, preflight } from './server/middleware/cors.ts';
-import { label, observe } from './server/middleware/observe.ts';
-import { plainTargetsOnly } from './server/middleware/paths.ts';
+import { Entrance } from './server/entrance/entrance.ts';
+import { type Cors, corsOf, preflight } from './server/entrance/cors.ts';
+import { notFound } from './server/entrance/paths.ts';
 import { healthz, readyz } from './server/ops.ts';
-import { type Env, plainHeaders, sendError } from './server/respond.ts';
+import { type Env, type RequestHandler, plainHeaders, sendError } from './server/respond.ts';
 import type { Services } from './server/services.ts';
 
 /** The whole service: what every request passes, and the routes. */
 export function createApp(protocols: ClientProtocols, services: Services): Hono<Env> {
-  const { config, exchanges, gatekeeper, limiter } = services;
-  const cors = corsOf(config.cors);
+  const cors = corsOf(services.config.cors);
+  const entrance = new Entrance(services, cors);
   const app = new Hono<Env>();
-  app.get('/healthz', healthz(cors));
-  app.get('/readyz', readyz(services, cors));
-  app.use(observe(exchanges), allowOrigins(cors), plainTargetsOnly);
-
-  const routes = routesOf(protocols, services);
-  for (const { method, path, scope, handler, idPrefix = 'req_', runsModel = false } of routes) {
-    app.on(
-      method,
-      path,
-      label(path.replace(/:(\w+)(\{.*\})?/, '{$1}'), idPrefix, runsModel),
-      authenticate(gatekeeper, scope),
-      admit(exchanges, config.limits.in_flight, limiter),
-      handler,
-    );
+  const serve = (path: string, handlers: ReadonlyMap<string, RequestHandler>): void => {
+    const refuse = entrance.open(refuseMethod([...handlers.keys()], cors));
+    // One handler a path: Hono chains several, which costs.
+    app.all(path, (c) => (handlers.get(c.req.method === 'HEAD' ? 'GET' : c.req.method) ?? refuse)(c));
+  };
+  serve('/healthz', new Map([['GET', healthz(cors)]]));
+  serve('/readyz', new Map([['GET', readyz(services, cors)]]));
+  for (const [path, routes] of Map.groupBy(routesOf(protocols, services), (route) => route.path)) {
+    serve(path, new Map(routes.map((route) => [route.method, entrance.guarding(route)])));
   }
-  for (const [path, taken] of Map.groupBy(routes, (route) => route.path)) {
-    const methods = taken.map(({ method }) => method);
-    app.all(path, refuseMethod(methods, cors));
-  }
-  for (const path of ['/healthz', '/readyz']) app.all(path, refuseMethod(['GET'], cors));
-
-  app.notFound((c) =>
-    sendError(c, new GatewayError('not_found', 'There is nothing at this path.'), errorsFor(c.req.path)),
-  );
-  app.onError((error, c) => sendError(c, asGatewayError(error), errorsFor(c.req.path)));
+  const nothing = entrance.open(() => {
+    throw notFound();
+  });
+  app.notFound(nothing);
   return app;
 }
 
 /** Answers what no route has taken: a browser's question whether a page may, and all other methods. */
-function refuseMethod(methods: readonly string[], cors: Cors): Handler<Env> {
+function refuseMethod(methods: readonly string[], cors: Cors): RequestHandler {
   const taken = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   const allow = taken.join(', ');
   return (c) => {

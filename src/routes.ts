@@ -1,29 +1,15 @@
-import type { Handler } from 'hono';
-import type { Scope } from './config/schema.ts';
 import { type ClientProtocols, nativeRoutes } from './protocols/index.ts';
 import { withBody } from './server/body.ts';
 import { embeddingsPlanner } from './server/embeddings.ts';
+import type { Route } from './server/entrance/entrance.ts';
 import { generationPlanner } from './server/generation.ts';
 import { modelHandler, modelListHandler, shownModelHandler } from './server/models.ts';
 import { exposition } from './server/ops.ts';
 import { mergedListHandler, namesModels, passingHandler, passingOr } from './server/passthrough.ts';
 import { type Planner, carryingOut } from './server/plan.ts';
 import { resourceHandler } from './server/resource.ts';
-import type { Env } from './server/respond.ts';
 import type { Services } from './server/services.ts';
 import { usageHandler } from './server/usage.ts';
-
-export interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** A Hono path. */
-  readonly path: string;
-  /** What a key needs for it. Absent: any key will do. */
-  readonly scope?: Scope;
-  readonly handler: Handler<Env>;
-  readonly idPrefix?: string;
-  /** Whether a model runs for it: it has a row in the usage. */
-  readonly runsModel?: boolean;
-}
 
 /** An endpoint whose body says what is asked of a model. */
 interface PlannedRoute extends Omit<Route, 'handler'> {

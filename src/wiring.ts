@@ -44,6 +44,8 @@ export function createServices(
     onRetry: (upstream, code) => metrics.retries.inc({ upstream, code }),
   });
   const modelLabel = (model: string): string => fleet.catalog.label(model);
+  const exchanges = new Exchanges(reporting({ metrics, logger, usage, modelLabel }));
+  metrics.running = exchanges;
   return {
     config,
     fleet,
@@ -54,7 +56,7 @@ export function createServices(
       ? new ImageFetcher({ ...config.images, redirects: maxRedirects }, allowing(config.images.allow))
       : undefined,
     gatekeeper: new Gatekeeper(accessOf(config), (reason) => metrics.authFailures.inc({ reason })),
-    exchanges: new Exchanges(reporting({ metrics, logger, usage, modelLabel }), (size) => metrics.inFlight.set(size)),
+    exchanges,
     limiter: new Limiter({
       ...(valkey !== undefined && { valkey }),
       whenDown: config.valkey?.when_down ?? 'open',

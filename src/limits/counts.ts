@@ -4,17 +4,26 @@ import { type Window, isBudget } from './window.ts';
 /** What a holder spent since a moment in milliseconds since the epoch, in tokens. */
 export type Spent = (holderId: string, since: number) => number;
 
+/** A promise only where something has to be waited for: those of a small request cost as much as counting it. */
+type Soon<T> = T | Promise<T>;
+
 /** Where what is used of each window is counted. */
 export interface Counts {
   /** What is used of each, in their order. Days and months that are not there start with what the ledger knows. */
-  used(windows: readonly Window[], now: number): Promise<number[]>;
+  used(windows: readonly Window[], now: number): Soon<number[]>;
   /**
-   * Adds to one, at once for all of its process. Of days and months that are not there nothing is given back: the ledger
-   * they start with never held what was asked for.
+   * Adds to each what is asked of it, at once for all of its process; to none where one fails.
+   *
+   * @returns what is then used of each, in their order
+   */
+  take(windows: readonly Window[], now: number): Soon<number[]>;
+  /**
+   * Adds to one, whose count may have been lost: giving back makes none less than nothing. Of days and months that are not
+   * there nothing is given back: the ledger they start with never held what was asked for.
    *
    * @returns what is then used of it
    */
-  add(window: Window, points: number, now: number): Promise<number>;
+  add(window: Window, points: number, now: number): Soon<number>;
   close(): void;
 }
 
@@ -38,12 +47,19 @@ export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts 
   };
   const change = (window: Window, points: number): number => {
     const count = countsOf(window).get(window.key);
-    if (count !== undefined || spent === undefined || !isBudget(window)) return put(window, (count ?? 0) + points);
+    if (count !== undefined || spent === undefined || !isBudget(window))
+      return put(window, Math.max(0, (count ?? 0) + points));
     return put(window, spentBefore(window, spent) + Math.max(0, points));
   };
+  const usedOf = (window: Window): number => countsOf(window).get(window.key) ?? change(window, 0);
   return {
-    used: async (windows) => windows.map((window) => countsOf(window).get(window.key) ?? change(window, 0)),
-    add: async (window, points) => change(window, points),
+    used: (windows) => windows.map(usedOf),
+    take(windows) {
+      // What can fail first.
+      windows.forEach(usedOf);
+      return windows.map((window) => change(window, window.points));
+    },
+    add: change,
     close() {
       minutes.clear();
       budgets.clear();
@@ -67,7 +83,19 @@ export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
     if (before > 0) await valkey.set((await loading).getKey(window.key), before, 'EX', secondsLeft(window, now), 'NX');
     return before;
   };
+  const add = async (window: Window, points: number, now: number): Promise<number> => {
+    const limiter = await loading;
+    // The server may have lost it since it was looked at.
+    if (isBudget(window) && spent !== undefined && (await valkey.exists(limiter.getKey(window.key))) === 0) {
+      const before = await start(window, now);
+      if (points < 0) return before;
+    }
+    const customDuration = secondsLeft(window, now);
+    const { consumedPoints } = await limiter.penalty(window.key, points, { customDuration });
+    return consumedPoints < 0 ? await add(window, -consumedPoints, now) : consumedPoints;
+  };
   return {
+    add,
     async used(windows, now) {
       const limiter = await loading;
       const counts = await valkey.mget(windows.map(({ key }) => limiter.getKey(key)));
@@ -78,15 +106,14 @@ export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
         }),
       );
     },
-    async add(window, points, now) {
-      const limiter = await loading;
-      // The server may have lost it since it was looked at.
-      if (isBudget(window) && spent !== undefined && (await valkey.exists(limiter.getKey(window.key))) === 0) {
-        const before = await start(window, now);
-        if (points < 0) return before;
+    async take(windows, now) {
+      const results = await Promise.allSettled(windows.map((window) => add(window, window.points, now)));
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed === undefined) return results.map((result) => (result.status === 'fulfilled' ? result.value : 0));
+      for (const [index, window] of windows.entries()) {
+        if (results[index]?.status === 'fulfilled') void add(window, -window.points, now).catch(() => undefined);
       }
-      const customDuration = secondsLeft(window, now);
-      return (await limiter.penalty(window.key, points, { customDuration })).consumedPoints;
+      throw failed.reason;
     },
     // The connection is whoever's made it.
     close: () => undefined,

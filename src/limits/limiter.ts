@@ -92,12 +92,12 @@ export class Limiter {
     const tooSmall = windows.find((window) => window.points > window.max);
     if (tooSmall !== undefined) throw this.#refused(tooSmall.holder, tooSmall.limit, neverFits(tooSmall));
 
-    let after: number[] | undefined;
+    let after: number[];
     try {
       // Adding is what decides. Looking first keeps those who are refused again and again from taking, for a moment,
       // what others could have had.
       this.#check(windows, await this.#counts.used(windows, now), now);
-      after = await this.#add(windows, now);
+      after = await this.#counts.take(windows, now);
     } catch (error) {
       if (error instanceof GatewayError) throw error;
       return this.#unchecked(windows, error);
@@ -128,18 +128,6 @@ export class Limiter {
     if (worst === undefined) return;
     this.#store(true);
     throw this.#refused(worst.holder, worst.limit, refusal(worst, windows, used, now));
-  }
-
-  /** @throws what the store failed with, when what could be added is given back */
-  async #add(windows: readonly Window[], now: number): Promise<number[]> {
-    const results = await Promise.allSettled(windows.map((window) => this.#counts.add(window, window.points, now)));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed === undefined) return results.map((result) => (result.status === 'fulfilled' ? result.value : 0));
-    void this.#giveBack(
-      windows.filter((_, index) => results[index]?.status === 'fulfilled'),
-      now,
-    );
-    throw failed.reason;
   }
 
   async #giveBack(windows: readonly Window[], now: number): Promise<void> {
@@ -173,9 +161,7 @@ export class Limiter {
   /** Never rejects. */
   async #change(window: Window, points: number, now: number): Promise<void> {
     try {
-      const after = await this.#counts.add(window, points, now);
-      // The count was lost in between: what is given back must not become more than there was.
-      if (after < 0) await this.#counts.add(window, -after, now);
+      await this.#counts.add(window, points, now);
     } catch {
       this.#store(false);
     }

@@ -1,3 +1,4 @@
+import type { Signal } from '../cancellation.ts';
 import { GatewayError } from '../errors.ts';
 import type { Entry, Outcome, Work } from './entry.ts';
 import { type Forecast, forecastBehind, forecasts, retryAfter } from './forecast.ts';
@@ -12,7 +13,7 @@ export interface FairQueueOptions extends SchedulerOptions {
 
 export interface QueuedRequest extends Work {
   /** Leaves the queue at once when it aborts. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Milliseconds it may wait. Absent: until it starts. */
   readonly maxWait?: number;
   /** Whether it can only be served here by now. Absent: it may go elsewhere. */
@@ -172,7 +173,7 @@ export class FairQueue {
   /** @returns a function that stops watching */
   #watch({ signal, maxWait }: QueuedRequest, leave: (reason: unknown) => void): () => void {
     const onAbort = (): void => leave(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', onAbort);
     const timer =
       maxWait === undefined
         ? undefined

@@ -31,7 +31,7 @@ export async function askAll(
   const attempt = new AbortController();
   const part = {
     share: 1 / requests.length,
-    signal: requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.signal, attempt.signal]),
+    signal: requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.abortSignal, attempt.signal]),
   };
   const giveUp = (): void => {
     attempt.abort(new GatewayError('upstream_error', 'The answer is not wanted any more.'));

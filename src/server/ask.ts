@@ -1,3 +1,4 @@
+import type { Signal } from '../cancellation.ts';
 import { estimatedInputTokens, estimatedOutputTokens, promptCharacters } from '../chat/estimate.ts';
 import type { GenerationRequest } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
@@ -62,7 +63,7 @@ async function askAdapting(
   request: GenerationRequest,
   mayTruncate: boolean,
   { config, metrics, upstream }: LocalServices,
-  signal: AbortSignal,
+  signal: Signal,
 ): Promise<Asked> {
   const { backend, catalog, client } = upstream;
   const dropped: string[] = [];

@@ -1,17 +1,18 @@
 import { Readable } from 'node:stream';
 import { type ParseError, printParseErrorCode, visit } from 'jsonc-parser';
-import type { Context, Handler } from 'hono';
+import type { Context } from 'hono';
+import type { Signal } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { nestsDeeper } from '../framing/depth.ts';
-import type { Env } from './respond.ts';
+import type { Env, RequestHandler } from './respond.ts';
 import type { Services } from './services.ts';
 
 /** Answers a request whose body has been read. */
 export type BodyHandler = (c: Context<Env>, body: Buffer) => Promise<Response>;
 
 /** Reads the body of a request for a handler that wants it whole. @throws {GatewayError} of `readBody` */
-export function withBody(handler: BodyHandler, { config: { limits, timeouts } }: Services): Handler<Env> {
+export function withBody(handler: BodyHandler, { config: { limits, timeouts } }: Services): RequestHandler {
   return async (c) => {
     // What is between Node's own request and the web's costs more than the rest of a small request.
     const body: Readable = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
@@ -34,7 +35,7 @@ export async function readBody(
   declared: number,
   { body: maxBytes, depth }: Pick<Config['limits'], 'body' | 'depth'>,
   deadline: number,
-  signal: AbortSignal,
+  signal: Signal,
 ): Promise<Buffer> {
   if (declared > maxBytes) throw tooLarge(maxBytes);
   const bytes = await readAll(body, maxBytes, deadline, signal);
@@ -42,7 +43,7 @@ export async function readBody(
   throw new GatewayError('invalid_value', `The request body is nested too deeply: more than ${depth} deep.`);
 }
 
-async function readAll(body: Readable, maxBytes: number, deadline: number, signal: AbortSignal): Promise<Buffer> {
+async function readAll(body: Readable, maxBytes: number, deadline: number, signal: Signal): Promise<Buffer> {
   signal.throwIfAborted();
   if (body.destroyed && !body.readableEnded) throw endedEarly();
   const pieces: Buffer[] = [];
@@ -58,7 +59,10 @@ async function readAll(body: Readable, maxBytes: number, deadline: number, signa
     else pieces.push(piece);
   };
   const end = (): void => resolve();
-  const close = (): void => left();
+  const close = (): void => {
+    // Every body closes, and an error knows its stack, which is dear.
+    if (!body.readableEnded) left();
+  };
   signal.addEventListener('abort', abort);
   body.on('data', take).on('end', end).on('error', left).on('close', close);
   try {

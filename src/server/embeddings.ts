@@ -1,4 +1,5 @@
 import type { EmbeddingsRequest, EmbeddingsResult } from '../chat/embeddings.ts';
+import type { Signal } from '../cancellation.ts';
 import { estimatedTokensIn } from '../chat/estimate.ts';
 import type { EmbeddingsProtocol } from '../chat/protocol.ts';
 import { serverTiming } from '../chat/server-timing.ts';
@@ -68,7 +69,7 @@ async function embed(
   request: EmbeddingsRequest,
   mayTruncate: boolean,
   services: LocalServices,
-  signal: AbortSignal,
+  signal: Signal,
 ): Promise<Embedded> {
   const { metrics, upstream } = services;
   try {
@@ -85,7 +86,7 @@ async function embed(
 async function ask(
   request: EmbeddingsRequest,
   { backend, client }: Upstream,
-  signal: AbortSignal,
+  signal: Signal,
 ): Promise<EmbeddingsResult> {
   const { method, path, body, read } = backend.embeddings(request);
   const headers = { 'content-type': 'application/json' };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Usage } from '../chat/event.ts';
 import type { Total } from '../chat/stream.ts';
 import { totalOf } from '../chat/total.ts';
+import { Cancellation, type Signal } from '../cancellation.ts';
 import { GatewayError, asGatewayError } from '../errors.ts';
 import type { Key } from '../policy/keys.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
@@ -65,7 +66,7 @@ export class Exchange {
   readonly headers: Record<string, string> = {};
 
   readonly #sinks: ExchangeSinks;
-  readonly #controller = new AbortController();
+  readonly #cancellation = new Cancellation();
   #id: string | undefined;
   #idPrefix = 'req_';
   #firstChunkAt: number | undefined;
@@ -115,8 +116,13 @@ export class Exchange {
   }
 
   /** Aborted with a GatewayError when the client left, the service stops, or the exchange failed: all its work ends. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+  get signal(): Signal {
+    return this.#cancellation;
+  }
+
+  /** The same, for what takes nothing else. */
+  get abortSignal(): AbortSignal {
+    return this.#cancellation.signal;
   }
 
   /**
@@ -152,7 +158,7 @@ export class Exchange {
   }
 
   cancel(reason: GatewayError): void {
-    if (this.#ending === undefined) this.#controller.abort(reason);
+    if (this.#ending === undefined) this.#cancellation.abort(reason);
   }
 
   /** The client's connection is gone before the answer was complete. */
@@ -199,7 +205,7 @@ export class Exchange {
     clearTimeout(this.#endTimer);
     for (const hear of this.#onEnd) hear(ending);
     this.#sinks.ended(this, ending);
-    if (failure !== undefined) this.#controller.abort(failure);
+    if (failure !== undefined) this.#cancellation.abort(failure);
   }
 
   #expectNothing(): void {

@@ -10,16 +10,13 @@ export function shuttingDown(): GatewayError {
 /** The requests under way. */
 export class Exchanges {
   readonly #sinks: ExchangeSinks;
-  readonly #onSize: (size: number) => void;
   readonly #running = new Bag<Exchange>();
   #onIdle: (() => void) | undefined;
   #draining = false;
   #stopping = false;
 
-  /** @param onSize hears how many there are when that changes */
-  constructor(sinks: ExchangeSinks, onSize: (size: number) => void) {
+  constructor(sinks: ExchangeSinks) {
     this.#sinks = sinks;
-    this.#onSize = onSize;
   }
 
   get size(): number {
@@ -45,13 +42,11 @@ export class Exchanges {
     const exchange = new Exchange(method, clientId, this.#sinks);
     const held = this.#running.add(exchange);
     exchange.whenEnded(() => this.#remove(held));
-    this.#onSize(this.size);
     return exchange;
   }
 
   #remove(held: Held<Exchange>): void {
     this.#running.remove(held);
-    this.#onSize(this.size);
     if (this.#running.size === 0) this.#onIdle?.();
   }
 

@@ -134,7 +134,7 @@ export class Fleet {
     if (left.length === 0) throw failure;
     this.#spend(failure);
     this.#options.onRetry(exchange.upstream ?? '', failure.code);
-    await sleep(pause, undefined, { signal: exchange.signal }).catch(() => undefined);
+    await sleep(pause, undefined, { signal: exchange.abortSignal }).catch(() => undefined);
     return left.filter(isUp);
   }
 

@@ -108,7 +108,8 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
       // The end of an exchange may end its upstream, and that the answer.
       if (over) return;
       finish();
-      outgoing.end(pending);
+      // What was used is written down by then.
+      setImmediate(() => outgoing.end(pending));
     },
     breakOff() {
       if (over) return;
@@ -150,7 +151,7 @@ export async function streamInto(outgoing: ServerResponse, stream: ReadableStrea
       const { value, done } = await reader.read();
       if (outgoing.destroyed) return;
       if (done) {
-        outgoing.end();
+        setImmediate(() => outgoing.end());
         return;
       }
       if (outgoing.write(value)) continue;

@@ -1,6 +1,7 @@
 import type { GenerationCall } from '../chat/protocol.ts';
 import type { GenerationRequest, Image, Message } from '../chat/request.ts';
 import { invalidValue } from '../errors.ts';
+import type { Exchange } from './exchange.ts';
 import type { Services } from './services.ts';
 
 type Requests = GenerationCall['requests'];
@@ -15,7 +16,7 @@ export async function withImages(
   requests: Requests,
   model: string,
   services: Services,
-  signal: AbortSignal,
+  exchange: Pick<Exchange, 'abortSignal'>,
 ): Promise<{ requests: Requests; dropped: readonly string[] }> {
   const [first, ...others] = requests;
   const images = imagesOf(first);
@@ -26,7 +27,7 @@ export async function withImages(
   }
   const { capabilities } = await services.fleet.catalog.details(model);
   const messages: Message[] = [];
-  for (const message of first.messages) messages.push(await withFetched(message, services, signal));
+  for (const message of first.messages) messages.push(await withFetched(message, services, exchange));
   const filled = (request: GenerationRequest): GenerationRequest => ({ ...request, messages }) as GenerationRequest;
   return {
     requests: [filled(first), ...others.map(filled)],
@@ -40,12 +41,16 @@ function imagesOf(request: GenerationRequest): readonly Image[] {
 }
 
 /** One image after the other, so that one client cannot take all the places of the fetcher. */
-async function withFetched(message: Message, { images }: Services, signal: AbortSignal): Promise<Message> {
+async function withFetched(
+  message: Message,
+  { images }: Services,
+  { abortSignal }: Pick<Exchange, 'abortSignal'>,
+): Promise<Message> {
   if (message.role !== 'user') return message;
   const fetched: Image[] = [];
   for (const image of message.images) {
     if ('base64' in image) fetched.push(image);
-    else if (images !== undefined) fetched.push({ base64: await images.fetch(image.url, image.param, signal) });
+    else if (images !== undefined) fetched.push({ base64: await images.fetch(image.url, image.param, abortSignal) });
     else throw invalidValue(image.param, `${image.param} must be a data URI: addresses are not fetched here.`);
   }
   return { ...message, images: fetched };

@@ -1,4 +1,3 @@
-import type { Handler } from 'hono';
 import type { ModelDetails, ModelInfo } from '../chat/backend.ts';
 import type { ModelListProtocol, ModelProtocol } from '../chat/protocol.ts';
 import { GatewayError } from '../errors.ts';
@@ -7,7 +6,7 @@ import { detailsDeadline } from '../upstreams/catalog.ts';
 import { type BodyHandler, parseJson } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { modelFor, requireModel } from './prepare.ts';
-import { type Env, sendJson } from './respond.ts';
+import { sendJson, type RequestHandler } from './respond.ts';
 import type { Services } from './services.ts';
 
 type Model = ModelInfo & ModelDetails;
@@ -16,7 +15,7 @@ type Model = ModelInfo & ModelDetails;
 const askedAtOnce = 8;
 
 /** Lists the models the key may use, and the operator's own names for them. */
-export function modelListHandler(protocol: ModelListProtocol, services: Services): Handler<Env> {
+export function modelListHandler(protocol: ModelListProtocol, services: Services): RequestHandler {
   const { shaper, fleet } = services;
   return async (c) => {
     const { key } = c.get('exchange');
@@ -35,7 +34,7 @@ export function modelListHandler(protocol: ModelListProtocol, services: Services
 }
 
 /** Shows the model that a path names: what stands for `:id`, slashes and all. */
-export function modelHandler(protocol: ModelProtocol, services: Services): Handler<Env> {
+export function modelHandler(protocol: ModelProtocol, services: Services): RequestHandler {
   const start = protocol.path.indexOf(':');
   return async (c) => {
     const id = decodeId(new URL(c.req.url).pathname.slice(start));

@@ -1,11 +1,11 @@
-import type { Context, Handler } from 'hono';
+import type { Context } from 'hono';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Cors } from './middleware/cors.ts';
-import { type Env, plainHeaders, sendText } from './respond.ts';
+import type { Cors } from './entrance/cors.ts';
+import { type Env, plainHeaders, sendText, type RequestHandler } from './respond.ts';
 import type { Services } from './services.ts';
 
 /** The process runs. */
-export function healthz(cors: Cors): Handler<Env> {
+export function healthz(cors: Cors): RequestHandler {
   return (c) => sendStatus(c, cors, 200, { status: 'ok' });
 }
 
@@ -13,7 +13,7 @@ export function healthz(cors: Cors): Handler<Env> {
 const patience = 4_000;
 
 /** An upstream answers, and the service is not about to stop. */
-export function readyz({ exchanges, fleet }: Services, cors: Cors): Handler<Env> {
+export function readyz({ exchanges, fleet }: Services, cors: Cors): RequestHandler {
   return async (c) => {
     if (exchanges.draining) return sendStatus(c, cors, 503, { status: 'stopping' });
     try {
@@ -27,7 +27,7 @@ export function readyz({ exchanges, fleet }: Services, cors: Cors): Handler<Env>
 }
 
 /** The metrics in Prometheus' text format. */
-export function exposition({ registry }: Metrics): Handler<Env> {
+export function exposition({ registry }: Metrics): RequestHandler {
   return async (c) => sendText(c, await registry.metrics(), registry.contentType);
 }
 

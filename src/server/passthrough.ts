@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream } from 'node:stream/web';
-import type { Context, Handler } from 'hono';
+import type { Context } from 'hono';
 import { conversationIn } from '../chat/conversation.ts';
 import { estimatedOutputTokens, estimatedTokensIn } from '../chat/estimate.ts';
 import type { PassThroughRoute } from '../chat/protocol.ts';
@@ -20,14 +20,14 @@ import type { Fleet } from './fleet.ts';
 import { type ModelRoute, forwardedBody } from './forwarded.ts';
 import type { Plan, Planner, Streamed } from './plan.ts';
 import { modelFor } from './prepare.ts';
-import { type Env, sendEmpty, sendFlow, sendJson } from './respond.ts';
+import { type Env, sendEmpty, sendFlow, sendJson, type RequestHandler } from './respond.ts';
 import type { Services } from './services.ts';
 import type { Upstream } from './upstream.ts';
 import { tapped } from './tapped.ts';
 import { charge, takeTurn, untilAnswered } from './turn.ts';
 
 /** Passes a request on that no model runs for, and its answer back, byte for byte. */
-export function passingHandler(route: PassThroughRoute, services: Services): Handler<Env> {
+export function passingHandler(route: PassThroughRoute, services: Services): RequestHandler {
   return async (c) => {
     const exchange = c.get('exchange');
     const upstream = servingUpstream(c, services.fleet);
@@ -60,7 +60,7 @@ export function passingHandler(route: PassThroughRoute, services: Services): Han
  *
  * @throws {GatewayError} what the first failed with, when none answers in time; 503 `upstream_down` when all are out
  */
-export function mergedListHandler({ path }: PassThroughRoute, { fleet }: Services): Handler<Env> {
+export function mergedListHandler({ path }: PassThroughRoute, { fleet }: Services): RequestHandler {
   const question = { method: 'GET', path, read: modelsIn } as const;
   const ollamas = fleet.upstreams.filter(({ kind }) => kind === 'ollama');
   return async (c) => {

@@ -52,7 +52,7 @@ export async function prepare(call: GenerationCall, services: Services, exchange
   // Before anything is fetched for it.
   const demands = call.requests.map((one) => demandOf(shape(one)));
   if (call.ready === undefined) await charge(exchange, sum(demands), services);
-  const { requests, dropped } = await withImages(call.requests, model, services, exchange.signal);
+  const { requests, dropped } = await withImages(call.requests, model, services, exchange);
   const [one, ...others] = requests;
   const unheeded = [...call.dropped, ...dropped];
   if (config.strict) refuseDropped([...unheeded, ...fleet.backendOf(model).generation(one).dropped]);

@@ -1,9 +1,8 @@
-import type { Handler } from 'hono';
 import type { ResourceProtocol } from '../chat/protocol.ts';
-import { type Env, sendJson, sendText } from './respond.ts';
+import { sendJson, sendText, type RequestHandler } from './respond.ts';
 
 /** Answers what no backend is needed for. */
-export function resourceHandler(protocol: ResourceProtocol): Handler<Env> {
+export function resourceHandler(protocol: ResourceProtocol): RequestHandler {
   return async (c) => {
     const answer = await protocol.answer({
       id: c.req.param('id') ?? '',

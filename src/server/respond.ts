@@ -12,6 +12,9 @@ export interface Env {
   Variables: { exchange: Exchange };
 }
 
+/** Answers a request. @throws {GatewayError} what is answered instead */
+export type RequestHandler = (c: Context<Env>) => Response | Promise<Response>;
+
 /**
  * Sends JSON. Headers go out as one plain object: a Headers instance, which Hono's own answers make, costs more than the rest
  * of a small answer.

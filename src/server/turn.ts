@@ -1,3 +1,4 @@
+import type { Signal } from '../cancellation.ts';
 import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
 import type { UpstreamBody } from '../upstreams/body.ts';
@@ -55,7 +56,7 @@ export interface Turn {
 export interface Part {
   /** Of all that the exchange takes: 1 where there is no other. */
   readonly share: number;
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
 }
 
 /**

@@ -1,9 +1,8 @@
-import type { Handler } from 'hono';
 import { GatewayError, invalidValue } from '../errors.ts';
 import type { UsageLedger } from '../usage/ledger.ts';
 import { momentExpected, readMoment } from '../usage/moment.ts';
 import { type Grouping, type UsageQuery, type UsageReport, groupings, hourAfter, hourOf } from '../usage/report.ts';
-import { type Env, sendJson } from './respond.ts';
+import { sendJson, type RequestHandler } from './respond.ts';
 
 /** Milliseconds that a report is good for. */
 const freshness = 2_000;
@@ -19,7 +18,7 @@ const parameters = ['by', 'since', 'until', 'all'];
  * `by` (model; key with `all`) says what a line is, `since` (30d) and `until` (now) are times ago or dates, and stand in
  * the answer as they count: as whole hours.
  */
-export function usageHandler(ledger: Pick<UsageLedger, 'report'>): Handler<Env> {
+export function usageHandler(ledger: Pick<UsageLedger, 'report'>): RequestHandler {
   const report = remembering((query) => ledger.report(query));
   return (c) => {
     const { key } = c.get('exchange');

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { SeriesHistogram } from './series.ts';
 
 const seconds = {
@@ -21,19 +21,15 @@ export class Metrics {
     labelNames: ['route', 'model', 'upstream', 'key', 'outcome'],
     ...this.#in,
   });
-  readonly duration = new Histogram({
+  readonly duration = new SeriesHistogram(this.registry, {
     name: 'llamaduct_request_duration_seconds',
     help: 'From the head of a request to the end of its answer, the last byte of a stream included.',
-    labelNames: ['route', 'model', 'outcome'],
     buckets: seconds.request,
-    ...this.#in,
   });
-  readonly firstToken = new Histogram({
+  readonly firstToken = new SeriesHistogram(this.registry, {
     name: 'llamaduct_time_to_first_token_seconds',
     help: 'From the head of a request to the first piece of its answer from the upstream.',
-    labelNames: ['model', 'upstream'],
     buckets: seconds.firstToken,
-    ...this.#in,
   });
   /** By model and upstream. */
   readonly chunkGap = new SeriesHistogram(this.registry, {
@@ -41,12 +37,10 @@ export class Metrics {
     help: 'Gap between two pieces of an answer from the upstream. A piece is what arrived at once, not a token.',
     buckets: seconds.token,
   });
-  readonly timePerOutputToken = new Histogram({
+  readonly timePerOutputToken = new SeriesHistogram(this.registry, {
     name: 'llamaduct_time_per_output_token_seconds',
     help: "The upstream's own generation time, divided by the tokens it generated.",
-    labelNames: ['model', 'upstream'],
     buckets: seconds.token,
-    ...this.#in,
   });
   readonly upstreamLoad = this.#upstreamSeconds('load', 'loading the model, waiting for it included');
   readonly upstreamPromptEval = this.#upstreamSeconds('prompt_eval', 'evaluating the prompt');
@@ -57,9 +51,14 @@ export class Metrics {
     labelNames: ['key', 'model', 'type'],
     ...this.#in,
   });
+  /** Read when the metrics are. */
+  running: { readonly size: number } | undefined;
   readonly inFlight = new Gauge({
     name: 'llamaduct_in_flight',
     help: 'Requests that have begun and not ended.',
+    collect: () => {
+      this.inFlight.set(this.running?.size ?? 0);
+    },
     ...this.#in,
   });
   readonly connectionsDropped = new Counter({
@@ -137,12 +136,10 @@ export class Metrics {
     },
     ...this.#in,
   });
-  readonly queueWait = new Histogram({
+  readonly queueWait = new SeriesHistogram(this.registry, {
     name: 'llamaduct_queue_wait_seconds',
     help: 'Until a request got its turn, where requests wait for one.',
-    labelNames: ['upstream'],
     buckets: [0.001, ...seconds.request],
-    ...this.#in,
   });
   readonly rateLimited = new Counter({
     name: 'llamaduct_rate_limited_total',
@@ -191,13 +188,11 @@ export class Metrics {
     for (const phase of phases) this.disconnects.inc({ phase }, 0);
   }
 
-  #upstreamSeconds(phase: string, what: string): Histogram<'model' | 'upstream'> {
-    return new Histogram({
+  #upstreamSeconds(phase: string, what: string): SeriesHistogram {
+    return new SeriesHistogram(this.registry, {
       name: `llamaduct_upstream_${phase}_seconds`,
       help: `The upstream's own time spent ${what}.`,
-      labelNames: ['model', 'upstream'],
       buckets: seconds.firstToken,
-      ...this.#in,
     });
   }
 }

@@ -50,8 +50,8 @@ export class Series {
 }
 
 /**
- * A histogram for what is observed at every token: a series is looked up once an answer, where prom-client's own histogram
- * hashes its labels each time.
+ * A histogram for what is observed at every token, and several times a request: a series can be looked up once an answer,
+ * where prom-client's own histogram hashes its labels each time.
  */
 export class SeriesHistogram {
   readonly #options: SeriesOptions;
@@ -72,6 +72,11 @@ export class SeriesHistogram {
     const series = new Series(labels, this.#options.buckets);
     this.#series.set(key, series);
     return series;
+  }
+
+  /** @param labels bounded in number */
+  observe(labels: Readonly<Record<string, string>>, value: number): void {
+    this.of(labels).observe(value);
   }
 
   get #told(): Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'type' | 'collect'> & { type: string } {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
+import type { Signal } from '../cancellation.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import type { UpstreamAnswer } from './body.ts';
@@ -11,7 +12,7 @@ export interface UpstreamRequest {
   readonly headers?: Record<string, string>;
   readonly body?: string | Uint8Array | Readable;
   /** Ends the request in every phase; its reason is what the caller gets to see. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Milliseconds until the head of the answer, instead of the configured ones. */
   readonly deadline?: number;
 }
@@ -21,15 +22,16 @@ export class UpstreamClient {
   readonly #pool: Pool;
   readonly #basePath: string;
   readonly #headers: Record<string, string>;
-  readonly #onOutcome: (reached: boolean) => void;
+  readonly #onChange: (reached: boolean) => void;
+  #reached: boolean | undefined;
 
-  /** @param onOutcome hears of each request whether the upstream could be reached */
+  /** @param onChange hears whether the upstream could be reached, when that is known or has changed */
   constructor(
     { url, key }: UpstreamConfig,
     timeouts: Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>,
-    onOutcome: (reached: boolean) => void,
+    onChange: (reached: boolean) => void,
   ) {
-    this.#onOutcome = onOutcome;
+    this.#onChange = onChange;
     const { origin, pathname, username, password } = new URL(url);
     this.#basePath = pathname.replace(/\/+$/, '');
     const authorization = key !== undefined ? `Bearer ${key}` : username !== '' ? basic(username, password) : undefined;
@@ -58,17 +60,23 @@ export class UpstreamClient {
         receiver,
       );
       const answer = await receiver.answer;
-      this.#onOutcome(true);
+      this.#learn(true);
       return answer;
     } catch (thrown) {
       const error = transportError(thrown, 'before its answer');
-      if (error.code === 'upstream_unreachable') this.#onOutcome(false);
+      if (error.code === 'upstream_unreachable') this.#learn(false);
       throw error;
     }
   }
 
   async close(): Promise<void> {
     await this.#pool.destroy();
+  }
+
+  #learn(reached: boolean): void {
+    if (this.#reached === reached) return;
+    this.#reached = reached;
+    this.#onChange(reached);
   }
 }
 

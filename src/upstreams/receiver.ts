@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Signal } from '../cancellation.ts';
 import { type UpstreamAnswer, UpstreamBody } from './body.ts';
 
 /**
@@ -9,14 +10,14 @@ import { type UpstreamAnswer, UpstreamBody } from './body.ts';
 export class Receiver implements Dispatcher.DispatchHandler {
   /** Resolves when the head is there. Rejects with undici's error, or with the signal's reason. */
   readonly answer: Promise<UpstreamAnswer>;
-  readonly #signal: AbortSignal;
+  readonly #signal: Signal;
   readonly #resolve: (answer: UpstreamAnswer) => void;
   readonly #reject: (error: unknown) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #body: UpstreamBody | undefined;
 
   /** @param signal ends it in every phase */
-  constructor(signal: AbortSignal) {
+  constructor(signal: Signal) {
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
     this.answer = promise;
     this.#resolve = resolve;

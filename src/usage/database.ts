@@ -51,7 +51,8 @@ function prepared(database: DatabaseSync): DatabaseSync {
     // Before anything of it is changed: the file may be of another program.
     transaction(database, 'BEGIN', () => version(database));
     // In WAL mode NORMAL survives the end of the process without an fsync a row; a power cut may cost the last rows.
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    // A row changes little of two pages, which are written whole: small ones cost a third less.
+    database.exec('PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
     transaction(database, 'BEGIN IMMEDIATE', () => {
       if (version(database) !== 0) return;
       database.exec(tables);

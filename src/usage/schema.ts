@@ -28,7 +28,6 @@ export const tables = `
     duration_ms INTEGER NOT NULL,
     queue_ms INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX requests_time ON requests (time);
 
   CREATE TABLE sums (
     "key" TEXT NOT NULL,

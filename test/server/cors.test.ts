@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { configSchema } from '../../src/config/schema.ts';
-import { exposedHeaders } from '../../src/server/middleware/cors.ts';
+import { exposedHeaders } from '../../src/server/entrance/cors.ts';
 import { secret, type TestGateway, testGateway } from '../helpers/gateway.ts';
 import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
 import { endpoints, tester } from './limited.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { suite, test } from 'node:test';
-import { isPlainTarget } from '../../src/server/middleware/paths.ts';
+import { isPlainTarget } from '../../src/server/entrance/paths.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
 

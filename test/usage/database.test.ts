@@ -3,6 +3,7 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { suite, test } from 'node:test';
+import { setImmediate as turnOver } from 'node:timers/promises';
 import { UsageLedger } from '../../src/usage/ledger.ts';
 import { openForReading } from '../../src/usage/database.ts';
 import { start } from '../cli/run.ts';
@@ -85,7 +86,7 @@ test('an empty file is made a ledger, but cannot be read before', () => {
   openForReading(file).close();
 });
 
-test('reading neither waits for the writer nor stops it', () => {
+test('reading neither waits for the writer nor stops it', async () => {
   const file = join(folder, 'both.db');
   const ledger = new UsageLedger(file, forGood, (error) => assert.fail(String(error)));
   const reader = openForReading(file);
@@ -93,6 +94,7 @@ test('reading neither waits for the writer nor stops it', () => {
   const count = (): unknown => reader.prepare('SELECT count(*) AS n FROM requests').get()?.['n'];
   assert.equal(count(), 0);
   ledger.record(row());
+  await turnOver();
   assert.equal(count(), 0);
   reader.exec('COMMIT');
   assert.equal(count(), 1);

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { mock, suite, test } from 'node:test';
+import { setImmediate as turnOver } from 'node:timers/promises';
 import { openForWriting } from '../../src/usage/database.ts';
 import { UsageLedger } from '../../src/usage/ledger.ts';
 import { groupings } from '../../src/usage/report.ts';
@@ -42,29 +43,32 @@ function rowsIn(file: string): unknown[] {
 }
 
 suite('a row', () => {
-  test('is in the file once record returns', () => {
+  test('is in the file when the turn of the event loop is over', async () => {
     const file = newFile();
     const ledger = new UsageLedger(file, forGood);
     ledger.record(row({ group: 'lab' }));
+    await turnOver();
     assert.deepEqual(rowsIn(file), [row({ group: 'lab' })]);
     ledger.close();
   });
 
-  test('may lack a group and an upstream', () => {
+  test('may lack a group and an upstream', async () => {
     const file = newFile();
     const ledger = new UsageLedger(file, forGood);
     const { upstream: _, ...refused } = row({ outcome: 'client_error', status: 400 });
     ledger.record(refused);
+    await turnOver();
     assert.deepEqual(rowsIn(file), [{ ...refused, group: null, upstream: null }]);
     ledger.close();
   });
 
-  test('is cut and bounded where what it says came from outside', () => {
+  test('is cut and bounded where what it says came from outside', async () => {
     const file = newFile();
     const ledger = new UsageLedger(file, forGood, (error) => assert.fail(String(error)));
     const long = `${'m'.repeat(199)}😀 and more`;
     const odd = { input_tokens: 1.4, output_tokens: 1e300, duration_ms: NaN, queue_ms: -1 };
     ledger.record(row({ ...odd, time: noon + 0.7, id: 'x'.repeat(9_999), model: long, route: "'; DROP TABLE sums" }));
+    await turnOver();
     assert.deepEqual(
       rowsIn(file),
       [
@@ -83,17 +87,21 @@ suite('a row', () => {
     ledger.close();
   });
 
-  test('that cannot be written is reported, and fails nobody', () => {
+  test('that cannot be written is reported, and fails nobody', async () => {
     const errors: unknown[] = [];
     const ledger = new UsageLedger(newFile(), forGood, (error) => errors.push(error));
     ledger.close();
     ledger.close();
     ledger.record(row());
+    await turnOver();
     assert.equal(errors.length, 1);
     assert.ok(errors[0] instanceof Error);
+    for (const id of ['one', 'another']) ledger.record(row({ id }));
+    await turnOver();
+    assert.equal(errors.length, 3);
   });
 
-  test('that finds no room is reported, and what was written before stays', () => {
+  test('that finds no room is reported, and what came with it stays', async () => {
     const file = newFile();
     new UsageLedger(file, forGood).close();
     const database = new DatabaseSync(file);
@@ -104,6 +112,7 @@ suite('a row', () => {
     const errors: string[] = [];
     const ledger = new UsageLedger(file, forGood, (error) => errors.push((error as Error).message));
     for (const id of ['early', 'late', 'later']) ledger.record(row({ id }));
+    await turnOver();
     assert.deepEqual(errors, ['database or disk is full']);
     assert.equal(ledger.spent('key:alice', noon), 30);
     ledger.close();
@@ -132,7 +141,7 @@ suite('while another process holds the file', () => {
 
   const ids = (file: string): unknown[] => rowsIn(file).map((line) => (line as { id: string }).id);
 
-  test('one row waits a little, the others not at all, and all of them are written later', (t) => {
+  test('what came together waits a little, the others not at all, and all of them are written later', async (t) => {
     const file = newFile();
     t.after(() => mock.timers.reset());
     mock.timers.enable({ apis: ['setTimeout'] });
@@ -149,6 +158,7 @@ suite('while another process holds the file', () => {
       Array.from({ length: 1_500 }, (_, n) => `${n}`),
     );
     ledger.record(row({ id: 'after' }));
+    await turnOver();
     assert.equal(ids(file).at(-1), 'after');
     ledger.close();
     other.close();
@@ -212,10 +222,11 @@ suite('while another process holds the file', () => {
     assert.deepEqual(rowsIn(file), []);
   });
 
-  test('what is old goes later', (t) => {
+  test('what is old goes later', async (t) => {
     const file = newFile();
     const ledger = new UsageLedger(file, forGood, (error) => assert.fail(String(error)));
     ledger.record(row());
+    await turnOver();
     t.after(() => mock.timers.reset());
     mock.timers.enable({ apis: ['setTimeout', 'Date'], now: noon });
     const later = new UsageLedger(file, 50 * day, (error) => assert.fail(String(error)));
@@ -390,7 +401,7 @@ test('rows that nothing can read are not kept, but added up', () => {
 });
 
 suite('what is old', () => {
-  test('goes: rows after the retention, their sums after a month', () => {
+  test('goes: rows after the retention, their sums after a month', async () => {
     const file = newFile();
     const ledger = new UsageLedger(file, forGood);
     ledger.close();
@@ -398,6 +409,7 @@ suite('what is old', () => {
     const now = Date.now();
     const ages = [40 * day, 30 * day, 7 * day + hour, 7 * day - hour, 0];
     for (const age of ages) weekly.record(row({ time: now - age, id: `${age / hour}` }));
+    await turnOver();
     assert.equal(weekly.prune(now), 3);
     assert.equal(weekly.prune(now), 0);
     assert.deepEqual(
@@ -408,7 +420,7 @@ suite('what is old', () => {
     weekly.close();
   });
 
-  test('goes at the start, a batch at a time, and from then on by itself', (t) => {
+  test('goes at the start, a batch at a time, and from then on by itself', async (t) => {
     const file = newFile();
     const first = new UsageLedger(file, forGood);
     for (let n = 0; n < 2500; n += 1) first.record(row());
@@ -423,6 +435,7 @@ suite('what is old', () => {
     mock.timers.tick(50);
     assert.equal(rowsIn(file).length, 0);
     ledger.record(row({ time: noon + 50 * day + 1 }));
+    await turnOver();
     mock.timers.tick(hour - 1);
     assert.equal(rowsIn(file).length, 1);
     mock.timers.tick(1);

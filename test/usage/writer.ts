@@ -1,3 +1,4 @@
+import { setImmediate as turnOver } from 'node:timers/promises';
 import { UsageLedger } from '../../src/usage/ledger.ts';
 import { row } from './rows.ts';
 
@@ -6,9 +7,10 @@ const [file = '', name = '', count = 'Infinity'] = process.argv.slice(2);
 const ledger = new UsageLedger(file, 365 * 24 * 3_600_000, (error) => {
   throw error;
 });
-for (let n = 0; n < Number(count); n += 1) {
-  const id = `${name}-${n}`;
-  ledger.record(row({ time: Date.now(), id, key: name }));
-  await new Promise((written) => process.stdout.write(`${id}\n`, written));
+for (let n = 0; n < Number(count); n += 2) {
+  const ids = [`${name}-${n}`, `${name}-${n + 1}`];
+  for (const id of ids) ledger.record(row({ time: Date.now(), id, key: name }));
+  await turnOver();
+  await new Promise((written) => process.stdout.write(`${ids.join('\n')}\n`, written));
 }
 ledger.close();

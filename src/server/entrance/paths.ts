@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import { GatewayError } from '../../errors.ts';
 import type { Env } from '../respond.ts';
 
@@ -16,9 +16,13 @@ export function isPlainTarget(target: string): boolean {
   return parsed !== null && parsed.pathname === path;
 }
 
-/** Answers 404 to what would reach a route only after being rewritten. */
-export const plainTargetsOnly: MiddlewareHandler<Env> = (c, next) => {
+/** @throws {GatewayError} 404 for what would reach a route only after being rewritten */
+export function requirePlainTarget(c: Context<Env>): void {
   const target = c.env?.incoming?.url ?? new URL(c.req.url).pathname;
-  if (!isPlainTarget(target)) throw new GatewayError('not_found', 'There is nothing at this path.');
-  return next();
-};
+  if (!isPlainTarget(target)) throw notFound();
+}
+
+/** What is said at a path where there is nothing. */
+export function notFound(): GatewayError {
+  return new GatewayError('not_found', 'There is nothing at this path.');
+}

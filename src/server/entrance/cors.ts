@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { Env } from '../respond.ts';
 
 /** Seconds that a browser need not ask again: the most that any of them takes. */
@@ -71,14 +71,6 @@ export function corsOf(origins: readonly string[]): Cors {
     ]),
   );
   return (origin) => (origin === undefined ? others : (allowed.get(origin) ?? others));
-}
-
-/** Says so on every answer to an exchange. */
-export function allowOrigins(cors: Cors): MiddlewareHandler<Env> {
-  return (c, next) => {
-    Object.assign(c.get('exchange').headers, cors(c.req.header('origin')));
-    return next();
-  };
 }
 
 /** Answers a browser's question whether a page may send a request; undefined for any other request, or where it may not. */
