@@ -52,7 +52,7 @@ async function readAll(body: Readable, maxBytes: number, deadline: number, signa
   const late = (): void => reject(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
   const timer = setTimeout(late, deadline);
   const left = (cause?: unknown): void => reject(endedEarly(cause));
-  const abort = (): void => reject(signal.reason as Error);
+  const abort = (): void => reject(signal.reason);
   const take = (piece: Buffer): void => {
     length += piece.length;
     if (length > maxBytes) reject(tooLarge(maxBytes));

@@ -2,7 +2,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { openForWriting } from './database.ts';
 import { type UsageQuery, type UsageReport, hourOf, report } from './report.ts';
 import { hour } from './schema.ts';
-import { type RowWriter, isBusy, writeRows } from './writer.ts';
+import { RowWriter, isBusy } from './writer.ts';
 
 /** One request that ended; never anything of its content. */
 export interface UsageRow {
@@ -65,7 +65,7 @@ export class UsageLedger {
     this.#retention = retention;
     this.#onError = onError;
     const insert = 'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
-    this.#rows = writeRows(this.#database, insert, onError);
+    this.#rows = new RowWriter(this.#database, insert, onError);
     const spent = 'SELECT ifnull(sum(input_tokens + output_tokens), 0) AS tokens FROM sums WHERE';
     this.#spentByKey = this.#database.prepare(`${spent} "key" = ? AND hour >= ?`);
     this.#spentByGroup = this.#database.prepare(`${spent} "group" = ? AND hour >= ?`);

@@ -1,14 +1,4 @@
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-
-/** Writes rows, and keeps for a while those that another process, which holds the file, is in the way of. */
-export interface RowWriter {
-  /** Has a row written when this turn of the event loop is over, with all others of it. Never throws. */
-  write(row: readonly SQLInputValue[]): void;
-  /** Writes what was kept, if that needs no waiting. Never throws. */
-  catchUp(): void;
-  /** Writes what was kept; what cannot be written by now is lost. */
-  close(): void;
-}
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 
 /** Milliseconds that rows wait for another process. All of llamaduct stands still meanwhile. */
 const writeDeadline = 50;
@@ -24,99 +14,126 @@ const maxKept = 10_000;
 /** Rows written at a time: some tens of milliseconds in which nothing else happens. */
 const batch = 1000;
 
-/**
- * @param insert a statement that takes the values of a row
- * @param onError told of each row that is lost
- */
-export function writeRows(database: DatabaseSync, insert: string, onError: (error: unknown) => void): RowWriter {
-  const statement = database.prepare(insert);
-  const begin = database.prepare('BEGIN IMMEDIATE');
-  const commit = database.prepare('COMMIT');
-  const kept: (readonly SQLInputValue[])[] = [];
-  let busy: unknown;
-  let timer: NodeJS.Timeout | undefined;
-  let turn: NodeJS.Immediate | undefined;
+type Row = readonly SQLInputValue[];
 
-  const wait = (deadline: number): void => database.exec(`PRAGMA busy_timeout = ${deadline}`);
-  wait(writeDeadline);
+/** Writes rows, and keeps for a while those that another process, which holds the file, is in the way of. */
+export class RowWriter {
+  readonly #database: DatabaseSync;
+  readonly #onError: (error: unknown) => void;
+  readonly #insert: StatementSync;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #kept: Row[] = [];
+  /** That another process holds the file, as SQLite said it last. */
+  #busy: unknown;
+  #turn: NodeJS.Immediate | undefined;
+  /** Set while another process is in the way. */
+  #retry: NodeJS.Timeout | undefined;
 
-  /** @returns whether that is done with, be it by an error */
-  const attempt = (row: readonly SQLInputValue[]): boolean => {
-    try {
-      statement.run(...row);
-    } catch (error) {
-      if (isBusy(error)) {
-        busy = error;
-        return false;
-      }
-      onError(error);
+  /**
+   * @param insert a statement that takes the values of a row
+   * @param onError told of each row that is lost
+   */
+  constructor(database: DatabaseSync, insert: string, onError: (error: unknown) => void) {
+    this.#database = database;
+    this.#onError = onError;
+    this.#insert = database.prepare(insert);
+    this.#begin = database.prepare('BEGIN IMMEDIATE');
+    this.#commit = database.prepare('COMMIT');
+    this.#wait(writeDeadline);
+  }
+
+  /** Has a row written when this turn of the event loop is over, with all others of it. Never throws. */
+  write(row: Row): void {
+    const kept = this.#kept;
+    kept.push(row);
+    // Behind those that could not be written it would only wait as long as they do.
+    if (this.#retry === undefined) {
+      if (kept.length < batch) this.#turn ??= setImmediate(() => this.#endTurn());
+      else this.#endTurn();
     }
-    return true;
-  };
-  /** @returns how many of them are done with */
-  const oneByOne = (rows: typeof kept): number => {
-    const stuck = rows.findIndex((row) => !attempt(row));
-    return stuck === -1 ? rows.length : stuck;
-  };
-  /** In one transaction, which costs more than its rows. @returns the same; undefined where something is wrong with one */
-  const together = (rows: typeof kept): number | undefined => {
+    if (kept.length <= maxKept) return;
+    kept.shift();
+    this.#onError(this.#busy);
+  }
+
+  /** Writes what was kept, if that needs no waiting. Never throws. */
+  catchUp(): void {
+    this.#writeWithin(0, batch);
+    this.#tryLater();
+  }
+
+  /** Writes what was kept; what cannot be written by now is lost. */
+  close(): void {
+    clearTimeout(this.#retry);
+    clearImmediate(this.#turn);
+    this.#writeWithin(closeDeadline, maxKept);
+    for (const _ of this.#kept.splice(0)) this.#onError(this.#busy);
+  }
+
+  #endTurn(): void {
+    clearImmediate(this.#turn);
+    this.#turn = undefined;
+    this.#write(batch);
+    this.#tryLater();
+  }
+
+  #tryLater(): void {
+    clearTimeout(this.#retry);
+    this.#retry = this.#kept.length > 0 ? setTimeout(() => this.catchUp(), pause).unref() : undefined;
+  }
+
+  #writeWithin(deadline: number, most: number): void {
+    if (this.#kept.length === 0) return;
+    this.#wait(deadline);
+    this.#write(most);
+    this.#wait(writeDeadline);
+  }
+
+  /** @param deadline milliseconds for other processes */
+  #wait(deadline: number): void {
+    this.#database.exec(`PRAGMA busy_timeout = ${deadline}`);
+  }
+
+  #write(most: number): void {
+    const rows = this.#kept.slice(0, most);
+    const done = (rows.length > 1 ? this.#together(rows) : undefined) ?? this.#oneByOne(rows);
+    this.#kept.splice(0, done);
+  }
+
+  /** In one transaction, which costs more than its rows. @returns how many are done with; undefined where something is wrong with one */
+  #together(rows: readonly Row[]): number | undefined {
     try {
-      begin.run();
-      for (const row of rows) statement.run(...row);
-      commit.run();
+      this.#begin.run();
+      for (const row of rows) this.#insert.run(...row);
+      this.#commit.run();
       return rows.length;
     } catch (error) {
-      if (database.isOpen && database.isTransaction) database.exec('ROLLBACK');
+      if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec('ROLLBACK');
       if (!isBusy(error)) return undefined;
-      busy = error;
+      this.#busy = error;
       return 0;
     }
-  };
-  const writeSome = (most: number): void => {
-    const rows = kept.slice(0, most);
-    const done = (rows.length > 1 ? together(rows) : undefined) ?? oneByOne(rows);
-    kept.splice(0, done);
-  };
-  const writeKept = (deadline: number, most: number): void => {
-    if (kept.length === 0) return;
-    wait(deadline);
-    writeSome(most);
-    wait(writeDeadline);
-  };
-  const tryLater = (): void => {
-    clearTimeout(timer);
-    timer = kept.length > 0 ? setTimeout(catchUp, pause).unref() : undefined;
-  };
-  const catchUp = (): void => {
-    writeKept(0, batch);
-    tryLater();
-  };
-  const endTurn = (): void => {
-    clearImmediate(turn);
-    turn = undefined;
-    writeSome(batch);
-    tryLater();
-  };
-  return {
-    write(row) {
-      kept.push(row);
-      // Behind those that could not be written it would only wait as long as they do.
-      if (timer === undefined) {
-        if (kept.length < batch) turn ??= setImmediate(endTurn);
-        else endTurn();
+  }
+
+  /** @returns how many are done with, be it by an error */
+  #oneByOne(rows: readonly Row[]): number {
+    const stuck = rows.findIndex((row) => !this.#attempt(row));
+    return stuck === -1 ? rows.length : stuck;
+  }
+
+  #attempt(row: Row): boolean {
+    try {
+      this.#insert.run(...row);
+    } catch (error) {
+      if (isBusy(error)) {
+        this.#busy = error;
+        return false;
       }
-      if (kept.length <= maxKept) return;
-      kept.shift();
-      onError(busy);
-    },
-    catchUp,
-    close() {
-      clearTimeout(timer);
-      clearImmediate(turn);
-      writeKept(closeDeadline, maxKept);
-      for (const _ of kept.splice(0)) onError(busy);
-    },
-  };
+      this.#onError(error);
+    }
+    return true;
+  }
 }
 
 /** Whether an error of SQLite says that another process holds the file. @see https://www.sqlite.org/rescode.html#busy */
