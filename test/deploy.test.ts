@@ -111,7 +111,7 @@ describe('deploy/Dockerfile', () => {
   test('its service is nobody special and gets the signals itself', () => {
     const [uid] = instruction('USER').split(':');
     assert.match(uid ?? '', /^[1-9]\d*$/);
-    assert.deepEqual(JSON.parse(instruction('ENTRYPOINT')), ['node', '/app/dist/bin.js']);
+    assert.deepEqual(JSON.parse(instruction('ENTRYPOINT')), ['node', '--max-semi-space-size=16', '/app/dist/bin.js']);
   });
 
   test('nothing that it copies is ignored', () => {

@@ -1,6 +1,8 @@
+const none = Buffer.alloc(0);
+
 /** Bytes of something that is not whole yet. Copied, so that many small pieces take no more room than one large one. */
 export class HeldBytes {
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = none;
   #length = 0;
 
   get length(): number {
@@ -22,7 +24,7 @@ export class HeldBytes {
   /** All that is held, which is then held no longer. */
   take(): Buffer {
     const whole = this.#bytes.subarray(0, this.#length);
-    this.#bytes = Buffer.alloc(0);
+    this.#bytes = none;
     this.#length = 0;
     return whole;
   }

@@ -71,9 +71,14 @@ async function readAll(body: Readable, maxBytes: number, deadline: number, signa
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
-    // It still hears of errors: a connection may break later, which is nothing to do with the body.
-    body.off('data', take).off('end', end).off('close', close);
+    // A connection may break later, which is nothing to do with the body. What hears of it then must not know the body,
+    // which would stay for as long as the answer takes.
+    body.off('data', take).off('end', end).off('close', close).off('error', left).on('error', passOver);
   }
+}
+
+function passOver(): void {
+  // Whoever writes the answer hears of it.
 }
 
 function endedEarly(cause?: unknown): GatewayError {

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { writeConfig } from './llamaduct.ts';
 import { hasNginx, nginxCommand } from './nginx.ts';
 
@@ -45,7 +46,7 @@ const nginx: Contender = {
   start: (place) => ({ command: nginxCommand(place.folder, place) }),
 };
 
-/** As it is installed: built. @param folder a checkout @param profiles where Node writes a profile of each run */
+/** As it is deployed: built, with the options of its start script. @param folder a checkout @param profiles where Node writes a profile of each run */
 function llamaductOf(folder: string, profiles?: string): Contender {
   return {
     name: 'llamaduct',
@@ -53,9 +54,18 @@ function llamaductOf(folder: string, profiles?: string): Contender {
     start: (place) => {
       const profile = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${place.label}.cpuprofile`];
       const script = ['dist/bin.js', '--config', writeConfig(place.folder, place)];
-      return { command: [node, ...(profiles === undefined ? [] : profile), ...script], cwd: folder };
+      return {
+        command: [node, ...optionsOf(folder), ...(profiles === undefined ? [] : profile), ...script],
+        cwd: folder,
+      };
     },
   };
+}
+
+/** Of `node`, in a checkout's start script. */
+function optionsOf(folder: string): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'));
 }
 
 /**
