@@ -3,6 +3,8 @@ import type { Total } from './stream.ts';
 
 /** Adds up what was counted for each choice. Choices run side by side, so of each duration the longest counts. */
 export function totalOf(parts: readonly Total[]): Total {
+  const [first, ...others] = parts;
+  if (first !== undefined && others.length === 0) return { usage: first.usage, timings: first.timings };
   const usages = parts.map(({ usage }) => usage);
   const timings = parts.map((part) => part.timings);
   return {
