@@ -16,7 +16,6 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   const app = new Hono<Env>();
   const serve = (path: string, handlers: ReadonlyMap<string, RequestHandler>): void => {
     const refuse = entrance.open(refuseMethod([...handlers.keys()], cors));
-    // One handler a path: Hono chains several, which costs.
     app.all(path, (c) => (handlers.get(c.req.method === 'HEAD' ? 'GET' : c.req.method) ?? refuse)(c));
   };
   serve('/healthz', new Map([['GET', healthz(cors)]]));

@@ -76,18 +76,23 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
   const { source } = flow;
   const { socket } = outgoing;
   let over = false;
-  /** What came in this turn of the event loop: a chunk costs more than a token. */
-  let pending = '';
-  const write = (data: string | Uint8Array): void => {
-    if (!outgoing.write(data)) source.pause();
-  };
+  let begun = false;
+  /**
+   * What came in this turn of the event loop: a chunk costs more than a token, and what the answer is complete with has to go
+   * with its end.
+   */
+  let held: string | Uint8Array = '';
   const flush = (): void => {
-    if (over || pending === '') return;
-    const text = pending;
-    pending = '';
+    if (over || held.length === 0) return;
+    const data = held;
+    held = '';
     // Node would hand the socket four pieces.
-    if (socket === null || !outgoing.chunkedEncoding) return write(text);
-    if (!socket.write(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`)) source.pause();
+    const taken =
+      begun && socket !== null && outgoing.chunkedEncoding && typeof data === 'string'
+        ? socket.write(`${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`)
+        : outgoing.write(data);
+    begun = true;
+    if (!taken) source.pause();
   };
   const drained = (): void => {
     if (!over) source.resume();
@@ -100,19 +105,23 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
   const outlet: Outlet = {
     send(data) {
       if (over) return;
-      if (typeof data !== 'string') return write(data);
-      if (pending === '') process.nextTick(flush);
-      pending += data;
+      if (held.length === 0) process.nextTick(flush);
+      if (typeof held === 'string' && typeof data === 'string') held += data;
+      else {
+        flush();
+        held = data;
+      }
     },
     end() {
       // The end of an exchange may end its upstream, and that the answer.
       if (over) return;
       finish();
       // What was used is written down by then.
-      setImmediate(() => outgoing.end(pending));
+      setImmediate(() => outgoing.end(held));
     },
     breakOff() {
       if (over) return;
+      flush();
       finish();
       outgoing.destroy();
     },
@@ -127,8 +136,12 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
   outgoing.on('drain', drained);
   socket?.on('drain', drained);
   outgoing.once('close', gone);
-  if (flow.opening.length > 0) write(flow.opening);
-  else outgoing.flushHeaders();
+  if (flow.opening.length > 0) {
+    outlet.send(flow.opening);
+  } else {
+    outgoing.flushHeaders();
+    begun = true;
+  }
   if (flow.ended) outlet.end();
   else if (outgoing.destroyed) gone();
   else source.read((piece) => flow.pass(piece, outlet));

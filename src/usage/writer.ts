@@ -67,6 +67,8 @@ export class RowWriter {
   close(): void {
     clearTimeout(this.#retry);
     clearImmediate(this.#turn);
+    // What comes later is told to be lost.
+    this.#retry = this.#turn = undefined;
     this.#writeWithin(closeDeadline, maxKept);
     for (const _ of this.#kept.splice(0)) this.#onError(this.#busy);
   }

@@ -101,6 +101,17 @@ suite('a row', () => {
     assert.equal(errors.length, 3);
   });
 
+  test('that comes as the ledger closes is reported, too', async () => {
+    const errors: unknown[] = [];
+    const file = newFile();
+    const ledger = new UsageLedger(file, forGood, (error) => errors.push(error));
+    ledger.record(row({ id: 'in time' }));
+    ledger.close();
+    ledger.record(row({ id: 'late' }));
+    await turnOver();
+    assert.deepEqual([errors.length, rowsIn(file).length], [1, 1]);
+  });
+
   test('that finds no room is reported, and what came with it stays', async () => {
     const file = newFile();
     new UsageLedger(file, forGood).close();
@@ -418,6 +429,17 @@ suite('what is old', () => {
     );
     assert.equal(weekly.spent('key:alice', 0), 4 * 15);
     weekly.close();
+  });
+
+  test('goes although the clock was ahead once', async () => {
+    const ledger = new UsageLedger(newFile(), 7 * day);
+    const now = Date.now();
+    for (let n = 0; n < 1_500; n += 1) ledger.record(row({ time: now + 300 * day }));
+    for (let n = 0; n < 1_500; n += 1) ledger.record(row({ time: now - 40 * day }));
+    await turnOver();
+    ledger.spent('key:alice', 0);
+    assert.deepEqual([ledger.prune(now), ledger.prune(now), ledger.prune(now)], [1_000, 500, 0]);
+    ledger.close();
   });
 
   test('goes at the start, a batch at a time, and from then on by itself', async (t) => {

@@ -1,4 +1,3 @@
-import { setImmediate as turnOver } from 'node:timers/promises';
 import type { Scope } from '../../config/schema.ts';
 import { asGatewayError } from '../../errors.ts';
 import { errorsFor } from '../../protocols/index.ts';
@@ -23,10 +22,7 @@ export interface Route {
   readonly runsModel?: boolean;
 }
 
-/**
- * What every request passes on its way to a handler, and its answer on its way back. One handler to Hono: a chain of its
- * middleware costs a promise and some closures for each of them.
- */
+/** What every request passes on its way to a handler, and its answer on its way back. */
 export class Entrance {
   readonly #services: Services;
   readonly #cors: Cors;
@@ -65,7 +61,7 @@ export class Entrance {
       if (exchange.streaming) return response;
       exchange.end(thrown);
       // Who has an answer finds it in the usage, also of a process that was killed then.
-      if (exchange.runsModel) await turnOver();
+      if (exchange.runsModel) await new Promise((resolve) => setImmediate(resolve));
       return response;
     };
   }
