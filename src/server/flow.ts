@@ -75,24 +75,10 @@ export function streamOf(flow: Flow): ReadableStream<Uint8Array> {
 export function flowInto(outgoing: ServerResponse, flow: Flow): void {
   const { source } = flow;
   const { socket } = outgoing;
+  const chunk = new NextChunk(outgoing);
   let over = false;
-  let begun = false;
-  /**
-   * What came in this turn of the event loop: a chunk costs more than a token, and what the answer is complete with has to go
-   * with its end.
-   */
-  let held: string | Uint8Array = '';
   const flush = (): void => {
-    if (over || held.length === 0) return;
-    const data = held;
-    held = '';
-    // Node would hand the socket four pieces.
-    const taken =
-      begun && socket !== null && outgoing.chunkedEncoding && typeof data === 'string'
-        ? socket.write(`${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`)
-        : outgoing.write(data);
-    begun = true;
-    if (!taken) source.pause();
+    if (!over && !chunk.flush()) source.pause();
   };
   const drained = (): void => {
     if (!over) source.resume();
@@ -105,23 +91,18 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
   const outlet: Outlet = {
     send(data) {
       if (over) return;
-      if (held.length === 0) process.nextTick(flush);
-      if (typeof held === 'string' && typeof data === 'string') held += data;
-      else {
-        flush();
-        held = data;
-      }
+      if (chunk.isEmpty) process.nextTick(flush);
+      if (!chunk.add(data)) source.pause();
     },
     end() {
       // The end of an exchange may end its upstream, and that the answer.
       if (over) return;
       finish();
-      // What was used is written down by then.
-      setImmediate(() => outgoing.end(held));
+      chunk.end();
     },
     breakOff() {
       if (over) return;
-      flush();
+      chunk.flush();
       finish();
       outgoing.destroy();
     },
@@ -136,15 +117,65 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
   outgoing.on('drain', drained);
   socket?.on('drain', drained);
   outgoing.once('close', gone);
-  if (flow.opening.length > 0) {
-    outlet.send(flow.opening);
-  } else {
-    outgoing.flushHeaders();
-    begun = true;
-  }
+  if (flow.opening.length > 0) outlet.send(flow.opening);
+  else chunk.begin();
   if (flow.ended) outlet.end();
   else if (outgoing.destroyed) gone();
   else source.read((piece) => flow.pass(piece, outlet));
+}
+
+/**
+ * What comes for an answer in one turn of the event loop: a chunk costs more than a token, and what the answer is complete
+ * with has to go with its end.
+ */
+class NextChunk {
+  readonly #outgoing: ServerResponse;
+  #held: string | Uint8Array = '';
+  #begun = false;
+
+  constructor(outgoing: ServerResponse) {
+    this.#outgoing = outgoing;
+  }
+
+  get isEmpty(): boolean {
+    return this.#held.length === 0;
+  }
+
+  /** Sends the head alone. */
+  begin(): void {
+    this.#begun = true;
+    this.#outgoing.flushHeaders();
+  }
+
+  /** @returns whether the client takes more */
+  add(data: string | Uint8Array): boolean {
+    if (typeof this.#held === 'string' && typeof data === 'string') {
+      this.#held += data;
+      return true;
+    }
+    const taken = this.flush();
+    this.#held = data;
+    return taken;
+  }
+
+  /** @returns whether the client takes more */
+  flush(): boolean {
+    const data = this.#held;
+    if (data.length === 0) return true;
+    this.#held = '';
+    const { socket, chunkedEncoding } = this.#outgoing;
+    if (!this.#begun || socket === null || !chunkedEncoding || typeof data !== 'string') {
+      this.#begun = true;
+      return this.#outgoing.write(data);
+    }
+    // Node would hand the socket four pieces.
+    return socket.write(`${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`);
+  }
+
+  /** Ends the answer with what is held, once what was used is written down. */
+  end(): void {
+    setImmediate(() => this.#outgoing.end(this.#held));
+  }
 }
 
 /**
