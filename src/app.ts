@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { GatewayError } from './errors.ts';
+import { GatewayError, asGatewayError } from './errors.ts';
 import { type ClientProtocols, errorsFor } from './protocols/index.ts';
 import { routesOf } from './routes.ts';
 import { Entrance } from './server/entrance/entrance.ts';
@@ -27,6 +27,8 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
     throw notFound();
   });
   app.notFound(nothing);
+  // Hono's own would print the stack, and answer in plain text.
+  app.onError((error) => refuseMalformed(asGatewayError(error)));
   return app;
 }
 

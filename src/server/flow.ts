@@ -195,6 +195,7 @@ export async function streamInto(outgoing: ServerResponse, stream: ReadableStrea
       const { value, done } = await reader.read();
       if (outgoing.destroyed) return;
       if (done) {
+        // As for a flow: once what was used is written down.
         setImmediate(() => outgoing.end());
         return;
       }

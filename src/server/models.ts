@@ -6,7 +6,7 @@ import { detailsDeadline } from '../upstreams/catalog.ts';
 import { type BodyHandler, parseJson } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { modelFor, requireModel } from './prepare.ts';
-import { sendJson, type RequestHandler } from './respond.ts';
+import { type RequestHandler, sendJson } from './respond.ts';
 import type { Services } from './services.ts';
 
 type Model = ModelInfo & ModelDetails;

@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Cors } from './entrance/cors.ts';
-import { type Env, plainHeaders, sendText, type RequestHandler } from './respond.ts';
+import { type Env, type RequestHandler, plainHeaders, sendText } from './respond.ts';
 import type { Services } from './services.ts';
 
 /** The process runs. */

@@ -20,7 +20,7 @@ import type { Fleet } from './fleet.ts';
 import { type ModelRoute, forwardedBody } from './forwarded.ts';
 import type { Plan, Planner, Streamed } from './plan.ts';
 import { modelFor } from './prepare.ts';
-import { type Env, sendEmpty, sendFlow, sendJson, type RequestHandler } from './respond.ts';
+import { type Env, type RequestHandler, sendEmpty, sendFlow, sendJson } from './respond.ts';
 import type { Services } from './services.ts';
 import type { Upstream } from './upstream.ts';
 import { tapped } from './tapped.ts';

@@ -1,5 +1,5 @@
 import type { ResourceProtocol } from '../chat/protocol.ts';
-import { sendJson, sendText, type RequestHandler } from './respond.ts';
+import { type RequestHandler, sendJson, sendText } from './respond.ts';
 
 /** Answers what no backend is needed for. */
 export function resourceHandler(protocol: ResourceProtocol): RequestHandler {

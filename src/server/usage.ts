@@ -2,7 +2,7 @@ import { GatewayError, invalidValue } from '../errors.ts';
 import type { UsageLedger } from '../usage/ledger.ts';
 import { momentExpected, readMoment } from '../usage/moment.ts';
 import { type Grouping, type UsageQuery, type UsageReport, groupings, hourAfter, hourOf } from '../usage/report.ts';
-import { sendJson, type RequestHandler } from './respond.ts';
+import { type RequestHandler, sendJson } from './respond.ts';
 
 /** Milliseconds that a report is good for. */
 const freshness = 2_000;

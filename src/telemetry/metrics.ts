@@ -21,23 +21,22 @@ export class Metrics {
     labelNames: ['route', 'model', 'upstream', 'key', 'outcome'],
     ...this.#in,
   });
-  readonly duration = new SeriesHistogram(this.registry, {
+  readonly duration = new SeriesHistogram<'route' | 'model' | 'outcome'>(this.registry, {
     name: 'llamaduct_request_duration_seconds',
     help: 'From the head of a request to the end of its answer, the last byte of a stream included.',
     buckets: seconds.request,
   });
-  readonly firstToken = new SeriesHistogram(this.registry, {
+  readonly firstToken = new SeriesHistogram<'model' | 'upstream'>(this.registry, {
     name: 'llamaduct_time_to_first_token_seconds',
     help: 'From the head of a request to the first piece of its answer from the upstream.',
     buckets: seconds.firstToken,
   });
-  /** By model and upstream. */
-  readonly chunkGap = new SeriesHistogram(this.registry, {
+  readonly chunkGap = new SeriesHistogram<'model' | 'upstream'>(this.registry, {
     name: 'llamaduct_inter_chunk_seconds',
     help: 'Gap between two pieces of an answer from the upstream. A piece is what arrived at once, not a token.',
     buckets: seconds.token,
   });
-  readonly timePerOutputToken = new SeriesHistogram(this.registry, {
+  readonly timePerOutputToken = new SeriesHistogram<'model' | 'upstream'>(this.registry, {
     name: 'llamaduct_time_per_output_token_seconds',
     help: "The upstream's own generation time, divided by the tokens it generated.",
     buckets: seconds.token,
@@ -136,7 +135,7 @@ export class Metrics {
     },
     ...this.#in,
   });
-  readonly queueWait = new SeriesHistogram(this.registry, {
+  readonly queueWait = new SeriesHistogram<'upstream'>(this.registry, {
     name: 'llamaduct_queue_wait_seconds',
     help: 'Until a request got its turn, where requests wait for one.',
     buckets: [0.001, ...seconds.request],
@@ -188,7 +187,7 @@ export class Metrics {
     for (const phase of phases) this.disconnects.inc({ phase }, 0);
   }
 
-  #upstreamSeconds(phase: string, what: string): SeriesHistogram {
+  #upstreamSeconds(phase: string, what: string): SeriesHistogram<'model' | 'upstream'> {
     return new SeriesHistogram(this.registry, {
       name: `llamaduct_upstream_${phase}_seconds`,
       help: `The upstream's own time spent ${what}.`,

@@ -53,7 +53,7 @@ export class Series {
  * A histogram for what is observed at every token, and several times a request: a series can be looked up once an answer,
  * where prom-client's own histogram hashes its labels each time.
  */
-export class SeriesHistogram {
+export class SeriesHistogram<Label extends string = string> {
   readonly #options: SeriesOptions;
   readonly #series = new Map<string, Series>();
 
@@ -65,7 +65,7 @@ export class SeriesHistogram {
   }
 
   /** @param labels bounded in number */
-  of(labels: Readonly<Record<string, string>>): Series {
+  of(labels: Readonly<Record<Label, string>>): Series {
     const key = JSON.stringify(labels);
     const known = this.#series.get(key);
     if (known !== undefined) return known;
@@ -75,7 +75,7 @@ export class SeriesHistogram {
   }
 
   /** @param labels bounded in number */
-  observe(labels: Readonly<Record<string, string>>, value: number): void {
+  observe(labels: Readonly<Record<Label, string>>, value: number): void {
     this.of(labels).observe(value);
   }
 
