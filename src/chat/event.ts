@@ -6,7 +6,25 @@ export type ChatEvent =
   | FinishEvent;
 
 /** Where events go. */
-export type Emit = (event: ChatEvent) => void;
+export interface Emit {
+  (event: ChatEvent): void;
+  /** A shorter way for texts, where nobody between the decoder and the encoder looks at them. */
+  readonly verbatim?: Verbatim;
+}
+
+/** Takes texts as the JSON that they were sent in, which then is neither parsed nor written again. */
+export interface Verbatim {
+  /** Undefined while a text needs more than a frame around it. */
+  frame(): Frame | undefined;
+  /** @param texts bytes as Latin-1: the JSON of texts, each in a frame */
+  take(texts: string): void;
+}
+
+/** What stands around the JSON of a text in a client's stream, as bytes in Latin-1. */
+export interface Frame {
+  readonly before: string;
+  readonly after: string;
+}
 
 /** One whole call. */
 export interface ToolCallEvent {

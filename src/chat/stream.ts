@@ -1,5 +1,5 @@
 import type { GatewayError } from '../errors.ts';
-import type { ChatEvent, Emit, FinishEvent } from './event.ts';
+import type { ChatEvent, Emit, FinishEvent, Frame } from './event.ts';
 
 /**
  * Bytes of a backend's answer -> events, handed to the function the decoder was made with. Synchronous, no I/O.
@@ -8,7 +8,7 @@ import type { ChatEvent, Emit, FinishEvent } from './event.ts';
  *   protocol; from `end` when the answer stopped before its own end mark.
  */
 export interface Decoder {
-  push(bytes: Uint8Array): void;
+  push(bytes: Buffer): void;
   end(): void;
 }
 
@@ -21,6 +21,8 @@ export type DecoderMaker = (emit: Emit) => Decoder;
  */
 export interface Encoder {
   write(event: ChatEvent, choice: number): string;
+  /** What the next texts of a choice stand in, where each that has nothing else is written in the same way. */
+  frame?(choice: number): Frame | undefined;
   /** After the last event of every choice. */
   end(total: Total): string;
   /** Instead of `end`, when the answer broke: the client must not take it for a whole one. */
@@ -32,7 +34,7 @@ export type Total = Pick<FinishEvent, 'usage' | 'timings'>;
 
 /** Reads along an answer of a backend that is relayed untouched. */
 export interface Tap {
-  push(bytes: Uint8Array): void;
+  push(bytes: Buffer): void;
   /** What the backend counted, where it told, and whether the answer ended well, in an error, or before its end. */
   end(): { readonly finish?: Total; readonly outcome: TapOutcome };
 }

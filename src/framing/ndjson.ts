@@ -12,40 +12,23 @@ const newline = 0x0a;
 export class LineSplitter {
   readonly #maxBytes: number;
   readonly #onLine: (line: string) => void;
+  readonly #takeLines: (lines: Buffer) => number;
   /** The beginning of a line whose end is in another piece. */
   readonly #held = new HeldBytes();
 
-  constructor(maxBytes: number, onLine: (line: string) => void) {
+  /** @param takeLines is shown whole lines before they are split. @returns how many bytes of them need not be */
+  constructor(maxBytes: number, onLine: (line: string) => void, takeLines: (lines: Buffer) => number = () => 0) {
     this.#maxBytes = maxBytes;
     this.#onLine = onLine;
+    this.#takeLines = takeLines;
   }
 
-  push(chunk: Uint8Array): void {
-    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    const end = bytes.lastIndexOf(newline) + 1;
-    // Where all together are not too long, no line is; and what ends with a line has no character cut in two.
-    if (this.#held.length > 0 || bytes.length > this.#maxBytes || end === 0) return this.#pushLines(bytes);
-    this.#releaseAll(bytes.toString('utf8', 0, end));
-    if (end < bytes.length) this.#held.push(bytes.subarray(end));
-  }
-
-  /** Line by line. */
-  #pushLines(bytes: Buffer): void {
-    let start = 0;
-    for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, start)) {
-      this.#check(end - start);
-      const rest = bytes.subarray(start, end);
-      start = end + 1;
-      if (this.#held.length === 0) {
-        this.#release(rest);
-        continue;
-      }
-      this.#held.push(rest);
-      this.#release(this.#held.take());
-    }
-    if (start === bytes.length) return;
-    this.#check(bytes.length - start);
-    this.#held.push(bytes.subarray(start));
+  push(bytes: Buffer): void {
+    const start = this.#held.length > 0 ? this.#finishLine(bytes) : 0;
+    const end = Math.max(start, bytes.lastIndexOf(newline) + 1);
+    if (end - start === bytes.length) return this.#read(bytes);
+    if (end > start) this.#read(bytes.subarray(start, end));
+    if (end < bytes.length) this.#hold(bytes.subarray(end));
   }
 
   /** Takes what is left as the last line: a final newline is optional. */
@@ -53,19 +36,51 @@ export class LineSplitter {
     if (this.#held.length > 0) this.#release(this.#held.take());
   }
 
-  #check(more: number): void {
-    if (this.#held.length + more <= this.#maxBytes) return;
+  /** @returns where the line ends that began in another piece */
+  #finishLine(bytes: Buffer): number {
+    const end = bytes.indexOf(newline);
+    if (end === -1) {
+      this.#hold(bytes);
+      return bytes.length;
+    }
+    this.#hold(bytes.subarray(0, end));
+    this.#release(this.#held.take());
+    return end + 1;
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#check(this.#held.length + bytes.length);
+    this.#held.push(bytes);
+  }
+
+  #check(length: number): void {
+    if (length <= this.#maxBytes) return;
     this.#held.take();
     throw new GatewayError('upstream_protocol_error', `The upstream sent a line of more than ${this.#maxBytes} bytes.`);
   }
 
-  /** @param text of lines, each with its end */
-  #releaseAll(text: string): void {
+  /** @param lines each with its end, so that no character is cut in two */
+  #read(lines: Buffer): void {
+    // Where all together are not too long, no line is.
+    if (lines.length > this.#maxBytes) return this.#readChecked(lines);
+    const taken = this.#takeLines(lines);
+    if (taken === lines.length) return;
+    const text = lines.toString('utf8', taken);
     for (let start = 0; start < text.length;) {
       const end = text.indexOf('\n', start);
       const line = text.slice(start, end);
       start = end + 1;
       if (!isBlank(line)) this.#onLine(line);
+    }
+  }
+
+  #readChecked(lines: Buffer): void {
+    for (let start = 0; start < lines.length;) {
+      const end = lines.indexOf(newline, start);
+      this.#check(end - start);
+      const line = lines.subarray(start, end);
+      start = end + 1;
+      this.#release(line);
     }
   }
 

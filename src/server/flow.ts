@@ -2,9 +2,13 @@ import type { ServerResponse } from 'node:http';
 import type { Exchange } from './exchange.ts';
 import type { Piece, Source } from './source.ts';
 
+/** How a text is to be written as bytes: it may be bytes itself, each as a character of Latin-1. */
+export type Encoding = 'utf8' | 'latin1';
+
 /** Where an answer goes. */
 export interface Outlet {
-  send(data: string | Uint8Array): void;
+  /** @param encoding of a text. Absent: UTF-8 */
+  send(data: string | Uint8Array, encoding?: Encoding): void;
   /** Ends the answer: it is complete, or says itself why it is not. */
   end(): void;
   /** Breaks the connection: a clean end would look like a complete answer. */
@@ -18,6 +22,8 @@ export interface Flow {
   readonly exchange: Exchange;
   /** What has come of it before there was an outlet. */
   readonly opening: string | Uint8Array;
+  /** Of the opening. Absent: UTF-8 */
+  readonly encoding?: Encoding;
   /** Whether nothing follows the opening. */
   readonly ended: boolean;
   /** Sends on what a piece comes to. Sends nothing more once it has ended the outlet. */
@@ -34,7 +40,7 @@ function left({ exchange }: Flow): void {
 export function streamOf(flow: Flow): ReadableStream<Uint8Array> {
   const { source } = flow;
   const outletTo = (controller: TransformStreamDefaultController<Uint8Array>): Outlet => ({
-    send: (data) => controller.enqueue(typeof data === 'string' ? Buffer.from(data) : data),
+    send: (data, encoding) => controller.enqueue(typeof data === 'string' ? Buffer.from(data, encoding) : data),
     end: () => {
       source.leave();
       controller.terminate();
@@ -47,7 +53,7 @@ export function streamOf(flow: Flow): ReadableStream<Uint8Array> {
   const transform = new TransformStream<Piece, Uint8Array>({
     start(controller) {
       const outlet = outletTo(controller);
-      if (flow.opening.length > 0) outlet.send(flow.opening);
+      if (flow.opening.length > 0) outlet.send(flow.opening, flow.encoding);
       if (flow.ended) outlet.end();
     },
     transform: (piece, controller) => flow.pass(piece, outletTo(controller)),
@@ -89,10 +95,10 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
     source.leave();
   };
   const outlet: Outlet = {
-    send(data) {
+    send(data, encoding) {
       if (over) return;
       if (chunk.isEmpty) process.nextTick(flush);
-      if (!chunk.add(data)) source.pause();
+      if (!chunk.add(data, encoding)) source.pause();
     },
     end() {
       // The end of an exchange may end its upstream, and that the answer.
@@ -117,7 +123,7 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
   outgoing.on('drain', drained);
   socket?.on('drain', drained);
   outgoing.once('close', gone);
-  if (flow.opening.length > 0) outlet.send(flow.opening);
+  if (flow.opening.length > 0) outlet.send(flow.opening, flow.encoding);
   else chunk.begin();
   if (flow.ended) outlet.end();
   else if (outgoing.destroyed) gone();
@@ -131,6 +137,7 @@ export function flowInto(outgoing: ServerResponse, flow: Flow): void {
 class NextChunk {
   readonly #outgoing: ServerResponse;
   #held: string | Uint8Array = '';
+  #encoding: Encoding = 'utf8';
   #begun = false;
 
   constructor(outgoing: ServerResponse) {
@@ -148,13 +155,14 @@ class NextChunk {
   }
 
   /** @returns whether the client takes more */
-  add(data: string | Uint8Array): boolean {
-    if (typeof this.#held === 'string' && typeof data === 'string') {
+  add(data: string | Uint8Array, encoding: Encoding = 'utf8'): boolean {
+    if (typeof this.#held === 'string' && typeof data === 'string' && encoding === this.#encoding) {
       this.#held += data;
       return true;
     }
     const taken = this.flush();
     this.#held = data;
+    this.#encoding = encoding;
     return taken;
   }
 
@@ -163,18 +171,24 @@ class NextChunk {
     const data = this.#held;
     if (data.length === 0) return true;
     this.#held = '';
+    const encoding = this.#encoding;
     const { socket, chunkedEncoding } = this.#outgoing;
     if (!this.#begun || socket === null || !chunkedEncoding || typeof data !== 'string') {
       this.#begun = true;
-      return this.#outgoing.write(data);
+      return typeof data === 'string' ? this.#outgoing.write(data, encoding) : this.#outgoing.write(data);
     }
     // Node would hand the socket four pieces.
-    return socket.write(`${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`);
+    const length = encoding === 'latin1' ? data.length : Buffer.byteLength(data);
+    return socket.write(`${length.toString(16)}\r\n${data}\r\n`, encoding);
   }
 
   /** Ends the answer with what is held, once what was used is written down. */
   end(): void {
-    setImmediate(() => this.#outgoing.end(this.#held));
+    setImmediate(() => {
+      const data = this.#held;
+      if (typeof data === 'string') this.#outgoing.end(data, this.#encoding);
+      else this.#outgoing.end(data);
+    });
   }
 }
 

@@ -11,6 +11,7 @@ import type { Translator } from './translator.ts';
  */
 export async function relay(source: Source, translator: Translator, exchange: Exchange): Promise<Flow> {
   const opening = await open(source, translator);
+  const { encoding } = translator;
   if (translator.error !== undefined && !translator.opened) {
     source.leave();
     throw translator.error;
@@ -25,10 +26,11 @@ export async function relay(source: Source, translator: Translator, exchange: Ex
     source,
     exchange,
     opening,
+    encoding,
     ended: translator.ended,
     pass(piece, outlet: Outlet) {
       const text = translate(piece, translator);
-      if (text !== '') outlet.send(text);
+      if (text !== '') outlet.send(text, translator.encoding);
       if (!translator.ended) return;
       settle();
       outlet.end();

@@ -4,7 +4,7 @@ import { transportError } from '../upstreams/client.ts';
 
 /** What arrives from the upstream for one choice of an answer. Its end and its failure arrive like its bytes. */
 export type Piece =
-  | { readonly type: 'bytes'; readonly choice: number; readonly bytes: Uint8Array }
+  | { readonly type: 'bytes'; readonly choice: number; readonly bytes: Buffer }
   | { readonly type: 'end'; readonly choice: number }
   | { readonly type: 'broken'; readonly choice: number; readonly error: GatewayError };
 
@@ -17,7 +17,7 @@ export class Source {
   complete = false;
   /** Set when the rest of the answer is not wanted: what still comes has to be stopped. */
   cut = false;
-  readonly #onBytes: (bytes: Uint8Array) => void;
+  readonly #onBytes: (bytes: Buffer) => void;
   readonly #giveUp: () => void;
   readonly #joined: UpstreamBody[] = [];
   #hear: ((piece: Piece) => void) | undefined;
@@ -32,7 +32,7 @@ export class Source {
    */
   constructor(
     bodies: readonly Promise<UpstreamBody>[],
-    onBytes: (bytes: Uint8Array) => void,
+    onBytes: (bytes: Buffer) => void,
     giveUp: () => void = () => undefined,
   ) {
     this.#onBytes = onBytes;

@@ -1,6 +1,9 @@
+import type { ChatEvent, Emit, Verbatim } from '../chat/event.ts';
 import type { Decoder, DecoderMaker, Encoder, Total } from '../chat/stream.ts';
 import { totalOf } from '../chat/total.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
+import { inLatin1 } from '../framing/latin1.ts';
+import type { Encoding } from './flow.ts';
 
 /**
  * Bytes of a backend's streams, one for each choice, -> text of a client's one stream. Whatever goes wrong becomes the
@@ -11,6 +14,8 @@ export class Translator {
   readonly #encoder: Encoder;
   readonly #finished: Total[] = [];
   #out = '';
+  /** Of what was returned last. */
+  encoding: Encoding = 'utf8';
   /** Whether any of the answer has been translated: before that, an error can still be a status of its own. */
   opened = false;
   /** What was counted for the whole answer, once it is complete. */
@@ -21,14 +26,27 @@ export class Translator {
   /** @param decoders one for each choice */
   constructor(decoders: readonly DecoderMaker[], encoder: Encoder) {
     this.#encoder = encoder;
-    this.#decoders = decoders.map((decoder, choice) =>
-      decoder((event) => {
-        if (event.type === 'finish') this.#finished.push(event);
-        const text = encoder.write(event, choice);
-        if (text !== '') this.opened = true;
-        this.#out += text;
-      }),
-    );
+    this.#decoders = decoders.map((decoder, choice) => decoder(this.#emit(choice)));
+  }
+
+  #emit(choice: number): Emit {
+    const emit = (event: ChatEvent): void => {
+      if (event.type === 'finish') this.#finished.push(event);
+      const text = this.#encoder.write(event, choice);
+      if (text !== '') this.opened = true;
+      this.#add(text);
+    };
+    const verbatim: Verbatim = {
+      frame: () => this.#encoder.frame?.(choice),
+      take: (texts) => {
+        if (this.encoding === 'utf8') {
+          this.#out = inLatin1(this.#out);
+          this.encoding = 'latin1';
+        }
+        this.#out += texts;
+      },
+    };
+    return Object.assign(emit, { verbatim });
   }
 
   /** True when the client's stream is complete, be it whole or broken. */
@@ -36,7 +54,7 @@ export class Translator {
     return this.total !== undefined || this.error !== undefined;
   }
 
-  push(bytes: Uint8Array, choice = 0): string {
+  push(bytes: Buffer, choice = 0): string {
     return this.#run(() => this.#decoders[choice]?.push(bytes));
   }
 
@@ -52,18 +70,23 @@ export class Translator {
     });
   }
 
+  #add(text: string): void {
+    this.#out += this.encoding === 'latin1' ? inLatin1(text) : text;
+  }
+
   #run(step: () => void): string {
     if (this.ended) return '';
     this.#out = '';
+    this.encoding = 'utf8';
     try {
       step();
       if (this.#finished.length === this.#decoders.length) {
         this.total = totalOf(this.#finished);
-        this.#out += this.#encoder.end(this.total);
+        this.#add(this.#encoder.end(this.total));
       }
     } catch (thrown) {
       this.error = asGatewayError(thrown);
-      this.#out += this.#encoder.fail(this.error);
+      this.#add(this.#encoder.fail(this.error));
     }
     return this.#out;
   }

@@ -18,7 +18,8 @@ const afterlife = { bytes: 64 * 1024, milliseconds: 500 };
 export class UpstreamBody {
   readonly #controller: Dispatcher.DispatchController;
   #reader: BodyReader | undefined;
-  readonly #held: Buffer[] = [];
+  /** What nobody has read. */
+  #held: Buffer[] = [];
   /** How it ended; undefined while it has not. */
   #outcome: 'whole' | 'left' | Error | undefined;
   #onClose: (() => void) | undefined;
@@ -30,7 +31,7 @@ export class UpstreamBody {
   /** Has all that came and will come go to `reader`, synchronously, and no longer to another. */
   read(reader: BodyReader): void {
     this.#reader = reader;
-    for (const bytes of this.#held.splice(0)) reader.data(bytes);
+    this.deliver();
     if (this.#outcome === undefined) this.#controller.resume();
     else this.#tellEnd();
   }
@@ -72,6 +73,7 @@ export class UpstreamBody {
     if (this.#outcome !== undefined) return;
     this.#outcome = 'left';
     this.#reader = undefined;
+    this.#held = [];
     this.#controller.abort(new Error('The body is not wanted.'));
     this.#onClose?.();
   }
@@ -86,15 +88,25 @@ export class UpstreamBody {
   push(bytes: Buffer): void {
     // undici hands out nothing, too, where it is resumed and has nothing.
     if (this.#outcome !== undefined || bytes.length === 0) return;
-    if (this.#reader !== undefined) return this.#reader.data(bytes);
     this.#held.push(bytes);
-    this.#controller.pause();
+    if (this.#reader === undefined) this.#controller.pause();
+    else if (this.#held.length === 1) process.nextTick(deliver, this);
+  }
+
+  /** Has what came in this turn of the event loop read. */
+  deliver(): void {
+    const held = this.#held;
+    const [first] = held;
+    if (first === undefined || this.#reader === undefined) return;
+    this.#held = [];
+    this.#reader.data(held.length === 1 ? first : Buffer.concat(held));
   }
 
   /** For whoever receives it. @param error why it broke off */
   finish(error?: Error): void {
     if (this.#outcome !== undefined) return;
     this.#outcome = error ?? 'whole';
+    this.deliver();
     this.#tellEnd();
     this.#onClose?.();
   }
@@ -103,6 +115,10 @@ export class UpstreamBody {
     if (this.#outcome instanceof Error) this.#reader?.error(this.#outcome);
     else if (this.#outcome === 'whole') this.#reader?.end();
   }
+}
+
+function deliver(body: UpstreamBody): void {
+  body.deliver();
 }
 
 /** The head of an answer, and its body as it comes. */

@@ -69,18 +69,22 @@ function headOf({ idPrefix }: GenerationProtocol): AnswerHead {
 }
 
 /** The client's stream for a backend's bytes that arrive in these pieces. */
-export function translate(pieces: readonly Uint8Array[], kind: BackendKind, { call, head }: Dialect): string {
+export function translate(pieces: readonly Buffer[], kind: BackendKind, { call, head }: Dialect): string {
   const translator = new Translator(
     [(emit) => backends[kind].decoder(call.requests[0], emit, maxLineBytes)],
     call.encoder(head),
   );
-  let text = '';
-  for (const piece of pieces) text += translator.push(piece);
-  return stable(text + translator.end());
+  const sent: Buffer[] = [];
+  const send = (text: string): void => {
+    sent.push(Buffer.from(text, translator.encoding));
+  };
+  for (const piece of pieces) send(translator.push(piece));
+  send(translator.end());
+  return stable(Buffer.concat(sent).toString());
 }
 
 /** The client's whole answer for a backend's bytes, or its error, after the status. */
-export function answer(bytes: Uint8Array, kind: BackendKind, { call, head, protocol }: Dialect): string {
+export function answer(bytes: Buffer, kind: BackendKind, { call, head, protocol }: Dialect): string {
   const fold = new Fold();
   const written = (status: number, json: object): string =>
     stable(`${status}\n${JSON.stringify(json, undefined, 2)}\n`);
@@ -97,7 +101,7 @@ export function answer(bytes: Uint8Array, kind: BackendKind, { call, head, proto
 }
 
 /** The events of a backend's bytes that arrive in these pieces; last the code of the error, if there was one. */
-export function events(pieces: readonly Uint8Array[], kind: BackendKind, { call }: Dialect): (ChatEvent | string)[] {
+export function events(pieces: readonly Buffer[], kind: BackendKind, { call }: Dialect): (ChatEvent | string)[] {
   const seen: (ChatEvent | string)[] = [];
   try {
     const decoder = backends[kind].decoder(call.requests[0], (event) => seen.push(event), maxLineBytes);

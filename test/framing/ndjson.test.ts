@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { GatewayError } from '../../src/errors.ts';
 import { LineSplitter } from '../../src/framing/ndjson.ts';
 
-function split(pieces: readonly Uint8Array[], maxBytes = 1024): string[] {
+function split(pieces: readonly Buffer[], maxBytes = 1024): string[] {
   const lines: string[] = [];
   const splitter = new LineSplitter(maxBytes, (line) => lines.push(line));
   for (const piece of pieces) splitter.push(piece);
@@ -18,13 +18,6 @@ test('lines, blank lines, CRLF, a missing final newline', () => {
   assert.deepEqual(split([bytes('a\nb\n\n \r\nc\r\nd')]), ['a', 'b', 'c\r', 'd']);
   assert.deepEqual(split([bytes('a\n')]), ['a']);
   assert.deepEqual(split([]), []);
-});
-
-test('a Uint8Array that is not a Buffer, within a larger buffer', () => {
-  assert.deepEqual(
-    split([new Uint8Array(bytes('xx1\n2\nxx').buffer.slice(0)).subarray(0, 0), new Uint8Array(bytes('1\n2\n'))]),
-    ['1', '2'],
-  );
 });
 
 test('any lines, cut anywhere, come out whole', () => {

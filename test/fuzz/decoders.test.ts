@@ -102,12 +102,15 @@ function translate({ kind, pieces: some }: Pieces): void {
       [(emit) => backends[kind].decoder(call.requests[0], emit, maxLineBytes)],
       call.encoder(head),
     );
-    let text = '';
-    for (const piece of some) text += translator.push(piece);
-    text += translator.end();
+    const sent: Buffer[] = [];
+    for (const piece of some) {
+      const text = translator.push(piece);
+      sent.push(Buffer.from(text, translator.encoding));
+    }
+    sent.push(Buffer.from(translator.end()));
     assert.ok(translator.ended, name);
     if (translator.error !== undefined) upstreamFault(translator.error);
-    readEvents(text, protocol.contentType);
+    readEvents(Buffer.concat(sent).toString(), protocol.contentType);
   }
 }
 

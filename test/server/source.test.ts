@@ -33,6 +33,13 @@ function controlled(): { body: UpstreamBody; state: { paused: boolean; aborted: 
 const texts = (pieces: readonly Piece[]): string[] =>
   pieces.map((piece) => (piece.type === 'bytes' ? Buffer.from(piece.bytes).toString() : piece.type));
 
+/** A turn of the event loop, at whose end what came in it is read. */
+async function turn(): Promise<void> {
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 suite('a source', () => {
   test('lets bodies wait that join while it is paused, and passes on what they brought', async () => {
     const [one, other] = [controlled(), controlled()];
@@ -42,13 +49,12 @@ suite('a source', () => {
     await Promise.resolve();
     source.read((piece) => pieces.push(piece));
     one.body.push(Buffer.from('a'));
+    await turn();
     source.pause();
     assert.ok(one.state.paused);
     other.body.push(Buffer.from('b'));
     joining.resolve(other.body);
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
+    await turn();
     assert.ok(other.state.paused);
     assert.deepEqual(texts(pieces), ['a']);
     source.resume();
@@ -65,9 +71,7 @@ suite('a source', () => {
       () => undefined,
     );
     const pieces: Piece[] = [];
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
+    await turn();
     const hear = (piece: Piece): void => {
       pieces.push(piece);
       source.pause();
@@ -75,6 +79,7 @@ suite('a source', () => {
     source.read(hear);
     for (const [round, text] of ['a', 'b', 'c'].entries()) {
       for (const { body } of both) body.push(Buffer.from(text));
+      await turn();
       assert.deepEqual(
         both.map(({ state }) => state.paused),
         [true, true],
@@ -85,11 +90,41 @@ suite('a source', () => {
     }
   });
 
-  test('hears nothing of nothing', () => {
+  test('hears at once of all that comes in a turn, and of its end after it', async () => {
+    const { body } = controlled();
+    const heard: string[] = [];
+    body.read({
+      data: (bytes) => heard.push(bytes.toString()),
+      end: () => heard.push('end'),
+      error: ({ message }) => heard.push(message),
+    });
+    for (const text of ['a', 'b']) body.push(Buffer.from(text));
+    assert.deepEqual(heard, []);
+    await turn();
+    assert.deepEqual(heard, ['ab']);
+    for (const text of ['c', 'd']) body.push(Buffer.from(text));
+    body.finish();
+    assert.deepEqual(heard, ['ab', 'cd', 'end']);
+    await turn();
+    assert.deepEqual(heard, ['ab', 'cd', 'end']);
+  });
+
+  test('hears nothing of what came in the turn in which it was left', async () => {
+    const { body, state } = controlled();
+    const heard: Buffer[] = [];
+    body.read({ data: (bytes) => heard.push(bytes), end: () => undefined, error: () => undefined });
+    body.push(Buffer.from('a'));
+    body.destroy();
+    await turn();
+    assert.deepEqual([heard, state.aborted], [[], true]);
+  });
+
+  test('hears nothing of nothing', async () => {
     const { body } = controlled();
     const heard: Buffer[] = [];
     body.read({ data: (bytes) => heard.push(bytes), end: () => undefined, error: () => undefined });
     body.push(Buffer.alloc(0));
+    await turn();
     assert.deepEqual(heard, []);
   });
 
@@ -112,9 +147,7 @@ suite('a source', () => {
     assert.deepEqual([one.state.aborted, givenUp], [true, 1]);
     const another = controlled();
     late.resolve(another.body);
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
+    await turn();
     assert.ok(another.state.aborted);
     assert.deepEqual(pieces, []);
   });
@@ -126,15 +159,14 @@ test('the rest of an answer is read later: undici parses one at a time, and may 
   assert.ok(state.paused);
   body.discard();
   assert.ok(state.paused);
-  await new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+  await turn();
   assert.ok(!state.paused);
   let closed = false;
   body.whenClosed(() => {
     closed = true;
   });
   body.push(Buffer.alloc(100_000));
+  await turn();
   assert.deepEqual([closed, state.aborted], [true, true]);
 });
 

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
+import type { Emit } from '../../src/chat/event.ts';
+import { endingAt } from '../../src/chat/stops.ts';
+import type { ChatRequest } from '../../src/chat/request.ts';
+import { ChatCompletionEncoder } from '../../src/protocols/openai/chat-completions/encoder.ts';
+import { Translator } from '../../src/server/translator.ts';
+import { ollama } from '../../src/upstreams/ollama/index.ts';
 import { tokenIn } from '../../src/upstreams/ollama/token.ts';
 import { recordings } from '../helpers/recordings.ts';
 
@@ -72,7 +78,7 @@ suite('the text of a line that has nothing else', () => {
       `${lineOf('"a"')} `,
       ` ${lineOf('"a"')}`,
       lineOf('"a"') + lineOf('"a"'),
-      lineOf(JSON.stringify('x'.repeat(10_000))),
+      lineOf(JSON.stringify('x'.repeat(300_000))),
     ]) {
       assert.equal(tokenIn(line), undefined, line.slice(0, 200));
     }
@@ -102,5 +108,98 @@ suite('the text of a line that has nothing else', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+const request: ChatRequest = { kind: 'chat', model: 'm', messages: [], sampling: {} };
+const head = { id: 'chatcmpl-1', created: 1, model: 'modèle 模型', arrivedAt: 0, now: () => 0 };
+const maxLine = 1_000;
+
+/** What a client gets of pieces, and in how many of them texts were passed on. @param emit between decoder and encoder */
+function sent(pieces: readonly Buffer[], through: (emit: Emit) => Emit = (emit) => emit): [Buffer, number] {
+  const translator = new Translator(
+    [(emit) => ollama.decoder(request, through(emit), maxLine)],
+    new ChatCompletionEncoder(head, true, 'reasoning_content'),
+  );
+  let passed = 0;
+  const out = [...pieces, undefined].map((piece) => {
+    const text = piece === undefined ? translator.end() : translator.push(piece);
+    if (translator.encoding === 'latin1') passed += 1;
+    return Buffer.from(text, translator.encoding);
+  });
+  return [Buffer.concat(out), passed];
+}
+
+/** Of calls without one. */
+function withoutIds(bytes: Buffer): string {
+  return bytes.toString('latin1').replace(/call_[0-9a-f]{24}/g, 'call_');
+}
+
+/** Texts have to be looked at. */
+const looking = (emit: Emit): Emit => {
+  return (event) => emit(event);
+};
+
+suite('texts that are passed on as they are', () => {
+  const done = '{"model":"m:7b","message":{"role":"assistant","content":"!"},"done":true,"done_reason":"stop"}\n';
+
+  test('are most of an answer, and none where somebody has to look at them', () => {
+    const pieces = ['" a"', '"é\\n"', '"\\u003c"', '"世"'].map((json) => Buffer.from(`${lineOf(json)}\n`));
+    const [bytes, passed] = sent([...pieces, Buffer.from(done)]);
+    assert.equal(passed, 3);
+    assert.match(bytes.toString(), /"content":"é\\n".*"content":"<".*"content":"世".*"content":"!"/s);
+    assert.equal(sent(pieces, looking)[1], 0);
+    assert.equal(sent(pieces, (emit) => endingAt(['x'], 1, emit, () => undefined))[1], 0);
+    const refused: Emit = Object.assign(() => undefined, {
+      verbatim: { frame: () => assert.fail('it was asked'), take: () => assert.fail('it was passed on') },
+    });
+    const forced = ollama.decoder({ ...request, tools: [{ name: 'f' }], toolChoice: 'required' }, refused, maxLine);
+    for (const piece of pieces) forced.push(piece);
+  });
+
+  test('are the same bytes as if they were parsed and written again, whatever else comes and however it is cut', () => {
+    const odd = [
+      '\n',
+      ' \r\n',
+      done,
+      `${lineOf('"a"').replace('"content"', '"thinking":"b","content"')}\n`,
+      `${lineOf('"a"').replace('}', ',"tool_calls":[{"function":{"name":"f","arguments":{}}}]}')}\n`,
+      `${lineOf('"a"')} \n`,
+      `${lineOf('"\\x"')}\n`,
+      `${lineOf('"a"')}{}\n`,
+      `${lineOf(`"${'x'.repeat(maxLine)}"`)}\n`,
+      '{"error":"no"}\n',
+      '{"model":',
+    ];
+    const json = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 8 }).map((text) => JSON.stringify(text)),
+      fc.constantFrom('""', '"\\u003c\\u00e9\\ud83c\\udf89\\ud800\\/\\\\u"', '"\u2028\\b\\f"'),
+    );
+    const line = fc.oneof(
+      { weight: 12, arbitrary: json.map((text) => Buffer.from(`${lineOf(text)}\n`)) },
+      { weight: 1, arbitrary: fc.constantFrom(...odd).map((text) => Buffer.from(text)) },
+      // Bytes that are no UTF-8.
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom('"\xff"', '"\xc3"').map((text) => Buffer.from(`${lineOf(text)}\n`, 'latin1')),
+      },
+    );
+    let passed = 0;
+    fc.assert(
+      fc.property(
+        fc.array(line, { minLength: 4, maxLength: 16 }),
+        fc.array(fc.nat(2_000), { maxLength: 4 }),
+        (lines, cuts) => {
+          const bytes = Buffer.concat(lines);
+          const at = [0, ...cuts.filter((cut) => cut < bytes.length), bytes.length].toSorted((a, b) => a - b);
+          const pieces = at.slice(1).map((end, index) => bytes.subarray(at[index], end));
+          const [quick, times] = sent(pieces);
+          passed += times;
+          assert.equal(withoutIds(quick), withoutIds(sent([bytes], looking)[0]));
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    assert.ok(passed > 500, String(passed));
   });
 });

@@ -9,7 +9,7 @@ import { recordings } from '../helpers/recordings.ts';
 
 const request: ChatRequest = { kind: 'chat', model: 'm', sampling: {}, messages: [] };
 
-function decode(pieces: readonly Uint8Array[], maxBytes = 1024 * 1024, asked = request): ChatEvent[] {
+function decode(pieces: readonly Buffer[], maxBytes = 1024 * 1024, asked = request): ChatEvent[] {
   const events: ChatEvent[] = [];
   const decoder = openai.decoder(asked, (event) => events.push(event), maxBytes);
   for (const piece of pieces) decoder.push(piece);
@@ -36,7 +36,7 @@ const call = (fragment: object): object => delta({ tool_calls: [fragment] });
 const usage = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
 const counts = { choices: [], usage };
 
-const errorOf = (pieces: readonly Uint8Array[], ...rest: [number?, ChatRequest?]): GatewayError => {
+const errorOf = (pieces: readonly Buffer[], ...rest: [number?, ChatRequest?]): GatewayError => {
   try {
     decode(pieces, ...rest);
   } catch (error) {

@@ -1,7 +1,8 @@
 import type { Encoder, Total } from '../../chat/stream.ts';
-import type { ChatEvent } from '../../chat/event.ts';
+import type { ChatEvent, Frame } from '../../chat/event.ts';
 import { serverTiming } from '../../chat/server-timing.ts';
 import type { GatewayError } from '../../errors.ts';
+import { inLatin1 } from '../../framing/latin1.ts';
 import { sseComment, sseData } from '../../framing/sse.ts';
 import { openaiErrors } from './error.ts';
 import { toUsage } from './usage.ts';
@@ -20,6 +21,11 @@ export abstract class ChunkEncoder implements Encoder {
   }
 
   abstract write(event: ChatEvent, choice: number): string;
+
+  /** A chunk around the JSON of a text. @param before of the JSON of one choice */
+  protected frameOf(before: string, after: string): Frame {
+    return { before: inLatin1(this.#head + before), after: inLatin1(after + this.#tail) };
+  }
 
   /** @param choice the JSON of one choice */
   protected chunk(choice: string): string {

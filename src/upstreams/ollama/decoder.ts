@@ -9,7 +9,7 @@ import { readLogprobs } from '../logprobs.ts';
 import { argumentsText, parseCalls, text } from '../read-value.ts';
 import { counted } from './counted.ts';
 import { streamError } from './error.ts';
-import { tokenIn } from './token.ts';
+import { framedTokens, tokenIn } from './token.ts';
 
 /**
  * A line of a streamed answer: `/api/chat` has a message, `/api/generate` a response. Any field may be missing or of
@@ -34,10 +34,14 @@ export class OllamaDecoder implements Decoder {
   /** @param maxLineBytes a longer line fails the answer */
   constructor(emit: Emit, maxLineBytes: number) {
     this.#emit = emit;
-    this.#lines = new LineSplitter(maxLineBytes, (line) => this.#readLine(line));
+    this.#lines = new LineSplitter(
+      maxLineBytes,
+      (line) => this.#readLine(line),
+      (lines) => this.#passOn(lines),
+    );
   }
 
-  push(bytes: Uint8Array): void {
+  push(bytes: Buffer): void {
     // What follows the done line is not part of the answer.
     if (!this.#done) this.#lines.push(bytes);
   }
@@ -45,6 +49,17 @@ export class OllamaDecoder implements Decoder {
   end(): void {
     if (!this.#done) this.#lines.end();
     if (!this.#done) throw stoppedEarly();
+  }
+
+  /** @returns how many bytes of lines, from their beginning, need not be read: texts that are passed on as they are */
+  #passOn(lines: Buffer): number {
+    if (this.#done) return lines.length;
+    const { verbatim } = this.#emit;
+    const frame = verbatim?.frame();
+    if (verbatim === undefined || frame === undefined) return 0;
+    const { texts, length } = framedTokens(lines, frame);
+    if (texts !== '') verbatim.take(texts);
+    return length;
   }
 
   #readLine(json: string): void {

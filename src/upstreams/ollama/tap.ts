@@ -15,8 +15,7 @@ export class OllamaTap implements Tap {
   #bytes = 0;
   #lineEnded = true;
 
-  push(chunk: Uint8Array): void {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  push(bytes: Buffer): void {
     const start = bytes.length > 1 ? bytes.lastIndexOf(newline, bytes.length - 2) + 1 : 0;
     if (this.#lineEnded || start > 0) {
       this.#outline = undefined;

@@ -1,6 +1,6 @@
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import type { ChatEvent, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
+import type { ChatEvent, Frame, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import { ChunkEncoder } from '../stream.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 
@@ -17,6 +17,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
   /** By choice, as the next. */
   readonly #roleSent: boolean[] = [];
   readonly #toolCalls: number[] = [];
+  readonly #frames: Frame[] = [];
 
   constructor(head: AnswerHead, includeUsage: boolean, reasoningField: ReasoningField) {
     const envelope: Omit<ChatCompletionChunk, 'choices' | 'usage'> = {
@@ -45,6 +46,12 @@ export class ChatCompletionEncoder extends ChunkEncoder {
       default:
         return event satisfies never;
     }
+  }
+
+  frame(choice: number): Frame | undefined {
+    if (this.#roleSent[choice] !== true) return undefined;
+    this.#frames[choice] ??= this.frameOf(`{"index":${choice},"delta":{"content":`, '},"finish_reason":null}');
+    return this.#frames[choice];
   }
 
   #chunk(
