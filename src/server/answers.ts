@@ -8,6 +8,7 @@ import type { Exchange } from './exchange.ts';
 import type { Prepared } from './prepare.ts';
 import type { LocalServices } from './services.ts';
 import { Source } from './source.ts';
+import type { Part } from './turn.ts';
 import { anew, followsSchema } from './validation.ts';
 
 /** The bodies of the upstream's answers, one for each choice, as they come. */
@@ -15,6 +16,10 @@ export interface Bodies {
   readonly coming: readonly Promise<Asked['body']>[];
   /** Gives up those that have not begun: nobody wants the answer any more, or another upstream is asked for it. */
   readonly giveUp: () => void;
+}
+
+interface Attempt extends Pick<Bodies, 'giveUp'> {
+  readonly part: Part;
 }
 
 /**
@@ -28,14 +33,7 @@ export async function askAll(
   services: LocalServices,
   exchange: Exchange,
 ): Promise<{ adapted: Adapted; bodies: Bodies }> {
-  const attempt = new AbortController();
-  const part = {
-    share: 1 / requests.length,
-    signal: requests.length === 1 ? exchange.signal : AbortSignal.any([exchange.abortSignal, attempt.signal]),
-  };
-  const giveUp = (): void => {
-    attempt.abort(new GatewayError('upstream_error', 'The answer is not wanted any more.'));
-  };
+  const { part, giveUp } = requests.length === 1 ? allOf(exchange) : partOf(exchange, requests.length);
   const asked = requests.map(async (request, choice) => {
     const demand = demands[choice] ?? demandOf(request);
     return await ask({ request, demand, mayTruncate }, services, exchange, part);
@@ -48,6 +46,19 @@ export async function askAll(
     giveUp();
     throw error;
   }
+}
+
+/** There is nothing to give up where one choice failed, and it was the only one. */
+function allOf({ signal }: Exchange): Attempt {
+  return { part: { share: 1, signal }, giveUp: () => undefined };
+}
+
+function partOf(exchange: Exchange, choices: number): Attempt {
+  const attempt = new AbortController();
+  return {
+    part: { share: 1 / choices, signal: AbortSignal.any([exchange.abortSignal, attempt.signal]) },
+    giveUp: () => attempt.abort(new GatewayError('upstream_error', 'The answer is not wanted any more.')),
+  };
 }
 
 /** Bodies as what arrives, which the exchange hears of. */

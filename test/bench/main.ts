@@ -11,7 +11,7 @@ import { summarize } from './summary.ts';
 import { toTable } from './table.ts';
 
 /** @returns the exit code: 0 if every answer was as it has to be */
-async function bench({ rounds, workloads, base, others, json, profiles }: Options): Promise<number> {
+async function bench({ rounds, settle, workloads, base, others, json, profiles }: Options): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'llamaduct-bench-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   if (profiles !== undefined) mkdirSync(profiles, { recursive: true });
@@ -25,7 +25,7 @@ async function bench({ rounds, workloads, base, others, json, profiles }: Option
   const models = workloads.flatMap(({ model, warmUpModel = model }) => [model, warmUpModel]);
   const log = openSync(join(folder, 'helpers.log'), 'w');
   const helpers = await startHelpers([...new Set(models)], log, pinned?.helpers);
-  const { runs, failures } = await measureAll({ folder, helpers, pins: pinned }, rounds, workloads, contenders);
+  const { runs, failures } = await measureAll({ folder, helpers, pins: pinned }, rounds, settle, workloads, contenders);
 
   const helperCpus = pinned?.helpers.split(',').length ?? 2;
   const summaries = workloads.flatMap((workload) =>

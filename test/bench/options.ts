@@ -23,6 +23,8 @@ where it is installed. Prints Markdown tables. Every answer is verified: exits w
 export interface Options {
   readonly rounds: number;
   readonly workloads: readonly Workload[];
+  /** Of the requests that a process serves before it is measured. */
+  readonly settle: number;
   readonly base?: string | undefined;
   readonly others: readonly Contender[];
   readonly json?: string | undefined;
@@ -61,5 +63,5 @@ export function readOptions(args: readonly string[]): Options | undefined {
     if (contender === undefined) throw new Error(`--contender takes NAME=COMMAND, not '${text}'`);
     return contender;
   });
-  return { rounds, workloads: chosen, base, others, json, profiles: values['cpu-prof'] };
+  return { rounds, workloads: chosen, settle: smoke ? 0.1 : 1, base, others, json, profiles: values['cpu-prof'] };
 }

@@ -1,6 +1,7 @@
 import type { Contender } from './contenders.ts';
-import { type Bench, type Measure, measure } from './measure.ts';
-import type { Workload } from './workloads.ts';
+import { type Measure, measure } from './measure.ts';
+import { type Bench, type Running, run } from './running.ts';
+import { type Workload, settling } from './workloads.ts';
 
 /** One load that one contender had once. */
 export interface Run {
@@ -22,31 +23,73 @@ function rotated<Item>(items: readonly Item[], by: number): readonly Item[] {
   return [...items.slice(from), ...items.slice(0, from)];
 }
 
-/** Measures every contender under every workload, as often as there are rounds. */
+/** The processes that are measured again and again. */
+class Settled {
+  readonly #bench: Bench;
+  readonly #running = new Map<Contender, Running>();
+
+  constructor(bench: Bench) {
+    this.#bench = bench;
+  }
+
+  /** One that has served as many requests as any of them, of all kinds. @throws Error */
+  async of(contender: Contender, factor: number): Promise<Running> {
+    const known = this.#running.get(contender);
+    if (known !== undefined) return known;
+    const running = await run(this.#bench, contender, contender.name);
+    this.#running.set(contender, running);
+    for (const workload of settling(factor)) await measure(this.#bench, workload, running);
+    return running;
+  }
+
+  async stop(...contenders: readonly Contender[]): Promise<void> {
+    for (const contender of contenders) {
+      const running = this.#running.get(contender);
+      this.#running.delete(contender);
+      await running?.stop();
+    }
+  }
+}
+
+/**
+ * Measures every contender under every workload, as often as there are rounds.
+ *
+ * @param factor of the requests that a process serves before it is measured
+ */
 export async function measureAll(
   bench: Bench,
   rounds: number,
+  factor: number,
   workloads: readonly Workload[],
   contenders: readonly Contender[],
 ): Promise<Results> {
   const runs: Run[] = [];
   const failures: string[] = [];
+  const settled = new Settled(bench);
   for (let round = 1; round <= rounds; round += 1) {
     for (const workload of workloads) {
       for (const contender of rotated(contenders, round - 1)) {
         const label = `${workload.name}-${round}-${contender.name}`;
+        const fresh = workload.fresh === true;
+        let running: Running | undefined;
         try {
-          const measured = await measure(bench, contender, workload, label);
+          running = fresh ? await run(bench, contender, label) : await settled.of(contender, factor);
+          const measured = await measure(bench, workload, running);
           const { errors } = measured.load;
           failures.push(...Object.entries(errors).map(([error, count]) => `${label}: ${count} times: ${error}`));
           runs.push({ round, workload: workload.name, contender: contender.name, measure: measured });
           process.stderr.write(`${label}: ${measured.load.seconds.toFixed(1)} s\n`);
         } catch (error) {
-          failures.push(error instanceof Error ? error.message : String(error));
+          const message = error instanceof Error ? error.message : String(error);
+          failures.push(`${label}: ${message}\n${running?.log() ?? ''}`);
           process.stderr.write(`${failures.at(-1)}\n`);
+          await settled.stop(contender);
+        } finally {
+          if (fresh) await running?.stop();
         }
       }
     }
   }
+  await settled.stop(...contenders);
   return { runs, failures };
 }

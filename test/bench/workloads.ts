@@ -18,6 +18,8 @@ export interface Workload {
   readonly warmUpModel?: string;
   /** Bytes. */
   readonly prompt: number;
+  /** Whether each run has a process of its own. Absent: one serves all rounds, and more before them, see {@link settling}. */
+  readonly fresh?: boolean;
 }
 
 export const workloads: readonly Workload[] = [
@@ -70,6 +72,19 @@ export const workloads: readonly Workload[] = [
     prompt: 400,
   },
   {
+    name: 'new',
+    title: 'the first 200 small requests of a new process',
+    unit: 'request',
+    model: 'bench-n10-i0-b1',
+    streamed: false,
+    clients: 10,
+    turns: 20,
+    ramp: 50,
+    warmUp: 0,
+    prompt: 400,
+    fresh: true,
+  },
+  {
     name: 'slow',
     title: '2,000 streams of 2 tokens a second',
     unit: 'token',
@@ -82,6 +97,8 @@ export const workloads: readonly Workload[] = [
     warmUp: 20,
     warmUpModel: 'bench-n20-i0-b1-t1',
     prompt: 400,
+    // What one held before would be used again.
+    fresh: true,
   },
   {
     name: 'long',
@@ -94,6 +111,7 @@ export const workloads: readonly Workload[] = [
     ramp: 50,
     warmUp: 32,
     prompt: 1_000_000,
+    fresh: true,
   },
 ];
 
@@ -114,4 +132,14 @@ export function shortened(workload: Workload): Workload {
 /** @param factor of requests that are measured */
 export function scaled(workload: Workload, factor: number): Workload {
   return { ...workload, turns: Math.max(1, Math.round(workload.turns * factor)) };
+}
+
+/**
+ * What a process serves before it is measured: V8 has compiled by then what requests pass through, as in all but the first
+ * seconds of a proxy's life.
+ */
+export function settling(factor: number): readonly Workload[] {
+  return workloads
+    .filter(({ name }) => name === 'small' || name === 'saturation')
+    .map((workload) => scaled({ ...workload, warmUp: 0 }, (workload.streamed ? 1 : 4) * factor));
 }
