@@ -63,7 +63,7 @@ function partOf(exchange: Exchange, choices: number): Attempt {
 
 /** Bodies as what arrives, which the exchange hears of. */
 export function sourceOf(bodies: Bodies, exchange: Exchange): Source {
-  return new Source(bodies.coming, () => exchange.chunk(), bodies.giveUp);
+  return new Source(bodies.coming, (_, pieces) => exchange.chunk(pieces), bodies.giveUp);
 }
 
 /**

@@ -167,10 +167,10 @@ export class Exchange {
     if (this.#ending === undefined) this.cancel(new GatewayError('client_closed', 'The client closed the connection.'));
   }
 
-  /** Something of the answer arrived from the upstream. */
-  chunk(): void {
+  /** Something of the answer arrived from the upstream. @param pieces how many of it, at once */
+  chunk(pieces: number): void {
     const now = performance.now();
-    this.#chunks += 1;
+    this.#chunks += pieces;
     if (this.#firstChunkAt === undefined) {
       this.#firstChunkAt = now;
       this.#expectNothing();

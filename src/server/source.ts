@@ -17,7 +17,7 @@ export class Source {
   complete = false;
   /** Set when the rest of the answer is not wanted: what still comes has to be stopped. */
   cut = false;
-  readonly #onBytes: (bytes: Buffer) => void;
+  readonly #onBytes: (bytes: Buffer, pieces: number) => void;
   readonly #giveUp: () => void;
   readonly #joined: UpstreamBody[] = [];
   #hear: ((piece: Piece) => void) | undefined;
@@ -27,12 +27,12 @@ export class Source {
   readonly #held: Piece[] = [];
 
   /**
-   * @param onBytes sees bytes as they arrive
+   * @param onBytes sees bytes as they arrive, and in how many pieces they were sent
    * @param giveUp called when bodies still to come are not wanted any more
    */
   constructor(
     bodies: readonly Promise<UpstreamBody>[],
-    onBytes: (bytes: Buffer) => void,
+    onBytes: (bytes: Buffer, pieces: number) => void,
     giveUp: () => void = () => undefined,
   ) {
     this.#onBytes = onBytes;
@@ -80,8 +80,8 @@ export class Source {
     if (this.#left) return this.#leaveBody(body);
     this.#joined.push(body);
     body.read({
-      data: (bytes) => {
-        this.#onBytes(bytes);
+      data: (bytes, pieces) => {
+        this.#onBytes(bytes, pieces);
         this.#pass({ type: 'bytes', choice, bytes });
         // It may have been resumed after another that was too much.
         if (this.#paused && !this.#left) body.pause();

@@ -43,9 +43,9 @@ class TappedFlow implements Flow {
     this.#tapping = tapping;
     this.exchange = exchange;
     this.#tap = upstream.backend.tap();
-    this.source = new Source([Promise.resolve(answer.body)], (bytes) => {
+    this.source = new Source([Promise.resolve(answer.body)], (bytes, pieces) => {
       // A refusal is nothing of an answer: it costs nobody tokens.
-      if (!this.#refused) exchange.chunk();
+      if (!this.#refused) exchange.chunk(pieces);
       this.#lineEnded = bytes.at(-1) === newline;
       this.#tap.push(bytes);
     });

@@ -2,7 +2,8 @@ import type { Dispatcher } from 'undici';
 
 /** Who reads a body. */
 export interface BodyReader {
-  data(bytes: Buffer): void;
+  /** @param pieces how many the upstream sent them in */
+  data(bytes: Buffer, pieces: number): void;
   end(): void;
   /** @param error what an abort gave as its reason, or what undici says */
   error(error: Error): void;
@@ -28,10 +29,10 @@ export class UpstreamBody {
     this.#controller = controller;
   }
 
-  /** Has all that came and will come go to `reader`, synchronously, and no longer to another. */
+  /** Has all that came go to `reader` now, all that comes at the end of its turn of the event loop, and nothing to another. */
   read(reader: BodyReader): void {
     this.#reader = reader;
-    this.deliver();
+    this.#deliver();
     if (this.#outcome === undefined) this.#controller.resume();
     else this.#tellEnd();
   }
@@ -70,9 +71,9 @@ export class UpstreamBody {
 
   /** Closes the connection to the upstream, unless all has come. Nobody hears of anything more. */
   destroy(): void {
+    this.#reader = undefined;
     if (this.#outcome !== undefined) return;
     this.#outcome = 'left';
-    this.#reader = undefined;
     this.#held = [];
     this.#controller.abort(new Error('The body is not wanted.'));
     this.#onClose?.();
@@ -90,23 +91,31 @@ export class UpstreamBody {
     if (this.#outcome !== undefined || bytes.length === 0) return;
     this.#held.push(bytes);
     if (this.#reader === undefined) this.#controller.pause();
-    else if (this.#held.length === 1) process.nextTick(deliver, this);
+    else if (this.#held.length === 1) process.nextTick(endTurn, this);
   }
 
-  /** Has what came in this turn of the event loop read. */
-  deliver(): void {
+  /** Has what came in this turn of the event loop read. A fault of the reader breaks this answer and no other. */
+  endTurn(): void {
+    try {
+      this.#deliver();
+    } catch (error) {
+      this.#controller.abort(error as Error);
+    }
+  }
+
+  #deliver(): void {
     const held = this.#held;
     const [first] = held;
     if (first === undefined || this.#reader === undefined) return;
     this.#held = [];
-    this.#reader.data(held.length === 1 ? first : Buffer.concat(held));
+    this.#reader.data(held.length === 1 ? first : Buffer.concat(held), held.length);
   }
 
   /** For whoever receives it. @param error why it broke off */
   finish(error?: Error): void {
     if (this.#outcome !== undefined) return;
     this.#outcome = error ?? 'whole';
-    this.deliver();
+    this.#deliver();
     this.#tellEnd();
     this.#onClose?.();
   }
@@ -117,8 +126,8 @@ export class UpstreamBody {
   }
 }
 
-function deliver(body: UpstreamBody): void {
-  body.deliver();
+function endTurn(body: UpstreamBody): void {
+  body.endTurn();
 }
 
 /** The head of an answer, and its body as it comes. */

@@ -46,7 +46,7 @@ const nginx: Contender = {
   start: (place) => ({ command: nginxCommand(place.folder, place) }),
 };
 
-/** As it is deployed: built, with the options of its start script. @param folder a checkout @param profiles where Node writes a profile of each run */
+/** As it is deployed: built, with the options of its start script. @param folder a checkout @param profiles where Node writes a profile of each process */
 function llamaductOf(folder: string, profiles?: string): Contender {
   return {
     name: 'llamaduct',

@@ -32,22 +32,27 @@ class Settled {
     this.#bench = bench;
   }
 
-  /** One that has served as many requests as any of them, of all kinds. @throws Error */
+  /** One that has served all that a process serves before it is measured. @throws Error, also for what it answered wrongly then */
   async of(contender: Contender, factor: number): Promise<Running> {
     const known = this.#running.get(contender);
     if (known !== undefined) return known;
     const running = await run(this.#bench, contender, contender.name);
     this.#running.set(contender, running);
-    for (const workload of settling(factor)) await measure(this.#bench, workload, running);
+    for (const workload of settling(factor)) {
+      const { errors } = (await measure(this.#bench, workload, running)).load;
+      const [first] = Object.entries(errors);
+      if (first !== undefined) throw new Error(`before it was measured, ${first[1]} times: ${first[0]}`);
+    }
     return running;
   }
 
-  async stop(...contenders: readonly Contender[]): Promise<void> {
-    for (const contender of contenders) {
-      const running = this.#running.get(contender);
-      this.#running.delete(contender);
-      await running?.stop();
-    }
+  /** @returns the end of its log; '' where it does not run */
+  async stop(contender: Contender): Promise<string> {
+    const running = this.#running.get(contender);
+    this.#running.delete(contender);
+    const log = running?.log() ?? '';
+    await running?.stop();
+    return log;
   }
 }
 
@@ -81,15 +86,15 @@ export async function measureAll(
           process.stderr.write(`${label}: ${measured.load.seconds.toFixed(1)} s\n`);
         } catch (error) {
           const message = error instanceof Error ? error.message : String(error);
-          failures.push(`${label}: ${message}\n${running?.log() ?? ''}`);
+          const log = fresh ? running?.log() : await settled.stop(contender);
+          failures.push(`${label}: ${message}\n${log ?? ''}`);
           process.stderr.write(`${failures.at(-1)}\n`);
-          await settled.stop(contender);
         } finally {
           if (fresh) await running?.stop();
         }
       }
     }
   }
-  await settled.stop(...contenders);
+  for (const contender of contenders) await settled.stop(contender);
   return { runs, failures };
 }

@@ -73,7 +73,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'new',
-    title: 'the first 200 small requests of a new process',
+    title: 'the first small requests of a new process',
     unit: 'request',
     model: 'bench-n10-i0-b1',
     streamed: false,

@@ -171,6 +171,30 @@ suite('an answer that its client breaks off', () => {
     }
   }
 
+  test('is charged for each piece that came, also for those that came at once', async (t) => {
+    const file = fileFor(t);
+    await using upstream = await fakeUpstream((res) => {
+      ndjson(res);
+      res.flushHeaders();
+      // Node would make one chunk of what it is given at once.
+      const chunks = words
+        .map((word) => chatLine(word))
+        .map((line) => `${Buffer.byteLength(line).toString(16)}\r\n${line}\r\n`);
+      res.socket?.write(chunks.join(''));
+    });
+    await using gateway = await start(upstream, file);
+    const leaving = new AbortController();
+    const response = await gateway.fetch(
+      '/v1/chat/completions',
+      posted({ ...chat, stream: true }, 'alice', { signal: leaving.signal }),
+    );
+    const { value } = (await response.body?.getReader().read()) ?? {};
+    assert.match(Buffer.from(value ?? []).toString(), new RegExp(`"content":"${words.at(-1) ?? '?'}"`));
+    leaving.abort();
+    const { outcome, output_tokens: output } = await lastRow(file);
+    assert.deepEqual([outcome, output], ['client_closed', pieces]);
+  });
+
   test('costs nothing while nothing of it has come', async (t) => {
     clock(t);
     const file = fileFor(t);

@@ -94,19 +94,19 @@ suite('a source', () => {
     const { body } = controlled();
     const heard: string[] = [];
     body.read({
-      data: (bytes) => heard.push(bytes.toString()),
+      data: (bytes, pieces) => heard.push(`${bytes.toString()} of ${pieces}`),
       end: () => heard.push('end'),
       error: ({ message }) => heard.push(message),
     });
     for (const text of ['a', 'b']) body.push(Buffer.from(text));
     assert.deepEqual(heard, []);
     await turn();
-    assert.deepEqual(heard, ['ab']);
+    assert.deepEqual(heard, ['ab of 2']);
     for (const text of ['c', 'd']) body.push(Buffer.from(text));
     body.finish();
-    assert.deepEqual(heard, ['ab', 'cd', 'end']);
+    assert.deepEqual(heard, ['ab of 2', 'cd of 2', 'end']);
     await turn();
-    assert.deepEqual(heard, ['ab', 'cd', 'end']);
+    assert.deepEqual(heard, ['ab of 2', 'cd of 2', 'end']);
   });
 
   test('hears nothing of what came in the turn in which it was left', async () => {
@@ -117,6 +117,14 @@ suite('a source', () => {
     body.destroy();
     await turn();
     assert.deepEqual([heard, state.aborted], [[], true]);
+  });
+
+  test('breaks one answer where what comes of it cannot be read', async () => {
+    const { body, state } = controlled();
+    body.read({ data: () => assert.fail('a fault'), end: () => undefined, error: () => undefined });
+    body.push(Buffer.from('a'));
+    await turn();
+    assert.ok(state.aborted);
   });
 
   test('hears nothing of nothing', async () => {
