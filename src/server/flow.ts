@@ -1,9 +1,7 @@
 import type { ServerResponse } from 'node:http';
+import type { Encoding } from '../framing/latin1.ts';
 import type { Exchange } from './exchange.ts';
 import type { Piece, Source } from './source.ts';
-
-/** How a text is to be written as bytes: it may be bytes itself, each as a character of Latin-1. */
-export type Encoding = 'utf8' | 'latin1';
 
 /** Where an answer goes. */
 export interface Outlet {

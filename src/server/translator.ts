@@ -2,8 +2,7 @@ import type { ChatEvent, Emit, Verbatim } from '../chat/event.ts';
 import type { Decoder, DecoderMaker, Encoder, Total } from '../chat/stream.ts';
 import { totalOf } from '../chat/total.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
-import { inLatin1 } from '../framing/latin1.ts';
-import type { Encoding } from './flow.ts';
+import { type Encoding, inLatin1 } from '../framing/latin1.ts';
 
 /**
  * Bytes of a backend's streams, one for each choice, -> text of a client's one stream. Whatever goes wrong becomes the
