@@ -173,7 +173,7 @@ class NextChunk {
     const { socket, chunkedEncoding } = this.#outgoing;
     if (!this.#begun || socket === null || !chunkedEncoding || typeof data !== 'string') {
       this.#begun = true;
-      return typeof data === 'string' ? this.#outgoing.write(data, encoding) : this.#outgoing.write(data);
+      return this.#outgoing.write(data, encoding);
     }
     // Node would hand the socket four pieces.
     const length = encoding === 'latin1' ? data.length : Buffer.byteLength(data);
@@ -182,11 +182,7 @@ class NextChunk {
 
   /** Ends the answer with what is held, once what was used is written down. */
   end(): void {
-    setImmediate(() => {
-      const data = this.#held;
-      if (typeof data === 'string') this.#outgoing.end(data, this.#encoding);
-      else this.#outgoing.end(data);
-    });
+    setImmediate(() => this.#outgoing.end(this.#held, this.#encoding));
   }
 }
 

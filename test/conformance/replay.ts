@@ -6,6 +6,7 @@ import { clientProtocols } from '../../src/protocols/index.ts';
 import { Translator } from '../../src/server/translator.ts';
 import { MemoryKeeper } from '../../src/state/memory.ts';
 import { type BackendKind, backends } from '../../src/upstreams/index.ts';
+import { sentOf } from '../helpers/sent.ts';
 
 const maxLineBytes = 8 * 1024 * 1024;
 
@@ -74,13 +75,7 @@ export function translate(pieces: readonly Buffer[], kind: BackendKind, { call, 
     [(emit) => backends[kind].decoder(call.requests[0], emit, maxLineBytes)],
     call.encoder(head),
   );
-  const sent: Buffer[] = [];
-  const send = (text: string): void => {
-    sent.push(Buffer.from(text, translator.encoding));
-  };
-  for (const piece of pieces) send(translator.push(piece));
-  send(translator.end());
-  return stable(Buffer.concat(sent).toString());
+  return stable(Buffer.concat([...sentOf(translator, pieces)]).toString());
 }
 
 /** The client's whole answer for a backend's bytes, or its error, after the status. */

@@ -10,6 +10,7 @@ import { isObject } from '../../src/framing/json.ts';
 import { Translator } from '../../src/server/translator.ts';
 import { backends } from '../../src/upstreams/index.ts';
 import { dialects } from '../conformance/replay.ts';
+import { sentOf } from '../helpers/sent.ts';
 import { readEvents } from './frames.ts';
 import { mutated, mutation, polluted, textOf } from './mutate.ts';
 import { check } from './settings.ts';
@@ -102,12 +103,7 @@ function translate({ kind, pieces: some }: Pieces): void {
       [(emit) => backends[kind].decoder(call.requests[0], emit, maxLineBytes)],
       call.encoder(head),
     );
-    const sent: Buffer[] = [];
-    for (const piece of some) {
-      const text = translator.push(piece);
-      sent.push(Buffer.from(text, translator.encoding));
-    }
-    sent.push(Buffer.from(translator.end()));
+    const sent = [...sentOf(translator, some)];
     assert.ok(translator.ended, name);
     if (translator.error !== undefined) upstreamFault(translator.error);
     readEvents(Buffer.concat(sent).toString(), protocol.contentType);

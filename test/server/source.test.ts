@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { suite, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { GatewayError } from '../../src/errors.ts';
 import { readBody } from '../../src/server/body.ts';
 import { type Piece, Source } from '../../src/server/source.ts';
@@ -32,13 +33,6 @@ function controlled(): { body: UpstreamBody; state: { paused: boolean; aborted: 
 
 const texts = (pieces: readonly Piece[]): string[] =>
   pieces.map((piece) => (piece.type === 'bytes' ? Buffer.from(piece.bytes).toString() : piece.type));
-
-/** A turn of the event loop, at whose end what came in it is read. */
-async function turn(): Promise<void> {
-  await new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
 
 suite('a source', () => {
   test('lets bodies wait that join while it is paused, and passes on what they brought', async () => {

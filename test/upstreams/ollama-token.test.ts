@@ -9,6 +9,7 @@ import { Translator } from '../../src/server/translator.ts';
 import { ollama } from '../../src/upstreams/ollama/index.ts';
 import { tokenIn } from '../../src/upstreams/ollama/token.ts';
 import { recordings } from '../helpers/recordings.ts';
+import { sentOf } from '../helpers/sent.ts';
 
 /** What a line is that has a piece of text and nothing else, by the full parser; undefined for all others. */
 function parsed(line: string): string | undefined {
@@ -122,11 +123,11 @@ function sent(pieces: readonly Buffer[], through: (emit: Emit) => Emit = (emit) 
     new ChatCompletionEncoder(head, true, 'reasoning_content'),
   );
   let passed = 0;
-  const out = [...pieces, undefined].map((piece) => {
-    const text = piece === undefined ? translator.end() : translator.push(piece);
+  const out: Buffer[] = [];
+  for (const bytes of sentOf(translator, pieces)) {
+    out.push(bytes);
     if (translator.encoding === 'latin1') passed += 1;
-    return Buffer.from(text, translator.encoding);
-  });
+  }
   return [Buffer.concat(out), passed];
 }
 

@@ -4,6 +4,10 @@ import type { ChatEvent, Frame, TokenLogprob, ToolCallEvent } from '../../../cha
 import { ChunkEncoder } from '../stream.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 
+/** The JSON of a choice with a text and nothing else, up to that of the text, and after it. */
+const beforeText = (choice: number): string => `{"index":${choice},"delta":{"content":`;
+const afterText = '},"finish_reason":null}';
+
 type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
 
 /**
@@ -35,7 +39,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
       case 'text':
         if (event.text === '' && event.logprobs === undefined) return '';
         return this.#roleSent[choice] === true && event.logprobs === undefined
-          ? this.chunk(`{"index":${choice},"delta":{"content":${JSON.stringify(event.text)}},"finish_reason":null}`)
+          ? this.chunk(beforeText(choice) + JSON.stringify(event.text) + afterText)
           : this.#chunk(choice, { content: event.text }, null, event.logprobs);
       case 'reasoning':
         return this.#chunk(choice, reasoningFields(event.text, this.#reasoningField), null);
@@ -50,7 +54,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
 
   frame(choice: number): Frame | undefined {
     if (this.#roleSent[choice] !== true) return undefined;
-    this.#frames[choice] ??= this.frameOf(`{"index":${choice},"delta":{"content":`, '},"finish_reason":null}');
+    this.#frames[choice] ??= this.frameOf(beforeText(choice), afterText);
     return this.#frames[choice];
   }
 
