@@ -1,9 +1,11 @@
 import type { Window } from './window.ts';
 
-const families = [
-  ['requests', 'requestsPerMinute'],
-  ['tokens', 'tokensPerMinute'],
-] as const;
+const families = (['requests', 'tokens'] as const).map((family) => ({
+  limited: `${family}PerMinute` as const,
+  limit: `x-ratelimit-limit-${family}`,
+  remaining: `x-ratelimit-remaining-${family}`,
+  reset: `x-ratelimit-reset-${family}`,
+}));
 
 /**
  * What is left of the minute, as OpenAI tells it: of each kind for the holder that has the least left.
@@ -13,16 +15,16 @@ const families = [
  */
 export function limitHeaders(windows: readonly Window[], used: readonly number[], now: number): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const [family, limit] of families) {
+  for (const names of families) {
     let least = Infinity;
     for (const [index, window] of windows.entries()) {
-      if (window.limit !== limit) continue;
+      if (window.limit !== names.limited) continue;
       const remaining = Math.max(0, window.max - (used[index] ?? 0));
       if (remaining >= least) continue;
       least = remaining;
-      headers[`x-ratelimit-limit-${family}`] = String(window.max);
-      headers[`x-ratelimit-remaining-${family}`] = String(remaining);
-      headers[`x-ratelimit-reset-${family}`] = toDuration(window.end - now);
+      headers[names.limit] = String(window.max);
+      headers[names.remaining] = String(remaining);
+      headers[names.reset] = toDuration(window.end - now);
     }
   }
   return headers;

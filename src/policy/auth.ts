@@ -32,21 +32,31 @@ export class Gatekeeper {
     this.#access = access;
   }
 
-  /** @throws {GatewayError} 401 for a request without a valid key; 503 where a token cannot be verified now */
-  async identify(headers: Headers): Promise<Key> {
-    const { ring, open, tokens } = this.#access;
+  /**
+   * @returns a promise only where a token has to be verified
+   * @throws {GatewayError} 401 for a request without a valid key; 503 where a token cannot be verified now
+   */
+  identify(headers: Headers): Key | Promise<Key> {
+    const { ring, tokens } = this.#access;
     const secrets = presentedSecrets(headers);
-    const keys = secrets.map((secret) => ring.find(secret)).filter((key) => key !== undefined);
-    const key = keys.find(({ expires }) => expires > Date.now());
-    if (key !== undefined) return key;
-    if (tokens !== undefined) {
-      for (const secret of secrets) {
-        const token = await tokens.verify(secret);
-        if (token !== undefined) return ring.vouchedFor(token.name, token.group, token.expires);
-      }
+    const known = secrets.map((secret) => ring.find(secret)).filter((key) => key !== undefined);
+    const valid = known.find(({ expires }) => expires > Date.now());
+    if (valid !== undefined) return valid;
+    return tokens === undefined ? this.#stranger(secrets, known) : this.#vouchedFor(secrets, known, this.#access);
+  }
+
+  async #vouchedFor(secrets: readonly string[], known: readonly Key[], { ring, tokens }: Access): Promise<Key> {
+    for (const secret of secrets) {
+      const token = await tokens?.verify(secret);
+      if (token !== undefined) return ring.vouchedFor(token.name, token.group, token.expires);
     }
-    if (open) return anonymous;
-    if (keys.length > 0) return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
+    return this.#stranger(secrets, known);
+  }
+
+  /** @param known keys that are not valid any more. @throws {GatewayError} 401 where keys are needed */
+  #stranger(secrets: readonly string[], known: readonly Key[]): Key {
+    if (this.#access.open) return anonymous;
+    if (known.length > 0) return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
     if (secrets.length > 0)
       return this.#refuse('unknown', new GatewayError('invalid_api_key', 'Incorrect API key provided.'));
     const message = 'No key was sent. Send it as "Authorization: Bearer KEY".';

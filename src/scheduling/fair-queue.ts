@@ -80,9 +80,17 @@ export class FairQueue {
    * @throws the signal's reason, or that of `dismiss`
    */
   async enter(request: QueuedRequest): Promise<Ticket> {
+    return this.startAtOnce(request) ?? (await this.#wait(request));
+  }
+
+  /** The ticket of a request for which nobody has to wait; undefined where there is none. @throws the signal's reason */
+  startAtOnce(request: QueuedRequest): Ticket | undefined {
     request.signal.throwIfAborted();
     const started = this.#scheduler.startAtOnce(request);
-    if (started !== undefined) return this.#ticket(started, 0);
+    return started && this.#ticket(started, 0);
+  }
+
+  async #wait(request: QueuedRequest): Promise<Ticket> {
     const { key } = request;
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
     const entry = this.#scheduler.add(request);

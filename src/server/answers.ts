@@ -11,14 +11,14 @@ import { Source } from './source.ts';
 import type { Part } from './turn.ts';
 import { anew, followsSchema } from './validation.ts';
 
-/** The bodies of the upstream's answers, one for each choice, as they come. */
-export interface Bodies {
-  readonly coming: readonly Promise<Asked['body']>[];
+/** The upstream's answers, one for each choice, as they begin. */
+export interface Answers {
+  readonly coming: readonly Promise<Pick<Asked, 'body'>>[];
   /** Gives up those that have not begun: nobody wants the answer any more, or another upstream is asked for it. */
   readonly giveUp: () => void;
 }
 
-interface Attempt extends Pick<Bodies, 'giveUp'> {
+interface Attempt extends Pick<Answers, 'giveUp'> {
   readonly part: Part;
 }
 
@@ -32,16 +32,15 @@ export async function askAll(
   { requests, demands, mayTruncate }: Prepared,
   services: LocalServices,
   exchange: Exchange,
-): Promise<{ adapted: Adapted; bodies: Bodies }> {
+): Promise<{ adapted: Adapted; answers: Answers }> {
   const { part, giveUp } = requests.length === 1 ? allOf(exchange) : partOf(exchange, requests.length);
-  const asked = requests.map(async (request, choice) => {
+  const coming = requests.map((request, choice) => {
     const demand = demands[choice] ?? demandOf(request);
-    return await ask({ request, demand, mayTruncate }, services, exchange, part);
+    return ask({ request, demand, mayTruncate }, services, exchange, part);
   });
-  for (const one of asked) one.catch(() => undefined);
+  for (const one of coming) one.catch(() => undefined);
   try {
-    const adapted = await Promise.race(asked);
-    return { adapted, bodies: { coming: asked.map(async (one) => (await one).body), giveUp } };
+    return { adapted: await Promise.race(coming), answers: { coming, giveUp } };
   } catch (error) {
     giveUp();
     throw error;
@@ -61,9 +60,9 @@ function partOf(exchange: Exchange, choices: number): Attempt {
   };
 }
 
-/** Bodies as what arrives, which the exchange hears of. */
-export function sourceOf(bodies: Bodies, exchange: Exchange): Source {
-  return new Source(bodies.coming, (_, pieces) => exchange.chunk(pieces), bodies.giveUp);
+/** Answers as what arrives, which the exchange hears of. */
+export function sourceOf({ coming, giveUp }: Answers, exchange: Exchange): Source {
+  return new Source(coming, (_, pieces) => exchange.chunk(pieces), giveUp);
 }
 
 /**
@@ -77,14 +76,8 @@ export async function wholeAnswers(
   exchange: Exchange,
 ): Promise<{ adapted: Adapted; results: readonly ChatResult[] }> {
   const { config } = services;
-  const { adapted, bodies } = await askAll(prepared, services, exchange);
-  const collected = async (some: Bodies, of: Prepared): Promise<ChatResult[]> => {
-    const source = sourceOf(some, exchange);
-    const results = await collect(source, decodersOf(of, services, source), config.limits.body);
-    exchange.measured(totalOf(results));
-    return results;
-  };
-  const results = await collected(bodies, prepared);
+  const { adapted, answers } = await askAll(prepared, services, exchange);
+  const results = await collected(answers, prepared, services, exchange);
   if (!config.validate_json) return { adapted, results };
   const valid = await Promise.all(
     results.map(async (result, choice) => {
@@ -92,9 +85,10 @@ export async function wholeAnswers(
       if (request === undefined || followsSchema(request, result)) return result;
       const another = anew(request);
       const { mayTruncate } = prepared;
-      const { body } = await ask({ request: another, demand: demandOf(another), mayTruncate }, services, exchange);
+      const answer = ask({ request: another, demand: demandOf(another), mayTruncate }, services, exchange);
       const stops = [prepared.stops[choice] ?? []];
-      const [again] = await collected(only(body), { ...prepared, requests: [another], stops });
+      const once = { ...prepared, requests: [another], stops } as const;
+      const [again] = await collected(only(answer), once, services, exchange);
       if (again !== undefined && followsSchema(request, again)) return again;
       throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
     }),
@@ -102,6 +96,19 @@ export async function wholeAnswers(
   return { adapted, results: valid };
 }
 
-function only(body: Asked['body']): Bodies {
-  return { coming: [Promise.resolve(body)], giveUp: () => undefined };
+/** Reads answers whole, and tells the exchange what they took. */
+async function collected(
+  answers: Answers,
+  prepared: Prepared,
+  services: LocalServices,
+  exchange: Exchange,
+): Promise<ChatResult[]> {
+  const source = sourceOf(answers, exchange);
+  const results = await collect(source, decodersOf(prepared, services, source), services.config.limits.body);
+  exchange.measured(totalOf(results));
+  return results;
+}
+
+function only(answer: Promise<Asked>): Answers {
+  return { coming: [answer], giveUp: () => undefined };
 }

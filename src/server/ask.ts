@@ -55,7 +55,7 @@ export async function ask(
   part: Part = { share: 1, signal: exchange.signal },
 ): Promise<Asked> {
   const turn = await takeTurn(exchange, demand, services, part);
-  return await untilAnswered(turn, async () => await askAdapting(request, mayTruncate, services, part.signal));
+  return await untilAnswered(turn, askAdapting(request, mayTruncate, services, part.signal));
 }
 
 /** What a model refuses is asked again in a form that it takes, before anything is generated. */

@@ -86,7 +86,7 @@ export class Fleet {
       exchange.upstream = upstream.name;
       const leave = this.#candidates.enter(upstream, exchange);
       try {
-        return await upstream.health.watch(async () => await ask(upstream));
+        return await upstream.health.watch(() => ask(upstream));
       } catch (thrown) {
         leave();
         const error = asGatewayError(thrown);

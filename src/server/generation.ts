@@ -20,9 +20,9 @@ import { Translator } from './translator.ts';
 /** Plans a generation request of any dialect, streamed or in one piece. */
 export function generationPlanner(protocol: GenerationProtocol, services: Services): Planner {
   const names = namesOf(protocol);
-  return async (c, body) =>
-    await names.applied(async () => {
-      const exchange = c.get('exchange');
+  return async (c, body) => {
+    const exchange = c.get('exchange');
+    try {
       const call = await protocol.read(parseJson(body), exchange.key?.name ?? '');
       const prepared = await prepare(call, services, exchange);
       const { ledger } = services;
@@ -34,7 +34,10 @@ export function generationPlanner(protocol: GenerationProtocol, services: Servic
       });
       const plan = call.stream ? streamed : whole;
       return plan({ call, prepared, head, exchange, services, headersOf, names, protocol });
-    });
+    } catch (thrown) {
+      throw names.error(thrown);
+    }
+  };
 }
 
 interface Planned {
@@ -51,14 +54,17 @@ interface Planned {
 function whole({ call, prepared, head, exchange, services, headersOf, names }: Planned): Plan {
   return {
     wanted: wantedBy(prepared),
-    ask: async (upstream) =>
-      await names.applied(async () => {
+    ask: async (upstream) => {
+      try {
         const { adapted, results } = await wholeAnswers(prepared, { ...services, upstream }, exchange);
         const total = totalOf(results);
         const timing = serverTiming(total.timings);
         const headers = { ...headersOf(adapted), ...(timing !== '' && { 'server-timing': timing }) };
         return { json: call.respond(results, total, head), headers };
-      }),
+      } catch (thrown) {
+        throw names.error(thrown);
+      }
+    },
   };
 }
 
@@ -72,15 +78,18 @@ function streamed({ call, prepared, head, exchange, services, headersOf, names, 
   };
   return {
     wanted: wantedBy(prepared),
-    ask: async (upstream) =>
-      await names.applied(async () => {
+    ask: async (upstream) => {
+      try {
         const here = { ...services, upstream };
-        const { adapted, bodies } = await askAll(prepared, here, exchange);
-        const source = sourceOf(bodies, exchange);
+        const { adapted, answers } = await askAll(prepared, here, exchange);
+        const source = sourceOf(answers, exchange);
         const translator = new Translator(decodersOf(prepared, here, source), call.encoder(head));
         const flow = await relay(source, translator, exchange);
         return { status: 200, headers: { ...headersOf(adapted), ...common }, flow };
-      }),
+      } catch (thrown) {
+        throw names.error(thrown);
+      }
+    },
     // Only SSE has a way to say something that is not part of the answer.
     ...(contentType.startsWith('text/event-stream') && {
       sse: {
@@ -104,23 +113,15 @@ function droppedOf({ requests: [asked] }: GenerationCall, prepared: Prepared, ad
 /** What the client's dialect calls things. */
 interface Names {
   readonly field: (name: string) => string;
-  readonly error: (error: GatewayError) => GatewayError;
-  /** Errors of the work are thrown with the dialect's names. */
-  readonly applied: <T>(work: () => Promise<T>) => Promise<T>;
+  /** What was thrown; an error of ours is about the dialect's field. */
+  readonly error: <T>(thrown: T) => T | GatewayError;
 }
 
 function namesOf({ fieldNames = {} }: GenerationProtocol): Names {
   const field = (name: string): string => (Object.hasOwn(fieldNames, name) ? (fieldNames[name] ?? name) : name);
-  const error = (one: GatewayError): GatewayError => (one.param === undefined ? one : one.about(field(one.param)));
   return {
     field,
-    error,
-    applied: async (work) => {
-      try {
-        return await work();
-      } catch (thrown) {
-        throw thrown instanceof GatewayError ? error(thrown) : thrown;
-      }
-    },
+    error: (thrown) =>
+      thrown instanceof GatewayError && thrown.param !== undefined ? thrown.about(field(thrown.param)) : thrown,
   };
 }

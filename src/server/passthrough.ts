@@ -160,7 +160,7 @@ function passingPlanner(
           throw await readError(answer, upstream.backend);
         };
         const turn = demand && (await takeTurn(exchange, demand, { ...services, upstream }));
-        const answer = turn === undefined ? await send() : await untilAnswered(turn, send);
+        const answer = await (turn === undefined ? send() : untilAnswered(turn, send()));
         return await relay(c, answer, route, upstream);
       },
       ...(sse?.asks(body) === true && {

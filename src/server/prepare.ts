@@ -111,9 +111,13 @@ export function requireModel(name: string, model: string, { gatekeeper, shaper }
 }
 
 /** The model that a name stands for; '' for no name where there is no default. */
-export async function modelFor(name: string, { config, shaper, fleet: { catalog } }: Services): Promise<string> {
+export function modelFor(name: string, services: Services): string | Promise<string> {
+  const { config, shaper, fleet } = services;
   const model = shaper.resolve(name);
-  if (!config.default_for_unknown || catalog.has(model)) return model;
+  return !config.default_for_unknown || fleet.catalog.has(model) ? model : modelOrDefault(model, services);
+}
+
+async function modelOrDefault(model: string, { shaper, fleet: { catalog } }: Services): Promise<string> {
   // What was pulled a moment ago is not in the list yet. Where nothing can be asked, the request itself will fail.
   await catalog.list().catch(() => undefined);
   return catalog.has(model) ? model : shaper.resolve('') || model;

@@ -37,6 +37,13 @@ export class UpstreamQueue {
     return this.#queue.inFlight;
   }
 
+  /** The turn of a request for which nobody has to wait; undefined where there is none. @throws {GatewayError} see FairQueue */
+  startAtOnce(request: QueuedRequest): Ticket | undefined {
+    const ticket = this.#queue.startAtOnce(request);
+    if (ticket !== undefined) this.#reports.waited(0);
+    return ticket;
+  }
+
   /** Waits for a turn. @throws {GatewayError} see FairQueue */
   async enter(request: QueuedRequest): Promise<Ticket> {
     const entering = this.#queue.enter(request);

@@ -28,18 +28,18 @@ export class Source {
 
   /**
    * @param onBytes sees bytes as they arrive, and in how many pieces they were sent
-   * @param giveUp called when bodies still to come are not wanted any more
+   * @param giveUp called when answers still to come are not wanted any more
    */
   constructor(
-    bodies: readonly Promise<UpstreamBody>[],
+    answers: readonly Promise<{ readonly body: UpstreamBody }>[],
     onBytes: (bytes: Buffer, pieces: number) => void,
     giveUp: () => void = () => undefined,
   ) {
     this.#onBytes = onBytes;
     this.#giveUp = giveUp;
-    bodies.forEach((body, choice) => {
-      body.then(
-        (one) => this.#join(one, choice),
+    answers.forEach((answer, choice) => {
+      answer.then(
+        ({ body }) => this.#join(body, choice),
         (error: unknown) => this.#pass({ type: 'broken', choice, error: asGatewayError(error) }),
       );
     });

@@ -43,7 +43,7 @@ class TappedFlow implements Flow {
     this.#tapping = tapping;
     this.exchange = exchange;
     this.#tap = upstream.backend.tap();
-    this.source = new Source([Promise.resolve(answer.body)], (bytes, pieces) => {
+    this.source = new Source([Promise.resolve(answer)], (bytes, pieces) => {
       // A refusal is nothing of an answer: it costs nobody tokens.
       if (!this.#refused) exchange.chunk(pieces);
       this.#lineEnded = bytes.at(-1) === newline;

@@ -87,7 +87,7 @@ export async function takeTurn(
     maxWait: config.timeouts.queue,
     bound: () => exchange.phase === 'streaming',
   } as const;
-  const ticket = await ticketFor(request, queue, exchange, exchanges);
+  const ticket = startedAtOnce(request, queue, exchange) ?? (await ticketFor(request, queue, exchange, exchanges));
   const expectNothing = exchange.expectChunk(config.timeouts.first_token);
   const started = performance.now();
   let took: number | undefined;
@@ -111,6 +111,12 @@ export async function takeTurn(
   // Of what ended without anything of an answer another upstream may be asked.
   const leave = (): void => (exchange.phase === 'streaming' ? done() : abandon());
   return { done, abandon, until: (body) => body.whenClosed(leave) };
+}
+
+function startedAtOnce(request: QueuedRequest, queue: UpstreamQueue, exchange: Exchange): Ticket | undefined {
+  const ticket = queue.startAtOnce(request);
+  if (ticket !== undefined) exchange.turns += 1;
+  return ticket;
 }
 
 /** Waits in the queue, and tells the exchange so. @throws {GatewayError} see FairQueue */
@@ -146,13 +152,13 @@ async function ticketFor(
   }
 }
 
-/** Asks in a turn, which lasts until the answer's body closes. @throws what `ask` throws; then the turn is given back */
+/** Has a turn last until the answer's body closes. @throws what `asked` rejects with; then the turn is given back */
 export async function untilAnswered<T extends { readonly body: UpstreamBody }>(
   turn: Turn,
-  ask: () => Promise<T>,
+  asked: Promise<T>,
 ): Promise<T> {
   try {
-    const answer = await ask();
+    const answer = await asked;
     turn.until(answer.body);
     return answer;
   } catch (error) {

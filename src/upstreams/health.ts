@@ -69,9 +69,7 @@ export class Health {
     const onTrial = !this.#isUp;
     if (onTrial) this.#onTrial = true;
     // Of one that went out meanwhile, only the trial tells more.
-    const learn = async (up: boolean): Promise<void> => {
-      if (onTrial || this.#isUp) await this.#learn(up);
-    };
+    const learn = (up: boolean): Promise<void> | undefined => (onTrial || this.#isUp ? this.#learn(up) : undefined);
     try {
       const answer = await ask();
       await learn(true);
@@ -107,16 +105,17 @@ export class Health {
     return this.#interval === 0 ? this.#recovery : Math.min(this.#interval, firstLook * 2 ** (this.#outs - 1));
   }
 
-  async #learn(up: boolean): Promise<void> {
+  /** @returns resolves when it is learned; undefined for what is no news */
+  #learn(up: boolean): Promise<void> | undefined {
     if (up && this.#isUp) {
       this.#outs = 0;
-      if (!this.#doubted) return;
+      if (!this.#doubted) return undefined;
     }
     this.#doubted = !up;
     const outcome = (): void => {
       if (!up) throw new Error('The upstream failed.');
     };
-    await this.#breaker.execute(outcome).catch(() => undefined);
+    return this.#breaker.execute(outcome).catch(() => undefined);
   }
 }
 

@@ -37,8 +37,8 @@ const texts = (pieces: readonly Piece[]): string[] =>
 suite('a source', () => {
   test('lets bodies wait that join while it is paused, and passes on what they brought', async () => {
     const [one, other] = [controlled(), controlled()];
-    const joining = Promise.withResolvers<UpstreamBody>();
-    const source = new Source([Promise.resolve(one.body), joining.promise], () => undefined);
+    const joining = Promise.withResolvers<{ body: UpstreamBody }>();
+    const source = new Source([Promise.resolve(one), joining.promise], () => undefined);
     const pieces: Piece[] = [];
     await Promise.resolve();
     source.read((piece) => pieces.push(piece));
@@ -47,7 +47,7 @@ suite('a source', () => {
     source.pause();
     assert.ok(one.state.paused);
     other.body.push(Buffer.from('b'));
-    joining.resolve(other.body);
+    joining.resolve(other);
     await turn();
     assert.ok(other.state.paused);
     assert.deepEqual(texts(pieces), ['a']);
@@ -61,7 +61,7 @@ suite('a source', () => {
   test('that is paused by what one body brings lets the others wait as well', async () => {
     const both = [controlled(), controlled()] as const;
     const source = new Source(
-      both.map(async ({ body }) => await Promise.resolve(body)),
+      both.map((one) => Promise.resolve(one)),
       () => undefined,
     );
     const pieces: Piece[] = [];
@@ -132,10 +132,10 @@ suite('a source', () => {
 
   test('that is left gives up what has not come, and closes what has', async () => {
     const one = controlled();
-    const late = Promise.withResolvers<UpstreamBody>();
+    const late = Promise.withResolvers<{ body: UpstreamBody }>();
     let givenUp = 0;
     const source = new Source(
-      [Promise.resolve(one.body), late.promise],
+      [Promise.resolve(one), late.promise],
       () => undefined,
       () => {
         givenUp += 1;
@@ -148,7 +148,7 @@ suite('a source', () => {
     source.leave();
     assert.deepEqual([one.state.aborted, givenUp], [true, 1]);
     const another = controlled();
-    late.resolve(another.body);
+    late.resolve(another);
     await turn();
     assert.ok(another.state.aborted);
     assert.deepEqual(pieces, []);

@@ -2,6 +2,7 @@ import type { Context } from 'hono';
 import type { Scope } from '../../config/schema.ts';
 import { GatewayError, invalidValue } from '../../errors.ts';
 import type { Gatekeeper } from '../../policy/auth.ts';
+import type { Key } from '../../policy/keys.ts';
 import type { Priority } from '../../scheduling/entry.ts';
 import type { Exchange } from '../exchange.ts';
 import { shuttingDown } from '../exchanges.ts';
@@ -11,15 +12,15 @@ import type { Services } from '../services.ts';
 /**
  * Lets an exchange in whose key has the scope, where one is needed.
  *
- * @throws {GatewayError} 401 or 403; 400 for a priority that is none
+ * @throws {GatewayError} 403; 400 for a priority that is none
  */
-export async function authenticate(
+export function authorize(
   c: Context<Env>,
   exchange: Exchange,
+  key: Key,
   gatekeeper: Gatekeeper,
   scope: Scope | undefined,
-): Promise<void> {
-  const key = await gatekeeper.identify(c.req.raw.headers);
+): void {
   exchange.key = key;
   if (scope !== undefined) gatekeeper.requireScope(key, scope);
   exchange.batch = readPriority(c.req.header(priorityHeader)) === 'batch';

@@ -1,7 +1,7 @@
 import type { Scope } from '../../config/schema.ts';
 import { asGatewayError } from '../../errors.ts';
 import { errorsFor } from '../../protocols/index.ts';
-import { admit, authenticate } from './admit.ts';
+import { admit, authorize } from './admit.ts';
 import type { Cors } from './cors.ts';
 import { beginExchange } from './begin.ts';
 import { requirePlainTarget } from './paths.ts';
@@ -38,7 +38,8 @@ export class Entrance {
     return this.open(async (c) => {
       const exchange = c.get('exchange');
       exchange.label(pattern, idPrefix, runsModel);
-      await authenticate(c, exchange, this.#services.gatekeeper, scope);
+      const { gatekeeper } = this.#services;
+      authorize(c, exchange, await gatekeeper.identify(c.req.raw.headers), gatekeeper, scope);
       admit(exchange, this.#services);
       return await handler(c);
     });
