@@ -76,7 +76,7 @@ export class Fleet {
   async ask<T>(exchange: Exchange, wanted: Wanted, ask: (upstream: Upstream) => Promise<T>): Promise<T> {
     this.#budget.request();
     if (!this.#isKnown(wanted.model)) await this.#readLists();
-    const course: Course = { wanted, tried: new Set(), useless: new Set() };
+    let course: Course | undefined;
     let open: readonly Upstream[] = this.#serving(wanted).filter(isUp);
     for (let attempt = 1; ; attempt += 1) {
       exchange.signal.throwIfAborted();
@@ -91,6 +91,7 @@ export class Fleet {
         leave();
         const error = asGatewayError(thrown);
         if (attempt >= this.#options.attempts || isAnswering(exchange)) throw error;
+        course ??= { wanted, tried: new Set(), useless: new Set() };
         course.tried.add(upstream);
         open = await this.#others(error, upstream, course);
         // Another one need not be waited for.
