@@ -41,8 +41,7 @@ export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts 
   const put = (window: Window, count: number): number => {
     const counts = countsOf(window);
     counts.set(window.key, count);
-    const [oldest = ''] = counts.size > 2 * bound ? counts.keys() : [];
-    counts.delete(oldest);
+    if (counts.size > 2 * bound) counts.delete(counts.keys().next().value ?? '');
     return count;
   };
   const change = (window: Window, points: number): number => {

@@ -37,26 +37,19 @@ export class Gatekeeper {
    * @throws {GatewayError} 401 for a request without a valid key; 503 where a token cannot be verified now
    */
   identify(headers: Headers): Key | Promise<Key> {
-    const { ring, tokens } = this.#access;
+    const { ring, open, tokens } = this.#access;
     const secrets = presentedSecrets(headers);
     const known = secrets.map((secret) => ring.find(secret)).filter((key) => key !== undefined);
     const valid = known.find(({ expires }) => expires > Date.now());
     if (valid !== undefined) return valid;
-    return tokens === undefined ? this.#stranger(secrets, known) : this.#vouchedFor(secrets, known, this.#access);
+    const stranger = (): Key => (open ? anonymous : this.#refuseKey(secrets, known));
+    return tokens === undefined ? stranger() : vouchedFor(secrets, tokens, ring).then((key) => key ?? stranger());
   }
 
-  async #vouchedFor(secrets: readonly string[], known: readonly Key[], { ring, tokens }: Access): Promise<Key> {
-    for (const secret of secrets) {
-      const token = await tokens?.verify(secret);
-      if (token !== undefined) return ring.vouchedFor(token.name, token.group, token.expires);
-    }
-    return this.#stranger(secrets, known);
-  }
-
-  /** @param known keys that are not valid any more. @throws {GatewayError} 401 where keys are needed */
-  #stranger(secrets: readonly string[], known: readonly Key[]): Key {
-    if (this.#access.open) return anonymous;
-    if (known.length > 0) return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
+  /** @param expired keys that were valid once */
+  #refuseKey(secrets: readonly string[], expired: readonly Key[]): never {
+    if (expired.length > 0)
+      return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
     if (secrets.length > 0)
       return this.#refuse('unknown', new GatewayError('invalid_api_key', 'Incorrect API key provided.'));
     const message = 'No key was sent. Send it as "Authorization: Bearer KEY".';
@@ -84,6 +77,19 @@ export class Gatekeeper {
     this.#refused(reason);
     throw error;
   }
+}
+
+/** A key for the holder of the first secret that is a token of the provider; undefined of none. */
+async function vouchedFor(
+  secrets: readonly string[],
+  tokens: NonNullable<Access['tokens']>,
+  ring: KeyRing,
+): Promise<Key | undefined> {
+  for (const secret of secrets) {
+    const token = await tokens.verify(secret);
+    if (token !== undefined) return ring.vouchedFor(token.name, token.group, token.expires);
+  }
+  return undefined;
 }
 
 /**

@@ -83,7 +83,12 @@ export class FairQueue {
     return this.startAtOnce(request) ?? (await this.#wait(request));
   }
 
-  /** The ticket of a request for which nobody has to wait; undefined where there is none. @throws the signal's reason */
+  /**
+   * What `enter` begins with, without a promise.
+   *
+   * @returns the ticket of a request for which nobody has to wait; undefined for any other, of which nothing is left behind
+   * @throws the signal's reason
+   */
   startAtOnce(request: QueuedRequest): Ticket | undefined {
     request.signal.throwIfAborted();
     const started = this.#scheduler.startAtOnce(request);

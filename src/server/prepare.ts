@@ -110,7 +110,11 @@ export function requireModel(name: string, model: string, { gatekeeper, shaper }
   gatekeeper.requireModel(key, ...names);
 }
 
-/** The model that a name stands for; '' for no name where there is no default. */
+/**
+ * The model that a name stands for; '' for no name where there is no default.
+ *
+ * @returns a promise only where lists have to be read to tell whether there is such a model
+ */
 export function modelFor(name: string, services: Services): string | Promise<string> {
   const { config, shaper, fleet } = services;
   const model = shaper.resolve(name);

@@ -37,7 +37,7 @@ export class UpstreamQueue {
     return this.#queue.inFlight;
   }
 
-  /** The turn of a request for which nobody has to wait; undefined where there is none. @throws {GatewayError} see FairQueue */
+  /** The turn of a request for which nobody has to wait; undefined for any other. @throws see FairQueue */
   startAtOnce(request: QueuedRequest): Ticket | undefined {
     const ticket = this.#queue.startAtOnce(request);
     if (ticket !== undefined) this.#reports.waited(0);

@@ -152,7 +152,12 @@ async function ticketFor(
   }
 }
 
-/** Has a turn last until the answer's body closes. @throws what `asked` rejects with; then the turn is given back */
+/**
+ * Has a turn last until the answer's body closes.
+ *
+ * @param asked must begin with the turn: what is thrown instead of it keeps the turn
+ * @throws what `asked` rejects with; then the turn is given back
+ */
 export async function untilAnswered<T extends { readonly body: UpstreamBody }>(
   turn: Turn,
   asked: Promise<T>,

@@ -43,6 +43,17 @@ suite('fair queue', () => {
     assert.equal(queue.inFlight, 0);
   });
 
+  test('tells at once who need not wait, and leaves nothing behind of who would have to', () => {
+    const queue = new FairQueue(options, () => 0);
+    const running = queue.startAtOnce(request());
+    assert.equal(running?.waited, 0);
+    assert.equal(queue.startAtOnce(request()), undefined);
+    assert.deepEqual([queue.inFlight, queue.size], [1, 0]);
+    running.done();
+    assert.throws(() => queue.startAtOnce(request({ signal: AbortSignal.abort(new Error('gone')) })), /gone/);
+    assert.equal(queue.inFlight, 0);
+  });
+
   test('a ticket tells how long it waited', async () => {
     let now = 5000;
     const queue = new FairQueue(options, () => now);

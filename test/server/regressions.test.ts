@@ -90,6 +90,19 @@ suite('several choices', () => {
     assert.equal((await gateway.chat({ n: 2, response_format: format })).status, 502);
     await until('the other to end', () => upstream.open === 0);
   });
+
+  test('whose second try is refused answers with the refusal', async () => {
+    let count = 0;
+    await using upstream = await fakeUpstream((res) => {
+      count += 1;
+      if (count === 1) ndjson(res).end(chatLine('{}') + doneLine());
+      else res.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"model \'x\' not found"}');
+    });
+    await using gateway = await testGateway(upstream, { validate_json: true });
+    const format = { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'object', required: ['a'] } } };
+    const response = await gateway.chat({ response_format: format });
+    assert.deepEqual([response.status, ((await response.json()) as ErrorAnswer).error.code], [404, 'model_not_found']);
+  });
 });
 
 suite('forced calls', () => {
