@@ -155,7 +155,7 @@ async function ticketFor(
 /**
  * Has a turn last until the answer's body closes.
  *
- * @param asked must begin with the turn: what is thrown instead of it keeps the turn
+ * @param asked of an async function: what is thrown before there is a promise does not give the turn back
  * @throws what `asked` rejects with; then the turn is given back
  */
 export async function untilAnswered<T extends { readonly body: UpstreamBody }>(

@@ -1,7 +1,7 @@
 import type { Scope } from '../../config/schema.ts';
 import { asGatewayError } from '../../errors.ts';
 import { errorsFor } from '../../protocols/index.ts';
-import { admit, authorize } from './admit.ts';
+import { admit, asksForBatch } from './admit.ts';
 import type { Cors } from './cors.ts';
 import { beginExchange } from './begin.ts';
 import { requirePlainTarget } from './paths.ts';
@@ -39,7 +39,10 @@ export class Entrance {
       const exchange = c.get('exchange');
       exchange.label(pattern, idPrefix, runsModel);
       const { gatekeeper } = this.#services;
-      authorize(c, exchange, await gatekeeper.identify(c.req.raw.headers), gatekeeper, scope);
+      const key = await gatekeeper.identify(c.req.raw.headers);
+      exchange.key = key;
+      if (scope !== undefined) gatekeeper.requireScope(key, scope);
+      exchange.batch = asksForBatch(c);
       admit(exchange, this.#services);
       return await handler(c);
     });
