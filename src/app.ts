@@ -1,18 +1,18 @@
 import { Hono } from 'hono';
 import { GatewayError, asGatewayError } from './errors.ts';
 import { type ClientProtocols, errorsFor } from './protocols/index.ts';
-import { routesOf } from './routes.ts';
-import { Entrance } from './server/entrance/entrance.ts';
-import { type Cors, corsOf, preflight } from './server/entrance/cors.ts';
-import { notFound } from './server/entrance/paths.ts';
-import { healthz, readyz } from './server/ops.ts';
-import { type Env, type RequestHandler, plainHeaders, sendError } from './server/respond.ts';
-import type { Services } from './server/services.ts';
+import { createRoutes } from './routes.ts';
+import { Guard } from './http/guard.ts';
+import { type Cors, createCors, preflight } from './http/cors.ts';
+import { notFound } from './http/paths.ts';
+import { healthz, readyz } from './http/ops.ts';
+import { type Env, type RequestHandler, plainHeaders, sendError } from './http/respond.ts';
+import type { Services } from './services.ts';
 
 /** The whole service: what every request passes, and the routes. */
 export function createApp(protocols: ClientProtocols, services: Services): Hono<Env> {
-  const cors = corsOf(services.config.cors);
-  const entrance = new Entrance(services, cors);
+  const cors = createCors(services.config.cors);
+  const entrance = new Guard(services, cors);
   const app = new Hono<Env>();
   const serve = (path: string, handlers: ReadonlyMap<string, RequestHandler>): void => {
     const refuse = entrance.open(refuseMethod([...handlers.keys()], cors));
@@ -20,8 +20,8 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   };
   serve('/healthz', new Map([['GET', healthz(cors)]]));
   serve('/readyz', new Map([['GET', readyz(services, cors)]]));
-  for (const [path, routes] of Map.groupBy(routesOf(protocols, services), (route) => route.path)) {
-    serve(path, new Map(routes.map((route) => [route.method, entrance.guarding(route)])));
+  for (const [path, routes] of Map.groupBy(createRoutes(protocols, services), (route) => route.path)) {
+    serve(path, new Map(routes.map((route) => [route.method, entrance.protect(route)])));
   }
   const nothing = entrance.open(() => {
     throw notFound();

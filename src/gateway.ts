@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp, refuseMalformed } from './app.ts';
 import type { Config } from './config/schema.ts';
 import { clientProtocols } from './protocols/index.ts';
-import { listen } from './server/listener.ts';
-import { metricsOnly } from './server/ops.ts';
-import { probing } from './server/probes.ts';
-import { reloading } from './reload.ts';
-import { openState } from './state/index.ts';
+import { listen } from './http/listener.ts';
+import { metricsOnly } from './http/ops.ts';
+import { startHealthChecks } from './pool/health-checks.ts';
+import { createReload } from './reload.ts';
+import { openState } from './store/index.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
@@ -46,37 +46,37 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
   });
   const protocols = clientProtocols(config, state.keeper);
   const services = createServices(config, protocols, state, metrics, logger);
-  const { exchanges, fleet, limiter } = services;
+  const { exchanges, pool, limiter } = services;
   const app = createApp(protocols, services);
   // The small one first: where it fails, nothing has been served yet.
-  const { idle: patience } = config.timeouts;
+  const { idle: sendTimeout } = config.timeouts;
   const scraped =
     config.metrics.listen &&
     (await listen(metricsOnly(metrics), config.metrics.listen, refuseMalformed, {
-      patience,
+      sendTimeout,
       connections: maxScrapers,
     }));
   const fetch: typeof app.fetch = portable ? (request) => app.fetch(request) : app.fetch;
   const main = await listen(fetch, config.listen, refuseMalformed, {
-    patience,
+    sendTimeout,
     connections: config.limits.connections,
     onDropped: () => metrics.connectionsDropped.inc(),
   }).catch(async (error: unknown) => {
-    await Promise.all([scraped?.close(0), ...fleet.upstreams.map(async ({ client }) => await client.close())]);
+    await Promise.all([scraped?.close(0), ...pool.upstreams.map(async ({ client }) => await client.close())]);
     state.close();
     throw error;
   });
-  for (const { name: upstream, queue } of fleet.upstreams) {
+  for (const { name: upstream, queue } of pool.upstreams) {
     if (queue === undefined) {
       logger.info({ upstream }, 'no queue: the upstream has no `parallel`, so it gets requests as they come');
     }
   }
-  const stopProbing = probing(fleet.upstreams, config.health.interval);
+  const stopProbing = startHealthChecks(pool.upstreams, config.health.interval);
   return {
     url: main.url,
     metricsUrl: scraped && `${scraped.url}/metrics`,
-    reload: reloading(services, config, logger),
-    models: async () => (await fleet.catalog.list()).map(({ name }) => name),
+    reload: createReload(services, config, logger),
+    models: async () => (await pool.models.list()).map(({ name }) => name),
     async close() {
       const { drain, grace } = config.timeouts;
       exchanges.drain();
@@ -88,7 +88,7 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       await Promise.all([
         closed,
         scraped?.close(0),
-        ...fleet.upstreams.map(async ({ client }) => await client.close()),
+        ...pool.upstreams.map(async ({ client }) => await client.close()),
         services.images?.close(),
       ]);
       limiter.close();

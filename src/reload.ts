@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from './config/error.ts';
 import type { Config } from './config/schema.ts';
-import type { Services } from './server/services.ts';
+import type { Services } from './services.ts';
 import type { Logger } from './telemetry/logger.ts';
-import { accessOf } from './wiring.ts';
+import { createAccess } from './wiring.ts';
 
 /** What is decided by anew; the rest of a configuration takes a restart. */
 const live: readonly (keyof Config)[] = ['access', 'aliases', 'default_model', 'groups', 'jwt', 'keys', 'models'];
@@ -17,8 +17,8 @@ type Load = () => Promise<Config>;
  * @param started what the services were made with
  * @returns a function that never rejects; called while it runs, it runs once more after that
  */
-export function reloading(services: Services, started: Config, logger: Logger): (load: Load) => Promise<void> {
-  const { gatekeeper, metrics, shaper } = services;
+export function createReload(services: Services, started: Config, logger: Logger): (load: Load) => Promise<void> {
+  const { gatekeeper, metrics, rules } = services;
   const succeeded = (success: boolean): void => {
     metrics.reloadSuccess.set(success ? 1 : 0);
     if (success) metrics.reloadedAt.setToCurrentTime();
@@ -28,8 +28,8 @@ export function reloading(services: Services, started: Config, logger: Logger): 
   const reload = async (load: Load): Promise<void> => {
     try {
       const config = await load();
-      gatekeeper.use(accessOf(config, { config: current, access: gatekeeper.access }));
-      shaper.use(config);
+      gatekeeper.use(createAccess(config, { config: current, access: gatekeeper.access }));
+      rules.use(config);
       current = config;
     } catch (error) {
       succeeded(false);

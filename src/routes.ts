@@ -1,15 +1,15 @@
 import { type ClientProtocols, nativeRoutes } from './protocols/index.ts';
-import { withBody } from './server/body.ts';
-import { embeddingsPlanner } from './server/embeddings.ts';
-import type { Route } from './server/entrance/entrance.ts';
-import { generationPlanner } from './server/generation.ts';
-import { modelHandler, modelListHandler, shownModelHandler } from './server/models.ts';
-import { exposition } from './server/ops.ts';
-import { mergedListHandler, namesModels, passingHandler, passingOr } from './server/passthrough.ts';
-import { type Planner, carryingOut } from './server/plan.ts';
-import { resourceHandler } from './server/resource.ts';
-import type { Services } from './server/services.ts';
-import { usageHandler } from './server/usage.ts';
+import { withBody } from './http/request-body.ts';
+import { embeddingsPlanner } from './handlers/embeddings.ts';
+import type { Route } from './http/guard.ts';
+import { generationPlanner } from './handlers/generation.ts';
+import { modelHandler, modelListHandler, shownModelHandler } from './handlers/models.ts';
+import { exposition } from './http/ops.ts';
+import { mergedListHandler, namesModels, passingHandler, passingOr } from './handlers/passthrough/handler.ts';
+import { type Planner, carryingOut } from './handlers/plan.ts';
+import { resourceHandler } from './handlers/resource.ts';
+import type { Services } from './services.ts';
+import { usageHandler } from './handlers/usage.ts';
 
 /** An endpoint whose body says what is asked of a model. */
 interface PlannedRoute extends Omit<Route, 'handler'> {
@@ -19,10 +19,10 @@ interface PlannedRoute extends Omit<Route, 'handler'> {
 /**
  * Every route there is. What an upstream itself speaks is passed on to it as it is; all else is translated.
  */
-export function routesOf(protocols: ClientProtocols, services: Services): Route[] {
+export function createRoutes(protocols: ClientProtocols, services: Services): Route[] {
   const planned = plannedRoutes(protocols, services);
   const read = readRoutes(protocols, services);
-  const { upstreams } = services.fleet;
+  const { upstreams } = services.pool;
   const kinds = [...new Set(upstreams.map(({ kind }) => kind))];
   const native = kinds.flatMap((kind) => nativeRoutes[kind].map((route) => ({ kind, route })));
   const plain = native.filter(({ route }) => !namesModels(route)).map(({ route }) => route);

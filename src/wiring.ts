@@ -1,26 +1,26 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, UpstreamConfig } from './config/schema.ts';
 import { ImageFetcher } from './images/fetch.ts';
-import { allowing } from './images/guard.ts';
+import { createAddressFilter } from './images/guard.ts';
 import { type Access, Gatekeeper } from './policy/auth.ts';
 import { KeyRing } from './policy/keys.ts';
 import { Limiter } from './limits/limiter.ts';
-import { Shaper } from './policy/shaping.ts';
+import { ModelRules } from './policy/model-rules.ts';
 import type { JwtOptions } from './policy/tokens.ts';
 import type { ClientProtocols } from './protocols/index.ts';
-import { Exchanges } from './server/exchanges.ts';
-import { Fleet } from './server/fleet.ts';
-import { DroppedLedger } from './server/ledger.ts';
-import { UpstreamQueue } from './server/queue.ts';
-import { reporting } from './server/report.ts';
-import type { Services } from './server/services.ts';
-import type { Upstream } from './server/upstream.ts';
-import type { State } from './state/index.ts';
+import { ExchangeRegistry } from './exchange/registry.ts';
+import { UpstreamPool } from './pool/pool.ts';
+import { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
+import { UpstreamQueue } from './pool/upstream-queue.ts';
+import { createObservers } from './exchange/observers.ts';
+import type { Services } from './services.ts';
+import type { Upstream } from './pool/upstream.ts';
+import type { State } from './store/index.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
-import { ModelCatalog } from './upstreams/catalog.ts';
-import { UpstreamClient } from './upstreams/client.ts';
-import { Health } from './upstreams/health.ts';
+import { ModelCatalog } from './pool/model-catalog.ts';
+import { UpstreamClient } from './upstreams/http/client.ts';
+import { Health } from './pool/health.ts';
 import { backends } from './upstreams/index.ts';
 
 /** Of one image. */
@@ -39,23 +39,23 @@ export function createServices(
     createUpstream(first, config, metrics),
     ...others.map((one) => createUpstream(one, config, metrics)),
   ] as const;
-  const fleet = new Fleet(upstreams, {
+  const pool = new UpstreamPool(upstreams, {
     ...config.retries,
     onRetry: (upstream, code) => metrics.retries.inc({ upstream, code }),
   });
-  const modelLabel = (model: string): string => fleet.catalog.label(model);
-  const exchanges = new Exchanges(reporting({ metrics, logger, usage, modelLabel }));
+  const modelLabel = (model: string): string => pool.models.label(model);
+  const exchanges = new ExchangeRegistry(createObservers({ metrics, logger, usage, modelLabel }));
   metrics.running = exchanges;
   return {
     config,
-    fleet,
+    pool,
     metrics,
     usage,
-    shaper: new Shaper(config),
+    rules: new ModelRules(config),
     images: config.images.fetch
-      ? new ImageFetcher({ ...config.images, redirects: maxRedirects }, allowing(config.images.allow))
+      ? new ImageFetcher({ ...config.images, redirects: maxRedirects }, createAddressFilter(config.images.allow))
       : undefined,
-    gatekeeper: new Gatekeeper(accessOf(config), (reason) => metrics.authFailures.inc({ reason })),
+    gatekeeper: new Gatekeeper(createAccess(config), (reason) => metrics.authFailures.inc({ reason })),
     exchanges,
     limiter: new Limiter({
       ...(valkey !== undefined && { valkey }),
@@ -68,7 +68,7 @@ export function createServices(
       },
       onUnchecked: (letIn) => metrics.unlimited.inc({ outcome: letIn ? 'let_in' : 'refused' }),
     }),
-    ledger: new DroppedLedger(
+    droppedFields: new DroppedFieldReporter(
       metrics,
       protocols.generation.flatMap(({ droppable = [] }) => droppable),
     ),
@@ -80,7 +80,7 @@ export function createServices(
  *
  * @param before what was decided by until now: an identity provider that stays is not asked for its keys again
  */
-export function accessOf(config: Config, before?: { readonly config: Config; readonly access: Access }): Access {
+export function createAccess(config: Config, before?: { readonly config: Config; readonly access: Access }): Access {
   const { access, groups, jwt, keys, metrics } = config;
   const same = before !== undefined && isDeepStrictEqual(verifiedBy(before.config), verifiedBy(config));
   return {
@@ -110,7 +110,7 @@ function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metri
     onChange: (up) => {
       metrics.ejected.set({ upstream: name }, up ? 0 : 1);
       // Who waits for the only one there is may still be served when it is back.
-      if (!up && config.upstreams.length > 1) queue?.dismiss();
+      if (!up && config.upstreams.length > 1) queue?.refuseWaiting();
     },
   });
   const client = new UpstreamClient(upstream, config.timeouts, (reached) => {

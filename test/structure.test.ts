@@ -43,10 +43,10 @@ suite('the directions of src', () => {
         await cp(join(root, name), join(folder, name), { recursive: true });
       await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
       const planted: Record<string, [string, string]> = {
-        'src/chat/planted.ts': ['the-model-knows-nobody', "import '../server/generation.ts';\n"],
+        'src/chat/planted.ts': ['the-model-knows-nobody', "import '../handlers/generation.ts';\n"],
         'src/protocols/openai/planted.ts': ['protocols-are-islands', "import '../ollama/error.ts';\n"],
         'src/upstreams/ollama/planted.ts': ['upstreams-are-islands', "import '../../protocols/openai/error.ts';\n"],
-        'src/server/planted.ts': ['the-service-does-not-know-its-command-line', "import '../cli/serve.ts';\n"],
+        'src/handlers/planted.ts': ['the-service-does-not-know-its-command-line', "import '../cli/serve.ts';\n"],
         'src/framing/planted.ts': ['the-model-has-no-runtime-dependencies', "import 'zod';\n"],
         'src/policy/planted.ts': ['not-to-dev-dependency', "import 'openai';\n"],
         'src/policy/circle.ts': ['no-circular', "import './circle-back.ts';\n"],

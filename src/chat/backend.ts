@@ -2,7 +2,7 @@ import type { GatewayError } from '../errors.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
 import type { Emit } from './event.ts';
 import type { GenerationRequest } from './request.ts';
-import type { Decoder, Tap } from './stream.ts';
+import type { Decoder, UsageObserver } from './stream.ts';
 
 /** A model as a backend lists it. */
 export interface ModelInfo {
@@ -54,8 +54,8 @@ export interface Backend {
   /** What a status other than 2xx and its body (cut to some KiB) mean. @param retryAfter its header, in seconds */
   error(status: number, body: string, retryAfter?: number): GatewayError;
   /** What to ask instead after a refusal; undefined where nothing else helps. */
-  adapted(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined;
-  tap(): Tap;
+  adapt(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined;
+  observer(): UsageObserver;
   embeddings(request: EmbeddingsRequest): EmbeddingsQuestion;
   /** What a status other than 2xx means as the answer to that question. */
   embeddingsError(status: number, body: string): GatewayError;

@@ -1,5 +1,5 @@
 import type { JsonObject } from './request.ts';
-import type { Total } from './stream.ts';
+import type { TotalUsage } from './stream.ts';
 
 /** Texts to make vectors of, whatever the client's dialect and whatever the backend. */
 export interface EmbeddingsRequest {
@@ -17,7 +17,7 @@ export interface EmbeddingsRequest {
   readonly keepAlive?: string | number;
 }
 
-export interface EmbeddingsResult extends Total {
+export interface EmbeddingsResult extends TotalUsage {
   /** One for each text, in their order. */
   readonly vectors: readonly number[][];
 }

@@ -1,9 +1,9 @@
 import type { GatewayError } from '../errors.ts';
 import type { ModelDetails, ModelInfo } from './backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
-import type { ChatResult } from './fold.ts';
+import type { ChatResult } from './accumulator.ts';
 import type { GenerationRequest } from './request.ts';
-import type { Encoder, Total } from './stream.ts';
+import type { Encoder, TotalUsage } from './stream.ts';
 
 /** How a client's dialect tells of an error. */
 export interface ErrorFormat {
@@ -48,7 +48,7 @@ export interface GenerationCall {
   /** The whole answer, where there is nothing to generate and so no backend to ask. */
   readonly ready?: object;
   encoder(head: AnswerHead): Encoder;
-  respond(results: readonly ChatResult[], total: Total, head: AnswerHead): object;
+  respond(results: readonly ChatResult[], total: TotalUsage, head: AnswerHead): object;
 }
 
 /** An endpoint that generates, in one client dialect. All of them are POST. */
@@ -147,7 +147,7 @@ export interface PassThroughRoute {
 }
 
 /** Texts that are kept for a while. Bounded: what is oldest may be gone before its time. */
-export interface Keeper {
+export interface TextStore {
   get(key: string): Promise<string | undefined>;
   put(key: string, text: string): Promise<void>;
   /** @returns whether it was there */

@@ -24,19 +24,19 @@ export interface Encoder {
   /** What the next texts of a choice stand in, where each that has nothing else is written in the same way. */
   frame?(choice: number): Frame | undefined;
   /** After the last event of every choice. */
-  end(total: Total): string;
+  end(total: TotalUsage): string;
   /** Instead of `end`, when the answer broke: the client must not take it for a whole one. */
   fail(error: GatewayError): string;
 }
 
 /** What a backend counted, over all choices. */
-export type Total = Pick<FinishEvent, 'usage' | 'timings'>;
+export type TotalUsage = Pick<FinishEvent, 'usage' | 'timings'>;
 
 /** Reads along an answer of a backend that is relayed untouched. */
-export interface Tap {
+export interface UsageObserver {
   push(bytes: Buffer): void;
   /** What the backend counted, where it told, and whether the answer ended well, in an error, or before its end. */
-  end(): { readonly finish?: Total; readonly outcome: TapOutcome };
+  end(): { readonly finish?: TotalUsage; readonly outcome: StreamOutcome };
 }
 
-export type TapOutcome = 'complete' | 'failed' | 'incomplete';
+export type StreamOutcome = 'complete' | 'failed' | 'incomplete';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readEnvironment } from '../config/env.ts';
 import { readConfigFile } from '../config/file.ts';
 import { openForReading } from '../usage/database.ts';
-import { momentExpected, readMoment } from '../usage/moment.ts';
+import { timeFormatHint, parseTime } from '../usage/parse-time.ts';
 import { type Grouping, type UsageLine, type UsageReport, groupings, hourOf, report } from '../usage/report.ts';
 import type { UsageFlags } from './args.ts';
 import { CommandError } from './error.ts';
@@ -14,8 +14,8 @@ import { CommandError } from './error.ts';
 export async function usage({ by = 'key', since = '30d', json = false, ...flags }: UsageFlags): Promise<void> {
   const grouping = groupings.find((name) => name === by);
   if (grouping === undefined) throw new CommandError(`--by: expected one of ${groupings.join(', ')}`, 2);
-  const start = readMoment(since, Date.now());
-  if (start === undefined) throw new CommandError(`--since: ${momentExpected}`, 2);
+  const start = parseTime(since, Date.now());
+  if (start === undefined) throw new CommandError(`--since: ${timeFormatHint}`, 2);
   const { lines, more } = read(await ledgerFile(flags.config), grouping, start);
   if (json) {
     process.stdout.write(

@@ -5,7 +5,7 @@ import { type Refuse, afterRedirect, refusalOf } from './refusal.ts';
 import { type Resolve, resolveHost } from './resolve.ts';
 import { imageType } from './sniff.ts';
 import { hostOf, literalAddresses, readTarget } from './target.ts';
-import { Turns } from './turns.ts';
+import { Semaphore } from './semaphore.ts';
 
 export interface ImageLimits {
   /** Of one image. */
@@ -27,7 +27,7 @@ export class ImageFetcher {
   readonly #limits: Required<ImageLimits>;
   readonly #isAllowed: (address: string) => boolean;
   readonly #resolve: Resolve;
-  readonly #turns = new Turns(atOnce, maxWaiting);
+  readonly #turns = new Semaphore(atOnce, maxWaiting);
   readonly #running = new Set<AbortController>();
 
   /** @param isAllowed whether an IP address may be connected to */
@@ -56,7 +56,7 @@ export class ImageFetcher {
     signal.addEventListener('abort', leave);
     this.#running.add(ending);
     try {
-      await this.#turns.take(ending.signal);
+      await this.#turns.acquire(ending.signal);
       try {
         return await this.#inTime(url, refusalOf(param), ending);
       } finally {

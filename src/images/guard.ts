@@ -73,7 +73,7 @@ export function isPublicAddress(address: string): boolean {
  *
  * @param networks for example `10.1.2.0/24`
  */
-export function allowing(networks: readonly string[]): (address: string) => boolean {
+export function createAddressFilter(networks: readonly string[]): (address: string) => boolean {
   const allowed = new BlockList();
   for (const network of networks) {
     const [address = '', prefix] = network.split('/');

@@ -119,8 +119,8 @@ export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
   };
 }
 
-function spentBefore({ holder, start }: Window, spent: Spent): number {
-  return Math.max(0, Math.ceil(spent(holder.id, start)));
+function spentBefore({ subject, start }: Window, spent: Spent): number {
+  return Math.max(0, Math.ceil(spent(subject.id, start)));
 }
 
 /** A little more than is left, for clocks that differ. */

@@ -1,6 +1,6 @@
 import type { Redis } from 'iovalkey';
 import { GatewayError } from '../errors.ts';
-import type { Holder } from './holder.ts';
+import type { LimitSubject } from './subject.ts';
 import { type Counts, type Spent, countInMemory, countInValkey } from './counts.ts';
 import { limitHeaders } from './headers.ts';
 import { neverFits, refusal, tooMany } from './refusal.ts';
@@ -13,7 +13,7 @@ export interface LimiterOptions {
   readonly whenDown: 'open' | 'closed';
   /** Tokens that days and months start with, so that they survive a restart. */
   readonly spent?: Spent;
-  onRefused?(holder: Holder, limit: LimitName): void;
+  onRefused?(holder: LimitSubject, limit: LimitName): void;
   /** Told when counting starts to fail and when it works again, and of the first time. */
   onStore?(up: boolean): void;
   /** Told of each request that was decided without counting. */
@@ -23,7 +23,7 @@ export interface LimiterOptions {
 }
 
 /** A request that was let in. */
-export interface Taken {
+export interface Reservation {
   /** x-ratelimit-* as OpenAI names them; none where neither requests nor tokens of a minute are limited. */
   readonly headers: Readonly<Record<string, string>>;
   /** Puts the tokens it really took in place of the estimate. Once; never throws. */
@@ -31,7 +31,7 @@ export interface Taken {
 }
 
 const nothing = (): void => undefined;
-const free: Taken = { headers: {}, settle: nothing };
+const free: Reservation = { headers: {}, settle: nothing };
 
 /** Seconds: a connection that was lost is back by then, or not soon. */
 const storeRetryAfter = 5;
@@ -58,7 +58,7 @@ export class Limiter {
    * @returns gives it back; calling it again does nothing
    * @throws {GatewayError} 429 rate_limit_exceeded
    */
-  enter(holders: readonly Holder[]): () => void {
+  enterConcurrent(holders: readonly LimitSubject[]): () => void {
     const bounded = holders.filter(({ limits }) => limits.concurrent !== undefined);
     if (bounded.length === 0) return nothing;
     for (const holder of bounded) {
@@ -84,13 +84,13 @@ export class Limiter {
    * @throws {GatewayError} 429 rate_limit_exceeded, or insufficient_quota for a day or month, with retryAfter but for
    *   what can never pass; 503 store_unavailable where nothing can be counted and nobody is let in then
    */
-  async take(holders: readonly Holder[], tokens: number): Promise<Taken> {
+  async reserve(holders: readonly LimitSubject[], tokens: number): Promise<Reservation> {
     const points = Math.max(1, Math.ceil(tokens));
     const now = this.#now();
     const windows = windowsOf(holders, points, now);
     if (windows.length === 0) return free;
     const tooSmall = windows.find((window) => window.points > window.max);
-    if (tooSmall !== undefined) throw this.#refused(tooSmall.holder, tooSmall.limit, neverFits(tooSmall));
+    if (tooSmall !== undefined) throw this.#refused(tooSmall.subject, tooSmall.limit, neverFits(tooSmall));
 
     let after: number[];
     try {
@@ -127,7 +127,7 @@ export class Limiter {
     }
     if (worst === undefined) return;
     this.#store(true);
-    throw this.#refused(worst.holder, worst.limit, refusal(worst, windows, used, now));
+    throw this.#refused(worst.subject, worst.limit, refusal(worst, windows, used, now));
   }
 
   async #giveBack(windows: readonly Window[], now: number): Promise<void> {
@@ -135,7 +135,7 @@ export class Limiter {
   }
 
   /** What came in without being counted is counted at its end, if it can be by then. */
-  #unchecked(windows: readonly Window[], cause: unknown): Taken {
+  #unchecked(windows: readonly Window[], cause: unknown): Reservation {
     const letIn = this.#options.whenDown === 'open';
     this.#store(false);
     this.#options.onUnchecked?.(letIn);
@@ -167,7 +167,7 @@ export class Limiter {
     }
   }
 
-  #refused(holder: Holder, limit: LimitName, error: GatewayError): GatewayError {
+  #refused(holder: LimitSubject, limit: LimitName, error: GatewayError): GatewayError {
     this.#options.onRefused?.(holder, limit);
     return error;
   }

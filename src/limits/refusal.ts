@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts';
-import type { Holder } from './holder.ts';
+import type { LimitSubject } from './subject.ts';
 import { limitHeaders } from './headers.ts';
 import { type LimitName, type Window, isBudget } from './window.ts';
 
@@ -12,15 +12,15 @@ const units = {
 } as const satisfies Record<LimitName, string>;
 
 /** One more than may run at a time. */
-export function tooMany(holder: Holder, max: number): GatewayError {
+export function tooMany(holder: LimitSubject, max: number): GatewayError {
   const message = `${reached('concurrent', max, holder)}. Try again when one of them is answered.`;
   return new GatewayError('rate_limit_exceeded', message, { retryAfter: 1 });
 }
 
 /** More tokens than the window holds when nothing of it is used. */
 export function neverFits(window: Window): GatewayError {
-  const { limit, max, points, holder } = window;
-  const message = `This request needs about ${points} tokens and can never pass: ${nameOf(holder)} may use ${amount(limit, max)}. Ask for less.`;
+  const { limit, max, points, subject } = window;
+  const message = `This request needs about ${points} tokens and can never pass: ${nameOf(subject)} may use ${amount(limit, max)}. Ask for less.`;
   return new GatewayError(codeOf(window), message);
 }
 
@@ -31,12 +31,12 @@ export function refusal(
   used: readonly number[],
   now: number,
 ): GatewayError {
-  const { limit, max, points, holder, end } = refused;
+  const { limit, max, points, subject, end } = refused;
   const seconds = Math.max(1, Math.ceil((end - now) / 1000));
   const when = isBudget(refused) ? `after ${new Date(end).toISOString().slice(0, 10)}T00:00Z` : `in ${seconds} s`;
   const count = used[windows.indexOf(refused)] ?? 0;
   const needs = limit === 'requestsPerMinute' ? '' : `; ${count} are used, this request needs about ${points}`;
-  const message = `${reached(limit, max, holder)}${needs}. Try again ${when}.`;
+  const message = `${reached(limit, max, subject)}${needs}. Try again ${when}.`;
   const headers = limitHeaders(windows, used, now);
   return new GatewayError(codeOf(refused), message, { retryAfter: seconds, headers });
 }
@@ -45,7 +45,7 @@ function codeOf(window: Window): 'insufficient_quota' | 'rate_limit_exceeded' {
   return isBudget(window) ? 'insufficient_quota' : 'rate_limit_exceeded';
 }
 
-function reached(limit: LimitName, max: number, holder: Holder): string {
+function reached(limit: LimitName, max: number, holder: LimitSubject): string {
   return `The limit of ${nameOf(holder)} is reached: ${amount(limit, max)}`;
 }
 
@@ -53,6 +53,6 @@ function amount(limit: LimitName, max: number): string {
   return `${max} ${max === 1 ? units[limit].replace('s ', ' ') : units[limit]}`;
 }
 
-function nameOf({ id }: Holder): string {
+function nameOf({ id }: LimitSubject): string {
   return id.startsWith('group:') ? `group ${id.slice('group:'.length)}` : 'this key';
 }

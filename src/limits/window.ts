@@ -1,12 +1,12 @@
-import type { Holder, LimitSet } from './holder.ts';
+import type { LimitSubject, LimitSet } from './subject.ts';
 
 /** The limits that are kept while requests run; `maxTokens` is a matter of the request alone. */
 export type LimitName = Exclude<keyof LimitSet, 'maxTokens'>;
 export type WindowLimit = Exclude<LimitName, 'concurrent'>;
 
-/** One limit of one holder in the minute, day or month that is now. */
+/** One limit of one subject in the minute, day or month that is now. */
 export interface Window {
-  readonly holder: Holder;
+  readonly subject: LimitSubject;
   readonly limit: WindowLimit;
   readonly max: number;
   /** What the request asks of it. */
@@ -21,12 +21,12 @@ export interface Window {
 const windowLimits = ['requestsPerMinute', 'tokensPerMinute', 'tokensPerDay', 'tokensPerMonth'] as const;
 
 /** All that a request of `tokens` tokens counts in. */
-export function windowsOf(holders: readonly Holder[], tokens: number, now: number): Window[] {
+export function windowsOf(holders: readonly LimitSubject[], tokens: number, now: number): Window[] {
   const windows: Window[] = [];
-  for (const holder of holders) {
+  for (const subject of holders) {
     for (const limit of windowLimits) {
-      const max = holder.limits[limit];
-      if (max !== undefined) windows.push(windowAt(holder, limit, max, tokens, now));
+      const max = subject.limits[limit];
+      if (max !== undefined) windows.push(windowAt(subject, limit, max, tokens, now));
     }
   }
   return windows;
@@ -34,7 +34,7 @@ export function windowsOf(holders: readonly Holder[], tokens: number, now: numbe
 
 /** The window of the same limit that `now` is in. */
 export function movedTo(now: number, window: Window): Window {
-  return now < window.end ? window : windowAt(window.holder, window.limit, window.max, window.points, now);
+  return now < window.end ? window : windowAt(window.subject, window.limit, window.max, window.points, now);
 }
 
 /** Whether a window is a day or a month, of which the ledger knows too. */
@@ -42,10 +42,10 @@ export function isBudget({ limit }: Window): boolean {
   return limit === 'tokensPerDay' || limit === 'tokensPerMonth';
 }
 
-function windowAt(holder: Holder, limit: WindowLimit, max: number, tokens: number, now: number): Window {
+function windowAt(subject: LimitSubject, limit: WindowLimit, max: number, tokens: number, now: number): Window {
   const [start, end] = boundsOf(limit, now);
   const points = limit === 'requestsPerMinute' ? 1 : tokens;
-  return { holder, limit, max, points, key: `${limit}:${holder.id}:${start}`, start, end };
+  return { subject, limit, max, points, key: `${limit}:${subject.id}:${start}`, start, end };
 }
 
 const minute = 60_000;

@@ -87,7 +87,7 @@ async function vouchedFor(
 ): Promise<Key | undefined> {
   for (const secret of secrets) {
     const token = await tokens.verify(secret);
-    if (token !== undefined) return ring.vouchedFor(token.name, token.group, token.expires);
+    if (token !== undefined) return ring.keyForToken(token.name, token.group, token.expires);
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { FileConfig, KeyConfig, Scope } from '../config/schema.ts';
 import type { Priority } from '../scheduling/entry.ts';
-import type { Holder, LimitSet } from '../limits/holder.ts';
+import type { LimitSubject, LimitSet } from '../limits/subject.ts';
 import { type Pattern, matches, toPattern } from './patterns.ts';
 
 /** Who a request comes from, and what they may do. */
@@ -20,7 +20,7 @@ export interface Key {
   readonly weight: number;
   readonly priority: Priority;
   /** Whose limits a request has to keep. */
-  readonly holders: readonly Holder[];
+  readonly limitSubjects: readonly LimitSubject[];
   /** Whether any of them is about tokens. */
   readonly countsTokens: boolean;
   /** Tokens of one answer. */
@@ -41,7 +41,7 @@ export const anonymous: Key = {
   hideThinking: false,
   weight: 1,
   priority: 'interactive',
-  holders: [],
+  limitSubjects: [],
   countsTokens: false,
   maxTokens: undefined,
 };
@@ -85,7 +85,7 @@ export class KeyRing {
   }
 
   /** The key that stands for somebody an identity provider vouches for. */
-  vouchedFor(name: string, groupName: string | undefined, expires: number): Key {
+  keyForToken(name: string, groupName: string | undefined, expires: number): Key {
     const known = groupOf(groupName, this.#groups) === undefined ? this.#defaultGroup : groupName;
     const group = groupOf(known, this.#groups);
     const label = known === undefined ? 'token' : `token-${known}`;
@@ -134,18 +134,18 @@ function limited(
   own: KeyConfig['limits'],
   groupName: string | undefined,
   group: Group | undefined,
-): Pick<Key, 'holders' | 'countsTokens' | 'maxTokens'> {
+): Pick<Key, 'limitSubjects' | 'countsTokens' | 'maxTokens'> {
   const limits = toLimits({ ...group?.limits, ...own });
   const shared = toLimits(group?.shared ?? {});
-  const holders = [
+  const limitSubjects = [
     { id, label, limits },
     { id: `group:${groupName}`, label: `group:${groupName}`, limits: shared },
-  ].filter((holder) => Object.keys(holder.limits).some((limit) => limit !== 'maxTokens'));
-  const countsTokens = holders.some(
+  ].filter((subject) => Object.keys(subject.limits).some((limit) => limit !== 'maxTokens'));
+  const countsTokens = limitSubjects.some(
     ({ limits: { tokensPerMinute, tokensPerDay, tokensPerMonth } }) =>
       (tokensPerMinute ?? tokensPerDay ?? tokensPerMonth) !== undefined,
   );
-  return { holders, countsTokens, maxTokens: limits.maxTokens };
+  return { limitSubjects, countsTokens, maxTokens: limits.maxTokens };
 }
 
 function toLimits(given: NonNullable<KeyConfig['limits']>): LimitSet {

@@ -2,7 +2,7 @@ import type {
   EmbeddingsProtocol,
   ErrorFormat,
   GenerationProtocol,
-  Keeper,
+  TextStore,
   ModelListProtocol,
   ModelProtocol,
   PassThroughRoute,
@@ -38,7 +38,10 @@ export interface ClientProtocols {
 }
 
 /** What clients speak: one line an endpoint. @param keeper keeps answers that can be continued */
-export function clientProtocols({ reasoning_field }: Pick<Config, 'reasoning_field'>, keeper: Keeper): ClientProtocols {
+export function clientProtocols(
+  { reasoning_field }: Pick<Config, 'reasoning_field'>,
+  keeper: TextStore,
+): ClientProtocols {
   return {
     generation: [
       chatCompletions(reasoning_field),

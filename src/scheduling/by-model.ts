@@ -1,15 +1,15 @@
 import type { Entry } from './entry.ts';
-import { List, type Place } from './list.ts';
+import { LinkedList, type Node } from './linked-list.ts';
 
 interface Group {
   readonly key: string;
-  readonly entries: List<Entry>;
+  readonly entries: LinkedList<Entry>;
 }
 
 /** The waiting of one model and one class, a group for each key. */
 interface Line {
-  readonly ring: List<Group>;
-  readonly groups: Map<string, Place<Group>>;
+  readonly ring: LinkedList<Group>;
+  readonly groups: Map<string, Node<Group>>;
 }
 
 /** Who waits for which model. Among those of one model the keys take turns. Every operation is O(1). */
@@ -18,9 +18,9 @@ export class ByModel {
 
   add(entry: Entry): void {
     const { key, model, priority } = entry.work;
-    const line = this.#lines[priority].get(model) ?? { ring: new List(), groups: new Map() };
+    const line = this.#lines[priority].get(model) ?? { ring: new LinkedList(), groups: new Map() };
     this.#lines[priority].set(model, line);
-    const group = line.groups.get(key) ?? line.ring.push({ key, entries: new List() });
+    const group = line.groups.get(key) ?? line.ring.push({ key, entries: new LinkedList() });
     line.groups.set(key, group);
     entry.place = group.value.entries.push(entry);
   }

@@ -1,4 +1,4 @@
-import type { Place } from './list.ts';
+import type { Node } from './linked-list.ts';
 
 export type Priority = 'interactive' | 'batch';
 
@@ -34,9 +34,9 @@ export interface Entry {
   /** Milliseconds it was charged with for starting before its turn; undefined when it did not. */
   early: number | undefined;
   /** Its place in the fair order: kept while it runs early, so that the order stays what it was. */
-  turn: Place<Entry> | undefined;
+  turn: Node<Entry> | undefined;
   /** Its place among the waiting of its key and model. */
-  place: Place<Entry> | undefined;
+  place: Node<Entry> | undefined;
 }
 
 export function entryOf(work: Work): Entry {

@@ -17,7 +17,7 @@ export interface QueuedRequest extends Work {
   /** Milliseconds it may wait. Absent: until it starts. */
   readonly maxWait?: number;
   /** Whether it can only be served here by now. Absent: it may go elsewhere. */
-  readonly bound?: () => boolean;
+  readonly isBound?: () => boolean;
 }
 
 /** The right to use the upstream, until `done`. */
@@ -34,7 +34,7 @@ interface Waiter {
   readonly since: number;
   readonly start: (ticket: Ticket) => void;
   readonly refuse: (reason: unknown) => void;
-  readonly bound: QueuedRequest['bound'];
+  readonly isBound: QueuedRequest['isBound'];
   /** Stops listening for what would make it leave. */
   stop: () => void;
 }
@@ -100,8 +100,8 @@ export class FairQueue {
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
     const entry = this.#scheduler.add(request);
     const now = this.#now();
-    const { bound } = request;
-    const waiter: Waiter = { since: now, start: resolve, refuse: reject, bound, stop: () => undefined };
+    const { isBound } = request;
+    const waiter: Waiter = { since: now, start: resolve, refuse: reject, isBound, stop: () => undefined };
     this.#waiters.set(entry, waiter);
     this.#waitingOf.set(key, (this.#waitingOf.get(key) ?? 0) + 1);
     // By the same time, so that who starts at once has waited for exactly nothing.
@@ -124,15 +124,15 @@ export class FairQueue {
   }
 
   /** Tells which models the box holds in memory. */
-  resident(models: Iterable<string>): void {
+  setLoaded(models: Iterable<string>): void {
     this.#scheduler.told(models);
     this.#pump();
   }
 
   /** Sends away who waits and may go elsewhere: it leaves nothing behind. @param reason what `enter` throws */
-  dismiss(reason: unknown): void {
-    for (const [entry, { bound, refuse }] of this.#waiters) {
-      if (bound?.() === true) continue;
+  refuseWaiting(reason: unknown): void {
+    for (const [entry, { isBound, refuse }] of this.#waiters) {
+      if (isBound?.() === true) continue;
       this.#leave(entry);
       refuse(reason);
     }
@@ -141,7 +141,7 @@ export class FairQueue {
   }
 
   /** Whether a request waits. */
-  waits(request: QueuedRequest): boolean {
+  isWaiting(request: QueuedRequest): boolean {
     return this.#entries.get(request)?.state === 'waiting';
   }
 
@@ -158,7 +158,7 @@ export class FairQueue {
   }
 
   /** What a request that came now would have to wait for: its turn, and its model, in milliseconds. */
-  delayOf(model: string): { wait: number; load: number } {
+  delayFor(model: string): { wait: number; load: number } {
     const { pace, parallel, resident, running } = this.#scheduler;
     const load = model === '' || resident.includes(model) ? 0 : pace.load;
     const free = running < parallel && this.size === 0;

@@ -1,12 +1,12 @@
 import type { Entry } from './entry.ts';
-import { List, type Place } from './list.ts';
+import { LinkedList, type Node } from './linked-list.ts';
 
 interface Flow {
   readonly key: string;
   weight: number;
   /** Tokens it may still use in this lap; below 0 what it owes to later laps. */
   deficit: number;
-  readonly entries: List<Entry>;
+  readonly entries: LinkedList<Entry>;
 }
 
 interface Debt {
@@ -30,8 +30,8 @@ const maxDebtors = 10_000;
  */
 export class RoundRobin {
   readonly #quantum: number;
-  readonly #flows = new Map<string, Place<Flow>>();
-  readonly #ring = new List<Flow>();
+  readonly #flows = new Map<string, Node<Flow>>();
+  readonly #ring = new LinkedList<Flow>();
   readonly #debts = new Map<string, Debt>();
   #laps = 0;
 
@@ -104,17 +104,17 @@ export class RoundRobin {
     return turns.toSorted((a, b) => a.lap - b.lap).map(({ entry }) => entry);
   }
 
-  #join(key: string, weight: number): Place<Flow> {
+  #join(key: string, weight: number): Node<Flow> {
     const debt = this.#debts.get(key);
     const share = this.#quantum * weight;
     const owed = debt === undefined ? 0 : Math.min(0, debt.deficit + (this.#laps - debt.lap) * share);
     this.#debts.delete(key);
-    const place = this.#ring.push({ key, weight, deficit: owed + share, entries: new List() });
+    const place = this.#ring.push({ key, weight, deficit: owed + share, entries: new LinkedList() });
     this.#flows.set(key, place);
     return place;
   }
 
-  #leave(place: Place<Flow>): void {
+  #leave(place: Node<Flow>): void {
     const { key, deficit } = place.value;
     this.#ring.remove(place);
     this.#flows.delete(key);

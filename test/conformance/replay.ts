@@ -1,10 +1,10 @@
-import { Fold } from '../../src/chat/fold.ts';
+import { Accumulator } from '../../src/chat/accumulator.ts';
 import type { GenerationCall, AnswerHead, GenerationProtocol } from '../../src/chat/protocol.ts';
 import type { ChatEvent } from '../../src/chat/event.ts';
 import { asGatewayError } from '../../src/errors.ts';
 import { clientProtocols } from '../../src/protocols/index.ts';
-import { Translator } from '../../src/server/translator.ts';
-import { MemoryKeeper } from '../../src/state/memory.ts';
+import { Translator } from '../../src/streaming/translator.ts';
+import { MemoryKeeper } from '../../src/store/memory.ts';
 import { type BackendKind, backends } from '../../src/upstreams/index.ts';
 import { sentOf } from '../helpers/sent.ts';
 
@@ -80,7 +80,7 @@ export function translate(pieces: readonly Buffer[], kind: BackendKind, { call, 
 
 /** The client's whole answer for a backend's bytes, or its error, after the status. */
 export function answer(bytes: Buffer, kind: BackendKind, { call, head, protocol }: Dialect): string {
-  const fold = new Fold();
+  const fold = new Accumulator();
   const written = (status: number, json: object): string =>
     stable(`${status}\n${JSON.stringify(json, undefined, 2)}\n`);
   try {

@@ -3,14 +3,14 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { ChatEvent } from '../../src/chat/event.ts';
 import { estimatedInputTokens, estimatedTokensIn } from '../../src/chat/estimate.ts';
-import type { ChatResult } from '../../src/chat/fold.ts';
+import type { ChatResult } from '../../src/chat/accumulator.ts';
 import type { AnswerHead, EmbeddingsProtocol, GenerationCall, GenerationProtocol } from '../../src/chat/protocol.ts';
 import type { GenerationRequest } from '../../src/chat/request.ts';
 import { GatewayError, asGatewayError } from '../../src/errors.ts';
 import { clientProtocols, nativeRoutes } from '../../src/protocols/index.ts';
-import { parseJson } from '../../src/server/body.ts';
-import { checkSchema } from '../../src/server/json-schema.ts';
-import { MemoryKeeper } from '../../src/state/memory.ts';
+import { parseJson } from '../../src/http/request-body.ts';
+import { checkSchema } from '../../src/schema/json-schema.ts';
+import { MemoryKeeper } from '../../src/store/memory.ts';
 import { backends } from '../../src/upstreams/index.ts';
 import { asked, bodies } from './bodies.ts';
 import { readEvents } from './frames.ts';
@@ -75,7 +75,7 @@ function toBackends(request: GenerationRequest): void {
     assert.ok(dropped.every((field) => typeof field === 'string'));
     for (const message of refusals) {
       const refusal = backend.error(400, JSON.stringify({ error: { message } }));
-      const { request: another } = backend.adapted(request, refusal) ?? {};
+      const { request: another } = backend.adapt(request, refusal) ?? {};
       if (another !== undefined) written(backend.generation(another).body);
     }
     backend.decoder(request, () => undefined, 1024);

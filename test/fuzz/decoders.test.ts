@@ -4,10 +4,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import type { ChatEvent, TokenLogprob } from '../../src/chat/event.ts';
-import type { Total } from '../../src/chat/stream.ts';
+import type { TotalUsage } from '../../src/chat/stream.ts';
 import { GatewayError, asGatewayError } from '../../src/errors.ts';
 import { isObject } from '../../src/framing/json.ts';
-import { Translator } from '../../src/server/translator.ts';
+import { Translator } from '../../src/streaming/translator.ts';
 import { backends } from '../../src/upstreams/index.ts';
 import { dialects } from '../conformance/replay.ts';
 import { sentOf } from '../helpers/sent.ts';
@@ -23,7 +23,7 @@ function isCount(value: unknown): boolean {
   return value === undefined || (typeof value === 'number' && Number.isFinite(value) && value >= 0);
 }
 
-function checkTotal({ usage, timings }: Total): void {
+function checkTotal({ usage, timings }: TotalUsage): void {
   for (const value of [...Object.values(usage), ...Object.values(timings)]) assert.ok(isCount(value), `${value}`);
   assert.ok(typeof usage.inputTokens === 'number' && typeof usage.outputTokens === 'number');
 }
@@ -182,7 +182,7 @@ suite('fuzz: what upstreams send', () => {
         const [dialect] = dialects;
         assert.ok(dialect);
         const decoder = backends[kind].decoder(dialect.call.requests[0], () => undefined, limit);
-        const tap = backends[kind].tap();
+        const tap = backends[kind].observer();
         const piece = Buffer.alloc(size, unit);
         let given = 0;
         let givenUp = false;
@@ -212,7 +212,7 @@ suite('fuzz: what upstreams send', () => {
     await check(
       0.1,
       fc.property(pieces, ({ kind, pieces: some }) => {
-        const tap = backends[kind].tap();
+        const tap = backends[kind].observer();
         for (const piece of some) tap.push(piece);
         const { outcome, finish } = tap.end();
         assert.ok(['complete', 'failed', 'incomplete'].includes(outcome));

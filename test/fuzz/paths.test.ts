@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { nativeRoutes } from '../../src/protocols/index.ts';
-import { isPlainTarget } from '../../src/server/entrance/paths.ts';
+import { isPlainTarget } from '../../src/http/paths.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { check } from './settings.ts';

@@ -1,4 +1,4 @@
-import type { Translator } from '../../src/server/translator.ts';
+import type { Translator } from '../../src/streaming/translator.ts';
 
 /** What a client is sent of each piece of a backend's stream, and then of its end. */
 export function* sentOf(translator: Translator, pieces: readonly Buffer[]): Generator<Buffer, void> {

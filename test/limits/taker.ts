@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { Limiter } from '../../src/limits/limiter.ts';
-import { connectValkey } from '../../src/state/valkey.ts';
+import { connectValkey } from '../../src/store/valkey.ts';
 
 const [url = '', now = '', times = ''] = process.argv.slice(2);
 const valkey = await connectValkey(url);
@@ -13,7 +13,7 @@ process.stdout.write('ready\n');
 await once(process.stdin, 'data');
 
 const holders = [{ id: 'key:alice', label: 'alice', limits: { requestsPerMinute: 40, tokensPerDay: 1_000_000 } }];
-const outcomes = await Promise.allSettled(Array.from({ length: Number(times) }, () => limiter.take(holders, 10)));
+const outcomes = await Promise.allSettled(Array.from({ length: Number(times) }, () => limiter.reserve(holders, 10)));
 process.stdout.write(`${outcomes.filter(({ status }) => status === 'fulfilled').length}\n`);
 valkey.disconnect();
 process.stdin.destroy();

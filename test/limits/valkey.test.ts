@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { suite, test } from 'node:test';
 import type { GatewayError } from '../../src/errors.ts';
 import { Limiter, type LimiterOptions } from '../../src/limits/limiter.ts';
-import { connectValkey } from '../../src/state/valkey.ts';
+import { connectValkey } from '../../src/store/valkey.ts';
 import { noValkey, startValkey } from '../helpers/valkey.ts';
 import { until } from '../helpers/wait.ts';
 
@@ -50,12 +50,12 @@ suite('limits that processes share', { skip: noValkey }, () => {
     const holders = [
       { id: 'key:alice', label: 'alice', limits: { requestsPerMinute: 3, tokensPerMinute: 100, tokensPerMonth: 1000 } },
     ];
-    const taken = await here.limiter.take(holders, 90);
-    await assert.rejects(there.limiter.take(holders, 20), code('rate_limit_exceeded'));
+    const taken = await here.limiter.reserve(holders, 90);
+    await assert.rejects(there.limiter.reserve(holders, 20), code('rate_limit_exceeded'));
     taken.settle(40);
     const key = `llamaduct:limit:tokensPerMinute:key:alice:${now - 10_000}`;
     await until('the real tokens', async () => (await there.valkey.get(key)) === '40');
-    const { headers } = await there.limiter.take(holders, 60);
+    const { headers } = await there.limiter.reserve(holders, 60);
     assert.deepEqual(headers, {
       'x-ratelimit-limit-requests': '3',
       'x-ratelimit-remaining-requests': '1',
@@ -70,12 +70,12 @@ suite('limits that processes share', { skip: noValkey }, () => {
     await using server = await startValkey();
     using here = await joining(server.url);
     const holders = [{ id: 'group:lab', label: 'group:lab', limits: { tokensPerMinute: 100 } }];
-    await here.limiter.take(holders, 60);
+    await here.limiter.reserve(holders, 60);
     const written = async (): Promise<unknown> => /cmdstat_incrby:calls=\d+/.exec(await here.valkey.info('all'))?.[0];
     const before = await written();
     assert.equal(before, 'cmdstat_incrby:calls=1');
     for (let attempt = 0; attempt < 3; attempt++) {
-      await assert.rejects(here.limiter.take(holders, 50), code('rate_limit_exceeded'));
+      await assert.rejects(here.limiter.reserve(holders, 50), code('rate_limit_exceeded'));
     }
     assert.equal(await written(), before);
   });
@@ -84,7 +84,7 @@ suite('limits that processes share', { skip: noValkey }, () => {
     await using server = await startValkey();
     using here = await joining(server.url);
     const limits = { requestsPerMinute: 3, tokensPerDay: 100, tokensPerMonth: 1000 };
-    await here.limiter.take([{ id: 'key:alice', label: 'alice', limits }], 1);
+    await here.limiter.reserve([{ id: 'key:alice', label: 'alice', limits }], 1);
     const keys = (await here.valkey.keys('*')).toSorted();
     const seconds = await Promise.all(keys.map((name) => here.valkey.ttl(name)));
     const left = [50, 43_190, 9 * 86_400 + 43_190];
@@ -106,24 +106,24 @@ suite('limits that processes share', { skip: noValkey }, () => {
     // Both find that there is no count, and the other one takes before this one starts it.
     const set = there.valkey.set.bind(there.valkey) as (...args: unknown[]) => Promise<'OK'>;
     there.valkey.set = async (...args: unknown[]) => {
-      await here.limiter.take(holders, 20);
+      await here.limiter.reserve(holders, 20);
       return set(...args);
     };
-    await there.limiter.take(holders, 10);
-    await assert.rejects(here.limiter.take(holders, 1), code('insufficient_quota'));
+    await there.limiter.reserve(holders, 10);
+    await assert.rejects(here.limiter.reserve(holders, 1), code('insufficient_quota'));
   });
 
   test('give nothing back that a server which was emptied does not know of', async () => {
     await using server = await startValkey();
     using here = await joining(server.url);
     const holders = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
-    const taken = await here.limiter.take(holders, 100);
+    const taken = await here.limiter.reserve(holders, 100);
     await here.valkey.flushall();
     taken.settle(10);
     const key = `llamaduct:limit:tokensPerDay:key:alice:${Date.UTC(2026, 10, 21)}`;
     await until('the count to be whole', async () => (await here.valkey.get(key)) === '0');
-    await here.limiter.take(holders, 100);
-    await assert.rejects(here.limiter.take(holders, 1), code('insufficient_quota'));
+    await here.limiter.reserve(holders, 100);
+    await assert.rejects(here.limiter.reserve(holders, 1), code('insufficient_quota'));
   });
 
   for (const [what, real, count] of [
@@ -134,12 +134,12 @@ suite('limits that processes share', { skip: noValkey }, () => {
       await using server = await startValkey();
       using here = await joining(server.url, { spent: () => 70 });
       const holders = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
-      const taken = await here.limiter.take(holders, 30);
+      const taken = await here.limiter.reserve(holders, 30);
       await here.valkey.flushall();
       taken.settle(real);
       const key = `llamaduct:limit:tokensPerDay:key:alice:${Date.UTC(2026, 10, 21)}`;
       await until('a count', async () => (await here.valkey.get(key)) === count);
-      await assert.rejects(here.limiter.take(holders, 101 - Number(count)), code('insufficient_quota'));
+      await assert.rejects(here.limiter.reserve(holders, 101 - Number(count)), code('insufficient_quota'));
       assert.ok((await here.valkey.ttl(key)) > 43_000);
     });
   }
@@ -154,12 +154,12 @@ suite('limits that processes share', { skip: noValkey }, () => {
         onUnchecked: (letIn) => told.push({ letIn }),
       });
       const holders = [{ id: 'key:alice', label: 'alice', limits: { requestsPerMinute: 2, tokensPerDay: 100 } }];
-      const before = await here.limiter.take(holders, 10);
+      const before = await here.limiter.reserve(holders, 10);
       await server.kill();
       before.settle(20);
       for (let attempt = 0; attempt < 3; attempt++) {
         const began = performance.now();
-        const taking = here.limiter.take(holders, 10);
+        const taking = here.limiter.reserve(holders, 10);
         if (whenDown === 'open') {
           const taken = await taking;
           assert.deepEqual(taken.headers, {});
@@ -184,11 +184,11 @@ suite('limits that processes share', { skip: noValkey }, () => {
     const holders = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
     here.valkey.disconnect();
     await until('the end of the connection', () => here.valkey.status === 'end');
-    const taken = await here.limiter.take(holders, 1);
+    const taken = await here.limiter.reserve(holders, 1);
     await here.valkey.connect();
     taken.settle(60);
-    await assert.rejects(here.limiter.take(holders, 41), code('insufficient_quota'));
-    await here.limiter.take(holders, 40);
+    await assert.rejects(here.limiter.reserve(holders, 41), code('insufficient_quota'));
+    await here.limiter.reserve(holders, 40);
     assert.deepEqual(told, [false, true]);
   });
 });

@@ -119,13 +119,13 @@ suite('fair queue', () => {
     const { queue, running } = await busy({ maxWaitingPerKey: 2 });
     const { signal } = new AbortController();
     const leaving = ['x', 'x', 'y'].map(async (key) => await queue.enter(request({ key, signal, maxWait: 60_000 })));
-    const staying = queue.enter(request({ key: 'staying', bound: () => true }));
-    const free = request({ key: 'free', bound: () => false });
+    const staying = queue.enter(request({ key: 'staying', isBound: () => true }));
+    const free = request({ key: 'free', isBound: () => false });
     leaving.push(queue.enter(free));
     const reason = new Error('out');
-    queue.dismiss(reason);
+    queue.refuseWaiting(reason);
     for (const one of leaving) await assert.rejects(one, (thrown) => thrown === reason);
-    assert.deepEqual([queue.size, queue.inFlight, queue.waits(free)], [1, 1, false]);
+    assert.deepEqual([queue.size, queue.inFlight, queue.isWaiting(free)], [1, 1, false]);
     assert.equal(queue.position(free), undefined);
     assert.equal(getEventListeners(signal, 'abort').length, 0);
     // The key's places in the queue are free, and it was charged nothing: it takes turns with others as before.

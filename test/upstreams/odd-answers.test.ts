@@ -80,7 +80,7 @@ suite('answers of odd types', () => {
     const usage = { inputTokens: 0, outputTokens: 0 };
     assert.deepEqual(finish, { type: 'finish', reason: 'stop', usage, timings: {} });
     const { finish: total } = (() => {
-      const tap = backends.openai.tap();
+      const tap = backends.openai.observer();
       tap.push(Buffer.from('{"usage":{"prompt_tokens":1e999,"completion_tokens":-1}}'));
       return tap.end();
     })();

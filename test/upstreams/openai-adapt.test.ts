@@ -22,7 +22,7 @@ interface Adapted {
 /** What is asked after this refusal; undefined where nothing is. */
 function after(message: string, rest: object = {}, request = chat): Adapted | undefined {
   const refusal = openai.error(400, JSON.stringify({ error: { message, ...rest } }));
-  const adaptation = openai.adapted(request, refusal);
+  const adaptation = openai.adapt(request, refusal);
   if (adaptation === undefined) return undefined;
   const before = Object.keys(openai.generation(request).body);
   const now = Object.keys(openai.generation(adaptation.request).body);
@@ -78,16 +78,16 @@ suite('a field that the server refuses', () => {
 
   test('what the model thought before', () => {
     const refusal = openai.error(400, '{"error":"Unknown parameter: \'messages[0].reasoning_content\'."}');
-    const adaptation = openai.adapted(chat, refusal);
+    const adaptation = openai.adapt(chat, refusal);
     assert.deepEqual(adaptation?.dropped, ['messages.reasoning_content']);
     const { messages } = openai.generation(adaptation?.request ?? chat).body as { messages: object[] };
     assert.deepEqual(messages, [{ role: 'assistant', content: 'a' }]);
-    assert.equal(openai.adapted(adaptation?.request ?? chat, refusal), undefined);
+    assert.equal(openai.adapt(adaptation?.request ?? chat, refusal), undefined);
   });
 
   test('one refusal after the other adds up', () => {
-    const first = openai.adapted(chat, openai.error(400, '{"error":"unknown field top_k"}'));
-    const second = openai.adapted(first?.request ?? chat, openai.error(400, '{"error":"unknown field temperature"}'));
+    const first = openai.adapt(chat, openai.error(400, '{"error":"unknown field top_k"}'));
+    const second = openai.adapt(first?.request ?? chat, openai.error(400, '{"error":"unknown field temperature"}'));
     assert.deepEqual(second?.request.without, ['top_k', 'temperature']);
   });
 
@@ -96,13 +96,13 @@ suite('a field that the server refuses', () => {
     assert.equal(after('tools is not supported', {}, tools), undefined);
     assert.equal(after('Unknown parameter: min_p'), undefined);
     assert.equal(after('top_logprobs must be between 0 and 20'), undefined);
-    assert.equal(openai.adapted(chat, openai.error(500, '{"error":"unknown field top_k"}')), undefined);
+    assert.equal(openai.adapt(chat, openai.error(500, '{"error":"unknown field top_k"}')), undefined);
   });
 });
 
 suite('thinking that the server refuses', () => {
   const thinking = (think: NonNullable<ChatRequest['think']>, message: string): [unknown, unknown] => {
-    const adaptation = openai.adapted({ ...chat, think }, openai.error(400, JSON.stringify({ error: message })));
+    const adaptation = openai.adapt({ ...chat, think }, openai.error(400, JSON.stringify({ error: message })));
     return [adaptation?.request.think, adaptation?.dropped];
   };
 

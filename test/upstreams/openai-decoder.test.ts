@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { ChatEvent } from '../../src/chat/event.ts';
-import { Fold } from '../../src/chat/fold.ts';
+import { Accumulator } from '../../src/chat/accumulator.ts';
 import type { ChatRequest } from '../../src/chat/request.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { openai } from '../../src/upstreams/openai/index.ts';
@@ -421,7 +421,7 @@ suite("Ollama's own OpenAI layer, recorded", () => {
       }
       const events = decode([body]);
       assert.deepEqual(decode(singly(body)).map(withoutId), events.map(withoutId));
-      const fold = new Fold();
+      const fold = new Accumulator();
       for (const event of events) fold.add(event);
       assert.deepEqual(fold.result?.text, textOf(body), 'the text of all chunks');
       assert.equal(fold.result?.finishReason === 'tool_calls', fold.result?.toolCalls.length !== 0);

@@ -1,7 +1,7 @@
 import type { ChatResponse } from 'ollama';
 import type { FinishReason } from '../../chat/event.ts';
 import type { AnswerHead } from '../../chat/protocol.ts';
-import type { Total } from '../../chat/stream.ts';
+import type { TotalUsage } from '../../chat/stream.ts';
 
 /** Ollama knows two reasons; that tools were called shows in the calls. */
 export function doneReason(reason: FinishReason): 'stop' | 'length' {
@@ -21,7 +21,7 @@ type Counts = Partial<
  *
  * @param beganAt when the answer began to arrive, on the clock of the head; undefined where nobody looked
  */
-export function toCounts({ usage, timings }: Total, head: AnswerHead, beganAt?: number): Counts {
+export function toCounts({ usage, timings }: TotalUsage, head: AnswerHead, beganAt?: number): Counts {
   const now = head.now();
   const arrived = beganAt === undefined ? undefined : (now - beganAt) / 1000;
   const counts: Record<keyof Counts, number | undefined> = {

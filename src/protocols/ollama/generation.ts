@@ -2,7 +2,7 @@ import type { GenerationRequest, JsonObject, Think } from '../../chat/request.ts
 import { invalidValue } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { boolean, integer, oneOf, optional, readKeepAlive, string } from '../fields.ts';
-import type { Ledger } from '../ledger.ts';
+import type { DroppedFields } from '../dropped-fields.ts';
 import { readOptions } from './options.ts';
 
 /** The fields that `/api/chat` and `/api/generate` share. */
@@ -40,7 +40,7 @@ export const droppable = [
 ] as const;
 
 /** An absent model is '': the operator may have a default. @throws {GatewayError} 400 with `param` */
-export function readCommon(body: JsonObject, ledger: Ledger): Omit<GenerationRequest, 'kind'> {
+export function readCommon(body: JsonObject, ledger: DroppedFields): Omit<GenerationRequest, 'kind'> {
   return {
     model: string(body['model'], 'model') ?? '',
     ...readOptions(body['options']),
@@ -69,7 +69,7 @@ function readThink(value: unknown): Think | undefined {
 }
 
 /** Ollama takes no notice of a number of alternatives without `logprobs`. */
-function readLogprobs(body: JsonObject, ledger: Ledger): GenerationRequest['logprobs'] {
+function readLogprobs(body: JsonObject, ledger: DroppedFields): GenerationRequest['logprobs'] {
   const top = integer(body['top_logprobs'], 'top_logprobs', 0, 20);
   if (boolean(body['logprobs'], 'logprobs') === true) return { top: top ?? 0 };
   if (top !== 0) ledger.note('top_logprobs', top);

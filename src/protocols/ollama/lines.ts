@@ -1,6 +1,6 @@
 import type { AnswerHead } from '../../chat/protocol.ts';
 import type { ChatEvent, FinishReason, TokenLogprob } from '../../chat/event.ts';
-import type { Encoder, Total } from '../../chat/stream.ts';
+import type { Encoder, TotalUsage } from '../../chat/stream.ts';
 import type { GatewayError } from '../../errors.ts';
 import { doneReason, toCounts } from './done.ts';
 import { jsonLine } from '../../framing/json.ts';
@@ -59,7 +59,7 @@ export class LineEncoder implements Encoder {
     }
   }
 
-  end(total: Total): string {
+  end(total: TotalUsage): string {
     const now = this.#head.now();
     const rest = { done: true, done_reason: doneReason(this.#reason), ...toCounts(total, this.#head, this.#beganAt) };
     return this.#at(now) + this.#before + '""' + this.#after + jsonLine(rest).slice(1) + '\n';

@@ -1,7 +1,7 @@
 import type { ChatResponse } from 'ollama';
-import type { ChatResult } from '../../chat/fold.ts';
+import type { ChatResult } from '../../chat/accumulator.ts';
 import type { AnswerHead } from '../../chat/protocol.ts';
-import type { Total } from '../../chat/stream.ts';
+import type { TotalUsage } from '../../chat/stream.ts';
 import { GatewayError } from '../../errors.ts';
 import { doneReason, toCounts } from './done.ts';
 import { toLogprobs } from './logprobs.ts';
@@ -17,7 +17,7 @@ export type Whole<Content> = Content &
  */
 export function wholeAnswer<Content extends object>(
   [result]: readonly ChatResult[],
-  total: Total,
+  total: TotalUsage,
   head: AnswerHead,
   content: (result: ChatResult) => Content,
 ): Whole<Content> {

@@ -1,7 +1,7 @@
 import type { GenerationRequest, JsonObject, Sampling } from '../../chat/request.ts';
 import { invalidValue } from '../../errors.ts';
 import { boolean, integer, number, object, optional, readKeepAlive, string } from '../fields.ts';
-import type { Ledger } from '../ledger.ts';
+import type { DroppedFields } from '../dropped-fields.ts';
 
 /** The fields that chat completions and completions share, by the names that are read here. */
 export const commonFields = [
@@ -34,7 +34,7 @@ export function readCommon(
 }
 
 /** Whether the last chunk of a stream tells the usage. */
-export function readIncludeUsage(value: unknown, ledger: Ledger): boolean {
+export function readIncludeUsage(value: unknown, ledger: DroppedFields): boolean {
   const options = object(value, 'stream_options');
   ledger.note('stream_options.include_obfuscation', options?.['include_obfuscation']);
   return boolean(options?.['include_usage'], 'stream_options.include_usage') ?? false;

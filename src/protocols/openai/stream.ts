@@ -1,4 +1,4 @@
-import type { Encoder, Total } from '../../chat/stream.ts';
+import type { Encoder, TotalUsage } from '../../chat/stream.ts';
 import type { ChatEvent, Frame } from '../../chat/event.ts';
 import { serverTiming } from '../../chat/server-timing.ts';
 import type { GatewayError } from '../../errors.ts';
@@ -33,7 +33,7 @@ export abstract class ChunkEncoder implements Encoder {
   }
 
   /** The usage, where it was asked for; where the time went, as a comment that clients skip; the mark they wait for. */
-  end({ usage, timings }: Total): string {
+  end({ usage, timings }: TotalUsage): string {
     const usageChunk = `${this.#head}],"usage":${JSON.stringify(toUsage(usage))}}\n\n`;
     const timing = serverTiming(timings);
     const comment = timing === '' ? '' : sseComment(`server-timing: ${timing}`);

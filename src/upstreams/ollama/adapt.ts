@@ -1,13 +1,13 @@
 import type { Adaptation } from '../../chat/backend.ts';
 import type { GenerationRequest, Think } from '../../chat/request.ts';
 import type { GatewayError } from '../../errors.ts';
-import { withToolsInPrompt } from './json-calls.ts';
+import { withToolsInPrompt } from './forced-tool-calls.ts';
 
 /**
  * What to ask a model that refused a request for what it cannot do. The server itself says what that is, before it
  * generates anything; a table of models would be wrong with the next one.
  */
-export function adapted(request: GenerationRequest, { status, message }: GatewayError): Adaptation | undefined {
+export function adapt(request: GenerationRequest, { status, message }: GatewayError): Adaptation | undefined {
   if (status !== 400) return undefined;
   const { think, ...withoutThink } = request;
   if (think !== undefined && /does not support thinking/.test(message)) {

@@ -6,10 +6,10 @@ import { isObject } from '../../framing/json.ts';
 import { LineSplitter } from '../../framing/ndjson.ts';
 import { CallIds } from '../call-ids.ts';
 import { readLogprobs } from '../logprobs.ts';
-import { argumentsText, parseCalls, text } from '../read-value.ts';
-import { counted } from './counted.ts';
+import { argumentsText, parseCalls, text } from '../coerce.ts';
+import { readUsage } from './usage.ts';
 import { streamError } from './error.ts';
-import { framedTokens, tokenIn } from './token.ts';
+import { framedTokens, tokenOfLine } from './fast-path.ts';
 
 /**
  * A line of a streamed answer: `/api/chat` has a message, `/api/generate` a response. Any field may be missing or of
@@ -64,7 +64,7 @@ export class OllamaDecoder implements Decoder {
 
   #readLine(json: string): void {
     if (this.#done) return;
-    const token = tokenIn(json);
+    const token = tokenOfLine(json);
     if (token !== undefined) {
       if (token !== '') this.#emit({ type: 'text', text: token });
       return;
@@ -111,7 +111,7 @@ export class OllamaDecoder implements Decoder {
 
   #finish(line: Line): void {
     this.#done = true;
-    this.#emit({ type: 'finish', reason: this.#finishReason(line.done_reason), ...counted(line) });
+    this.#emit({ type: 'finish', reason: this.#finishReason(line.done_reason), ...readUsage(line) });
   }
 
   /** An answer cut at its length stays `length`, calls or not: its last call may be missing. */

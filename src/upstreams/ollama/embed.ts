@@ -3,8 +3,8 @@ import type { EmbeddingsQuestion } from '../../chat/backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from '../../chat/embeddings.ts';
 import { GatewayError, invalidValue } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { isVector } from '../read-value.ts';
-import { counted } from './counted.ts';
+import { isVector } from '../coerce.ts';
+import { readUsage } from './usage.ts';
 import { statusError } from './error.ts';
 
 /**
@@ -37,7 +37,7 @@ function readVectors(body: unknown, count: number): EmbeddingsResult {
   if (!isObject(body) || !Array.isArray(vectors) || vectors.length !== count || !vectors.every(isVector)) {
     throw new GatewayError('upstream_protocol_error', 'The upstream did not send a vector for each input.');
   }
-  return { vectors, ...counted(body) };
+  return { vectors, ...readUsage(body) };
 }
 
 /**

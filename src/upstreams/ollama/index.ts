@@ -1,22 +1,22 @@
 import type { Backend } from '../../chat/backend.ts';
 import type { Emit } from '../../chat/event.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
-import { firstCallOnly } from '../../chat/stages.ts';
-import { adapted } from './adapt.ts';
+import { firstToolCallOnly } from '../../chat/event-filters.ts';
+import { adapt } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuestion } from './embed.ts';
 import { statusError } from './error.ts';
-import { callsFromText } from './json-calls.ts';
+import { callsFromText } from './forced-tool-calls.ts';
 import { contextLength, details, loaded, models } from './models.ts';
 import { toOllama } from './request.ts';
-import { OllamaTap } from './tap.ts';
+import { OllamaUsageObserver } from './usage-observer.ts';
 
 export const ollama: Backend = {
   generation: toOllama,
   decoder: (request, emit, maxLineBytes) => new OllamaDecoder(emulating(request, emit, maxLineBytes), maxLineBytes),
   error: statusError,
-  adapted,
-  tap: () => new OllamaTap(),
+  adapt,
+  observer: () => new OllamaUsageObserver(),
   embeddings: embedQuestion,
   embeddingsError: embedError,
   models,
@@ -29,7 +29,7 @@ export const ollama: Backend = {
 function emulating(request: GenerationRequest, emit: Emit, maxLength: number): Emit {
   if (request.kind !== 'chat') return emit;
   const { format, toolChoice, tools } = request;
-  const single = request.parallelToolCalls === false ? firstCallOnly(emit) : emit;
+  const single = request.parallelToolCalls === false ? firstToolCallOnly(emit) : emit;
   const forced = toolChoice !== undefined;
   if (!forced && (tools === undefined || format === undefined)) return single;
   const names = typeof toolChoice === 'object' ? [toolChoice.name] : (tools ?? []).map(({ name }) => name);

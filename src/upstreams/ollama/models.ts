@@ -2,7 +2,7 @@ import type { ListResponse, ShowResponse } from 'ollama';
 import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { count, texts } from '../read-value.ts';
+import { count, texts } from '../coerce.ts';
 
 /** @see https://docs.ollama.com/api/tags */
 export const models: Question<ModelInfo[]> = {

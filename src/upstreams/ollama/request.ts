@@ -8,7 +8,7 @@ import type {
 import type { BackendRequest } from '../../chat/backend.ts';
 import type { ChatRequest, CompletionRequest, GenerationRequest, Image, Message, Tool } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
-import { samplerFormat } from './json-calls.ts';
+import { samplerFormat } from './forced-tool-calls.ts';
 import { toOllamaFunction } from './schema.ts';
 
 /** A request as Ollama's own, always streamed: a stream is what can be cancelled and measured. */

@@ -28,7 +28,7 @@ const dispensable: readonly string[] = [
  * What to ask a server that refused a field, or a value, which it does not know. The server itself says which: there
  * are too many of them, and of their versions, for a table.
  */
-export function adapted(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined {
+export function adapt(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined {
   if (refusal.code !== 'invalid_value') return undefined;
   const thinking = withOtherThinking(request, refusal);
   if (thinking !== undefined) return thinking;

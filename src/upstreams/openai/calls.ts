@@ -2,7 +2,7 @@ import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { Emit } from '../../chat/event.ts';
 import { GatewayError } from '../../errors.ts';
 import { CallIds } from '../call-ids.ts';
-import { argumentsText } from '../read-value.ts';
+import { argumentsText } from '../coerce.ts';
 import { JsonEnd } from './json-end.ts';
 
 type Wire = ChatCompletionChunk.Choice.Delta.ToolCall;
@@ -27,7 +27,7 @@ const callSize = 100;
  *
  * @see https://platform.openai.com/docs/api-reference/chat/streaming (tool_calls)
  */
-export class CallGatherer {
+export class ToolCallAssembler {
   readonly #emit: Emit;
   readonly #maxLength: number;
   readonly #ids = new CallIds();

@@ -4,9 +4,9 @@ import type { Emit, FinishReason, Timings, Usage } from '../../chat/event.ts';
 import type { Decoder } from '../../chat/stream.ts';
 import { GatewayError, stoppedEarly } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { parseCalls, text as textOf } from '../read-value.ts';
-import { type CallFragment, CallGatherer } from './calls.ts';
-import { toTimings, toUsage } from './counted.ts';
+import { parseCalls, text as textOf } from '../coerce.ts';
+import { type CallFragment, ToolCallAssembler } from './calls.ts';
+import { toTimings, toUsage } from './usage.ts';
 import { recordError } from './error.ts';
 import { toFinishReason } from './finish-reason.ts';
 import { type WireLogprobs, toTokenLogprobs } from './logprobs.ts';
@@ -43,7 +43,7 @@ type Chunk = Partial<Pick<ChatCompletionChunk | Completion, 'usage'>> & { choice
 export class OpenAiDecoder implements Decoder {
   readonly #emit: Emit;
   readonly #reader: AnswerReader;
-  readonly #calls: CallGatherer;
+  readonly #calls: ToolCallAssembler;
   #finish: { readonly reason: FinishReason; readonly stopSequence?: string } | undefined;
   #usage: Usage = { inputTokens: 0, outputTokens: 0 };
   #timings: Timings = {};
@@ -53,7 +53,7 @@ export class OpenAiDecoder implements Decoder {
   /** @param maxBytes a larger event, or more text of calls, fails the answer */
   constructor(emit: Emit, maxBytes: number) {
     this.#emit = emit;
-    this.#calls = new CallGatherer(emit, maxBytes);
+    this.#calls = new ToolCallAssembler(emit, maxBytes);
     this.#reader = new AnswerReader(maxBytes, (json, event) => this.#readRecord(json, event));
   }
 

@@ -3,8 +3,8 @@ import type { EmbeddingsQuestion } from '../../chat/backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from '../../chat/embeddings.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { isVector } from '../read-value.ts';
-import { toTimings, toUsage } from './counted.ts';
+import { isVector } from '../coerce.ts';
+import { toTimings, toUsage } from './usage.ts';
 
 /**
  * Texts as a question to `POST /embeddings`. That a text may be cut, Ollama's options and how long the model stays

@@ -1,7 +1,7 @@
 import { isObject } from '../../framing/json.ts';
 
 /** What servers tell of an error, in whichever of their shapes. */
-export interface Told {
+export interface ParsedError {
   readonly message: string;
   /** OpenAI's code or type, or the one of another server: '' where it tells none. */
   readonly code: string;
@@ -9,15 +9,15 @@ export interface Told {
   readonly param?: string;
 }
 
-const nothing: Told = { message: '', code: '' };
+const nothing: ParsedError = { message: '', code: '' };
 
 /**
  * Reads the text of an error: `{"error":{"message","type","code","param"}}` as OpenAI has it, `{"error":"text"}`,
  * `{"object":"error","message"}` of vLLM, `{"detail"}` of FastAPI. What is none of them is not the server speaking but
  * a proxy's page, perhaps, and tells nothing.
  */
-export function readErrorBody(body: string): Told {
-  return told(parsed(body));
+export function readErrorBody(body: string): ParsedError {
+  return parseErrorFields(parsed(body));
 }
 
 function parsed(text: string): unknown {
@@ -29,17 +29,17 @@ function parsed(text: string): unknown {
 }
 
 /** @param depth some servers put one shape into another, but not without end */
-export function told(value: unknown, depth = 0): Told {
+export function parseErrorFields(value: unknown, depth = 0): ParsedError {
   if (typeof value === 'string') return { message: value, code: '' };
   if (!isObject(value) || depth > 3) return nothing;
   const { error, detail, message } = value;
   const inner = error ?? (message === undefined ? detail : undefined);
   if (Array.isArray(inner)) return toldByPydantic(inner);
-  if (inner != null) return told(inner, depth + 1);
-  if (isObject(message)) return told(message, depth + 1);
+  if (inner != null) return parseErrorFields(inner, depth + 1);
+  if (isObject(message)) return parseErrorFields(message, depth + 1);
   // Newer versions of Ollama put the error of llama.cpp into the text of their own.
   const inText = typeof message === 'string' && message.startsWith('{') ? parsed(message) : undefined;
-  if (inText !== undefined) return told(inText, depth + 1);
+  if (inText !== undefined) return parseErrorFields(inText, depth + 1);
   const { type, param } = value;
   // OpenRouter's codes are statuses.
   const code = typeof value['code'] === 'number' ? String(value['code']) : value['code'];
@@ -51,7 +51,7 @@ export function told(value: unknown, depth = 0): Told {
 }
 
 /** FastAPI lists every field at fault. @see https://docs.pydantic.dev/latest/errors/errors/ */
-function toldByPydantic(details: readonly unknown[]): Told {
+function toldByPydantic(details: readonly unknown[]): ParsedError {
   const faults = details.filter(isObject).map(({ loc, msg }) => ({
     path: Array.isArray(loc) ? loc.filter((each) => each !== 'body' && isName(each)).join('.') : '',
     message: typeof msg === 'string' ? msg : '',

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.ts';
 import { publicText } from '../public-text.ts';
-import { type Told, readErrorBody, told } from './error-body.ts';
+import { type ParsedError, readErrorBody, parseErrorFields } from './error-body.ts';
 
 /** Seconds, where the upstream names none. */
 const retryAfter = { busy: 5, failed: 2 };
@@ -19,7 +19,7 @@ export function statusError(status: number, body: string, wait?: number): Gatewa
   return meaning(status, said, wait).asAnswer(status, said.message !== '' || said.code !== '');
 }
 
-function meaning(status: number, { message, code, param }: Told, wait: number | undefined): GatewayError {
+function meaning(status: number, { message, code, param }: ParsedError, wait: number | undefined): GatewayError {
   if (status === 401 || status === 402 || status === 403 || ofOurKey.has(code)) return refusesUs();
   const busy = { retryAfter: Math.min(Math.max(Math.ceil(wait ?? retryAfter.busy), 1), maxRetryAfter) };
   if (status === 429) return new GatewayError('upstream_busy', 'The upstream is busy.', { status, ...busy });
@@ -42,7 +42,7 @@ function meaning(status: number, { message, code, param }: Told, wait: number | 
 
 /** What an error inside a stream means. @param record of any shape, parsed or text */
 export function recordError(record: unknown): GatewayError {
-  const { message, code }: Told = told(record);
+  const { message, code }: ParsedError = parseErrorFields(record);
   if (ofOurKey.has(code)) return refusesUs();
   const text = publicText(message);
   return isOverflow(text, code) ? contextError(text) : serverError(text);

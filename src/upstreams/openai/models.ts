@@ -1,7 +1,7 @@
 import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { count, texts } from '../read-value.ts';
+import { count, texts } from '../coerce.ts';
 
 /** @see https://platform.openai.com/docs/api-reference/models/list */
 export const models: Question<(ModelInfo & ModelDetails)[]> = {

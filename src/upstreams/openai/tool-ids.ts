@@ -19,11 +19,11 @@ export function withCallIds(messages: readonly Message[]): Message[] {
       if (!given.has(id)) return id;
     }
   };
-  let turn = new Turn();
+  let turn = new AssistantTurn();
   return messages.map((message) => {
     if (message.role === 'assistant' && message.toolCalls.length > 0) {
       const toolCalls = message.toolCalls.map((call) => ({ ...call, id: call.id || newId() }));
-      turn = new Turn();
+      turn = new AssistantTurn();
       for (const { id, name } of toolCalls) turn.add({ id, name, answered: false });
       return { ...message, toolCalls };
     }
@@ -41,7 +41,7 @@ interface Call {
 }
 
 /** The calls of one message. */
-class Turn {
+class AssistantTurn {
   readonly #byId = new Map<string, Call>();
   readonly #byName = new Map<string, Queue>();
   readonly #all = new Queue();

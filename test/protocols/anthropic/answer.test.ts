@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { ChatEvent, FinishEvent } from '../../../src/chat/event.ts';
-import { Fold } from '../../../src/chat/fold.ts';
+import { Accumulator } from '../../../src/chat/accumulator.ts';
 import type { AnswerHead } from '../../../src/chat/protocol.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { anthropicErrors } from '../../../src/protocols/anthropic/error.ts';
@@ -52,7 +52,7 @@ async function stream(...events: readonly ChatEvent[]): Promise<string> {
 }
 
 async function whole(...events: readonly ChatEvent[]): Promise<Record<string, unknown>> {
-  const fold = new Fold();
+  const fold = new Accumulator();
   for (const event of events) fold.add(event);
   assert.ok(fold.result);
   const answer = (await messages.read(body, '')).respond([fold.result], fold.result, head);
@@ -189,7 +189,7 @@ suite('a whole message', () => {
   });
 
   test('arguments keep every digit', async () => {
-    const fold = new Fold();
+    const fold = new Accumulator();
     fold.add(called('a', '{"n":9007199254740993,"x":1.50}'));
     fold.add(finish());
     assert.ok(fold.result);

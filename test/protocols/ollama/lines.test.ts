@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { ChatEvent, FinishReason, Timings, Usage } from '../../../src/chat/event.ts';
 import type { AnswerHead, GenerationCall, GenerationProtocol } from '../../../src/chat/protocol.ts';
-import { Fold } from '../../../src/chat/fold.ts';
+import { Accumulator } from '../../../src/chat/accumulator.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { chat } from '../../../src/protocols/ollama/chat/index.ts';
 import { generate } from '../../../src/protocols/ollama/generate/index.ts';
@@ -43,7 +43,7 @@ function streamed(protocol: GenerationProtocol, events: readonly ChatEvent[], he
 }
 
 function whole(protocol: GenerationProtocol, events: readonly ChatEvent[], head = ticking()): object {
-  const fold = new Fold();
+  const fold = new Accumulator();
   for (const event of events) fold.add(event);
   assert.ok(fold.result);
   return callOf(protocol).respond([fold.result], totalOf(events), head);

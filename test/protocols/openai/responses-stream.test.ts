@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Response, ResponseStreamEvent } from 'openai/resources/responses/responses';
 import type { ChatEvent, FinishReason } from '../../../src/chat/event.ts';
-import { Fold } from '../../../src/chat/fold.ts';
+import { Accumulator } from '../../../src/chat/accumulator.ts';
 import type { AnswerHead, GenerationCall } from '../../../src/chat/protocol.ts';
-import type { Encoder, Total } from '../../../src/chat/stream.ts';
+import type { Encoder, TotalUsage } from '../../../src/chat/stream.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { responses } from '../../../src/protocols/openai/responses/index.ts';
-import { MemoryKeeper } from '../../../src/state/memory.ts';
+import { MemoryKeeper } from '../../../src/store/memory.ts';
 import { assertMatches, assertResponseEvent } from '../../conformance/openai-schema.ts';
 
 const arrivedAt = 1795233600_000;
@@ -18,7 +18,7 @@ const head: AnswerHead = {
   arrivedAt,
   now: () => arrivedAt + 2_500,
 };
-const total: Total = { usage: { inputTokens: 4, outputTokens: 3 }, timings: {} };
+const total: TotalUsage = { usage: { inputTokens: 4, outputTokens: 3 }, timings: {} };
 
 const text = (piece: string): ChatEvent => ({ type: 'text', text: piece });
 const thought = (piece: string): ChatEvent => ({ type: 'reasoning', text: piece });
@@ -54,7 +54,7 @@ async function streamed(events: readonly ChatEvent[], body: object = {}): Promis
 }
 
 async function whole(events: readonly ChatEvent[], body: object = {}): Promise<Response> {
-  const fold = new Fold();
+  const fold = new Accumulator();
   for (const event of events) fold.add(event);
   assert.ok(fold.result);
   const response = (await read(body)).respond([fold.result], total, head) as Response;

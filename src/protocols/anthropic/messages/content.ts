@@ -2,7 +2,7 @@ import type { Image, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { readDataUri } from '../../../images/data-uri.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { passOver } from './pass-over.ts';
 import { noteUnread } from './unread.ts';
 
@@ -36,7 +36,7 @@ export function blocksOf(value: unknown, path: string): Block[] {
  * @throws {GatewayError} 400 for any other block
  * @see https://platform.claude.com/docs/en/api/messages (content)
  */
-export function readContent(blocks: readonly Block[], ledger: Ledger): Content {
+export function readContent(blocks: readonly Block[], ledger: DroppedFields): Content {
   const content: Content = { texts: [], images: [] };
   for (const block of blocks) {
     const { type, fields, path } = block;
@@ -83,7 +83,7 @@ function readImage(value: unknown, path: string): Image {
 }
 
 /** The text of a document stands below its title and its context. No other kind of document can be read here. */
-function readDocument({ fields, path }: Block, { texts, images }: Content, ledger: Ledger): void {
+function readDocument({ fields, path }: Block, { texts, images }: Content, ledger: DroppedFields): void {
   noteUnread(ledger, prefix, fields, ['type', 'source', 'title', 'context', 'citations']);
   noteCitations(fields, path, ledger);
   const sourcePath = `${path}.source`;
@@ -102,7 +102,7 @@ function readDocument({ fields, path }: Block, { texts, images }: Content, ledge
   texts.push(parts.filter((text) => text !== '').join('\n'));
 }
 
-function readSearchResult({ fields, path }: Block, { texts }: Content, ledger: Ledger): void {
+function readSearchResult({ fields, path }: Block, { texts }: Content, ledger: DroppedFields): void {
   noteUnread(ledger, prefix, fields, ['type', 'source', 'title', 'content', 'citations']);
   noteCitations(fields, path, ledger);
   const contentPath = `${path}.content`;
@@ -111,12 +111,12 @@ function readSearchResult({ fields, path }: Block, { texts }: Content, ledger: L
   texts.push([textIn(fields, 'title', path), textIn(fields, 'source', path), ...within.texts].join('\n'));
 }
 
-function readWithin(value: unknown, path: string, types: readonly string[], ledger: Ledger): Content {
+function readWithin(value: unknown, path: string, types: readonly string[], ledger: DroppedFields): Content {
   const blocks = blocksOf(value, path);
   for (const block of blocks) oneOf(block.type, `${block.path}.type`, types);
   return readContent(blocks, ledger);
 }
 
-function noteCitations(fields: JsonObject, path: string, ledger: Ledger): void {
+function noteCitations(fields: JsonObject, path: string, ledger: DroppedFields): void {
   ledger.note(`${prefix}citations`, object(fields['citations'], `${path}.citations`)?.['enabled']);
 }

@@ -2,7 +2,7 @@ import type { RawContentBlockDelta, RawMessageStreamEvent } from '@anthropic-ai/
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { ChatEvent, ToolCallEvent } from '../../../chat/event.ts';
 import { serverTiming } from '../../../chat/server-timing.ts';
-import type { Encoder, Total } from '../../../chat/stream.ts';
+import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import type { GatewayError } from '../../../errors.ts';
 import { jsonLine } from '../../../framing/json.ts';
 import { sseComment } from '../../../framing/sse.ts';
@@ -65,7 +65,7 @@ export class MessageEncoder implements Encoder {
   }
 
   /** Where the time went is a comment, which clients skip. */
-  end({ usage, timings }: Total): string {
+  end({ usage, timings }: TotalUsage): string {
     const timing = serverTiming(timings);
     return (
       frame({ type: 'message_delta', delta: { ...this.#stop, container: null }, usage: toDeltaUsage(usage) }) +

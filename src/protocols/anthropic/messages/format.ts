@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { object, oneOf, required } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { noteUnread } from './unread.ts';
 
 /**
@@ -9,7 +9,7 @@ import { noteUnread } from './unread.ts';
  *
  * @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  */
-export function readFormat(body: JsonObject, ledger: Ledger): JsonObject | undefined {
+export function readFormat(body: JsonObject, ledger: DroppedFields): JsonObject | undefined {
   const config = object(body['output_config'], 'output_config') ?? {};
   noteUnread(ledger, 'output_config.', config, ['effort', 'format']);
   const before = body['output_format'];

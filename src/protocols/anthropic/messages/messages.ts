@@ -1,7 +1,7 @@
 import type { AssistantMessage, Image, JsonObject, Message, ToolMessage } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { array, boolean, object, oneOf, readArguments, required } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { type Block, blocksOf, prefix, readContent, textIn } from './content.ts';
 import { noteUnread } from './unread.ts';
 
@@ -14,7 +14,7 @@ type ToolNames = Map<string, string>;
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.claude.com/docs/en/api/messages
  */
-export function readMessages(body: JsonObject, ledger: Ledger): Message[] {
+export function readMessages(body: JsonObject, ledger: DroppedFields): Message[] {
   const messages = required(array(body['messages'], 'messages'), 'messages');
   if (messages.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
   const toolNames: ToolNames = new Map();
@@ -23,7 +23,7 @@ export function readMessages(body: JsonObject, ledger: Ledger): Message[] {
   return system === '' ? turns : [{ role: 'system', text: system }, ...turns];
 }
 
-function readTurn(item: unknown, path: string, toolNames: ToolNames, ledger: Ledger): Message[] {
+function readTurn(item: unknown, path: string, toolNames: ToolNames, ledger: DroppedFields): Message[] {
   const message = required(object(item, path), path);
   const roles = ['user', 'assistant', 'system'] as const;
   const role = required(oneOf(message['role'], `${path}.role`, roles), `${path}.role`);
@@ -45,7 +45,7 @@ function readTurn(item: unknown, path: string, toolNames: ToolNames, ledger: Led
  * Results of tools come first, each a message of its own, then the rest as one message. An image that a tool returned
  * goes with the rest: only users' messages hold images.
  */
-function readUser(blocks: readonly Block[], toolNames: ToolNames, ledger: Ledger): Message[] {
+function readUser(blocks: readonly Block[], toolNames: ToolNames, ledger: DroppedFields): Message[] {
   const results = blocks
     .filter(({ type }) => type === 'tool_result')
     .map((block) => readToolResult(block, toolNames, ledger));
@@ -60,7 +60,7 @@ function readUser(blocks: readonly Block[], toolNames: ToolNames, ledger: Ledger
 function readToolResult(
   { fields, path }: Block,
   toolNames: ToolNames,
-  ledger: Ledger,
+  ledger: DroppedFields,
 ): { message: ToolMessage; images: readonly Image[] } {
   noteUnread(ledger, prefix, fields, ['type', 'tool_use_id', 'content', 'is_error']);
   const callId = textIn(fields, 'tool_use_id', path);
@@ -79,7 +79,12 @@ function asError(text: string): string {
   return /^\W*(tool_use_)?error/i.test(text.slice(0, 40)) ? text : `Error: ${text}`;
 }
 
-function readAssistant(blocks: readonly Block[], path: string, toolNames: ToolNames, ledger: Ledger): AssistantMessage {
+function readAssistant(
+  blocks: readonly Block[],
+  path: string,
+  toolNames: ToolNames,
+  ledger: DroppedFields,
+): AssistantMessage {
   const thoughts: string[] = [];
   const toolCalls: AssistantMessage['toolCalls'][number][] = [];
   const rest = blocks.filter(({ type, fields, path: blockPath }) => {
@@ -99,7 +104,7 @@ function readAssistant(blocks: readonly Block[], path: string, toolNames: ToolNa
   return { role: 'assistant', text: readText(rest, path, ledger), reasoning: thoughts.join('\n'), toolCalls };
 }
 
-function readText(blocks: readonly Block[], path: string, ledger: Ledger): string {
+function readText(blocks: readonly Block[], path: string, ledger: DroppedFields): string {
   const { texts, images } = readContent(blocks, ledger);
   if (images.length > 0) throw invalidValue(path, `Only user messages can hold images, and ${path} is none.`);
   return texts.join('\n');

@@ -1,6 +1,6 @@
 import type { ContentBlockParam } from '@anthropic-ai/sdk/resources/messages';
 import { invalidValue } from '../../../errors.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 
 /** Blocks of a conversation that began at Anthropic: nothing in them is for another model, or only its id is sent. */
 const foreign: ReadonlySet<string> = new Set([
@@ -25,7 +25,7 @@ const foreignBesides: ReadonlySet<string> = new Set([
 ]);
 
 /** Notes a block that changes nothing here. @throws {GatewayError} 400 for one that does not belong where it stands */
-export function passOver(type: string, path: string, ledger: Ledger): void {
+export function passOver(type: string, path: string, ledger: DroppedFields): void {
   if (!foreign.has(type) && !foreignBesides.has(type)) {
     throw invalidValue(`${path}.type`, `${path}.type is of a kind that cannot stand here.`);
   }

@@ -2,7 +2,7 @@ import type { ChatRequest, JsonObject, Sampling } from '../../../chat/request.ts
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import { array, boolean, integer, number, object, optional, readKeepAlive, required, string } from '../../fields.ts';
-import { Ledger } from '../../ledger.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
 import { readFormat } from './format.ts';
 import { readMessages } from './messages.ts';
 import { readThinking } from './thinking.ts';
@@ -87,11 +87,11 @@ export function readTokenCount(body: unknown): MessageRequest {
 function readPrompt(body: unknown): {
   fields: JsonObject;
   request: Omit<ChatRequest, 'sampling'>;
-  ledger: Ledger;
+  ledger: DroppedFields;
   hideThinking: boolean;
 } {
   if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
-  const ledger = new Ledger();
+  const ledger = new DroppedFields();
   const { hideThinking, ...think } = readThinking(body, ledger);
   const request: Omit<ChatRequest, 'sampling'> = {
     kind: 'chat',

@@ -2,8 +2,8 @@ import type { Message, MessageTokensCount } from '@anthropic-ai/sdk/resources/me
 import { estimatedInputTokens } from '../../../chat/estimate.ts';
 import type { GenerationRequest } from '../../../chat/request.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import type { ChatResult } from '../../../chat/fold.ts';
-import type { Total } from '../../../chat/stream.ts';
+import type { ChatResult } from '../../../chat/accumulator.ts';
+import type { TotalUsage } from '../../../chat/stream.ts';
 import { type AnswerBlock, signature, toToolUse } from './blocks.ts';
 import { toStop } from './stop-reason.ts';
 import { toUsage } from './usage.ts';
@@ -12,7 +12,7 @@ import { toUsage } from './usage.ts';
 export type Answer = Omit<Message, 'content'> & { readonly content: readonly AnswerBlock[] };
 
 /** A whole answer as one `message`. @throws {GatewayError} for a tool call that cannot be told */
-export function toMessage(results: readonly ChatResult[], { usage }: Total, head: AnswerHead): Answer {
+export function toMessage(results: readonly ChatResult[], { usage }: TotalUsage, head: AnswerHead): Answer {
   const [result] = results;
   return {
     ...emptyMessage(head),
@@ -48,6 +48,6 @@ function toBlocks({ reasoning, text, toolCalls }: ChatResult): AnswerBlock[] {
 }
 
 /** What the backend counted; an estimate where it counts nothing. */
-export function toTokenCount({ usage }: Total, request: GenerationRequest): MessageTokensCount {
+export function toTokenCount({ usage }: TotalUsage, request: GenerationRequest): MessageTokensCount {
   return { input_tokens: usage.inputTokens || estimatedInputTokens(request) };
 }

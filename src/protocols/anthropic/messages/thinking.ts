@@ -1,7 +1,7 @@
 import type { JsonObject, Think } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { exclusive, integer, object, oneOf, optional, required } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { noteUnread } from './unread.ts';
 
 /** Whether and how hard to think, and whether the client wants to see it. */
@@ -18,7 +18,7 @@ const efforts = { low: 'low', medium: 'medium', high: 'high', xhigh: 'max', max:
  *
  * @see https://platform.claude.com/docs/en/build-with-claude/extended-thinking
  */
-export function readThinking(body: JsonObject, ledger: Ledger): Thinking {
+export function readThinking(body: JsonObject, ledger: DroppedFields): Thinking {
   exclusive(body, 'thinking', 'think');
   const effort = readEffort(body);
   const own = body['think'];

@@ -1,7 +1,7 @@
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { array, boolean, object, oneOf, optional, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { textIn } from './content.ts';
 import { noteUnread } from './unread.ts';
 
@@ -12,7 +12,7 @@ type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice' | 'parallelToolCalls'>;
  *
  * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
  */
-export function readToolUse(body: JsonObject, ledger: Ledger): ToolUse {
+export function readToolUse(body: JsonObject, ledger: DroppedFields): ToolUse {
   const tools = readTools(body['tools'], ledger);
   const choice = object(body['tool_choice'], 'tool_choice');
   if (choice === undefined) return tools.length === 0 ? {} : { tools };
@@ -43,7 +43,7 @@ function notAmongTools(): Error {
 }
 
 /** Tools that Anthropic runs, or that only its models know the schema of, are passed over and named by their type. */
-function readTools(value: unknown, ledger: Ledger): Tool[] {
+function readTools(value: unknown, ledger: DroppedFields): Tool[] {
   return (array(value, 'tools') ?? []).flatMap((item, index) => {
     const path = `tools[${index}]`;
     const tool = required(object(item, path), path);

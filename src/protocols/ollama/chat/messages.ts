@@ -1,7 +1,7 @@
 import type { AssistantMessage, Message } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { array, object, oneOf, readArguments, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { readImages } from '../images.ts';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
@@ -11,12 +11,12 @@ const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
  *
  * @see https://docs.ollama.com/api/chat (messages)
  */
-export function readMessages(value: unknown, ledger: Ledger): Message[] {
+export function readMessages(value: unknown, ledger: DroppedFields): Message[] {
   const messages = array(value, 'messages') ?? [];
   return messages.map((item, index) => readMessage(item, `messages[${index}]`, ledger));
 }
 
-function readMessage(item: unknown, path: string, ledger: Ledger): Message {
+function readMessage(item: unknown, path: string, ledger: DroppedFields): Message {
   const message = required(object(item, path), path);
   const role = required(oneOf(message['role'], `${path}.role`, roles), `${path}.role`);
   const text = string(message['content'], `${path}.content`) ?? '';

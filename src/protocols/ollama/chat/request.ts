@@ -1,6 +1,6 @@
 import type { ChatRequest } from '../../../chat/request.ts';
 import { optional } from '../../fields.ts';
-import { Ledger } from '../../ledger.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
 import { readFields } from '../body.ts';
 import { commonFields, readCommon, readStream } from '../generation.ts';
 import { readMessages } from './messages.ts';
@@ -23,7 +23,7 @@ const read: ReadonlySet<string> = new Set([...commonFields, 'messages', 'tools']
  */
 export function readChat(body: unknown): Chat {
   const fields = readFields(body);
-  const ledger = new Ledger();
+  const ledger = new DroppedFields();
   const request: ChatRequest = {
     kind: 'chat',
     ...readCommon(fields, ledger),

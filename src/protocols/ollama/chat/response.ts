@@ -1,14 +1,14 @@
 import type { Message } from 'ollama';
-import type { ChatResult } from '../../../chat/fold.ts';
+import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import type { Total } from '../../../chat/stream.ts';
+import type { TotalUsage } from '../../../chat/stream.ts';
 import { toToolCall } from '../tool-call.ts';
 import { type Whole, wholeAnswer } from '../whole.ts';
 
 /** A whole answer in one object. @see https://docs.ollama.com/api/chat */
 export function toChatResponse(
   results: readonly ChatResult[],
-  total: Total,
+  total: TotalUsage,
   head: AnswerHead,
 ): Whole<{ message: Message }> {
   return wholeAnswer(results, total, head, (result) => ({ message: toMessage(result) }));

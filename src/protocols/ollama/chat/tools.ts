@@ -1,9 +1,9 @@
 import type { Tool } from '../../../chat/request.ts';
 import { array, object, oneOf, optional, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 
 /** Reads `tools`. Ollama does without their `type`. @see https://docs.ollama.com/capabilities/tool-calling */
-export function readTools(value: unknown, ledger: Ledger): Tool[] | undefined {
+export function readTools(value: unknown, ledger: DroppedFields): Tool[] | undefined {
   const tools = array(value, 'tools') ?? [];
   if (tools.length === 0) return undefined;
   return tools.map((item, index) => {

@@ -2,7 +2,7 @@ import type { EmbeddingsRequest } from '../../../chat/embeddings.ts';
 import type { JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { boolean, integer, optional, readKeepAlive, string } from '../../fields.ts';
-import { Ledger } from '../../ledger.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
 import { readFields } from '../body.ts';
 import { readGivenOptions } from '../options.ts';
 
@@ -71,7 +71,7 @@ function readInput(value: unknown): string[] {
 }
 
 function unread(fields: JsonObject, read: readonly string[]): readonly string[] {
-  const ledger = new Ledger();
+  const ledger = new DroppedFields();
   ledger.noteUnread(fields, new Set(read));
   return ledger.dropped;
 }

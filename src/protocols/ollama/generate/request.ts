@@ -1,7 +1,7 @@
 import type { GenerationRequest, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { array, boolean, optional, string } from '../../fields.ts';
-import { Ledger } from '../../ledger.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
 import { readFields } from '../body.ts';
 import { commonFields, readCommon, readStream } from '../generation.ts';
 import { readImages } from '../images.ts';
@@ -25,7 +25,7 @@ const read: ReadonlySet<string> = new Set([...commonFields, 'prompt', 'suffix', 
  */
 export function readGenerate(body: unknown): Generate {
   const fields = readFields(body);
-  const ledger = new Ledger();
+  const ledger = new DroppedFields();
   const prompt = string(fields['prompt'], 'prompt') ?? '';
   const request = readRequest(fields, prompt, ledger);
   array(fields['context'], 'context');
@@ -34,7 +34,7 @@ export function readGenerate(body: unknown): Generate {
   return { request, idle: prompt === '', stream: readStream(fields), dropped: ledger.dropped };
 }
 
-function readRequest(fields: JsonObject, prompt: string, ledger: Ledger): GenerationRequest {
+function readRequest(fields: JsonObject, prompt: string, ledger: DroppedFields): GenerationRequest {
   const common = readCommon(fields, ledger);
   const system = string(fields['system'], 'system') || undefined;
   const suffix = string(fields['suffix'], 'suffix') || undefined;

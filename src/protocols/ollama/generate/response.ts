@@ -1,7 +1,7 @@
 import type { GenerateResponse } from 'ollama';
-import type { ChatResult } from '../../../chat/fold.ts';
+import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import type { Total } from '../../../chat/stream.ts';
+import type { TotalUsage } from '../../../chat/stream.ts';
 import { type Whole, wholeAnswer } from '../whole.ts';
 
 type Content = Pick<GenerateResponse, 'response' | 'thinking'>;
@@ -11,7 +11,11 @@ type Content = Pick<GenerateResponse, 'response' | 'thinking'>;
  *
  * @see https://docs.ollama.com/api/generate
  */
-export function toGenerateResponse(results: readonly ChatResult[], total: Total, head: AnswerHead): Whole<Content> {
+export function toGenerateResponse(
+  results: readonly ChatResult[],
+  total: TotalUsage,
+  head: AnswerHead,
+): Whole<Content> {
   return wholeAnswer(results, total, head, ({ text, reasoning }) => ({
     response: text,
     ...(reasoning !== '' && { thinking: reasoning }),

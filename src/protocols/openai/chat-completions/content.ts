@@ -3,10 +3,10 @@ import { invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import { readDataUri } from '../../../images/data-uri.ts';
 import { object, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 
 /** A string, parts, or nothing: clients send null and [] as well. Text parts are joined by line ends. */
-export function readContent(value: unknown, path: string, ledger: Ledger): { text: string; images: Image[] } {
+export function readContent(value: unknown, path: string, ledger: DroppedFields): { text: string; images: Image[] } {
   if (value == null) return { text: '', images: [] };
   if (typeof value === 'string') return { text: value, images: [] };
   if (!Array.isArray(value)) throw invalidValue(path, `${path} must be a string or an array of parts.`);
@@ -37,7 +37,7 @@ export function readContent(value: unknown, path: string, ledger: Ledger): { tex
   return { text: texts.join('\n'), images };
 }
 
-function readImage(value: unknown, path: string, ledger: Ledger): Image {
+function readImage(value: unknown, path: string, ledger: DroppedFields): Image {
   const [url, param] = isObject(value) ? [value['url'], `${path}.url`] : [value, path];
   if (isObject(value)) ledger.note('messages.content.image_url.detail', value['detail']);
   const address = required(string(url, param), param);

@@ -1,7 +1,7 @@
 import type { AssistantMessage, JsonObject, Message } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { array, object, oneOf, readArguments, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { readContent } from './content.ts';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
@@ -11,7 +11,7 @@ const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
  *
  * @see https://platform.openai.com/docs/api-reference/chat/create (messages)
  */
-export function readMessages(value: unknown, ledger: Ledger): Message[] {
+export function readMessages(value: unknown, ledger: DroppedFields): Message[] {
   const messages = required(array(value, 'messages'), 'messages');
   if (messages.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
   /** Names of the calls made so far: a tool's result names its call, Ollama wants the tool. */

@@ -4,7 +4,7 @@ import { isObject } from '../../../framing/json.ts';
 import { boolean, integer, number, object, optional, string } from '../../fields.ts';
 import { readHideThinking, readThink } from '../effort.ts';
 import { choices, commonFields, readCommon, readIncludeUsage } from '../generation.ts';
-import { Ledger } from '../../ledger.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
 import { readFormat } from './format.ts';
 import { readMessages } from './messages.ts';
 import { readToolUse } from './tools.ts';
@@ -43,7 +43,7 @@ const readFields: ReadonlySet<string> = new Set([
  */
 export function readChatCompletion(body: unknown): ChatCompletionRequest {
   if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
-  const ledger = new Ledger();
+  const ledger = new DroppedFields();
   const request: ChatRequest = {
     kind: 'chat',
     ...readCommon(body),

@@ -1,14 +1,14 @@
 import type { ChatCompletion, ChatCompletionMessage } from 'openai/resources/chat/completions';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import type { Total } from '../../../chat/stream.ts';
-import type { ChatResult } from '../../../chat/fold.ts';
+import type { TotalUsage } from '../../../chat/stream.ts';
+import type { ChatResult } from '../../../chat/accumulator.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 import { toUsage } from '../usage.ts';
 
 /** A whole answer as one `chat.completion`. @see https://platform.openai.com/docs/api-reference/chat/object */
 export function toChatCompletion(
   results: readonly ChatResult[],
-  { usage }: Total,
+  { usage }: TotalUsage,
   head: AnswerHead,
   reasoningField: ReasoningField,
 ): ChatCompletion {

@@ -1,7 +1,7 @@
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 
 type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice'>;
 
@@ -10,7 +10,7 @@ type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice'>;
  *
  * @see https://platform.openai.com/docs/api-reference/chat/create (tool_choice)
  */
-export function readToolUse(body: JsonObject, ledger: Ledger): ToolUse {
+export function readToolUse(body: JsonObject, ledger: DroppedFields): ToolUse {
   const tools = readTools(body['tools'], ledger);
   const choice = body['tool_choice'];
   if (choice == null || choice === 'auto') return withTools(tools);
@@ -58,7 +58,7 @@ function nameIn(value: JsonObject | undefined, path: string): string {
   return required(string(called['name'], `${path}.name`), `${path}.name`);
 }
 
-function readTools(value: unknown, ledger: Ledger): Tool[] | undefined {
+function readTools(value: unknown, ledger: DroppedFields): Tool[] | undefined {
   return array(value, 'tools')?.map((item, index) => {
     const path = `tools[${index}]`;
     const tool = required(object(item, path), path);

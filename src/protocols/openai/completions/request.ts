@@ -3,7 +3,7 @@ import { GatewayError, invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import { boolean, integer, optional, required, string } from '../../fields.ts';
 import { choices, commonFields, readCommon, readIncludeUsage } from '../generation.ts';
-import { Ledger } from '../../ledger.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
 
 export interface Completion {
   /** One for each prompt and each of `n`. */
@@ -36,7 +36,7 @@ const readFields: ReadonlySet<string> = new Set([
  */
 export function readCompletion(body: unknown): Completion {
   if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
-  const ledger = new Ledger();
+  const ledger = new DroppedFields();
   const { model, ...common } = readCommon(body);
   const logprobs = integer(body['logprobs'], 'logprobs', 0, 20);
   const shared = {

@@ -1,7 +1,7 @@
 import type { Completion } from 'openai/resources/completions';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import type { Total } from '../../../chat/stream.ts';
-import type { ChatResult } from '../../../chat/fold.ts';
+import type { TotalUsage } from '../../../chat/stream.ts';
+import type { ChatResult } from '../../../chat/accumulator.ts';
 import { toUsage } from '../usage.ts';
 import { finishReason } from './finish-reason.ts';
 import { toLogprobs } from './logprobs.ts';
@@ -14,7 +14,7 @@ import { toLogprobs } from './logprobs.ts';
  */
 export function toCompletion(
   results: readonly ChatResult[],
-  { usage }: Total,
+  { usage }: TotalUsage,
   head: AnswerHead,
   echoes: readonly string[],
 ): Completion {

@@ -2,7 +2,7 @@ import type { EmbeddingsRequest } from '../../../chat/embeddings.ts';
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import { boolean, integer, object, oneOf, optional, readKeepAlive, required, string } from '../../fields.ts';
-import { Ledger } from '../../ledger.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
 import type { Encoding } from './response.ts';
 
 /** OpenAI's own cap on the texts of one request. */
@@ -32,7 +32,7 @@ export function readEmbeddings(body: unknown): {
   readonly dropped: readonly string[];
 } {
   if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
-  const ledger = new Ledger();
+  const ledger = new DroppedFields();
   ledger.noteUnread(body, readFields);
   return {
     request: {

@@ -7,14 +7,14 @@ import type {
 import type { JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { array, object, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { outputText } from './items.ts';
 
 /** A string, parts or nothing, of a message that is not the assistant's. @throws {GatewayError} 400 */
 export function readInputContent(
   value: unknown,
   path: string,
-  ledger: Ledger,
+  ledger: DroppedFields,
 ): (ResponseInputText | ResponseInputImage)[] {
   return parts(value, path, ledger).map(([part, partPath]) => {
     switch (part['type']) {
@@ -35,7 +35,7 @@ export function readInputContent(
 export function readOutputContent(
   value: unknown,
   path: string,
-  ledger: Ledger,
+  ledger: DroppedFields,
 ): (ResponseOutputText | ResponseOutputRefusal)[] {
   return parts(value, path, ledger).map(([part, partPath]) => {
     switch (part['type']) {
@@ -51,7 +51,7 @@ export function readOutputContent(
 }
 
 /** What a tool gave back. No backend takes images there. @throws {GatewayError} 400 */
-export function readToolOutput(value: unknown, path: string, ledger: Ledger): string | ResponseInputText[] {
+export function readToolOutput(value: unknown, path: string, ledger: DroppedFields): string | ResponseInputText[] {
   if (value == null) return '';
   if (typeof value === 'string') return value;
   return parts(value, path, ledger).flatMap(([part, partPath]) => {
@@ -69,7 +69,7 @@ export function readToolOutput(value: unknown, path: string, ledger: Ledger): st
   });
 }
 
-function parts(value: unknown, path: string, ledger: Ledger): (readonly [part: JsonObject, path: string])[] {
+function parts(value: unknown, path: string, ledger: DroppedFields): (readonly [part: JsonObject, path: string])[] {
   if (typeof value === 'string') return [[{ type: 'input_text', text: value }, path]];
   if (value != null && !Array.isArray(value))
     throw invalidValue(path, `${path} must be a string or an array of parts.`);
@@ -89,7 +89,7 @@ function inputText(part: JsonObject, path: string): ResponseInputText {
   return { type: 'input_text', text: textOf(part, 'text', path) };
 }
 
-function inputImage(part: JsonObject, path: string, ledger: Ledger): ResponseInputImage {
+function inputImage(part: JsonObject, path: string, ledger: DroppedFields): ResponseInputImage {
   if (part['file_id'] != null) throw invalidValue(`${path}.file_id`, 'No files are kept here: send the image itself.');
   ledger.note('input.content.detail', part['detail']);
   return { type: 'input_image', detail: 'auto', image_url: textOf(part, 'image_url', path) };

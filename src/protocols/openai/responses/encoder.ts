@@ -2,7 +2,7 @@ import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
 import type { ChatEvent, FinishReason, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import { serverTiming } from '../../../chat/server-timing.ts';
-import type { Encoder, Total } from '../../../chat/stream.ts';
+import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import { GatewayError } from '../../../errors.ts';
 import { sseComment } from '../../../framing/sse.ts';
 import { toErrorFields, toResponseError } from './failure.ts';
@@ -60,7 +60,7 @@ export class ResponseEncoder implements Encoder {
     }
   }
 
-  end({ usage, timings }: Total): string {
+  end({ usage, timings }: TotalUsage): string {
     const end = ending(this.#finishReason);
     const response = responseBody(this.#id, this.#head, this.#echo, { ...end, output: this.#output, usage });
     // Begun before the client can ask for it.

@@ -1,7 +1,7 @@
 import type { ResponseTextConfig } from 'openai/resources/responses/responses';
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
 import { boolean, object, oneOf, optional, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 
 interface TextFormat {
   readonly request: Pick<ChatRequest, 'format'>;
@@ -16,7 +16,7 @@ const types = ['text', 'json_object', 'json_schema'] as const;
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.openai.com/docs/api-reference/responses/create (text)
  */
-export function readText(body: JsonObject, ledger: Ledger): TextFormat {
+export function readText(body: JsonObject, ledger: DroppedFields): TextFormat {
   const text = object(body['text'], 'text');
   ledger.note('text.verbosity', text?.['verbosity']);
   const format = object(text?.['format'], 'text.format');

@@ -1,4 +1,4 @@
-import type { GenerationCall, GenerationProtocol, Keeper } from '../../../chat/protocol.ts';
+import type { GenerationCall, GenerationProtocol, TextStore } from '../../../chat/protocol.ts';
 import type { ChatRequest } from '../../../chat/request.ts';
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { sseContentType } from '../../../framing/sse.ts';
@@ -7,7 +7,7 @@ import { ResponseEncoder } from './encoder.ts';
 import { responseId } from './ids.ts';
 import type { InputEntry } from './input.ts';
 import type { Item } from './items.ts';
-import { History, KeptResponses } from './kept.ts';
+import { History, StoredResponses } from './stored-responses.ts';
 import { toMessages } from './messages.ts';
 import { type ReadResponse, readResponse } from './request.ts';
 import { type ResponseBody, toResponse } from './response.ts';
@@ -30,7 +30,7 @@ const droppable = (
  * @param keeper of the responses that may be continued and asked for again
  * @see https://platform.openai.com/docs/api-reference/responses
  */
-export function responses(keeper: Keeper): GenerationProtocol {
+export function responses(keeper: TextStore): GenerationProtocol {
   return {
     path: '/v1/responses',
     idPrefix: 'resp_',
@@ -44,12 +44,12 @@ export function responses(keeper: Keeper): GenerationProtocol {
       truncate: 'truncation',
     },
     droppable,
-    read: async (body, owner) => await call(readResponse(body), new KeptResponses(keeper, owner)),
+    read: async (body, owner) => await call(readResponse(body), new StoredResponses(keeper, owner)),
   };
 }
 
 /** @throws {GatewayError} 400 for an earlier response or an item that is not known */
-async function call(read: ReadResponse, kept: KeptResponses): Promise<GenerationCall> {
+async function call(read: ReadResponse, kept: StoredResponses): Promise<GenerationCall> {
   const { echo, ledger, stream, hideThinking } = read;
   const history = new History(kept);
   const before = read.previous === undefined ? [] : await history.before(read.previous);

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../chat/request.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { readInputContent, readOutputContent, readToolOutput } from './content.ts';
 import type { Item, ItemStatus } from './items.ts';
 
@@ -23,7 +23,7 @@ const known: Readonly<Record<Item['type'], ReadonlySet<string>>> = {
  * @throws {GatewayError} 400 with `param` for an item that is not what its type says
  * @see https://platform.openai.com/docs/api-reference/responses/create (input)
  */
-export function readInput(value: unknown, ledger: Ledger): InputEntry[] {
+export function readInput(value: unknown, ledger: DroppedFields): InputEntry[] {
   if (typeof value === 'string') {
     const content = readInputContent(value, 'input', ledger);
     return [{ path: 'input', item: { type: 'message', role: 'user', status: 'completed', content } }];
@@ -55,7 +55,7 @@ function isKnown(type: string): type is Item['type'] {
   return Object.hasOwn(known, type);
 }
 
-function readItem(type: Item['type'], fields: JsonObject, path: string, ledger: Ledger): Item {
+function readItem(type: Item['type'], fields: JsonObject, path: string, ledger: DroppedFields): Item {
   const status: ItemStatus = fields['status'] === 'incomplete' ? 'incomplete' : 'completed';
   switch (type) {
     case 'message': {

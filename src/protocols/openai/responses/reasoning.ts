@@ -1,7 +1,7 @@
 import type { Reasoning } from 'openai/resources/shared';
 import type { JsonObject, Think } from '../../../chat/request.ts';
 import { oneOf } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { readThink } from '../effort.ts';
 import { named } from './input.ts';
 
@@ -13,7 +13,11 @@ const summaries = ['auto', 'concise', 'detailed'] as const;
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.openai.com/docs/api-reference/responses/create (reasoning)
  */
-export function readReasoning(reasoning: JsonObject | undefined, body: JsonObject, ledger: Ledger): Think | undefined {
+export function readReasoning(
+  reasoning: JsonObject | undefined,
+  body: JsonObject,
+  ledger: DroppedFields,
+): Think | undefined {
   for (const [field, value] of Object.entries(reasoning ?? {})) {
     if (field !== 'effort' && field !== 'summary') ledger.note(named('reasoning', field), value);
   }

@@ -14,7 +14,7 @@ import {
   required,
   string,
 } from '../../fields.ts';
-import { Ledger } from '../../ledger.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
 import { readHideThinking } from '../effort.ts';
 import { readText } from './format.ts';
 import { type InputEntry, named, readInput } from './input.ts';
@@ -35,7 +35,7 @@ export interface ReadResponse {
   readonly stream: boolean;
   readonly hideThinking: boolean;
   readonly echo: Echo;
-  readonly ledger: Ledger;
+  readonly ledger: DroppedFields;
 }
 
 type Field = keyof ResponseCreateParams | 'options' | 'keep_alive' | 'think' | 'hide_thinking' | 'hidethinking';
@@ -67,7 +67,7 @@ export function readResponse(body: unknown): ReadResponse {
   for (const [field, message] of Object.entries(unsupported)) {
     if (body[field] != null && body[field] !== false) throw invalidValue(field, message);
   }
-  const ledger = new Ledger();
+  const ledger = new DroppedFields();
   const previous = string(body['previous_response_id'], 'previous_response_id');
   const instructions = string(body['instructions'], 'instructions');
   if (body['input'] == null && previous === undefined) throw invalidValue('input', 'input is required.');
@@ -132,7 +132,7 @@ function readSampling(body: JsonObject): Sampling {
 }
 
 /** Log probabilities are in the answer only where `include` asks for them. */
-function readLogprobs(body: JsonObject, top: number | undefined, ledger: Ledger): ChatRequest['logprobs'] {
+function readLogprobs(body: JsonObject, top: number | undefined, ledger: DroppedFields): ChatRequest['logprobs'] {
   let wanted = false;
   (array(body['include'], 'include') ?? []).forEach((each, index) => {
     const included = required(string(each, `include[${index}]`), `include[${index}]`);

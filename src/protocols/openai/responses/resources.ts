@@ -1,9 +1,9 @@
-import type { Keeper, ResourceProtocol, ResourceRequest } from '../../../chat/protocol.ts';
+import type { TextStore, ResourceProtocol, ResourceRequest } from '../../../chat/protocol.ts';
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { openaiErrors } from '../error.ts';
 import { isResponseId } from './ids.ts';
 import type { Item } from './items.ts';
-import { type KeptResponse, KeptResponses } from './kept.ts';
+import { type StoredResponse, StoredResponses } from './stored-responses.ts';
 
 const path = '/v1/responses/:id';
 
@@ -12,9 +12,9 @@ const path = '/v1/responses/:id';
  *
  * @see https://platform.openai.com/docs/api-reference/responses/get
  */
-export function responseResources(keeper: Keeper): ResourceProtocol[] {
-  const find = async ({ id, owner }: ResourceRequest): Promise<KeptResponse> => {
-    const found = await new KeptResponses(keeper, owner).get(id);
+export function responseResources(keeper: TextStore): ResourceProtocol[] {
+  const find = async ({ id, owner }: ResourceRequest): Promise<StoredResponse> => {
+    const found = await new StoredResponses(keeper, owner).get(id);
     if (found === undefined) throw unknown(id);
     return found;
   };
@@ -35,7 +35,7 @@ export function responseResources(keeper: Keeper): ResourceProtocol[] {
       path,
       errors: openaiErrors,
       async answer({ id, owner }) {
-        if (!(await new KeptResponses(keeper, owner).delete(id))) throw unknown(id);
+        if (!(await new StoredResponses(keeper, owner).delete(id))) throw unknown(id);
         return { id, object: 'response', deleted: true };
       },
     },

@@ -1,6 +1,6 @@
 import type { Response } from 'openai/resources/responses/responses';
 import type { FinishReason, Usage } from '../../../chat/event.ts';
-import type { ChatResult } from '../../../chat/fold.ts';
+import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import { itemId } from './ids.ts';
 import { type OutputItem, callItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';

@@ -3,7 +3,7 @@ import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import { array, boolean, object, oneOf, optional, required, string } from '../../fields.ts';
-import type { Ledger } from '../../ledger.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
 import { named } from './input.ts';
 
 interface ToolUse {
@@ -19,7 +19,7 @@ interface ToolUse {
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.openai.com/docs/api-reference/responses/create (tools)
  */
-export function readToolUse(body: JsonObject, ledger: Ledger): ToolUse {
+export function readToolUse(body: JsonObject, ledger: DroppedFields): ToolUse {
   const tools = readTools(body['tools'], ledger);
   const choice = body['tool_choice'];
   const use = (echo: Response['tool_choice'], request: ToolUse['request']): ToolUse => ({
@@ -61,7 +61,7 @@ function forced(
   return { tools: tools.map(toTool), toolChoice };
 }
 
-function readAllowed(value: unknown, ledger: Ledger): ReadonlySet<string> {
+function readAllowed(value: unknown, ledger: DroppedFields): ReadonlySet<string> {
   const names = new Set<string>();
   required(array(value, 'tool_choice.tools'), 'tool_choice.tools').forEach((each, index) => {
     const path = `tool_choice.tools[${index}]`;
@@ -73,7 +73,7 @@ function readAllowed(value: unknown, ledger: Ledger): ReadonlySet<string> {
   return names;
 }
 
-function readTools(value: unknown, ledger: Ledger): FunctionTool[] {
+function readTools(value: unknown, ledger: DroppedFields): FunctionTool[] {
   return (array(value, 'tools') ?? []).flatMap((each, index): FunctionTool[] => {
     const path = `tools[${index}]`;
     const tool = required(object(each, path), path);

@@ -1,0 +1,56 @@
+import type { ChatEvent, FinishReason, Timings, TokenLogprob, ToolCallEvent, Usage } from './event.ts';
+
+/** A whole answer: what the events of a stream add up to. */
+export interface ChatResult {
+  readonly text: string;
+  readonly reasoning: string;
+  readonly toolCalls: readonly ToolCallEvent[];
+  readonly logprobs: readonly TokenLogprob[];
+  readonly finishReason: FinishReason;
+  readonly stopSequence?: string;
+  readonly usage: Usage;
+  readonly timings: Timings;
+}
+
+/** Adds events up. `add` takes them in order; `result` returns undefined until `finish` came. */
+export class Accumulator {
+  #text = '';
+  #reasoning = '';
+  readonly #toolCalls: ToolCallEvent[] = [];
+  readonly #logprobs: TokenLogprob[] = [];
+  #result: ChatResult | undefined;
+
+  add(event: ChatEvent): void {
+    switch (event.type) {
+      case 'text':
+        this.#text += event.text;
+        // Not spread: an answer in one piece may have more than a call takes arguments.
+        for (const logprob of event.logprobs ?? []) this.#logprobs.push(logprob);
+        return;
+      case 'reasoning':
+        this.#reasoning += event.text;
+        return;
+      case 'tool-call':
+        this.#toolCalls.push(event);
+        return;
+      case 'finish':
+        this.#result = {
+          text: this.#text,
+          reasoning: this.#reasoning,
+          toolCalls: this.#toolCalls,
+          logprobs: this.#logprobs,
+          finishReason: event.reason,
+          ...(event.stopSequence !== undefined && { stopSequence: event.stopSequence }),
+          usage: event.usage,
+          timings: event.timings,
+        };
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  get result(): ChatResult | undefined {
+    return this.#result;
+  }
+}

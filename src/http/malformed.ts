@@ -1,0 +1,82 @@
+import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { GatewayError } from '../errors.ts';
+
+/** Lines in the head of a request. */
+export const maxHeaders = 200;
+
+/** Whether a request says that it has a body. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** What is wrong with the head of a request that Node's parser has let pass. */
+export function headFault({ headers, httpVersion, rawHeaders }: IncomingMessage): GatewayError | undefined {
+  if (rawHeaders.length > 2 * maxHeaders) return tooManyHeaders();
+  if (headers.host === undefined && httpVersion === '1.1')
+    return new GatewayError('invalid_value', 'There is no Host header.');
+  const coding = headers['transfer-encoding'];
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined;
+  // Node takes off the chunks and would hand out what is inside, compressed or not.
+  return new GatewayError('invalid_value', 'No Transfer-Encoding is understood but chunked.', { status: 501 });
+}
+
+export const connectRefused = new GatewayError('method_not_allowed', 'CONNECT is not served here.');
+export const unsupportedExpect = new GatewayError('invalid_value', 'No Expect is met but 100-continue.', {
+  status: 417,
+});
+
+/** What is wrong with bytes that are no request. */
+export function parseFailure({ code }: NodeJS.ErrnoException): GatewayError {
+  if (code === 'HPE_HEADER_OVERFLOW') return tooManyHeaders();
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new GatewayError('request_timeout', 'The request did not arrive in time.');
+  }
+  return new GatewayError('invalid_value', 'This is not a request of HTTP/1.1.');
+}
+
+function tooManyHeaders(): GatewayError {
+  return new GatewayError('request_too_large', 'The head of the request is too large.', { status: 431 });
+}
+
+/** Answers a request that cannot be read: with the error, or without one where its target or Host header is malformed. */
+export type Refuse = (error?: GatewayError) => Response;
+
+/** The last that is said on a connection: nothing is read after what could be read in two ways. */
+export class BadRequestResponder {
+  readonly #refuse: Refuse;
+  /** Node may find more than one fault in the same bytes. */
+  readonly #refused = new WeakSet<Socket>();
+
+  constructor(refuse: Refuse) {
+    this.#refuse = refuse;
+  }
+
+  /** To what Node took for a request. */
+  async answer(outgoing: ServerResponse, error: GatewayError): Promise<void> {
+    this.#refused.add(outgoing.req.socket);
+    const { status, headers, body } = await read(this.#refuse(error));
+    outgoing.writeHead(status, headers).end(body);
+  }
+
+  /** To bytes that it could not take for one. */
+  async end(socket: Socket, error: GatewayError): Promise<void> {
+    if (this.#refused.has(socket)) return;
+    this.#refused.add(socket);
+    socket.on('error', () => socket.destroy());
+    const { status, headers, body } = await read(this.#refuse(error));
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
+    socket.destroySoon();
+  }
+}
+
+async function read(response: Response): Promise<{ status: number; headers: Record<string, string>; body: string }> {
+  const body = await response.text();
+  const headers = {
+    ...Object.fromEntries(response.headers),
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
+  return { status: response.status, headers, body };
+}

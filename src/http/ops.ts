@@ -1,0 +1,51 @@
+import type { Context } from 'hono';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Cors } from './cors.ts';
+import { type Env, type RequestHandler, plainHeaders, sendText } from './respond.ts';
+import type { Services } from '../services.ts';
+
+/** The process runs. */
+export function healthz(cors: Cors): RequestHandler {
+  return (c) => sendStatus(c, cors, 200, { status: 'ok' });
+}
+
+/** Milliseconds for an upstream to answer: less than Kubernetes and load balancers wait for readiness. */
+const patience = 4_000;
+
+/** An upstream answers, and the service is not about to stop. */
+export function readyz({ exchanges, pool }: Services, cors: Cors): RequestHandler {
+  return async (c) => {
+    if (exchanges.draining) return sendStatus(c, cors, 503, { status: 'stopping' });
+    try {
+      await pool.models.reach(patience);
+      return sendStatus(c, cors, 200, { status: 'ready' });
+    } catch {
+      const upstreams = pool.upstreams.map(({ name }) => name);
+      return sendStatus(c, cors, 503, { status: 'no upstream answers', upstreams });
+    }
+  };
+}
+
+/** The metrics in Prometheus' text format. */
+export function exposition({ registry }: Metrics): RequestHandler {
+  return async (c) => sendText(c, await registry.metrics(), registry.contentType);
+}
+
+/** These are not exchanges: no log line, no metric, no id. */
+function sendStatus(c: Context<Env>, cors: Cors, status: 200 | 503, body: object): Response {
+  return c.json(body, status, { ...plainHeaders, ...cors(c.req.header('origin')) });
+}
+
+/** A listener's whole service: the metrics, to whoever reaches it. */
+export function metricsOnly({ registry }: Metrics): (request: Request) => Promise<Response> {
+  return async (request) => {
+    if (new URL(request.url).pathname === '/metrics') {
+      const headers = { ...plainHeaders, 'content-type': registry.contentType };
+      return new Response(await registry.metrics(), { headers });
+    }
+    return Response.json(
+      { error: { message: 'Only /metrics is served here.' } },
+      { status: 404, headers: plainHeaders },
+    );
+  };
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { suite, test } from 'node:test';
+import { isPlainTarget } from '../../src/http/paths.ts';
+import { secret, testGateway } from '../helpers/gateway.ts';
+import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+
+const tricks = [
+  '//api/tags',
+  '/api//tags',
+  '/api/./tags',
+  '/v1/../api/delete',
+  '/api/%2e%2e/api/tags',
+  '/api%2ftags',
+  '/api/%74ags',
+  '/api\\tags',
+  '/API/tags',
+  '/api/tags/',
+  '/api/tags;x=1',
+  '/v1/models/../../api/delete',
+  '/v1/models/%2e%2e/%2e%2e/api/delete',
+  '/v1/models/..%2f..%2fapi/delete',
+  '/api/blobs/sha256:xyz',
+  `/api/blobs/sha256:${'a'.repeat(64)}/../../delete`,
+  '/api/blobs/..',
+  '/v1/completions/x',
+  '/api',
+  '/v1',
+  '/api/unknown',
+  '*',
+  'http://elsewhere/api/tags',
+];
+
+/** Sends a request as it is: fetch would tidy the target up. */
+async function raw(url: string, method: string, target: string): Promise<{ status: number; body: string }> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(
+    `${method} ${target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${secret}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+  );
+  const pieces: Buffer[] = [];
+  socket.on('data', (piece) => pieces.push(piece));
+  await once(socket, 'close');
+  const text = Buffer.concat(pieces).toString('utf8');
+  return { status: Number(text.slice(9, 12)), body: text.slice(text.indexOf('\r\n\r\n') + 4) };
+}
+
+suite('paths', () => {
+  test('a trick reaches nothing', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream);
+    for (const target of tricks) {
+      for (const method of ['GET', 'POST', 'DELETE']) {
+        const { status, body } = await raw(gateway.url, method, target);
+        // A backslash and `*` are refused before there is a URL; the one id that is nothing but odd is still an id.
+        const expected =
+          target.includes('\\') || target === '*' ? 400 : target.includes('..%2f') && method !== 'GET' ? 405 : 404;
+        assert.equal(status, expected, `${method} ${target}`);
+        assert.doesNotThrow(() => JSON.parse(body), `${method} ${target}: ${body}`);
+      }
+    }
+    assert.deepEqual(upstream.requests, []);
+  });
+
+  test('a route takes its own methods only', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream);
+    const wrong: [string, string, string][] = [
+      ['GET', '/v1/chat/completions', 'POST'],
+      ['DELETE', '/v1/models', 'GET, HEAD'],
+      ['GET', '/api/chat', 'POST'],
+      ['POST', '/api/delete', 'DELETE'],
+      ['PUT', '/api/tags', 'GET, HEAD'],
+      ['OPTIONS', '/api/generate', 'POST'],
+    ];
+    for (const [method, path, allow] of wrong) {
+      const response = await gateway.fetch(path, { method });
+      assert.deepEqual([response.status, response.headers.get('allow')], [405, allow], `${method} ${path}`);
+      const { error } = (await response.json()) as { error: unknown };
+      assert.equal(typeof error, path.startsWith('/api/') ? 'string' : 'object');
+    }
+    assert.deepEqual(upstream.requests, []);
+  });
+
+  test('plain targets are let through, a query and an encoded model id too', () => {
+    for (const target of [
+      '/',
+      '/api/chat',
+      '/api/tags?x=%2e%2e',
+      '/v1/models/hf.co%2Fa%2Fb%3AQ4',
+      '/v1/models/hf.co/a/b:Q4',
+    ]) {
+      assert.ok(isPlainTarget(target), target);
+    }
+    for (const target of ['', 'api', '/a/../b', '/v1/models/%2e%2e/x', '/a//b', '/a%20b'])
+      assert.ok(!isPlainTarget(target), target);
+  });
+
+  test('ids of models hold slashes and colons, encoded or not', async () => {
+    const details = {
+      capabilities: ['completion'],
+      model_info: { 'general.architecture': 'llama', 'llama.context_length': 8192 },
+    };
+    await using upstream = await fakeUpstream(
+      (res) => void res.end(JSON.stringify(details)),
+      ['hf.co/a/b:Q4', 'llama3:latest'],
+    );
+    await using gateway = await testGateway(upstream);
+    for (const [path, id, owner] of [
+      ['/v1/models/hf.co/a/b:Q4', 'hf.co/a/b:Q4', 'a'],
+      ['/v1/models/hf.co%2Fa%2Fb%3AQ4', 'hf.co/a/b:Q4', 'a'],
+      ['/v1/models/llama3', 'llama3', 'library'],
+    ] as const) {
+      const response = await gateway.fetch(path);
+      const model = {
+        id,
+        object: 'model',
+        created: 1795233360,
+        owned_by: owner,
+        context_length: 8192,
+        capabilities: ['completion'],
+      };
+      assert.deepEqual(await response.json(), model);
+    }
+    for (const unknown of ['/v1/models/nope', '/v1/models/%ff']) {
+      const response = await gateway.fetch(unknown);
+      const { error } = (await response.json()) as { error: { code: string } };
+      assert.deepEqual([response.status, error.code], [404, 'model_not_found']);
+    }
+  });
+});

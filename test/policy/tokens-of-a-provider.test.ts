@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, suite, test } from 'node:test';
+import { SignJWT, exportJWK, generateKeyPair } from 'jose';
+import { type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
+import { clock, counting, endpoints, noon, posted, tester } from '../limits/limited.ts';
+
+const issuer = 'https://login.example.org/';
+const chat = { model: 'llama3:8b', messages: [{ role: 'user', content: 'hi' }], max_tokens: 50 };
+const hour = 3600;
+
+interface Provider extends AsyncDisposable {
+  readonly url: string;
+  /** How often its keys were asked for. */
+  readonly fetches: number;
+  /** Whether it answers. */
+  up: boolean;
+  /** A token of it; what `claims` says wins. */
+  token(claims?: object): Promise<string>;
+}
+
+/** An identity provider on a real socket. */
+async function provider(): Promise<Provider> {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' };
+  let fetches = 0;
+  const server = createServer((_request, response) => {
+    fetches += 1;
+    if (!self.up) return response.destroy();
+    return response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const self: Provider = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`,
+    get fetches() {
+      return fetches;
+    },
+    up: true,
+    async token(claims = {}) {
+      const payload = { iss: issuer, aud: 'llamaduct', sub: 'alice', exp: noon / 1000 + hour, ...claims };
+      return await new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(privateKey);
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => {
+        server.close(resolve);
+      });
+    },
+  };
+  return self;
+}
+
+const groups = {
+  lab: { limits: { requests_per_minute: 2, max_tokens: 20 }, models: ['llama3:*'] },
+  guests: { limits: { requests_per_minute: 1 }, shared: { tokens_per_minute: 10_000 } },
+};
+
+interface Told {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Headers;
+}
+
+interface Running extends AsyncDisposable {
+  readonly gateway: TestGateway;
+  readonly upstream: FakeUpstream;
+  readonly identity: Provider;
+  readonly ask: (token: string, body?: object, path?: string) => Promise<Told>;
+}
+
+async function start(context: TestContext, settings: object = {}, jwt: object = {}): Promise<Running> {
+  clock(context);
+  const identity = await provider();
+  const upstream = await fakeUpstream(counting(5, 5), ['llama3:8b', 'qwen3:latest']);
+  const gateway = await testGateway(upstream, {
+    keys: [tester],
+    groups,
+    jwt: { issuer, audience: 'llamaduct', jwks_url: identity.url, group_claim: 'groups', ...jwt },
+    ...settings,
+  });
+  return {
+    gateway,
+    upstream,
+    identity,
+    async ask(token, body = {}, path = '/v1/chat/completions') {
+      const response = await gateway.fetch(path, posted({ ...chat, ...body }, token));
+      return { status: response.status, body: await response.json(), headers: response.headers };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const one of [gateway, upstream, identity]) await one[Symbol.asyncDispose]();
+    },
+  };
+}
+
+suite('tokens of an identity provider', () => {
+  test('let their holder in, with the limits and models of the group they name', async (t) => {
+    await using running = await start(t);
+    const { gateway, identity, ask } = running;
+    const token = await identity.token({ groups: ['staff', 'lab'] });
+    const first = await ask(token);
+    assert.deepEqual([first.status, first.headers.get('x-ratelimit-limit-requests')], [200, '2']);
+    const sent = JSON.parse(running.upstream.requests.at(-1)?.body ?? '') as { options: object };
+    assert.deepEqual(sent.options, { num_predict: 20 });
+    assert.equal((await ask(token, { model: 'qwen3' })).status, 403);
+    const list = await gateway.fetch('/v1/models', { headers: { authorization: `Bearer ${token}` } });
+    assert.deepEqual(
+      ((await list.json()) as { data: { id: string }[] }).data.map(({ id }) => id),
+      ['llama3:8b'],
+    );
+    assert.equal((await ask(token)).status, 200);
+    // Another token of the same holder is the same holder.
+    assert.equal((await ask(await identity.token({ groups: 'lab', jti: 'another' }))).status, 429);
+    assert.equal((await ask(await identity.token({ groups: 'lab', sub: 'bob' }))).status, 200);
+    assert.equal(identity.fetches, 1);
+  });
+
+  test('take every form in which clients send a key, on every endpoint', async (t) => {
+    await using running = await start(t);
+    const token = await running.identity.token();
+    for (const { path, body } of endpoints) {
+      // Passed through, the fake has an answer of its own for this.
+      if (path === '/api/embeddings') continue;
+      assert.equal((await running.ask(token, { ...body, stream: false, model: 'llama3:8b' }, path)).status, 200, path);
+    }
+    for (const headers of [
+      { 'x-api-key': token },
+      { authorization: `Basic ${Buffer.from(`me:${token}`).toString('base64')}` },
+    ]) {
+      const response = await fetch(`${running.gateway.url}/api/tags`, { headers });
+      assert.equal(response.status, 200);
+    }
+  });
+
+  test('that name no group here belong to the default group', async (t) => {
+    await using running = await start(t, {}, { default_group: 'guests' });
+    for (const [index, claims] of [{}, { groups: 'staff' }, { groups: ['__proto__', 7] }].entries()) {
+      const token = await running.identity.token({ sub: `guest-${index}`, ...claims });
+      const { status, headers } = await running.ask(token);
+      assert.deepEqual([status, headers.get('x-ratelimit-limit-requests')], [200, '1']);
+      assert.equal(headers.get('x-ratelimit-limit-tokens'), '10000');
+      assert.equal((await running.ask(token)).status, 429);
+    }
+    const refused = 'llamaduct_rate_limited_total{key="token-guests",limit="requests_per_minute"}';
+    assert.equal(await running.gateway.metric(refused), 3);
+  });
+
+  test('have the scope for inference only', async (t) => {
+    await using running = await start(t);
+    const token = await running.identity.token({ groups: 'lab', scopes: ['admin'], scope: 'admin metrics' });
+    assert.equal((await running.ask(token, {}, '/api/pull')).status, 403);
+    const metrics = await running.gateway.fetch('/metrics', { headers: { authorization: `Bearer ${token}` } });
+    assert.equal(metrics.status, 403);
+  });
+
+  test('that are expired, of others or forged are a 401 in the shape of each API', async (t) => {
+    await using running = await start(t);
+    const { identity, ask } = running;
+    await using stranger = await provider();
+    const good = await identity.token();
+    const tokens = {
+      expired: await identity.token({ exp: noon / 1000 - 60 }),
+      'not yet valid': await identity.token({ nbf: noon / 1000 + 60 }),
+      'without an end': await identity.token({ exp: undefined }),
+      'for another': await identity.token({ aud: 'somebody-else' }),
+      'of another issuer': await identity.token({ iss: 'https://evil.example.org/' }),
+      'signed by another': await stranger.token(),
+      'without a signature': `${good.split('.').slice(0, 2).join('.')}.`,
+      'with another signature': `${good.slice(0, -10)}AAAAAAAAAA`,
+      'without a name': await identity.token({ sub: undefined }),
+      'with a name that breaks lines': await identity.token({ sub: 'al\nice' }),
+    };
+    for (const [name, token] of Object.entries(tokens)) {
+      const { status, body } = await ask(token);
+      assert.equal(status, 401, name);
+      assert.equal((body as { error: { code: string } }).error.code, 'invalid_api_key', name);
+    }
+    for (const { path, body, dialect } of endpoints) {
+      const told = await ask(tokens.expired, body, path);
+      assert.equal(told.status, 401, path);
+      const { error } = told.body as { error: { type?: string } };
+      if (dialect === 'anthropic') assert.equal(error.type, 'authentication_error', path);
+      if (dialect === 'ollama') assert.equal(typeof error, 'string', path);
+    }
+    assert.equal(running.upstream.requests.length, 0);
+    assert.equal((await ask(good)).status, 200);
+  });
+
+  test('stand by name in the ledger and the log, and by group in the metrics', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'llamaduct-tokens-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    await using running = await start(t, { usage: { file: join(folder, 'usage.sqlite') } });
+    const { gateway, identity, ask } = running;
+    assert.equal((await ask(await identity.token())).status, 200);
+    assert.equal((await ask(await identity.token({ sub: 'bob', groups: 'lab' }))).status, 200);
+    const usage = async (by: string): Promise<unknown> => {
+      const response = await gateway.fetch(`/v1/usage?all=true&by=${by}`);
+      const { data } = (await response.json()) as { data: { name: string | null; input_tokens: number }[] };
+      return Object.fromEntries(data.map(({ name, input_tokens: tokens }) => [name ?? 'none', tokens]));
+    };
+    assert.deepEqual(await usage('key'), { 'token:alice': 5, 'token:bob': 5 });
+    assert.deepEqual(await usage('group'), { none: 5, lab: 5 });
+    const lines = gateway.log.filter(({ route }) => route === '/v1/chat/completions');
+    assert.deepEqual(
+      lines.map(({ key }) => key),
+      ['token:alice', 'token:bob'],
+    );
+    for (const label of ['token', 'token-lab']) {
+      const labels = `route="/v1/chat/completions",key="${label}",outcome="ok",model="llama3:8b",upstream="ollama"`;
+      assert.equal(await gateway.metric(`llamaduct_requests_total{${labels}}`), 1, label);
+      const tokens = `llamaduct_tokens_total{key="${label}",model="llama3:8b",type="input"}`;
+      assert.equal(await gateway.metric(tokens), 5, label);
+    }
+    const own = await gateway.fetch('/v1/usage', {
+      headers: { authorization: `Bearer ${await identity.token({ sub: 'bob' })}` },
+    });
+    const { data } = (await own.json()) as { data: { requests: number }[] };
+    assert.deepEqual(
+      data.map(({ requests }) => requests),
+      [1],
+    );
+  });
+
+  test('whose claims would break a line, or are what every object has, break nothing', async (t) => {
+    await using running = await start(t, {}, { default_group: 'guests' });
+    const { gateway, identity, ask } = running;
+    for (const sub of ['a\r\nset-cookie: evil=1', 'a\nllamaduct_evil 1', 'a\0evil', 'a\u2028evil']) {
+      assert.equal((await ask(await identity.token({ sub }))).status, 401, sub);
+    }
+    const odd = ['__proto__', 'constructor', 'lab\r\nx: evil', 'lab"} 1\nllamaduct_evil{a="'];
+    for (const [index, group] of odd.entries()) {
+      const { status, headers } = await ask(await identity.token({ sub: `evil${index}`, groups: group }));
+      assert.deepEqual([status, headers.get('x-ratelimit-limit-requests')], [200, '1'], group);
+    }
+    assert.equal((await ask(await identity.token({ sub: '__proto__' }))).status, 200);
+    assert.doesNotMatch(await (await gateway.fetch('/metrics')).text(), /evil|proto|constructor/);
+  });
+
+  test('cannot be verified while the provider is away: a 503, and keys of the configuration still work', async (t) => {
+    await using running = await start(t);
+    const { gateway, identity, ask } = running;
+    identity.up = false;
+    const token = await identity.token();
+    for (const { path, body, dialect } of endpoints) {
+      const told = await ask(token, body, path);
+      assert.equal(told.status, dialect === 'anthropic' ? 529 : 503, path);
+      assert.equal(told.headers.get('retry-after'), '5', path);
+      assert.match(JSON.stringify(told.body), /The identity provider cannot be reached\./, path);
+    }
+    assert.equal((await gateway.chat({ model: 'llama3:8b' })).status, 200);
+    assert.equal((await ask('no-token-at-all')).status, 401);
+    assert.equal((await ask(await identity.token({ iss: 'https://evil.example.org/' }))).status, 401);
+  });
+
+  test('once seen are taken while the provider is away', async (t) => {
+    await using running = await start(t);
+    const { identity, ask } = running;
+    assert.equal((await ask(await identity.token())).status, 200);
+    identity.up = false;
+    assert.equal((await ask(await identity.token({ sub: 'bob' }))).status, 200);
+  });
+});
+
+test('tokens of an identity provider keep their day over a restart', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llamaduct-tokens-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const settings = {
+    usage: { file: join(folder, 'usage.sqlite') },
+    groups: { lab: { limits: { tokens_per_day: 65 } } },
+  };
+  for (const expected of [
+    [200, 200],
+    [429, 429],
+  ]) {
+    await using running = await start(t, settings, { default_group: 'lab' });
+    const token = await running.identity.token();
+    // 51 are estimated, 10 are used.
+    for (const status of expected) assert.equal((await running.ask(token)).status, status);
+  }
+});

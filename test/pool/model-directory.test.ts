@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ModelCatalog } from '../../src/pool/model-catalog.ts';
+import { ModelDirectory } from '../../src/pool/model-directory.ts';
+import { UpstreamClient } from '../../src/upstreams/http/client.ts';
+import { backends } from '../../src/upstreams/index.ts';
+import { type Box, box } from './box.ts';
+
+/** The catalog of a box that is up for `retryInMs` 0. */
+function catalogOf({ url }: Box, retryInMs = 0): { catalog: ModelCatalog } & AsyncDisposable {
+  const timeouts = { connect: 5_000, first_byte: 5_000, idle: 5_000 };
+  const client = new UpstreamClient({ name: 'a', kind: 'ollama', url }, timeouts, () => undefined);
+  return {
+    catalog: new ModelCatalog(client, backends.ollama, { retryInMs }),
+    [Symbol.asyncDispose]: async () => await client.close(),
+  };
+}
+
+test('the only upstream that does not answer is not waited for longer than said', async () => {
+  await using hung = await box();
+  hung.lists = 'unanswered';
+  await using one = catalogOf(hung);
+  const catalogs = new ModelDirectory([one.catalog]);
+  await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
+  await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
+  assert.equal(hung.listed, 1);
+});
+
+test('the first that answers is enough', async () => {
+  await using hung = await box();
+  hung.lists = 'unanswered';
+  await using quick = await box();
+  await using one = catalogOf(hung);
+  await using two = catalogOf(quick);
+  await new ModelDirectory([one.catalog, two.catalog]).reach(1_000);
+});
+
+test('upstreams that are all out are not asked', async () => {
+  await using answering = await box();
+  await using one = catalogOf(answering, 3_000);
+  await using two = catalogOf(answering, 20_000);
+  const down = { code: 'upstream_down', status: 503, retryAfter: 3 };
+  const catalogs = new ModelDirectory([one.catalog, two.catalog]);
+  await assert.rejects(catalogs.list(), down);
+  await assert.rejects(catalogs.reach(1_000), down);
+  assert.equal(answering.listed, 0);
+});
+
+test('concurrent questions share one request, and a failure is remembered for a moment', async () => {
+  await using failing = await box();
+  failing.lists = 'reset';
+  await using one = catalogOf(failing);
+  const { catalog } = one;
+  const error = { code: 'upstream_error' };
+  await Promise.all([1, 2, 3].map(async () => await assert.rejects(catalog.list(), error)));
+  await assert.rejects(catalog.list(), error);
+  assert.deepEqual([failing.listed, catalog.failedLastTime], [1, true]);
+  failing.lists = 'told';
+  assert.equal((await catalog.list(0)).length, 1);
+  assert.equal(catalog.failedLastTime, false);
+  assert.equal((await catalog.list()).length, 1);
+  assert.equal(failing.listed, 2);
+});

@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, suite, test } from 'node:test';
+import { SignJWT, exportJWK, generateKeyPair } from 'jose';
+import { loadConfig } from '../src/config/load.ts';
+import { type Config, configSchema } from '../src/config/schema.ts';
+import { hashSecret } from '../src/config/secret.ts';
+import { type TestGateway, secret, testGateway, ending } from './helpers/gateway.ts';
+import { type FakeUpstream, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from './helpers/upstream.ts';
+import { until } from './helpers/wait.ts';
+
+type Settings = Record<string, unknown>;
+
+const tester = { name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'admin', 'metrics'] };
+const alice = { name: 'alice', hash: hashSecret('the-secret-of-alice') };
+const asAlice = { headers: { authorization: 'Bearer the-secret-of-alice' } };
+
+/** What a file with these settings is loaded as; beside others the tester's key is always in it. */
+function configOf(upstream: Pick<FakeUpstream, 'url'>, { keys = [], ...settings }: Settings = {}): Config {
+  const all = { retries: { attempts: 1 }, listen: '127.0.0.1:0', keys: [tester, ...(keys as object[])], ...settings };
+  const { upstreams: _, ...file } = configSchema.parse(all);
+  return { ...file, upstreams: [{ name: 'ollama', kind: 'ollama', url: upstream.url }] };
+}
+
+interface Reloadable extends AsyncDisposable {
+  readonly upstream: FakeUpstream;
+  readonly gateway: TestGateway;
+  reload(settings?: Settings): Promise<void>;
+  /** The status of a chat. */
+  chat(body?: object, init?: RequestInit): Promise<number>;
+}
+
+async function reloadable({ keys = [], ...settings }: Settings = {}): Promise<Reloadable> {
+  const upstream = await fakeUpstream(plainAnswer());
+  const gateway = await testGateway(upstream, { keys: [tester, ...(keys as object[])], ...settings });
+  return {
+    upstream,
+    gateway,
+    reload: async (given) => await gateway.reload(async () => await Promise.resolve(configOf(upstream, given))),
+    async chat(body, init) {
+      const response = await gateway.chat(body, init);
+      await response.text();
+      return response.status;
+    },
+    ...ending(gateway, upstream),
+  };
+}
+
+async function codeOf(response: Response): Promise<unknown> {
+  return ((await response.json()) as { error: { code: unknown } }).error.code;
+}
+
+function lastLine({ log }: TestGateway, message: string): Record<string, unknown> | undefined {
+  return log.findLast(({ msg }) => msg === message);
+}
+
+const success = 'llamaduct_config_last_reload_success';
+
+suite('what is decided by anew', () => {
+  test('a new key comes in, one that is gone no longer does', async () => {
+    await using box = await reloadable();
+    assert.equal(await box.chat({}, asAlice), 401);
+    await box.reload({ keys: [alice] });
+    assert.equal(await box.chat({}, asAlice), 200);
+    await box.reload({});
+    assert.equal(await box.chat({}, asAlice), 401);
+    assert.equal(await box.chat(), 200);
+  });
+
+  test('a key has its new secret, and the one before for as long as it is said', async () => {
+    await using box = await reloadable({ keys: [alice] });
+    const asNew = { headers: { authorization: 'Bearer the-new-secret-of-alice' } };
+    const retiring = (seconds: number): object => ({
+      ...alice,
+      hash: hashSecret('the-new-secret-of-alice'),
+      retiring: { hash: alice.hash, until: new Date(Date.now() + seconds * 1000).toISOString() },
+    });
+    await box.reload({ keys: [retiring(60)] });
+    assert.deepEqual([await box.chat({}, asAlice), await box.chat({}, asNew)], [200, 200]);
+    await box.reload({ keys: [retiring(-1)] });
+    assert.deepEqual([await box.chat({}, asAlice), await box.chat({}, asNew)], [401, 200]);
+  });
+
+  test('scopes, models and expiry of a key', async () => {
+    await using box = await reloadable({ keys: [alice] });
+    assert.equal((await box.gateway.fetch('/metrics', asAlice)).status, 403);
+    await box.reload({ keys: [{ ...alice, scopes: ['inference', 'metrics'], models: ['other*'] }] });
+    assert.equal((await box.gateway.fetch('/metrics', asAlice)).status, 200);
+    assert.equal(await box.chat({}, asAlice), 403);
+    assert.equal(await box.chat({ model: 'other' }, asAlice), 200);
+    await box.reload({ keys: [{ ...alice, expires: '2020-01-01' }] });
+    assert.equal(await box.chat({}, asAlice), 401);
+  });
+
+  test('groups, and the limits that keys have of them', async () => {
+    await using box = await reloadable({ keys: [alice] });
+    const keys = [{ ...alice, group: 'lab' }];
+    await box.reload({ keys, groups: { lab: { limits: { max_tokens: 7, requests_per_minute: 2 }, models: ['s*'] } } });
+    const first = await box.gateway.chat({}, asAlice);
+    await first.text();
+    assert.equal(first.headers.get('x-ratelimit-limit-requests'), '2');
+    const { options } = JSON.parse(box.upstream.requests.at(-1)?.body ?? '') as { options: { num_predict: number } };
+    assert.equal(options.num_predict, 7);
+    assert.equal(await box.chat({ model: 'other' }, asAlice), 403);
+    assert.equal(await box.chat({}, asAlice), 200);
+    const refused = await box.gateway.chat({}, asAlice);
+    assert.equal(refused.status, 429);
+    assert.equal(await codeOf(refused), 'rate_limit_exceeded');
+    // What was used of the minute is not forgotten.
+    await box.reload({ keys, groups: { lab: { limits: { requests_per_minute: 3 } } } });
+    assert.deepEqual([await box.chat({}, asAlice), await box.chat({}, asAlice)], [200, 429]);
+    await box.reload({ keys: [alice] });
+    assert.equal(await box.chat({}, asAlice), 200);
+  });
+
+  test('aliases, the default model and the rules of models', async () => {
+    await using box = await reloadable();
+    await box.reload({
+      aliases: { 'gpt-4o': 'scripted-plain' },
+      default_model: 'scripted-plain:latest',
+      models: [{ match: 'scripted*', options: { seed: 11 } }],
+    });
+    for (const [model, asked] of [
+      ['gpt-4o', 'scripted-plain'],
+      ['', 'scripted-plain:latest'],
+    ]) {
+      assert.equal(await box.chat({ model }), 200);
+      const sent = JSON.parse(box.upstream.requests.at(-1)?.body ?? '') as { model: string; options: { seed: number } };
+      assert.deepEqual([sent.model, sent.options.seed], [asked, 11]);
+    }
+    const { data } = (await (await box.gateway.fetch('/v1/models')).json()) as { data: { id: string }[] };
+    assert.deepEqual(
+      data.map(({ id }) => id),
+      ['scripted-plain:latest', 'gpt-4o'],
+    );
+    await box.reload();
+    assert.equal(await box.chat({ model: '' }), 400);
+    assert.equal(await box.chat({ model: 'gpt-4o' }), 200);
+    const sent = JSON.parse(box.upstream.requests.at(-1)?.body ?? '') as { model: string; options?: object };
+    assert.deepEqual([sent.model, sent.options], ['gpt-4o', undefined]);
+  });
+
+  test('the token of the metrics, and open access', async () => {
+    await using box = await reloadable();
+    const scrape = { headers: { authorization: 'Bearer a-token-to-scrape-with' } };
+    const nobody = { headers: { authorization: '' } };
+    assert.equal((await box.gateway.fetch('/metrics', scrape)).status, 401);
+    await box.reload({ metrics: { token: hashSecret('a-token-to-scrape-with') } });
+    assert.equal((await box.gateway.fetch('/metrics', scrape)).status, 200);
+    assert.equal(await box.chat({}, nobody), 401);
+    await box.reload({ access: 'open' });
+    assert.equal(await box.chat({}, nobody), 200);
+    await box.reload();
+    assert.equal(await box.chat({}, nobody), 401);
+  });
+});
+
+test('a stream that runs goes on, also that of a key that is gone', async () => {
+  const go = Promise.withResolvers<void>();
+  await using upstream = await fakeUpstream(async (res) => {
+    ndjson(res).write(chatLine('Hello'));
+    await go.promise;
+    res.write(chatLine(' again'));
+    res.end(doneLine());
+  });
+  await using gateway = await testGateway(upstream, { keys: [tester, alice] });
+  const response = await gateway.chat({ stream: true }, asAlice);
+  assert.equal(response.status, 200);
+  await gateway.reload(async () => await Promise.resolve(configOf(upstream)));
+  assert.equal((await gateway.chat({}, asAlice)).status, 401);
+  go.resolve();
+  assert.match(await response.text(), /Hello[^]*again[^]*data: \[DONE\]\n\n$/);
+  await until('its end', () => gateway.log.some(({ key, outcome }) => key === 'alice' && outcome === 'ok'));
+});
+
+/** A gateway that reads a file, as `serve` does. */
+async function fromFile(t: TestContext): Promise<{ gateway: TestGateway; write: (text: string) => Promise<void> }> {
+  const folder = mkdtempSync(join(tmpdir(), 'llamaduct-reload-'));
+  const file = join(folder, 'llamaduct.yaml');
+  const upstream = await fakeUpstream(plainAnswer());
+  const gateway = await testGateway(upstream);
+  t.after(async () => {
+    await gateway.close();
+    await upstream[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+  const load = async (): Promise<Config> => (await loadConfig({ config: file }, {}, () => undefined)).config;
+  return {
+    gateway,
+    write: async (text) => {
+      writeFileSync(file, text);
+      await gateway.reload(load);
+    },
+  };
+}
+
+const keyLines = `keys:\n  - {name: tester, hash: "${tester.hash}", scopes: [inference, metrics]}\n`;
+
+test('a faulty file keeps what is, and its faults are logged and nothing of its secrets', async (t) => {
+  const { gateway, write } = await fromFile(t);
+  assert.equal(await gateway.metric(success), 1);
+  const since = await gateway.metric(`${success}_timestamp_seconds`);
+  const faulty: readonly [text: string, fault: RegExp][] = [
+    [`access: open\nlistne: x\n${keyLines}`, /:2:1: listne: unknown setting$/],
+    [`access: open\nkeys: [{name: a, hash: my-top-secret}]\n`, /:2:\d+: keys\[0\]\.hash: expected sha256/],
+    [`access: open\nvalkey: {url: "http://me:my-top-secret@host"}\n`, /valkey\.url: expected a URL/],
+    [`access: open\nupstreams: [{url: "ftp://me:my-top-secret@host"}]\n`, /upstreams\[0\]\.url: expected a URL/],
+    [`access: open\njwt: {issuer: https://a, audience: b, jwks_url: "https://me:my-top-secret@c/"}\n`, /no password/],
+    [`access: open\nkeys: [{name: a, group: lab, hash: "${alice.hash}"}]\n`, /keys\[0\]\.group: there is no group/],
+    ['access: open\n  - my-top-secret: [\n', /:\d+:\d+: /],
+    ['{}\n', /names no keys, so nobody could come in/],
+  ];
+  for (const [text, fault] of faulty) {
+    await write(text);
+    const { level, faults } = lastLine(gateway, 'configuration not reloaded') ?? {};
+    assert.equal(level, 50, text);
+    assert.match((faults as string[]).join('\n'), fault);
+    assert.doesNotMatch(JSON.stringify(gateway.log), /my-top-secret/);
+    assert.equal(await gateway.metric(success), 0);
+    assert.equal((await gateway.fetch('/v1/models', { headers: { authorization: '' } })).status, 401);
+  }
+  assert.equal(await gateway.metric(`${success}_timestamp_seconds`), since);
+  await write(`access: open\n${keyLines}`);
+  assert.equal(await gateway.metric(success), 1);
+  assert.ok((await gateway.metric(`${success}_timestamp_seconds`)) > since);
+  assert.equal((await gateway.fetch('/v1/models', { headers: { authorization: '' } })).status, 200);
+});
+
+test('whatever a load fails with, the next one counts', async () => {
+  await using box = await reloadable();
+  const failing: readonly (() => Promise<Config>)[] = [
+    async () => await Promise.reject(new Error('of a secret')),
+    // Cannot be decided by: a fault of ours, but not the end.
+    async () => await Promise.resolve({ ...configOf(box.upstream), keys: undefined as unknown as Config['keys'] }),
+  ];
+  for (const load of failing) {
+    await box.gateway.reload(load);
+    assert.deepEqual(lastLine(box.gateway, 'configuration not reloaded')?.['faults'], ['it cannot be read']);
+    assert.equal(await box.gateway.metric(success), 0);
+    assert.equal(await box.chat(), 200);
+  }
+  assert.doesNotMatch(JSON.stringify(box.gateway.log), /of a secret/);
+  await box.reload({ keys: [alice] });
+  assert.equal(await box.chat({}, asAlice), 200);
+  assert.equal(await box.gateway.metric(success), 1);
+});
+
+test('what needs a restart is named, and nothing else', async () => {
+  await using box = await reloadable({ responses: { entries: 5 }, valkey: undefined });
+  const named = async (settings: Settings): Promise<unknown> => {
+    await box.reload({ responses: { entries: 5 }, ...settings });
+    return lastLine(box.gateway, 'configuration reloaded')?.['needs_restart'];
+  };
+  assert.equal(await named({}), undefined);
+  const live = {
+    keys: [{ ...alice, group: 'lab' }],
+    groups: { lab: {} },
+    aliases: { a: 'b' },
+    default_model: 'b',
+    models: [{ match: 'b' }],
+    metrics: { token: alice.hash },
+    access: 'open',
+    jwt: { issuer: 'https://a.test', audience: 'b', jwks_url: 'https://a.test/keys' },
+  };
+  assert.equal(await named(live), undefined);
+  assert.deepEqual(await named({ ...live, listen: '127.0.0.1:1', timeouts: { idle: '7s' }, strict: true }), [
+    'listen',
+    'strict',
+    'timeouts',
+  ]);
+  assert.deepEqual(await named({ metrics: { listen: '127.0.0.1:0' } }), ['metrics']);
+  assert.deepEqual(await named({ responses: {} }), ['responses']);
+  assert.deepEqual(await named({ valkey: { url: 'redis://127.0.0.1:1' } }), ['valkey']);
+  assert.equal(await named({}), undefined);
+});
+
+test('a setting that is left out now needs a restart as well', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  await using gateway = await testGateway(upstream, { keys: [tester], metrics: { listen: '127.0.0.1:0' } });
+  const config = configOf(upstream);
+  const { log_level: _, ...without } = config;
+  await gateway.reload(async () => await Promise.resolve(without as Config));
+  assert.deepEqual(lastLine(gateway, 'configuration reloaded')?.['needs_restart'], ['metrics', 'log_level']);
+});
+
+test('reloads at the same time count in the order they were asked for', async () => {
+  await using box = await reloadable();
+  const slow = Promise.withResolvers<Config>();
+  const order: string[] = [];
+  const first = box.gateway.reload(async () => {
+    order.push('first');
+    return await slow.promise;
+  });
+  const second = box.gateway.reload(async () => {
+    order.push('second');
+    return await Promise.resolve(configOf(box.upstream, { keys: [alice] }));
+  });
+  await until('the first to be loaded', () => order.length > 0);
+  assert.equal(await box.chat({}, asAlice), 401);
+  assert.deepEqual(order, ['first']);
+  slow.resolve(configOf(box.upstream));
+  await Promise.all([first, second]);
+  assert.deepEqual(order, ['first', 'second']);
+  assert.equal(await box.chat({}, asAlice), 200);
+});
+
+test('an identity provider that stays is not asked again, and one that changes counts at once', async () => {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  await using provider = await fakeUpstream(async (res) => {
+    res.setHeader('content-type', 'application/json');
+    res.end(JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }] }));
+  });
+  const jwt = { issuer: 'https://login.test', audience: 'llamaduct', jwks_url: `${provider.url}/keys` };
+  const token = async (name: string): Promise<RequestInit> => {
+    const signed = new SignJWT({ groups: ['lab'] }).setProtectedHeader({ alg: 'ES256', kid: 'k' }).setSubject(name);
+    const { issuer, audience } = jwt;
+    const text = await signed.setIssuer(issuer).setAudience(audience).setExpirationTime('1h').sign(privateKey);
+    return { headers: { authorization: `Bearer ${text}` } };
+  };
+  const [bob, carol] = await Promise.all([token('bob'), token('carol')]);
+  await using box = await reloadable({ jwt });
+  assert.equal(await box.chat({}, bob), 200);
+  await provider[Symbol.asyncDispose]();
+  await box.reload({ jwt, keys: [alice] });
+  assert.deepEqual([await box.chat({}, bob), await box.chat({}, carol)], [200, 200]);
+  assert.equal(provider.requests.length, 1);
+  await box.reload({ jwt: { ...jwt, audience: 'somebody-else' } });
+  assert.equal(await box.chat({}, bob), 503);
+  await box.reload();
+  assert.equal(await box.chat({}, bob), 401);
+});
