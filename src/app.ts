@@ -1,55 +1,57 @@
 import { Hono } from 'hono';
+import type { ErrorFormat } from './chat/protocol.ts';
 import { GatewayError, asGatewayError } from './errors.ts';
+import { type Cors, createCors, preflight } from './http/cors.ts';
+import { Guard } from './http/guard.ts';
+import { healthz, readyz } from './http/ops.ts';
+import { notFound } from './http/paths.ts';
+import { type Env, type Handler, type RequestHandler, plainHeaders, sendError } from './http/respond.ts';
 import { type ClientProtocols, errorsFor } from './protocols/index.ts';
 import { createRoutes } from './routes.ts';
-import { Guard } from './http/guard.ts';
-import { type Cors, createCors, preflight } from './http/cors.ts';
-import { notFound } from './http/paths.ts';
-import { healthz, readyz } from './http/ops.ts';
-import { type Env, type RequestHandler, plainHeaders, sendError } from './http/respond.ts';
 import type { Services } from './services.ts';
 
-/** The whole service: what every request passes, and the routes. */
+/** Creates the app: every route, each behind the guard. */
 export function createApp(protocols: ClientProtocols, services: Services): Hono<Env> {
   const cors = createCors(services.config.cors);
-  const entrance = new Guard(services, cors);
+  const guard = new Guard(services, cors);
   const app = new Hono<Env>();
-  const serve = (path: string, handlers: ReadonlyMap<string, RequestHandler>): void => {
-    const refuse = entrance.open(refuseMethod([...handlers.keys()], cors));
+  const serve = (path: string, errors: ErrorFormat, handlers: ReadonlyMap<string, Handler>): void => {
+    const refuse = guard.open({ errors, handler: refuseMethod([...handlers.keys()], errors, cors) });
     app.all(path, (c) => (handlers.get(c.req.method === 'HEAD' ? 'GET' : c.req.method) ?? refuse)(c));
   };
-  serve('/healthz', new Map([['GET', healthz(cors)]]));
-  serve('/readyz', new Map([['GET', readyz(services, cors)]]));
+  serve('/healthz', errorsFor('/healthz'), new Map([['GET', healthz(cors)]]));
+  serve('/readyz', errorsFor('/readyz'), new Map([['GET', readyz(services, cors)]]));
   for (const [path, routes] of Map.groupBy(createRoutes(protocols, services), (route) => route.path)) {
-    serve(path, new Map(routes.map((route) => [route.method, entrance.protect(route)])));
+    const handlers = new Map(routes.map((route) => [route.method, guard.protect(route)]));
+    serve(path, routes[0]?.errors ?? errorsFor(path), handlers);
   }
-  const nothing = entrance.open(() => {
-    throw notFound();
-  });
-  app.notFound(nothing);
-  // Hono's own would print the stack, and answer in plain text.
+  app.notFound((c) => guard.open({ errors: errorsFor(c.req.path), handler: refusePath })(c));
+  // Hono's own handler would print the stack, and answer in plain text.
   app.onError((error) => refuseMalformed(asGatewayError(error)));
   return app;
 }
 
-/** Answers what no route has taken: a browser's question whether a page may, and all other methods. */
-function refuseMethod(methods: readonly string[], cors: Cors): RequestHandler {
-  const taken = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
-  const allow = taken.join(', ');
+function refusePath(): never {
+  throw notFound();
+}
+
+/** Answers CORS preflights, and refuses every method that the path does not have. */
+function refuseMethod(methods: readonly string[], errors: ErrorFormat, cors: Cors): RequestHandler {
+  const served = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  const allow = served.join(', ');
   return (c) => {
-    const granted = preflight(c, cors, taken);
+    const granted = preflight(c, cors, served);
     if (granted !== undefined) {
       c.get('exchange').status = granted.status;
       return granted;
     }
-    const error = new GatewayError('method_not_allowed', `This path takes ${allow}.`);
-    return sendError(c, error, errorsFor(c.req.path), { allow });
+    return sendError(c, new GatewayError('method_not_allowed', `This path takes ${allow}.`), errors, { allow });
   };
 }
 
 const malformedTarget = new GatewayError('invalid_value', 'The request target or its Host header is malformed.');
 
-/** For a request that cannot be read: it has no route, and no dialect but the default. */
+/** Answers a request that cannot be parsed. It has no route, and so the default error format. */
 export function refuseMalformed(error = malformedTarget): Response {
   return Response.json(errorsFor('').body(error), { status: error.status, headers: plainHeaders });
 }

@@ -1,100 +1,135 @@
-import { type ClientProtocols, nativeRoutes } from './protocols/index.ts';
-import { withBody } from './http/request-body.ts';
-import { embeddingsPlanner } from './handlers/embeddings.ts';
-import type { Route } from './http/guard.ts';
-import { generationPlanner } from './handlers/generation.ts';
+import type { PassThroughRoute } from './chat/protocol.ts';
+import { embeddingsHandler } from './handlers/embeddings.ts';
+import { generationHandler } from './handlers/generation.ts';
 import { modelHandler, modelListHandler, shownModelHandler } from './handlers/models.ts';
-import { exposition } from './http/ops.ts';
-import { mergedListHandler, namesModels, passingHandler, passingOr } from './handlers/passthrough/handler.ts';
-import { type Planner, carryingOut } from './handlers/plan.ts';
+import { passthroughHandler, passthroughOrTranslate } from './handlers/passthrough/handler.ts';
+import { mergedListHandler } from './handlers/passthrough/lists.ts';
+import { namesModels } from './handlers/passthrough/rewrite.ts';
 import { resourceHandler } from './handlers/resource.ts';
-import type { Services } from './services.ts';
+import { errorFormatOf } from './handlers/steps/field-names.ts';
 import { usageHandler } from './handlers/usage.ts';
+import type { Route } from './http/guard.ts';
+import { exposition } from './http/ops.ts';
+import { type ClientProtocols, errorsFor, nativeRoutes } from './protocols/index.ts';
+import type { Services } from './services.ts';
+import type { BackendKind } from './upstreams/index.ts';
 
-/** An endpoint whose body says what is asked of a model. */
-interface PlannedRoute extends Omit<Route, 'handler'> {
-  readonly planner: Planner;
-}
-
-/**
- * Every route there is. What an upstream itself speaks is passed on to it as it is; all else is translated.
- */
+/** All routes. What an upstream speaks itself is passed on to it unchanged; everything else is translated. */
 export function createRoutes(protocols: ClientProtocols, services: Services): Route[] {
-  const planned = plannedRoutes(protocols, services);
-  const read = readRoutes(protocols, services);
   const { upstreams } = services.pool;
   const kinds = [...new Set(upstreams.map(({ kind }) => kind))];
   const native = kinds.flatMap((kind) => nativeRoutes[kind].map((route) => ({ kind, route })));
-  const plain = native.filter(({ route }) => !namesModels(route)).map(({ route }) => route);
-  const several = upstreams.length > 1;
-  // Only an Ollama tells what it has loaded, and all there is to tell of a model; the list of all kinds is made here.
-  const merged = several
-    ? plain.filter(({ lists, path }) => lists === true && (kinds.length === 1 || path === '/api/ps'))
-    : [];
-  const passed = several ? plain.filter((route) => !read.some((other) => same(route, other))) : plain;
-  const taken = [...merged, ...passed];
+  const without = native.flatMap(({ route }) => (namesModels(route) ? [] : [route]));
+  const read = readRoutes(protocols, services);
+  const passed = passedRoutes(without, read, kinds, services);
   return [
-    { method: 'GET', path: '/metrics', scope: 'metrics', handler: exposition(services.metrics) },
-    { method: 'GET', path: '/v1/usage', handler: usageHandler(services.usage) },
-    ...read.filter((route) => !taken.some((other) => same(route, other))),
-    ...merged.map((route) => ({ ...route, handler: mergedListHandler(route, services) })),
-    ...passed.map((route) => ({ ...route, handler: passingHandler(route, services) })),
-    ...planned.map(({ planner, ...route }): Route => {
+    {
+      method: 'GET',
+      path: '/metrics',
+      scope: 'metrics',
+      errors: errorsFor('/metrics'),
+      handler: exposition(services.metrics),
+    },
+    { method: 'GET', path: '/v1/usage', errors: errorsFor('/v1/usage'), handler: usageHandler(services.usage) },
+    ...read.filter((route) => !passed.some((other) => isSame(route, other))),
+    ...passed,
+    ...modelRoutes(protocols, services).map((route) => {
       const natives = native.flatMap(({ kind, route: other }) =>
-        namesModels(other) && same(route, other) ? [{ kind, route: other }] : [],
+        namesModels(other) && isSame(route, other) ? [{ kind, route: other }] : [],
       );
-      return { ...route, handler: withBody(carryingOut(passingOr(natives, planner, services), services), services) };
+      return { ...route, handler: passthroughOrTranslate(natives, route.handler, services) };
     }),
   ];
 }
 
-function same(one: Pick<Route, 'method' | 'path'>, other: Pick<Route, 'method' | 'path'>): boolean {
+function isSame(one: Pick<Route, 'method' | 'path'>, other: Pick<Route, 'method' | 'path'>): boolean {
   return one.method === other.method && one.path === other.path;
 }
 
-function plannedRoutes({ generation, embeddings, models }: ClientProtocols, services: Services): PlannedRoute[] {
-  const common = { method: 'POST', scope: 'inference' } as const;
+/** Routes of the upstreams' own APIs that run no model. With several servers, lists are merged or made here. */
+function passedRoutes(
+  native: readonly PassThroughRoute[],
+  read: readonly Route[],
+  kinds: readonly BackendKind[],
+  services: Services,
+): Route[] {
+  if (services.pool.upstreams.length === 1) {
+    return native.map((route) => ({ ...withErrors(route), handler: passthroughHandler(route, services) }));
+  }
+  return native.flatMap((route): Route[] => {
+    // Only Ollama reports what it has loaded, and every detail of a model. The list of all kinds is made here.
+    if (route.lists === true && (kinds.length === 1 || route.path === '/api/ps')) {
+      return [{ ...withErrors(route), handler: mergedListHandler(route, services) }];
+    }
+    if (read.some((other) => isSame(route, other))) return [];
+    return [{ ...withErrors(route), handler: passthroughHandler(route, services) }];
+  });
+}
+
+function withErrors(route: PassThroughRoute): PassThroughRoute & Pick<Route, 'errors'> {
+  return { ...route, errors: errorsFor(route.path) };
+}
+
+/** Routes whose body names a model. */
+function modelRoutes({ generation, embeddings, models }: ClientProtocols, services: Services): Route[] {
+  const common = { method: 'POST', scope: 'inference', readsBody: true } as const;
   return [
     ...generation.map((protocol) => ({
       ...common,
       path: protocol.path,
+      errors: errorFormatOf(protocol),
       idPrefix: protocol.idPrefix,
       runsModel: true,
-      planner: generationPlanner(protocol, services),
+      handler: generationHandler(protocol, services),
     })),
     ...embeddings.map((protocol) => ({
       ...common,
       path: protocol.path,
+      errors: protocol.errors,
       runsModel: true,
-      planner: embeddingsPlanner(protocol, services),
+      handler: embeddingsHandler(protocol, services),
     })),
     ...models.flatMap(({ named, ...protocol }) =>
       named === undefined
         ? []
-        : [{ ...common, path: protocol.path, planner: shownModelHandler({ ...protocol, named }, services) }],
+        : [
+            {
+              ...common,
+              path: protocol.path,
+              errors: protocol.errors,
+              handler: shownModelHandler({ ...protocol, named }, services),
+            },
+          ],
     ),
   ];
 }
 
+/** Routes that read something and run no model. */
 function readRoutes({ modelLists, models, resources }: ClientProtocols, services: Services): Route[] {
   const scope = 'inference';
   return [
-    ...modelLists.map((protocol): Route => {
-      return { method: 'GET', path: protocol.path, scope, handler: modelListHandler(protocol, services) };
-    }),
+    ...modelLists.map((protocol): Route => ({
+      method: 'GET',
+      path: protocol.path,
+      scope,
+      errors: protocol.errors,
+      handler: modelListHandler(protocol, services),
+    })),
     ...models
       .filter(({ method }) => method === 'GET')
-      .map((protocol): Route => {
-        return { method: 'GET', path: protocol.path, scope, handler: modelHandler(protocol, services) };
-      }),
-    ...resources.map(
-      (protocol) =>
-        ({
-          method: protocol.method,
-          path: protocol.path,
-          scope,
-          handler: resourceHandler(protocol),
-        }) satisfies Route,
-    ),
+      .map((protocol): Route => ({
+        method: 'GET',
+        path: protocol.path,
+        scope,
+        errors: protocol.errors,
+        handler: modelHandler(protocol, services),
+      })),
+    ...resources.map((protocol): Route => ({
+      method: protocol.method,
+      path: protocol.path,
+      scope,
+      errors: protocol.errors,
+      handler: resourceHandler(protocol),
+    })),
   ];
 }

@@ -1,23 +1,23 @@
 import type { Config } from './config/schema.ts';
+import type { ExchangeRegistry } from './exchange/registry.ts';
+import type { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
 import type { ImageFetcher } from './images/fetch.ts';
+import type { Limiter } from './limits/limiter.ts';
 import type { Gatekeeper } from './policy/auth.ts';
 import type { ModelRules } from './policy/model-rules.ts';
-import type { Limiter } from './limits/limiter.ts';
+import type { UpstreamPool } from './pool/pool.ts';
+import type { Upstream } from './pool/upstream.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { UsageLedger } from './usage/ledger.ts';
-import type { ExchangeRegistry } from './exchange/registry.ts';
-import type { UpstreamPool } from './pool/pool.ts';
-import type { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
-import type { Upstream } from './pool/upstream.ts';
 
-/** What the handlers work with. */
+/** The parts that handlers work with. */
 export interface Services {
   readonly config: Pick<
     Config,
     'cors' | 'limits' | 'timeouts' | 'strict' | 'validate_json' | 'images' | 'default_for_unknown'
   >;
   readonly rules: ModelRules;
-  /** Absent where addresses of images are not to be fetched. */
+  /** Absent if images are not fetched from URLs. */
   readonly images: ImageFetcher | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly limiter: Pick<Limiter, 'enterConcurrent' | 'reserve' | 'close'>;
@@ -28,7 +28,7 @@ export interface Services {
   readonly pool: UpstreamPool;
 }
 
-/** The same, at one of the upstreams. */
+/** The services for an attempt on one server. */
 export interface UpstreamServices extends Services {
   readonly upstream: Upstream;
 }

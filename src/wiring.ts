@@ -118,7 +118,7 @@ function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metri
   });
   const catalog = new ModelCatalog(client, backend, health);
   const queue = createQueue(upstream, catalog, config.queue, metrics);
-  return { name, kind, client, backend, catalog, health, weight, queue };
+  return { name, kind, client, backend, catalog, health, weight, queue, outstanding: 0 };
 }
 
 /** The queue in front of an upstream; undefined where nobody has to wait. */

@@ -1,13 +1,13 @@
 import type { AnswerHead } from '../chat/protocol.ts';
 import type { Exchange } from './exchange.ts';
 
-/** @param model as the client named it */
+/** @param model the name that the client used */
 export function answerHead({ id, startedAt }: Exchange, model: string): AnswerHead {
   const created = Math.floor(Date.now() / 1000);
   return { id, model, created, arrivedAt: performance.timeOrigin + startedAt, now };
 }
 
-/** Finer than Date, and never going back. */
+/** Finer than Date, and monotonic. */
 function now(): number {
   return performance.timeOrigin + performance.now();
 }

@@ -8,151 +8,135 @@ import type { Key } from '../policy/keys.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
 import type { Phase } from '../telemetry/metrics.ts';
 
-/** Where exchanges report to. */
+/** Called as exchanges run and end. */
 export interface ExchangeObservers {
-  /** The bounded name of a model. */
-  readonly modelLabel: (model: string) => string;
-  /** What hears of the gaps between the pieces of its answer, in seconds. */
-  readonly gaps: (exchange: Exchange) => { observe(seconds: number): void };
+  /** Returns the histogram for the gaps between the chunks of an answer, in seconds. */
+  readonly chunkGaps: (exchange: Exchange) => { observe(seconds: number): void };
   readonly ended: (exchange: Exchange, ending: Ending) => void;
 }
 
 export type Outcome = 'ok' | 'client_error' | 'client_closed' | 'upstream_error' | 'server_error';
+
+type Tokens = Pick<Usage, 'inputTokens' | 'outputTokens'>;
 
 /** How an exchange ended. */
 export interface Ending {
   readonly outcome: Outcome;
   readonly failure: GatewayError | undefined;
   readonly seconds: number;
-  /** What the upstream counted, where it told. */
+  /** Seconds from the request's arrival to the first chunk of its answer; undefined if none came. */
+  readonly secondsToFirstChunk: number | undefined;
+  /** The upstream's own counts; undefined if it reported none. */
   readonly usage: TotalUsage | undefined;
-  /** What is charged for it. */
-  readonly charged: Pick<Usage, 'inputTokens' | 'outputTokens'>;
+  /** Tokens that count against limits and budgets. */
+  readonly charged: Tokens;
 }
 
 /**
- * One request and its answer, from head to last byte: what there is to tell of it, and the switch that ends its upstream
- * request. It ends once; a stream's end is its last byte, not the return of its handler.
+ * One request and its answer, from the request's head to the answer's last byte. Its signal ends the upstream request. An
+ * exchange ends once; that of a stream ends with the last byte, not when its handler returns.
  */
 export class Exchange {
   readonly method: string;
-  /** Its pattern. */
+  /** The route's pattern. */
   route = 'unmatched';
-  /** Whether a model runs for it, or would have. */
+  /** True if the route runs a model. */
   runsModel = false;
+  /** Prefix of the generated id. */
+  idPrefix = 'req_';
   key: Key | undefined;
-  /** Whether the client itself says that nobody waits for the answer. */
+  /** True if the client says that nobody waits for the answer. */
   batch = false;
   model: string | undefined;
-  /** The upstream it was sent to, once it was. */
+  /** Name of the server that the request was last sent to. */
   upstream: string | undefined;
   status = 200;
-  /** Set by a handler that answers with a stream: it ends the exchange, not the handler's return. */
-  streaming = false;
+  /** True if a sink ends this exchange, after its handler has returned. */
+  endedBySink = false;
   phase: Phase = 'request';
-  /** Tokens before anybody has counted them; none are generated for embeddings. */
-  estimate: Ending['charged'] = { inputTokens: 0, outputTokens: 0 };
-  /** Milliseconds that it waited for its turn. */
+  /** Estimated tokens. Embeddings generate none. */
+  estimate: Tokens = { inputTokens: 0, outputTokens: 0 };
+  /** Milliseconds that it waited for a slot. */
   queuedMs = 0;
-  /** Its choices that wait for their turn. */
+  /** Number of its choices that wait for a slot. */
   waitingChoices = 0;
-  /** Its choices that had their turn. */
+  /** Number of its choices that got a slot. */
   startedChoices = 0;
-  /** Where it stands in the queue, while it waits there; of several choices the first. */
+  /** Returns its position in the queue while it waits; with several choices, that of the first. */
   queuePosition: (() => Forecast | undefined) | undefined;
-  /** On the clock of `performance.now()`. */
+  /** Milliseconds on the clock of `performance.now()`. */
   readonly startedAt = performance.now();
-  /** What every answer to it says, be it an error. */
+  /** Headers of every answer to it, errors included. */
   readonly headers: Record<string, string> = {};
+  /** Aborted with a GatewayError when the client leaves, the service stops or the exchange fails. */
+  readonly signal: Signal;
 
-  readonly #sinks: ExchangeObservers;
+  readonly #observers: ExchangeObservers;
   readonly #cancellation = new Cancellation();
   #id: string | undefined;
-  #idPrefix = 'req_';
   #firstChunkAt: number | undefined;
   #lastChunkAt = 0;
   #chunks = 0;
   #gaps: { observe(seconds: number): void } | undefined;
-  readonly #onEnd: ((ending: Ending) => void)[] = [];
-  readonly #chunkTimers = new Set<NodeJS.Timeout>();
-  #endTimer: NodeJS.Timeout | undefined;
-  #total: TotalUsage | undefined;
+  readonly #endListeners: ((ending: Ending) => void)[] = [];
+  readonly #firstTokenTimers = new Set<NodeJS.Timeout>();
+  #totalTimer: NodeJS.Timeout | undefined;
+  #usage: TotalUsage | undefined;
   #ending: Ending | undefined;
 
-  /** @param clientId the client's own id of this request, where it brought one */
-  constructor(method: string, clientId: string | undefined, sinks: ExchangeObservers) {
+  /** @param clientId the request id that the client sent, if any */
+  constructor(method: string, clientId: string | undefined, observers: ExchangeObservers) {
     this.method = method;
+    this.signal = this.#cancellation;
     this.#id = clientId;
-    this.#sinks = sinks;
+    this.#observers = observers;
   }
 
-  /** The `x-request-id`, in every log line and in the answer itself. */
+  /** The `x-request-id` in log lines and answers. */
   get id(): string {
-    this.#id ??= this.#idPrefix + randomUUID().replaceAll('-', '');
+    this.#id ??= this.idPrefix + randomUUID().replaceAll('-', '');
     return this.#id;
   }
 
-  /** Names the route, and what the id begins with where the client brought none. */
-  label(route: string, idPrefix: string, runsModel: boolean): void {
-    this.route = route;
-    this.runsModel = runsModel;
-    this.#idPrefix = idPrefix;
+  /** Calls `listener` once the exchange ends; at once if it has ended. */
+  onEnd(listener: (ending: Ending) => void): void {
+    if (this.#ending === undefined) this.#endListeners.push(listener);
+    else listener(this.#ending);
   }
 
-  /** The model as metrics show it, and the usage. */
-  get modelLabel(): string {
-    return this.model === undefined ? 'none' : this.#sinks.modelLabel(this.model);
-  }
-
-  /** Seconds from the head of the request to the first piece of its answer. */
-  get secondsToFirstChunk(): number | undefined {
-    return this.#firstChunkAt === undefined ? undefined : (this.#firstChunkAt - this.startedAt) / 1000;
-  }
-
-  /** Hears of the end, once; now, if it has ended. */
-  onEnd(hear: (ending: Ending) => void): void {
-    if (this.#ending === undefined) this.#onEnd.push(hear);
-    else hear(this.#ending);
-  }
-
-  /** Aborted with a GatewayError when the client left, the service stops, or the exchange failed: all its work ends. */
-  get signal(): Signal {
-    return this.#cancellation;
-  }
-
-  /** The same, for what takes nothing else. */
+  /** The same as `signal`, for APIs that take nothing else. */
   get abortSignal(): AbortSignal {
     return this.#cancellation.signal;
   }
 
   /**
-   * Ends it with an error when so many milliseconds have passed without anything of an answer; 0 for never. Of several
-   * choices whichever is expected first decides.
+   * Cancels the exchange if no chunk arrives within `milliseconds`; 0 for no limit. With several choices the first timer
+   * that fires decides.
    *
-   * @returns a function to call when nothing is expected any more
+   * @returns a function that stops the timer
    */
   startFirstTokenTimer(milliseconds: number): () => void {
-    if (milliseconds === 0 || this.#firstChunkAt !== undefined) return () => undefined;
+    if (milliseconds === 0 || this.#firstChunkAt !== undefined) return noTimer;
     const timer = setTimeout(() => {
       const message = 'The model did not begin to answer in time.';
       this.cancel(new GatewayError('first_token_timeout', message, { retryAfter: 5 }));
     }, milliseconds);
-    this.#chunkTimers.add(timer);
+    this.#firstTokenTimers.add(timer);
     return () => {
       clearTimeout(timer);
-      this.#chunkTimers.delete(timer);
+      this.#firstTokenTimers.delete(timer);
     };
   }
 
-  /** Ends it with an error when it has not ended after so many milliseconds; 0 for never. */
+  /** Cancels the exchange if it has not ended after `milliseconds`; 0 for no limit. */
   startTotalTimer(milliseconds: number): void {
     if (milliseconds === 0) return;
-    this.#endTimer = setTimeout(() => {
+    this.#totalTimer = setTimeout(() => {
       this.cancel(new GatewayError('total_timeout', 'The answer took longer than it may.'));
     }, milliseconds);
   }
 
-  /** Whether it waits in the queue with all that it asks for. */
+  /** True while it waits in the queue and none of its choices has a slot. */
   get isQueued(): boolean {
     return this.waitingChoices > 0 && this.startedChoices === 0;
   }
@@ -161,33 +145,33 @@ export class Exchange {
     if (this.#ending === undefined) this.#cancellation.abort(reason);
   }
 
-  /** The client's connection is gone before the answer was complete. */
+  /** Called when the client's connection closes, whether or not the answer is complete. */
   onClientLeft(): void {
-    // Every connection closes, and an error knows its stack, which is dear.
+    // Every connection closes, and creating an error captures a stack, which is slow.
     if (this.#ending === undefined) this.cancel(new GatewayError('client_closed', 'The client closed the connection.'));
   }
 
-  /** Something of the answer arrived from the upstream. @param pieces how many of it, at once */
-  onChunk(pieces: number): void {
+  /** Called when some of the answer arrives from the upstream. @param chunks how many of its chunks, at once */
+  onChunk(chunks: number): void {
     const now = performance.now();
-    this.#chunks += pieces;
+    this.#chunks += chunks;
     if (this.#firstChunkAt === undefined) {
       this.#firstChunkAt = now;
-      this.#expectNothing();
+      this.#stopFirstTokenTimers();
       this.phase = 'streaming';
     } else if (this.model !== undefined) {
-      this.#gaps ??= this.#sinks.gaps(this);
+      this.#gaps ??= this.#observers.chunkGaps(this);
       this.#gaps.observe((now - this.#lastChunkAt) / 1000);
     }
     this.#lastChunkAt = now;
   }
 
-  /** What the upstream counted, at the end of an answer; where it took several, they add up. */
-  addUsage(total: TotalUsage): void {
-    this.#total = this.#total === undefined ? total : sumUsage([this.#total, total]);
+  /** Takes what the upstream counted for an answer. The counts of several answers add up. */
+  addUsage(usage: TotalUsage): void {
+    this.#usage = this.#usage === undefined ? usage : sumUsage([this.#usage, usage]);
   }
 
-  /** Ends the exchange; later calls change nothing. @param thrown what went wrong, if anything did */
+  /** Ends the exchange; later calls do nothing. @param thrown what went wrong, if anything did */
   end(thrown?: unknown): void {
     if (this.#ending !== undefined) return;
     // After an abort, whatever broke is a consequence of it.
@@ -197,36 +181,33 @@ export class Exchange {
       outcome: outcomeOf(failure, this.status),
       failure,
       seconds: (performance.now() - this.startedAt) / 1000,
-      usage: this.#total,
-      charged: this.#spent,
+      secondsToFirstChunk: this.#firstChunkAt === undefined ? undefined : (this.#firstChunkAt - this.startedAt) / 1000,
+      usage: this.#usage,
+      charged: this.#usage?.usage ?? estimatedCharge(this.estimate, this.#chunks),
     };
     this.#ending = ending;
-    this.#expectNothing();
-    clearTimeout(this.#endTimer);
-    for (const hear of this.#onEnd) hear(ending);
-    this.#sinks.ended(this, ending);
+    this.#stopFirstTokenTimers();
+    clearTimeout(this.#totalTimer);
+    for (const listener of this.#endListeners) listener(ending);
+    this.#observers.ended(this, ending);
     if (failure !== undefined) this.#cancellation.abort(failure);
   }
 
-  #expectNothing(): void {
-    for (const timer of this.#chunkTimers) clearTimeout(timer);
-    this.#chunkTimers.clear();
+  #stopFirstTokenTimers(): void {
+    for (const timer of this.#firstTokenTimers) clearTimeout(timer);
+    this.#firstTokenTimers.clear();
   }
+}
 
-  /**
-   * What was counted. Of an answer that broke off, or does not tell, the prompt as estimated, and a token for each piece
-   * that came.
-   */
-  get #spent(): Ending['charged'] {
-    if (this.#total !== undefined) return this.#total.usage;
-    return this.#chunks === 0
-      ? { inputTokens: 0, outputTokens: 0 }
-      : {
-          inputTokens: this.estimate.inputTokens,
-          // Pieces of an embedding are no tokens.
-          outputTokens: this.estimate.outputTokens > 0 ? this.#chunks : 0,
-        };
-  }
+function noTimer(): void {
+  // There is no timer to stop.
+}
+
+/** Charges an answer that the upstream did not count: the estimated prompt, and one token for each chunk that came. */
+function estimatedCharge(estimate: Tokens, chunks: number): Tokens {
+  if (chunks === 0) return { inputTokens: 0, outputTokens: 0 };
+  // The chunks of an embedding are no tokens.
+  return { inputTokens: estimate.inputTokens, outputTokens: estimate.outputTokens > 0 ? chunks : 0 };
 }
 
 function outcomeOf(failure: GatewayError | undefined, status: number): Outcome {

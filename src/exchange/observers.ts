@@ -8,32 +8,36 @@ interface ObserverOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly usage: Pick<UsageLedger, 'record'>;
-  /** The bounded name of a model. */
+  /** Returns a label from a bounded set for a model's name. */
   readonly modelLabel: (model: string) => string;
 }
 
-/** What is told of exchanges: metrics, a log line each, and for those that a model runs for a row of usage. */
+/** Reports exchanges: metrics, a log line each, and a usage row for each that ran a model for a key. */
 export function createObservers({ metrics, logger, usage, modelLabel }: ObserverOptions): ExchangeObservers {
+  const labelsOf = ({ model, upstream }: Exchange): UpstreamLabels => ({
+    model: model === undefined ? 'none' : modelLabel(model),
+    upstream: upstream ?? 'none',
+  });
   return {
-    modelLabel,
-    gaps: (exchange) => metrics.chunkGap.of(upstreamLabels(exchange)),
+    chunkGaps: (exchange) => metrics.chunkGap.of(labelsOf(exchange)),
     ended: (exchange, ending) => {
-      observe(exchange, ending, metrics);
+      const labels = labelsOf(exchange);
+      observe(exchange, ending, labels, metrics);
       log(exchange, ending, logger);
-      if (exchange.runsModel && exchange.key !== undefined) record(exchange, ending, usage);
+      if (exchange.runsModel && exchange.key !== undefined) record(exchange, ending, labels.model, usage);
     },
   };
 }
 
-function upstreamLabels({ modelLabel, upstream }: Exchange): { model: string; upstream: string } {
-  return { model: modelLabel, upstream: upstream ?? 'none' };
+interface UpstreamLabels {
+  readonly model: string;
+  readonly upstream: string;
 }
 
-function observe(exchange: Exchange, ending: Ending, metrics: Metrics): void {
-  const { outcome, failure, seconds } = ending;
-  const { phase, route, secondsToFirstChunk } = exchange;
+function observe(exchange: Exchange, ending: Ending, labels: UpstreamLabels, metrics: Metrics): void {
+  const { outcome, failure, seconds, secondsToFirstChunk } = ending;
+  const { phase, route } = exchange;
   const key = exchange.key?.label ?? 'none';
-  const labels = upstreamLabels(exchange);
   const { model } = labels;
   metrics.requests.inc({ route, key, outcome, ...labels });
   metrics.duration.observe({ route, model, outcome }, seconds);
@@ -53,8 +57,10 @@ function observe(exchange: Exchange, ending: Ending, metrics: Metrics): void {
   if (usage.outputTokens > 0) metrics.timePerOutputToken.observe(labels, timings.eval / usage.outputTokens);
 }
 
-function log(exchange: Exchange, { outcome, failure, seconds, usage }: Ending, logger: Logger): void {
-  const { secondsToFirstChunk: firstChunk, queuedMs } = exchange;
+function log(exchange: Exchange, ending: Ending, logger: Logger): void {
+  const { outcome, failure, seconds, secondsToFirstChunk, usage } = ending;
+  const { queuedMs } = exchange;
+  const cause = failure?.cause;
   const line = {
     request_id: exchange.id,
     method: exchange.method,
@@ -65,21 +71,21 @@ function log(exchange: Exchange, { outcome, failure, seconds, usage }: Ending, l
     model: exchange.model?.slice(0, 200),
     upstream: exchange.upstream,
     queue_ms: queuedMs === 0 ? undefined : Math.round(queuedMs),
-    ttft_ms: firstChunk === undefined ? undefined : Math.round(firstChunk * 1000),
+    ttft_ms: secondsToFirstChunk === undefined ? undefined : Math.round(secondsToFirstChunk * 1000),
     duration_ms: Math.round(seconds * 1000),
     input_tokens: usage?.usage.inputTokens,
     output_tokens: usage?.usage.outputTokens,
     phase: outcome === 'client_closed' ? exchange.phase : undefined,
     error: failure?.code,
     // A code such as ECONNREFUSED. Never the cause's text: an upstream's errors may quote prompts and answers.
-    cause: causeCode(failure),
+    cause: cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined,
   };
-  if (failure?.code === 'internal_error') logger.error({ ...line, stack: stackOf(failure.cause) }, 'request');
+  if (failure?.code === 'internal_error') logger.error({ ...line, stack: stackOf(failure) }, 'request');
   else logger.info(line, 'request');
 }
 
-function record(exchange: Exchange, { outcome, seconds, charged }: Ending, usage: ObserverOptions['usage']): void {
-  const { id, key, modelLabel: model, route, status, upstream, queuedMs } = exchange;
+function record(exchange: Exchange, ending: Ending, model: string, usage: ObserverOptions['usage']): void {
+  const { id, key, route, status, upstream, queuedMs } = exchange;
   usage.record({
     time: Date.now(),
     id,
@@ -88,25 +94,18 @@ function record(exchange: Exchange, { outcome, seconds, charged }: Ending, usage
     model,
     route,
     ...(upstream !== undefined && { upstream }),
-    outcome,
+    outcome: ending.outcome,
     status,
-    input_tokens: charged.inputTokens,
-    output_tokens: charged.outputTokens,
-    duration_ms: seconds * 1000,
+    input_tokens: ending.charged.inputTokens,
+    output_tokens: ending.charged.outputTokens,
+    duration_ms: ending.seconds * 1000,
     queue_ms: queuedMs,
   });
 }
 
-function causeCode(failure: GatewayError | undefined): string | undefined {
-  const cause = failure?.cause;
-  return cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
-}
-
-/** Where a fault of ours was thrown, without its message: that could quote what it choked on. */
-function stackOf(cause: unknown): string | undefined {
+/** The stack of a fault of ours, without its message, which could quote a request. */
+function stackOf({ cause }: GatewayError): string | undefined {
   if (!(cause instanceof Error) || cause.stack === undefined) return undefined;
-  return `${cause.name}\n${cause.stack
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line))
-    .join('\n')}`;
+  const frames = cause.stack.split('\n').filter((line) => /^\s+at /.test(line));
+  return [cause.name, ...frames].join('\n');
 }

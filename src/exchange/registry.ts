@@ -1,62 +1,53 @@
 import { GatewayError } from '../errors.ts';
-import { SwapList, type SwapListEntry } from '../swap-list.ts';
+import { SwapList } from '../swap-list.ts';
 import { Exchange, type ExchangeObservers } from './exchange.ts';
 
-/** What is said to whoever comes too late, or did not get its turn in time. */
+/** The error for requests that come after the service began to stop, or that were still waiting then. */
 export function shuttingDown(): GatewayError {
   return new GatewayError('shutting_down', 'llamaduct is shutting down.', { retryAfter: 5 });
 }
 
-/** The requests under way. */
+/** The requests in flight. */
 export class ExchangeRegistry {
-  readonly #sinks: ExchangeObservers;
+  readonly #observers: ExchangeObservers;
   readonly #running = new SwapList<Exchange>();
   #onIdle: (() => void) | undefined;
-  #draining = false;
-  #stopping = false;
+  /** True once the service is about to stop. Requests are still served. */
+  draining = false;
+  /** True once no new request is accepted. */
+  stopping = false;
 
-  constructor(sinks: ExchangeObservers) {
-    this.#sinks = sinks;
+  constructor(observers: ExchangeObservers) {
+    this.#observers = observers;
   }
 
   get size(): number {
     return this.#running.size;
   }
 
-  /** Whether the service is about to stop, and says so to whoever asks whether it is ready. */
-  get draining(): boolean {
-    return this.#draining;
-  }
-
-  /** Whether nothing new is taken any more. */
-  get stopping(): boolean {
-    return this.#stopping;
-  }
-
-  /** Says from now on that the service is about to stop, and goes on serving. */
+  /** From now on `/readyz` says that the service is about to stop. */
   drain(): void {
-    this.#draining = true;
+    this.draining = true;
   }
 
+  /** @param clientId the request id that the client sent, if any */
   begin(method: string, clientId: string | undefined): Exchange {
-    const exchange = new Exchange(method, clientId, this.#sinks);
-    const held = this.#running.add(exchange);
-    exchange.onEnd(() => this.#remove(held));
+    const exchange = new Exchange(method, clientId, this.#observers);
+    const entry = this.#running.add(exchange);
+    exchange.onEnd(() => {
+      this.#running.remove(entry);
+      if (this.#running.size === 0) this.#onIdle?.();
+    });
     return exchange;
   }
 
-  #remove(held: SwapListEntry<Exchange>): void {
-    this.#running.remove(held);
-    if (this.#running.size === 0) this.#onIdle?.();
-  }
-
   /**
-   * Refuses what waits for its turn, waits `grace` milliseconds for what runs to end by itself, then ends it with an error
-   * its client can see.
+   * Refuses requests that wait for a slot, gives those that run `grace` milliseconds to finish, then ends them with an error
+   * in the client's format.
    */
   async stop(grace: number): Promise<void> {
-    this.#draining = true;
-    this.#stopping = true;
+    this.draining = true;
+    this.stopping = true;
     for (const exchange of this.#running.items) if (exchange.isQueued) exchange.cancel(shuttingDown());
     if (this.#running.size === 0) return;
     const idle = new Promise<void>((resolve) => {

@@ -4,86 +4,101 @@ import { estimatedTokensIn } from '../chat/estimate.ts';
 import type { EmbeddingsProtocol } from '../chat/protocol.ts';
 import { serverTiming } from '../chat/server-timing.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
-import { pinnedOptions } from '../policy/model-rules.ts';
-import { readJson } from '../upstreams/http/read.ts';
-import { parseJson } from '../http/request-body.ts';
 import { answerHead } from '../exchange/answer-head.ts';
-import { rejectDroppedFields } from './steps/dropped-fields.ts';
-import type { Planner } from './plan.ts';
-import { authorizeModel } from './steps/apply-rules.ts';
-import { sendJson } from '../http/respond.ts';
-import type { UpstreamServices, Services } from '../services.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { parseJson } from '../http/request-body.ts';
+import { type RequestHandler, sendJson } from '../http/respond.ts';
+import { pinnedOptions } from '../policy/model-rules.ts';
+import { type Demand, acquireSlot } from '../pool/slots.ts';
 import type { Upstream } from '../pool/upstream.ts';
-import { reserveTokens, acquireSlot } from '../pool/slots.ts';
+import type { Services, UpstreamServices } from '../services.ts';
+import { readJson } from '../upstreams/http/read.ts';
+import { authorizeModel } from './steps/authorize-model.ts';
+import { rejectDroppedFields } from './steps/dropped-fields.ts';
+import { reserveTokens } from './steps/reserve-tokens.ts';
 
-/** Plans a request for embeddings of any dialect. */
-export function embeddingsPlanner(protocol: EmbeddingsProtocol, services: Services): Planner {
-  const { strict } = services.config;
+/** Answers a request for embeddings of any dialect. */
+export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Services): RequestHandler {
+  const { config, pool, rules, droppedFields } = services;
   return async (c, body) => {
     const exchange = c.get('exchange');
     const call = protocol.read(parseJson(body));
     const model = await authorizeModel(call.request.model, services, exchange);
-    const unheeded = [...call.dropped, ...services.pool.backendOf(model).embeddings(call.request).dropped];
-    if (strict) rejectDroppedFields(unheeded);
+    const dropped = [...call.dropped, ...pool.backendFor(model).embeddings(call.request).dropped];
+    if (config.strict) rejectDroppedFields(dropped);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready);
-    const rule = services.rules.rule(model);
+    const rule = rules.rule(model);
     const request = { ...call.request, model, ...(rule !== undefined && pinnedOptions(call.request, rule)) };
     const mayTruncate = rule?.on_overflow === 'truncate' && request.truncate === undefined;
     const demand = { model, inputTokens: estimatedTokensIn(request.input), outputTokens: 0 };
     await reserveTokens(exchange, demand, services);
-    return {
-      wanted: { model, conversation: () => undefined },
-      ask: async (upstream) => {
-        const here = { ...services, upstream };
-        const turn = await acquireSlot(exchange, demand, here);
-        const { result, truncated } = await embed(request, mayTruncate, here, exchange.signal).catch(
-          (error: unknown) => {
-            turn.abandon();
-            throw error;
-          },
-        );
-        turn.release();
-        exchange.addUsage(result);
-        requireDimensions(result, request.dimensions);
-        const { load } = result.timings;
-        const headers = {
-          ...services.droppedFields.headers(unheeded),
-          ...(truncated && { 'x-llamaduct-truncated': 'true' }),
-          // Of the rest Ollama does not tell how long it waited and how long it took.
-          ...(load !== undefined && { 'server-timing': serverTiming({ load }) }),
-        };
-        return { json: call.respond(result, answerHead(exchange, call.request.model || model)), headers };
-      },
-    };
+    exchange.startTotalTimer(config.timeouts.total);
+    const target = { model, conversation: () => undefined };
+    const { result, truncated } = await pool.send(
+      exchange,
+      target,
+      async (upstream) => await embedInSlot({ request, mayTruncate, demand }, { ...services, upstream }, exchange),
+    );
+    const { load } = result.timings;
+    return sendJson(c, 200, call.respond(result, answerHead(exchange, call.request.model || model)), {
+      ...droppedFields.headers(dropped),
+      ...(truncated && { 'x-llamaduct-truncated': 'true' }),
+      // Ollama does not report the other durations for embeddings.
+      ...(load !== undefined && { 'server-timing': serverTiming({ load }) }),
+    });
   };
+}
+
+interface EmbedOptions {
+  readonly request: EmbeddingsRequest;
+  /** True if a text longer than the context may be cut. */
+  readonly mayTruncate: boolean;
 }
 
 interface Embedded {
   readonly result: EmbeddingsResult;
-  /** Whether a text did not fit and the operator lets it be cut. */
+  /** True if a text did not fit and the operator allows it to be cut. */
   readonly truncated: boolean;
+}
+
+async function embedInSlot(
+  { request, mayTruncate, demand }: EmbedOptions & { readonly demand: Demand },
+  services: UpstreamServices,
+  exchange: Exchange,
+): Promise<Embedded> {
+  const slot = await acquireSlot(exchange, demand, services);
+  try {
+    const embedded = await embed({ request, mayTruncate }, services, exchange.signal);
+    slot.release();
+    exchange.addUsage(embedded.result);
+    requireDimensions(embedded.result, request.dimensions);
+    return embedded;
+  } catch (error) {
+    slot.abandon();
+    throw error;
+  }
 }
 
 /** @throws {GatewayError} when the upstream fails or refuses */
 async function embed(
-  request: EmbeddingsRequest,
-  mayTruncate: boolean,
+  { request, mayTruncate }: EmbedOptions,
   services: UpstreamServices,
   signal: Signal,
 ): Promise<Embedded> {
   const { metrics, upstream } = services;
   try {
-    return { result: await ask(request, upstream, signal), truncated: false };
+    return { result: await requestEmbeddings(request, upstream, signal), truncated: false };
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'context_length_exceeded') throw error;
     const outcome = mayTruncate ? 'truncated' : 'refused';
     metrics.contextOverflow.inc({ model: upstream.catalog.label(request.model), outcome });
     if (!mayTruncate) throw await withSizes(error, request, upstream);
-    return { ...(await embed({ ...request, truncate: true }, false, services, signal)), truncated: true };
+    const cut = { request: { ...request, truncate: true }, mayTruncate: false };
+    return { ...(await embed(cut, services, signal)), truncated: true };
   }
 }
 
-async function ask(
+async function requestEmbeddings(
   request: EmbeddingsRequest,
   { backend, client }: Upstream,
   signal: Signal,
@@ -95,16 +110,16 @@ async function ask(
   return read(await readJson(answer, errors, maxAnswerBytes(request.input.length)));
 }
 
-/** Bytes of a vector: 16384 components, more than any model has, each of up to 16 characters. */
+/** Bytes of one vector: 16384 components, more than any model has, each of up to 16 characters. */
 const maxVectorBytes = 16_384 * 16;
-/** Bytes of an answer, which is held as a whole: 2048 vectors of 4096 components. */
+/** Bytes of an answer, which is held in memory as a whole: 2048 vectors of 4096 components. */
 const maxBytes = 128 * 1024 * 1024;
 
 function maxAnswerBytes(vectors: number): number {
   return Math.min(maxBytes, vectors * maxVectorBytes + 64 * 1024);
 }
 
-/** Ollama says that a text is too long, but not which, nor how long, nor for what. */
+/** Ollama reports that a text is too long, but not which one, how long it is, or what the limit is. */
 async function withSizes(
   refusal: GatewayError,
   { input, model, truncate }: EmbeddingsRequest,
@@ -120,7 +135,7 @@ async function withSizes(
   return new GatewayError(refusal.code, parts.join(' '), { param: 'input', cause: refusal });
 }
 
-/** Ollama shortens vectors, and leaves those be that are shorter than asked for. */
+/** Ollama shortens longer vectors, and returns those that are shorter than requested as they are. */
 function requireDimensions({ vectors: [first] }: EmbeddingsResult, dimensions: number | undefined): void {
   if (dimensions === undefined || first === undefined || first.length === dimensions) return;
   throw invalidValue('dimensions', `dimensions must be at most ${first.length}, which is what the model has.`);

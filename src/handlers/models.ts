@@ -3,29 +3,29 @@ import type { ModelListProtocol, ModelProtocol } from '../chat/protocol.ts';
 import { GatewayError } from '../errors.ts';
 import { mayUse } from '../policy/keys.ts';
 import { detailsDeadline } from '../pool/model-catalog.ts';
-import { type BodyHandler, parseJson } from '../http/request-body.ts';
+import { parseJson } from '../http/request-body.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { resolveModel, requireModel } from './steps/apply-rules.ts';
+import { resolveModel, requireModel } from './steps/authorize-model.ts';
 import { type RequestHandler, sendJson } from '../http/respond.ts';
 import type { Services } from '../services.ts';
 
 type Model = ModelInfo & ModelDetails;
 
-/** Models whose details are asked for side by side. */
-const askedAtOnce = 8;
+/** Models whose details are requested in parallel. */
+const parallelDetails = 8;
 
-/** Lists the models the key may use, and the operator's own names for them. */
+/** Lists the models that the key may use, and the operator's aliases for them. */
 export function modelListHandler(protocol: ModelListProtocol, services: Services): RequestHandler {
   const { rules, pool } = services;
   return async (c) => {
     const { key } = c.get('exchange');
-    const all = named(await pool.models.list(), services);
+    const all = withAliases(await pool.models.list(), services);
     const usable = all.filter(({ name }) => key === undefined || mayUse(key, name, rules.resolve(name)));
     const models: Model[] = [];
     const until = performance.now() + detailsDeadline;
-    for (let at = 0; at < usable.length; at += askedAtOnce) {
-      const some = usable.slice(at, at + askedAtOnce);
-      // A list without details is worth more than one that comes too late.
+    for (let at = 0; at < usable.length; at += parallelDetails) {
+      const some = usable.slice(at, at + parallelDetails);
+      // A list without details is better than one that comes too late.
       if (performance.now() > until) models.push(...some);
       else models.push(...(await Promise.all(some.map(async (model) => await detailed(model, services)))));
     }
@@ -33,7 +33,7 @@ export function modelListHandler(protocol: ModelListProtocol, services: Services
   };
 }
 
-/** Shows the model that a path names: what stands for `:id`, slashes and all. */
+/** Shows the model in the path. Its id may contain slashes. */
 export function modelHandler(protocol: ModelProtocol, services: Services): RequestHandler {
   const start = protocol.path.indexOf(':');
   return async (c) => {
@@ -42,8 +42,8 @@ export function modelHandler(protocol: ModelProtocol, services: Services): Reque
   };
 }
 
-/** Shows the model that a body names. */
-export function shownModelHandler({ named: nameOf, one }: Required<ModelProtocol>, services: Services): BodyHandler {
+/** Shows the model that the request body names. */
+export function shownModelHandler({ named: nameOf, one }: Required<ModelProtocol>, services: Services): RequestHandler {
   return async (c, body) => {
     const id = nameOf(parseJson(body));
     return sendJson(c, 200, one(await oneModel(id, c.get('exchange'), services)));
@@ -54,17 +54,17 @@ export function shownModelHandler({ named: nameOf, one }: Required<ModelProtocol
 async function oneModel(id: string, exchange: Exchange, services: Services): Promise<Model> {
   const { models } = services.pool;
   requireModel(id, await resolveModel(id, services), services, exchange);
-  // What was pulled a moment ago is not in the list yet.
+  // A model that was pulled a moment ago is not in the list yet.
   const model =
-    find(id, named(await models.list(), services)) ??
-    find(id, named(await models.list(0), services)) ??
+    find(id, withAliases(await models.list(), services)) ??
+    find(id, withAliases(await models.list(0), services)) ??
     find(await resolveModel(id, services), await models.list());
   if (model === undefined) throw unknownModel();
   return { ...(await detailed(model, services)), name: id };
 }
 
-/** The upstream's models, and an entry for each alias of one of them. */
-function named(models: readonly ModelInfo[], { rules }: Services): ModelInfo[] {
+/** The models of all servers, and an entry for each alias of one of them. */
+function withAliases(models: readonly ModelInfo[], { rules }: Services): ModelInfo[] {
   const aliases = [...rules.aliases].flatMap(([alias, target]) => {
     const model = find(target, models);
     return model === undefined ? [] : [{ ...model, name: alias }];

@@ -1,7 +1,7 @@
 import type { ResourceProtocol } from '../chat/protocol.ts';
 import { type RequestHandler, sendJson, sendText } from '../http/respond.ts';
 
-/** Answers what no backend is needed for. */
+/** Answers a request that needs no upstream. */
 export function resourceHandler(protocol: ResourceProtocol): RequestHandler {
   return async (c) => {
     const answer = await protocol.answer({

@@ -2,7 +2,7 @@ import { GatewayError, invalidValue } from '../errors.ts';
 import type { UsageLedger } from '../usage/ledger.ts';
 import { timeFormatHint, parseTime } from '../usage/parse-time.ts';
 import { type Grouping, type UsageQuery, type UsageReport, groupings, hourAfter, hourOf } from '../usage/report.ts';
-import { type RequestHandler, sendJson } from '../http/respond.ts';
+import { type Handler, sendJson } from '../http/respond.ts';
 
 /** Milliseconds that a report is good for. */
 const freshness = 2_000;
@@ -18,7 +18,7 @@ const parameters = ['by', 'since', 'until', 'all'];
  * `by` (model; key with `all`) says what a line is, `since` (30d) and `until` (now) are times ago or dates, and stand in
  * the answer as they count: as whole hours.
  */
-export function usageHandler(ledger: Pick<UsageLedger, 'report'>): RequestHandler {
+export function usageHandler(ledger: Pick<UsageLedger, 'report'>): Handler {
   const report = remembering((query) => ledger.report(query));
   return (c) => {
     const { key } = c.get('exchange');

@@ -1,28 +1,41 @@
+import type { Context } from 'hono';
+import type { ErrorFormat } from '../chat/protocol.ts';
 import type { Scope } from '../config/schema.ts';
-import { asGatewayError } from '../errors.ts';
-import { errorsFor } from '../protocols/index.ts';
-import { admit, asksForBatch } from './admission.ts';
-import type { Cors } from './cors.ts';
-import { beginExchange } from './begin.ts';
-import { requirePlainTarget } from './paths.ts';
-import { type RequestHandler, sendError } from './respond.ts';
+import { GatewayError, asGatewayError, invalidValue } from '../errors.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { shuttingDown } from '../exchange/registry.ts';
 import type { Services } from '../services.ts';
+import { afterUsageRows } from '../usage/writer.ts';
+import type { Cors } from './cors.ts';
+import { requirePlainTarget } from './paths.ts';
+import { readBody } from './request-body.ts';
+import { type Env, type Handler, type RequestHandler, sendError } from './respond.ts';
 
-/** What is answered at a path, and to whom. */
-export interface Route {
+/** How a path is answered, whoever asks. */
+export interface OpenRoute {
+  /** The format of its errors. */
+  readonly errors: ErrorFormat;
+  readonly handler: RequestHandler;
+}
+
+/** How a path is answered, and who may use it. */
+export interface Route extends OpenRoute {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** A Hono path. */
   readonly path: string;
-  /** What a key needs for it. Absent: any key will do. */
+  /** The scope that a key needs. Absent: any key will do. */
   readonly scope?: Scope;
-  readonly handler: RequestHandler;
-  /** What the ids of its answers begin with, where the client brings none. */
+  /** True if the handler takes the whole body. */
+  readonly readsBody?: boolean;
+  /** Prefix of the generated request id. */
   readonly idPrefix?: string;
-  /** Whether a model runs for it: it has a row in the usage. */
+  /** True if it runs a model: it then counts against limits and gets a usage row. */
   readonly runsModel?: boolean;
 }
 
-/** What every request passes on its way to a handler, and its answer on its way back. */
+const noBody = Buffer.alloc(0);
+
+/** Lets requests in. Every request becomes an exchange here, and every error of a handler becomes a response here. */
 export class Guard {
   readonly #services: Services;
   readonly #cors: Cors;
@@ -32,41 +45,87 @@ export class Guard {
     this.#cors = cors;
   }
 
-  /** Lets in whoever may use the route. */
-  protect({ path, scope, handler, idPrefix = 'req_', runsModel = false }: Route): RequestHandler {
-    const pattern = path.replace(/:(\w+)(\{.*\})?/, '{$1}');
-    return this.open(async (c) => {
-      const exchange = c.get('exchange');
-      exchange.label(pattern, idPrefix, runsModel);
-      const { gatekeeper } = this.#services;
-      const key = await gatekeeper.identify(c.req.raw.headers);
-      exchange.key = key;
-      if (scope !== undefined) gatekeeper.requireScope(key, scope);
-      exchange.batch = asksForBatch(c);
-      admit(exchange, this.#services);
-      return await handler(c);
+  /** Answers requests with a key that the route accepts. */
+  protect(route: Route): Handler {
+    const { config } = this.#services;
+    const pattern = route.path.replace(/:(\w+)(\{.*\})?/, '{$1}');
+    return this.open({
+      errors: route.errors,
+      handler: async (c) => {
+        const exchange = c.get('exchange');
+        exchange.route = pattern;
+        exchange.runsModel = route.runsModel === true;
+        exchange.idPrefix = route.idPrefix ?? 'req_';
+        await this.#admit(c, exchange, route.scope);
+        return await route.handler(c, route.readsBody === true ? await readBody(c, config) : noBody);
+      },
     });
   }
 
-  /** Lets everybody in. An exchange begins with the request and ends with the answer, unless a stream will end it. */
-  open(handler: RequestHandler): RequestHandler {
+  /** Answers every request. The exchange ends with the response, unless a sink ends it. */
+  open({ errors, handler }: OpenRoute): Handler {
     return async (c) => {
-      const exchange = beginExchange(c, this.#services.exchanges);
-      Object.assign(exchange.headers, this.#cors(c.req.header('origin')));
+      const exchange = this.#begin(c);
       let thrown: unknown;
       let response: Response;
       try {
         requirePlainTarget(c);
-        response = await handler(c);
+        response = await handler(c, noBody);
       } catch (error) {
         thrown = error;
-        response = sendError(c, asGatewayError(error), errorsFor(c.req.path));
+        response = sendError(c, asGatewayError(error), errors);
       }
-      if (exchange.streaming) return response;
+      if (exchange.endedBySink) return response;
       exchange.end(thrown);
-      // Who has an answer finds it in the usage, also of a process that was killed then.
-      if (exchange.runsModel) await new Promise((resolve) => setImmediate(resolve));
+      if (exchange.runsModel) await new Promise<void>(afterUsageRows);
       return response;
     };
   }
+
+  #begin(c: Context<Env>): Exchange {
+    const clientId = c.req.header('x-request-id');
+    const { exchanges } = this.#services;
+    const exchange = exchanges.begin(
+      c.req.method,
+      clientId !== undefined && isId.test(clientId) ? clientId : undefined,
+    );
+    c.set('exchange', exchange);
+    Object.assign(exchange.headers, this.#cors(c.req.header('origin')));
+    const onClose = (): void => exchange.onClientLeft();
+    const outgoing = c.env?.outgoing;
+    if (outgoing === undefined) c.req.raw.signal.addEventListener('abort', onClose, { once: true });
+    else outgoing.once('close', onClose);
+    return exchange;
+  }
+
+  /**
+   * Checks the key and its scope, then bounds the requests in flight, and of those that run a model also each key's. A request
+   * holds its place before its body is read, because a body that never arrives holds a place too.
+   *
+   * @throws {GatewayError} 401, 403, 400 for an unknown priority, 503 when too many are in flight or the service stops, 429
+   *   of the limiter
+   */
+  async #admit(c: Context<Env>, exchange: Exchange, scope: Scope | undefined): Promise<void> {
+    const { config, exchanges, gatekeeper, limiter } = this.#services;
+    const key = await gatekeeper.identify(c.req.raw.headers);
+    exchange.key = key;
+    if (scope !== undefined) gatekeeper.requireScope(key, scope);
+    exchange.batch = isBatch(c.req.header(priorityHeader));
+    if (exchanges.stopping) throw shuttingDown();
+    if (exchanges.size > config.limits.in_flight) {
+      throw new GatewayError('server_overloaded', 'Too many requests are under way.', { retryAfter: 2 });
+    }
+    if (exchange.runsModel && key !== undefined) exchange.onEnd(limiter.enterConcurrent(key.limitSubjects));
+  }
+}
+
+/** A request id that is safe in a header, a log line and an answer. */
+const isId = /^[\w.:-]{1,128}$/;
+
+/** The client says with it that nobody waits for the answer. A key of priority batch stays one. */
+const priorityHeader = 'x-llamaduct-priority';
+
+function isBatch(priority: string | undefined): boolean {
+  if (priority === undefined || priority === 'interactive' || priority === 'batch') return priority === 'batch';
+  throw invalidValue(priorityHeader, `${priorityHeader} is interactive or batch.`);
 }

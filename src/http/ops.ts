@@ -1,23 +1,23 @@
 import type { Context } from 'hono';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Cors } from './cors.ts';
-import { type Env, type RequestHandler, plainHeaders, sendText } from './respond.ts';
+import { type Env, type Handler, plainHeaders, sendText } from './respond.ts';
 import type { Services } from '../services.ts';
 
-/** The process runs. */
-export function healthz(cors: Cors): RequestHandler {
+/** Answers 200 while the process runs. */
+export function healthz(cors: Cors): Handler {
   return (c) => sendStatus(c, cors, 200, { status: 'ok' });
 }
 
 /** Milliseconds for an upstream to answer: less than Kubernetes and load balancers wait for readiness. */
-const patience = 4_000;
+const reachDeadline = 4_000;
 
-/** An upstream answers, and the service is not about to stop. */
-export function readyz({ exchanges, pool }: Services, cors: Cors): RequestHandler {
+/** Answers 200 if an upstream answers and the service is not about to stop. */
+export function readyz({ exchanges, pool }: Services, cors: Cors): Handler {
   return async (c) => {
     if (exchanges.draining) return sendStatus(c, cors, 503, { status: 'stopping' });
     try {
-      await pool.models.reach(patience);
+      await pool.models.reach(reachDeadline);
       return sendStatus(c, cors, 200, { status: 'ready' });
     } catch {
       const upstreams = pool.upstreams.map(({ name }) => name);
@@ -26,17 +26,17 @@ export function readyz({ exchanges, pool }: Services, cors: Cors): RequestHandle
   };
 }
 
-/** The metrics in Prometheus' text format. */
-export function exposition({ registry }: Metrics): RequestHandler {
+/** Answers with the metrics in Prometheus' text format. */
+export function exposition({ registry }: Metrics): Handler {
   return async (c) => sendText(c, await registry.metrics(), registry.contentType);
 }
 
-/** These are not exchanges: no log line, no metric, no id. */
+/** A status is not an exchange: it has no log line, no metric and no id. */
 function sendStatus(c: Context<Env>, cors: Cors, status: 200 | 503, body: object): Response {
   return c.json(body, status, { ...plainHeaders, ...cors(c.req.header('origin')) });
 }
 
-/** A listener's whole service: the metrics, to whoever reaches it. */
+/** Serves the metrics, and nothing else, to everybody who reaches the listener. */
 export function metricsOnly({ registry }: Metrics): (request: Request) => Promise<Response> {
   return async (request) => {
     if (new URL(request.url).pathname === '/metrics') {

@@ -5,80 +5,72 @@ import type { Signal } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { nestsDeeper } from '../framing/depth.ts';
-import type { Env, RequestHandler } from './respond.ts';
-import type { Services } from '../services.ts';
+import type { Env } from './respond.ts';
 
-/** Answers a request whose body has been read. */
-export type BodyHandler = (c: Context<Env>, body: Buffer) => Promise<Response>;
+/**
+ * Reads a whole request body: JSON, or something that the handler does not parse.
+ *
+ * @throws {GatewayError} 413 over `limits.body` bytes, 400 if it is nested deeper than `limits.depth`, 408 after
+ *   `timeouts.body`, `client_closed` if the connection breaks
+ * @throws the reason that the exchange was cancelled with
+ */
+export async function readBody(c: Context<Env>, { limits, timeouts }: BodyLimits): Promise<Buffer> {
+  // Reading Node's request directly: the web's body costs more than the rest of a small request.
+  const body = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
+  const declared = Number(c.req.header('content-length') ?? 0);
+  if (declared > limits.body) throw tooLarge(limits.body);
+  const bytes = await readAll(body, limits.body, timeouts.body, c.get('exchange').signal);
+  if (!nestsDeeper(bytes, limits.depth)) return bytes;
+  throw new GatewayError('invalid_value', `The request body is nested too deeply: more than ${limits.depth} deep.`);
+}
 
-/** Reads the body of a request for a handler that wants it whole. @throws {GatewayError} of `readBody` */
-export function withBody(handler: BodyHandler, { config: { limits, timeouts } }: Services): RequestHandler {
-  return async (c) => {
-    // What is between Node's own request and the web's costs more than the rest of a small request.
-    const body: Readable = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
-    const declared = Number(c.req.header('content-length') ?? 0);
-    return await handler(c, await readBody(body, declared, limits, timeouts.body, c.get('exchange').signal));
-  };
+interface BodyLimits {
+  readonly limits: Pick<Config['limits'], 'body' | 'depth'>;
+  readonly timeouts: Pick<Config['timeouts'], 'body'>;
 }
 
 /**
- * Reads a whole request body, which is JSON, or nothing that will be read.
+ * Reads a stream to its end.
  *
- * @param declared bytes that its head speaks of
- * @param limits a body of more bytes is a 413; one that nests deeper a 400, whether or not it is to be parsed here
  * @param deadline milliseconds
- * @param signal gives it up, with its reason
- * @throws {GatewayError} 413, 408 or 400; `client_closed` when the connection broke
+ * @param signal stops the reading, which then throws its reason
  */
-export async function readBody(
-  body: Readable,
-  declared: number,
-  { body: maxBytes, depth }: Pick<Config['limits'], 'body' | 'depth'>,
-  deadline: number,
-  signal: Signal,
-): Promise<Buffer> {
-  if (declared > maxBytes) throw tooLarge(maxBytes);
-  const bytes = await readAll(body, maxBytes, deadline, signal);
-  if (!nestsDeeper(bytes, depth)) return bytes;
-  throw new GatewayError('invalid_value', `The request body is nested too deeply: more than ${depth} deep.`);
-}
-
-async function readAll(body: Readable, maxBytes: number, deadline: number, signal: Signal): Promise<Buffer> {
+export async function readAll(body: Readable, maxBytes: number, deadline: number, signal: Signal): Promise<Buffer> {
   signal.throwIfAborted();
   if (body.destroyed && !body.readableEnded) throw endedEarly();
-  const pieces: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let length = 0;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const late = (): void => reject(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
   const timer = setTimeout(late, deadline);
   const left = (cause?: unknown): void => reject(endedEarly(cause));
   const abort = (): void => reject(signal.reason);
-  const take = (piece: Buffer): void => {
-    length += piece.length;
+  const take = (chunk: Buffer): void => {
+    length += chunk.length;
     if (length > maxBytes) reject(tooLarge(maxBytes));
-    else pieces.push(piece);
+    else chunks.push(chunk);
   };
   const end = (): void => resolve();
   const close = (): void => {
-    // Every body closes, and an error knows its stack, which is dear.
+    // Every body closes, and creating an error captures a stack, which is slow.
     if (!body.readableEnded) left();
   };
   signal.addEventListener('abort', abort);
   body.on('data', take).on('end', end).on('error', left).on('close', close);
   try {
     await promise;
-    return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
+    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
-    // A connection may break later, which is nothing to do with the body. What hears of it then must not know the body,
-    // which would stay for as long as the answer takes.
-    body.off('data', take).off('end', end).off('close', close).off('error', left).on('error', passOver);
+    // A connection that breaks later has nothing to do with the body. The listener for that must not reference the chunks,
+    // which would then stay in memory for as long as the answer takes.
+    body.off('data', take).off('end', end).off('close', close).off('error', left).on('error', ignore);
   }
 }
 
-function passOver(): void {
-  // Whoever writes the answer hears of it.
+function ignore(): void {
+  // Whoever writes the answer handles it.
 }
 
 function endedEarly(cause?: unknown): GatewayError {
@@ -89,7 +81,7 @@ function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
 }
 
-/** Parses a JSON body, whatever its Content-Type. @throws {GatewayError} 400 that tells where it stops being JSON */
+/** Parses a JSON body, whatever its Content-Type. @throws {GatewayError} 400 with the position of the first fault */
 export function parseJson(body: Buffer): unknown {
   const text = body.toString('utf8');
   try {
@@ -99,7 +91,7 @@ export function parseJson(body: Buffer): unknown {
   }
 }
 
-/** JSON.parse tells the place of some faults only, so a tolerant parser looks for it; faults are rare. */
+/** Finds the first fault with a tolerant parser, because JSON.parse reports the position of only some faults. */
 function firstFault(text: string): string {
   if (text.trim() === '') return 'it is empty';
   let fault: string | undefined;

@@ -4,119 +4,137 @@ import type { Context } from 'hono';
 import type { ErrorFormat } from '../chat/protocol.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { type ResponseStream, pipeToNodeResponse, streamInto, toWebStream } from '../streaming/response-stream.ts';
+import { queueHeaders, writeHeartbeats } from '../streaming/heartbeat.ts';
+import { NodeSink } from '../streaming/node-sink.ts';
+import type { ResponseSink, ResponseStream } from '../streaming/response-stream.ts';
+import { WebSink } from '../streaming/web-sink.ts';
+import { withTimeout } from '../with-timeout.ts';
 
 export interface Env {
-  /** Absent where the app is called without a server. */
+  /** Empty if the app is called without a server. */
   Bindings: Partial<HttpBindings>;
   Variables: { exchange: Exchange };
 }
 
-/** Answers a request. @throws {GatewayError} what is answered instead */
-export type RequestHandler = (c: Context<Env>) => Response | Promise<Response>;
-
 /**
- * Sends JSON. Headers go out as one plain object: a Headers instance, which Hono's own answers make, costs more than the rest
- * of a small answer.
+ * Answers a request.
+ *
+ * @param body the whole request body; empty for routes that do not read one
+ * @throws {GatewayError} the error to answer with
  */
-export function sendJson(c: Context<Env>, status: number, body: unknown, headers?: Record<string, string>): Response {
-  const exchange = c.get('exchange');
-  exchange.status = status;
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: {
-      'content-type': 'application/json',
-      ...plainHeaders,
-      ...ids(exchange),
-      ...exchange.headers,
-      ...headers,
-    },
-  });
+export type RequestHandler = (c: Context<Env>, body: Buffer) => Response | Promise<Response>;
+
+/** Answers a request from its head alone. */
+export type Handler = (c: Context<Env>) => Response | Promise<Response>;
+
+type Headers = Readonly<Record<string, string>>;
+
+/** An answer that has started to stream. */
+export interface StreamedAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly stream: ResponseStream;
 }
 
-/**
- * What every answer says, unless it says otherwise: it is what its type says, is nobody else's, and is nothing for the pages
- * of others to load. No browser guesses at it, and no cache keeps it.
- */
+/** Headers of every answer, unless it sets its own: no sniffing, no caching, no cross-origin embedding. */
 export const plainHeaders = {
   'cache-control': 'no-store',
   'cross-origin-resource-policy': 'same-origin',
   'x-content-type-options': 'nosniff',
 } as const;
 
-/** The id of a request, where OpenAI's SDKs and where Anthropic's look for it. */
-function ids({ id }: Exchange): { 'x-request-id': string; 'request-id': string } {
-  return { 'x-request-id': id, 'request-id': id };
+/** Headers are one plain object: creating a Headers instance costs more than the rest of a small answer. */
+function allHeaders(exchange: Exchange, headers: Headers): Record<string, string> {
+  const { id } = exchange;
+  // OpenAI's SDKs read the first id, Anthropic's the second.
+  return { ...plainHeaders, ...headers, ...exchange.headers, 'x-request-id': id, 'request-id': id };
 }
 
-/** Sends an error in the client's dialect, with what tells it whether and when to try again. */
-export function sendError(
-  c: Context<Env>,
-  error: GatewayError,
-  errors: ErrorFormat,
-  headers?: Record<string, string>,
-): Response {
-  return sendJson(c, errors.status?.(error) ?? error.status, errors.body(error), {
-    ...(error.retryAfter !== undefined && { 'retry-after': String(error.retryAfter) }),
-    ...(needsWord(error) && { 'x-should-retry': String(error.retryable) }),
-    ...(error.status === 401 && { 'www-authenticate': 'Bearer' }),
+export function sendJson(c: Context<Env>, status: number, body: unknown, headers?: Headers): Response {
+  const exchange = c.get('exchange');
+  exchange.status = status;
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { 'content-type': 'application/json', ...allHeaders(exchange, {}), ...headers },
+  });
+}
+
+/** Sends an error in the client's format, with headers that say whether and when to retry. */
+export function sendError(c: Context<Env>, error: GatewayError, errors: ErrorFormat, headers?: Headers): Response {
+  const { retryAfter, retryable, status } = error;
+  // SDKs retry every 429 and 5xx unless they are told not to.
+  const needsRetryHint = status >= 500 || (status === 429 && !retryable);
+  return sendJson(c, errors.status?.(error) ?? status, errors.body(error), {
+    ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
+    ...(needsRetryHint && { 'x-should-retry': String(retryable) }),
+    ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     ...error.headers,
     ...headers,
   });
 }
 
-/** SDKs try again after any 429 and 5xx by themselves. */
-function needsWord({ retryable, status }: GatewayError): boolean {
-  return status >= 500 || (status === 429 && !retryable);
-}
-
-/** Sends text. */
 export function sendText(c: Context<Env>, text: string, type = 'text/plain; charset=utf-8'): Response {
-  const exchange = c.get('exchange');
-  return new Response(text, { headers: withCommon(exchange, { 'content-type': type }) });
+  return new Response(text, { headers: allHeaders(c.get('exchange'), { 'content-type': type }) });
 }
 
-/** Sends a flow, whose end will end the exchange: straight into Node's own answer where there is one. */
-export function sendFlow(
+/** Answers a HEAD request. */
+export function sendEmpty(c: Context<Env>, status: number, headers: Headers): Response {
+  const exchange = c.get('exchange');
+  exchange.status = status;
+  return new Response(null, { status, headers: allHeaders(exchange, headers) });
+}
+
+export function sendStream(c: Context<Env>, { status, headers, stream }: StreamedAnswer): Response {
+  const { sink, response } = openSink(c, status, headers);
+  sink.pipe(stream);
+  return response;
+}
+
+interface Heartbeats {
+  /** Milliseconds of silence before the first comment, and between two; 0 for no comments. */
+  readonly interval: number;
+  /** The headers that are known before the answer starts. */
+  readonly headers: Headers;
+  /** Renders the error event of a stream that never starts. */
+  readonly failure: (error: GatewayError) => string;
+}
+
+/**
+ * Sends an SSE answer. If it has not started after the interval, the response starts with status 200 and comments.
+ *
+ * @throws what `starting` rejects with before the response has started
+ */
+export async function sendStreamWithHeartbeats(
   c: Context<Env>,
-  status: number,
-  flow: ResponseStream,
-  headers: Record<string, string>,
-): Response {
+  starting: Promise<StreamedAnswer>,
+  { interval, headers, failure }: Heartbeats,
+): Promise<Response> {
+  const started = interval === 0 ? await starting : await withTimeout(interval, starting);
+  if (started !== undefined) return sendStream(c, started);
+  const exchange = c.get('exchange');
+  Object.assign(exchange.headers, queueHeaders(exchange));
+  const { sink, response } = openSink(c, 200, headers);
+  const late = starting.then((answer) => ({ stream: answer.stream, lateHeaders: changed(headers, answer.headers) }));
+  writeHeartbeats(sink, late, { exchange, interval, failure });
+  return response;
+}
+
+/** Starts a streamed response. Its sink writes into Node's response, or into a web stream where there is none. */
+function openSink(c: Context<Env>, status: number, headers: Headers): { sink: ResponseSink; response: Response } {
   const exchange = c.get('exchange');
   const outgoing = c.env?.outgoing;
   exchange.status = status;
-  exchange.streaming = true;
-  const all = withCommon(exchange, headers);
-  if (outgoing === undefined) return new Response(toWebStream(flow), { status, headers: all });
+  exchange.endedBySink = true;
+  const all = allHeaders(exchange, headers);
+  if (outgoing === undefined) {
+    const sink = new WebSink(exchange);
+    return { sink, response: new Response(sink.body, { status, headers: all }) };
+  }
   outgoing.writeHead(status, all);
-  pipeToNodeResponse(outgoing, flow);
-  return RESPONSE_ALREADY_SENT;
+  return { sink: new NodeSink(outgoing, exchange), response: RESPONSE_ALREADY_SENT };
 }
 
-/** Sends a stream whose end will end the exchange. */
-export function sendStream(
-  c: Context<Env>,
-  stream: ReadableStream<Uint8Array>,
-  headers: Record<string, string>,
-): Response {
-  const exchange = c.get('exchange');
-  const outgoing = c.env?.outgoing;
-  exchange.streaming = true;
-  const all = withCommon(exchange, headers);
-  if (outgoing === undefined) return new Response(stream, { headers: all });
-  outgoing.writeHead(200, all);
-  void streamInto(outgoing, stream);
-  return RESPONSE_ALREADY_SENT;
-}
-
-function withCommon(exchange: Exchange, headers: Record<string, string>): Record<string, string> {
-  return { ...plainHeaders, ...headers, ...exchange.headers, ...ids(exchange) };
-}
-
-/** Answers a HEAD. */
-export function sendEmpty(c: Context<Env>, status: number, headers: Record<string, string>): Response {
-  const exchange = c.get('exchange');
-  exchange.status = status;
-  return new Response(null, { status, headers: withCommon(exchange, headers) });
+/** The headers that are new or different in `after`. */
+function changed(before: Headers, after: Headers): Headers {
+  return Object.fromEntries(Object.entries(after).filter(([name, value]) => before[name] !== value));
 }

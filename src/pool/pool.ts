@@ -1,53 +1,52 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { retryTarget, isConnectionLost } from './retry-policy.ts';
 import type { Backend } from '../chat/backend.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { BackendKind } from '../upstreams/index.ts';
+import { withTimeout } from '../with-timeout.ts';
 import { allUpstreamsDown } from './all-down.ts';
 import { detailsDeadline } from './model-catalog.ts';
 import { ModelDirectory } from './model-directory.ts';
-import type { BackendKind } from '../upstreams/index.ts';
-import { withTimeout } from '../with-timeout.ts';
-import { Selector } from './selector.ts';
-import type { Exchange } from '../exchange/exchange.ts';
 import { RetryBudget } from './retry-budget.ts';
+import { isConnectionLost, retryTarget } from './retry-policy.ts';
+import { selectUpstream } from './selector.ts';
 import type { Upstream } from './upstream.ts';
 
-/** What the choice of an upstream depends on. */
+/** What the choice of a server depends on. */
 export interface Target {
   readonly model: string;
-  /** What all requests of a conversation have in common; undefined for what is none. Asked only where there is a choice. */
+  /** Identifies the conversation, for its prompt cache; undefined for none. Called only if there is a choice. */
   readonly conversation: () => string | undefined;
-  /** What it has to speak, where that matters. */
+  /** The only kind of server that can take the request. Absent: any kind. */
   readonly kind?: BackendKind;
 }
 
 interface PoolOptions {
+  /** Attempts for one request. */
   readonly attempts: number;
-  /** Milliseconds until the same upstream is asked again, twice as long each time, up to `cap`. */
+  /** Milliseconds before the first retry on the same server; doubles with each attempt, up to `cap`. */
   readonly base: number;
   readonly cap: number;
-  /** Of all requests, that may be asked again. */
+  /** Share of all requests that may be retried. */
   readonly share: number;
   readonly onRetry: (upstream: string, code: string) => void;
 }
 
-/** What became of a request so far. */
-interface Course {
-  readonly wanted: Target;
-  /** Upstreams that failed. */
+/** The failed attempts of one request. */
+interface Failures {
+  readonly target: Target;
   readonly tried: Set<Upstream>;
   /** Those of them that would fail again. */
   readonly useless: Set<Upstream>;
 }
 
-/** The upstreams, and which of them a request goes to. */
+/** The servers, and which of them each request goes to. */
 export class UpstreamPool {
   readonly upstreams: readonly [Upstream, ...Upstream[]];
-  /** The models of all. */
+  /** The models of all servers. */
   readonly models: ModelDirectory;
   readonly #options: PoolOptions;
   readonly #budget: RetryBudget;
-  readonly #selector = new Selector();
 
   constructor(upstreams: readonly [Upstream, ...Upstream[]], options: PoolOptions) {
     this.upstreams = upstreams;
@@ -56,124 +55,122 @@ export class UpstreamPool {
     this.#budget = new RetryBudget(options.share);
   }
 
-  /** The one kind of upstream that a model may go to; undefined where there are several. */
+  /** @returns the kind of the servers that have a model; undefined if they differ */
   kindFor(model: string): BackendKind | undefined {
     const [first, ...others] = this.#serving({ model }).map(({ kind }) => kind);
     return others.every((kind) => kind === first) ? first : undefined;
   }
 
-  /** What a model's upstream speaks. */
-  backendOf(model: string): Backend {
+  /** @returns the backend of a server that has the model, or of any server if none has it */
+  backendFor(model: string): Backend {
     return (this.#serving({ model })[0] ?? this.upstreams[0]).backend;
   }
 
   /**
-   * Asks an upstream, and another where it fails before anything of an answer came.
+   * Sends a request to a server, and to another one if that fails before anything of an answer came.
    *
-   * @param ask resolves when there is something of an answer
-   * @throws {GatewayError} what the last one failed with; 503 `upstream_down` at once where none is up
+   * @param attempt resolves once some of an answer came; called again for each retry
+   * @throws {GatewayError} the error of the last attempt; 503 `upstream_down` at once if no server is up
    */
-  async send<T>(exchange: Exchange, wanted: Target, ask: (upstream: Upstream) => Promise<T>): Promise<T> {
+  async send<T>(exchange: Exchange, target: Target, attempt: (upstream: Upstream) => Promise<T>): Promise<T> {
     this.#budget.onRequest();
-    if (!this.#isKnown(wanted.model)) await this.#readLists();
-    let course: Course | undefined;
-    let open: readonly Upstream[] = this.#serving(wanted).filter(isUp);
-    for (let attempt = 1; ; attempt += 1) {
+    if (!this.#isKnown(target.model)) await this.#refreshLists();
+    let failures: Failures | undefined;
+    let candidates = this.#serving(target).filter(isUp);
+    for (let attempts = 1; ; attempts += 1) {
       exchange.signal.throwIfAborted();
-      const upstream = this.#selector.select(open, wanted.model, wanted.conversation);
-      if (upstream === undefined) throw this.#allDown(wanted);
+      const upstream = selectUpstream(candidates, target.model, target.conversation);
+      if (upstream === undefined) throw this.#allDown(target);
       exchange.phase = 'waiting';
       exchange.upstream = upstream.name;
-      const leave = this.#selector.trackRequest(upstream, exchange);
+      upstream.outstanding += 1;
       try {
-        return await upstream.health.track(() => ask(upstream));
+        const answer = await upstream.health.track(() => attempt(upstream));
+        exchange.onEnd(() => {
+          upstream.outstanding -= 1;
+        });
+        return answer;
       } catch (thrown) {
-        leave();
+        upstream.outstanding -= 1;
         const error = asGatewayError(thrown);
-        if (attempt >= this.#options.attempts || isAnswering(exchange)) throw error;
-        course ??= { wanted, tried: new Set(), useless: new Set() };
-        course.tried.add(upstream);
-        open = await this.#others(error, upstream, course);
-        // Another one need not be waited for.
-        if (open.length > 0) continue;
-        open = await this.#sameAgain(error, attempt, course, exchange);
+        if (attempts >= this.#options.attempts || isAnswering(exchange)) throw error;
+        failures ??= { target, tried: new Set(), useless: new Set() };
+        failures.tried.add(upstream);
+        candidates = await this.#untried(error, upstream, failures);
+        // A server that was not tried needs no pause.
+        if (candidates.length === 0) candidates = await this.#triedAfterPause(error, attempts, failures, exchange);
       }
     }
   }
 
-  /** Upstreams not yet tried that may do better. Empty for none. @throws the error where the budget is used up */
-  async #others(
-    error: GatewayError,
-    failed: Upstream,
-    { wanted, tried, useless }: Course,
-  ): Promise<readonly Upstream[]> {
-    const again = retryTarget(error);
-    if (again === undefined) throw error;
-    if (again === 'elsewhere') useless.add(failed);
-    const unknown = error.code === 'model_not_found';
-    if (unknown && this.upstreams.length > 1) await this.#readLists();
-    const fresh = this.#serving(wanted).filter(
-      (one) => isUp(one) && !tried.has(one) && (!unknown || mayHave(one, wanted)),
+  /** @returns servers that were not tried and may do better; empty if there are none. @throws the error if it must not be retried */
+  async #untried(error: GatewayError, failed: Upstream, failures: Failures): Promise<Upstream[]> {
+    const { target, tried, useless } = failures;
+    const retry = retryTarget(error);
+    if (retry === undefined) throw error;
+    if (retry === 'other') useless.add(failed);
+    const isUnknownModel = error.code === 'model_not_found';
+    if (isUnknownModel && this.upstreams.length > 1) await this.#refreshLists();
+    const untried = this.#serving(target).filter(
+      (upstream) => isUp(upstream) && !tried.has(upstream) && (!isUnknownModel || mayHave(upstream, target)),
     );
-    if (fresh.length === 0) return [];
-    // Each can be asked once: what was lost, or was nothing that anybody began, adds nothing to anybody's load.
-    const isFree = unknown || error.code === 'queue_full' || isConnectionLost(error) || !isUp(failed);
+    if (untried.length === 0) return [];
+    // Each server is tried once. A request that was lost or never begun adds no load to any of them.
+    const isFree = isUnknownModel || error.code === 'queue_full' || isConnectionLost(error) || !isUp(failed);
     if (!isFree) this.#spend(error);
     this.#options.onRetry(failed.name, error.code);
-    return fresh;
+    return untried;
   }
 
-  /** Waits, where that may help. @returns upstreams that failed and may do better now */
-  async #sameAgain(
+  /** Pauses, if a failed server may do better after it. @returns those servers. @throws `failure` if there are none */
+  async #triedAfterPause(
     failure: GatewayError,
-    attempt: number,
-    { tried, useless }: Course,
+    attempts: number,
+    { tried, useless }: Failures,
     exchange: Exchange,
-  ): Promise<readonly Upstream[]> {
-    const pause = this.#pause(attempt);
-    const left = [...tried].filter((one) => !useless.has(one) && one.health.retryInMs < pause);
-    if (left.length === 0) throw failure;
+  ): Promise<Upstream[]> {
+    const pause = this.#pause(attempts);
+    const again = [...tried].filter((upstream) => !useless.has(upstream) && upstream.health.retryInMs < pause);
+    if (again.length === 0) throw failure;
     this.#spend(failure);
     this.#options.onRetry(exchange.upstream ?? '', failure.code);
     await sleep(pause, undefined, { signal: exchange.abortSignal }).catch(() => undefined);
-    return left.filter(isUp);
+    return again.filter(isUp);
   }
 
   #spend(error: GatewayError): void {
     if (!this.#budget.tryRetry()) throw error;
   }
 
-  /** Those that have a model; all where none is known to: it may have been pulled a moment ago. */
+  /** The servers that have a model; all of them if none is known to have it, since it may just have been pulled. */
   #serving({ model, kind }: Pick<Target, 'model' | 'kind'>): readonly Upstream[] {
-    const able = this.upstreams.filter((one) => kind === undefined || one.kind === kind);
+    const able = kind === undefined ? this.upstreams : this.upstreams.filter((upstream) => upstream.kind === kind);
+    if (able.length === 1) return able;
     const having = able.filter(({ catalog }) => catalog.has(model));
     return having.length > 0 ? having : able;
   }
 
-  /** Whether it is known where a model is, or need not be. */
+  /** True if it is known which server has the model, or does not matter. */
   #isKnown(model: string): boolean {
     return model === '' || this.upstreams.length === 1 || this.models.has(model);
   }
 
-  /** Reads the lists of models, for all who ask for it at a time, unless that was done a moment ago. */
-  async #readLists(): Promise<void> {
-    // Where nobody tells, the request itself will.
-    await withTimeout(
-      detailsDeadline,
-      this.models.list().catch(() => undefined),
-    );
+  /** Reads the model lists, once for all callers, unless they were read a moment ago. Never rejects. */
+  async #refreshLists(): Promise<void> {
+    const list = this.models.list().catch(() => undefined);
+    await withTimeout(detailsDeadline, list);
   }
 
-  #allDown(wanted: Target): GatewayError {
-    const serving = this.#serving(wanted);
-    const downFor = serving.map(({ health }) => health.retryInMs);
-    return allUpstreamsDown(downFor, serving.length < this.upstreams.length);
+  #allDown(target: Target): GatewayError {
+    const serving = this.#serving(target);
+    const retryInMs = serving.map(({ health }) => health.retryInMs);
+    return allUpstreamsDown(retryInMs, serving.length < this.upstreams.length);
   }
 
-  /** Milliseconds, a quarter more or less. */
-  #pause(attempt: number): number {
+  /** Milliseconds before a retry, with a jitter of 25 %. */
+  #pause(attempts: number): number {
     const { base, cap } = this.#options;
-    return Math.min(cap, base * 2 ** (attempt - 1)) * (0.75 + Math.random() / 2);
+    return Math.min(cap, base * 2 ** (attempts - 1)) * (0.75 + Math.random() / 2);
   }
 }
 
@@ -181,12 +178,12 @@ function isUp({ health }: Upstream): boolean {
   return health.retryInMs === 0;
 }
 
-/** As far as its list tells, which it may not have told yet. */
+/** True if a server's model list has the model, or is not known yet. */
 function mayHave({ catalog }: Upstream, { model }: Target): boolean {
   return catalog.has(model) || catalog.failedLastTime || catalog.listed.length === 0;
 }
 
-/** Something came of the answer, which would be generated twice, or nobody waits for it any more. */
+/** True once a retry would generate the answer twice, or nobody waits for it. */
 function isAnswering({ phase, signal }: Exchange): boolean {
   return phase === 'streaming' || signal.aborted;
 }

@@ -1,26 +1,26 @@
-/** Requests that may be asked again beyond the share: where there is little traffic, the share alone is none. */
+/** Retries always allowed, so that a low request rate does not round the budget to zero. */
 const reserve = 100;
 
-/** Keeps what is asked again within a share of all requests: an upstream that fails is not asked three times as much. */
+/** Bounds retries to a share of all requests, so that a failing server does not get a multiple of its normal load. */
 export class RetryBudget {
   readonly #share: number;
-  #left: number;
+  #available: number;
 
-  /** @param share 0 for nothing */
+  /** @param share retries per request; 0 for none at all */
   constructor(share: number) {
     this.#share = share;
-    this.#left = share > 0 ? reserve : 0;
+    this.#available = share > 0 ? reserve : 0;
   }
 
-  /** A request came. */
+  /** Counts a request. */
   onRequest(): void {
-    this.#left = Math.min(reserve, this.#left + this.#share);
+    this.#available = Math.min(reserve, this.#available + this.#share);
   }
 
-  /** @returns whether one may be asked again; then that is counted */
+  /** @returns true if a retry is allowed, and counts it */
   tryRetry(): boolean {
-    if (this.#left < 1) return false;
-    this.#left -= 1;
+    if (this.#available < 1) return false;
+    this.#available -= 1;
     return true;
   }
 }

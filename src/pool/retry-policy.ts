@@ -1,42 +1,44 @@
 import type { GatewayError } from '../errors.ts';
 
-/** Of whom a request may be asked again: of the same upstream as well, or only of another. */
-type RetryTarget = 'anywhere' | 'elsewhere';
+/** Servers that a failed request may be retried on: any, or any but the one that failed. */
+type RetryTarget = 'any' | 'other';
 
 /**
- * Whether a request that failed before anything of its answer came may be asked again. Another upstream may have what this
- * one lacks; the same one is asked again only for what may be over in a moment. An upstream's own 4xx stand.
+ * Decides whether a request that failed before anything of its answer came may be retried. Another server may have what this
+ * one lacks; the same server is tried again only if the cause may pass in a moment. An upstream's own 4xx are final.
  *
- * @returns undefined for no: it would be refused again
+ * @returns undefined if a retry would fail in the same way
  */
-export function retryTarget({ code, cause, answered, retryable }: GatewayError): RetryTarget | undefined {
-  switch (code) {
+export function retryTarget(error: GatewayError): RetryTarget | undefined {
+  switch (error.code) {
     case 'upstream_unreachable':
     case 'upstream_down':
     case 'upstream_incomplete':
-      return 'anywhere';
-    // A model that does not fit, a full queue, a box that is silent for as long as one waits at all.
+      return 'any';
+    // The model does not fit there, the queue is full, or the server is silent for as long as a request may wait.
     case 'model_load_failed':
     case 'queue_full':
     case 'upstream_timeout':
-      return 'elsewhere';
+      return 'other';
+    // Nothing was generated, but the pool must find out first which server has the model.
     case 'model_not_found':
-      // Nothing was generated, but who else has it has to be known first.
-      return answered === undefined ? undefined : 'elsewhere';
+      return error.answered === undefined ? undefined : 'other';
     case 'upstream_error':
-    case 'upstream_busy': {
-      if (answered === undefined) return cause === undefined ? undefined : 'anywhere';
-      if (answered.status < 400) return 'elsewhere';
-      return answered.status >= 500 && retryable ? 'anywhere' : undefined;
-    }
+    case 'upstream_busy':
+      return targetAfterAnswer(error);
     default:
       return undefined;
   }
 }
 
-/** Whether the upstream could not be reached, or went away: what it had is lost, and generates nothing any more. */
+function targetAfterAnswer({ answered, cause, retryable }: GatewayError): RetryTarget | undefined {
+  if (answered === undefined) return cause === undefined ? undefined : 'any';
+  if (answered.status < 400) return 'other';
+  return answered.status >= 500 && retryable ? 'any' : undefined;
+}
+
+/** True if the server could not be reached or went away, so that it generates nothing for the request any more. */
 export function isConnectionLost({ code, cause }: GatewayError): boolean {
-  return (
-    code === 'upstream_unreachable' || (cause !== undefined && ['upstream_error', 'upstream_incomplete'].includes(code))
-  );
+  if (code === 'upstream_unreachable') return true;
+  return cause !== undefined && (code === 'upstream_error' || code === 'upstream_incomplete');
 }

@@ -1,66 +1,50 @@
 import { rankUpstreams } from './ranking.ts';
-import type { Exchange } from '../exchange/exchange.ts';
 import { type Upstream, modelToLoad } from './upstream.ts';
 
-/** Milliseconds that a prompt cache is worth. */
+/** Milliseconds of delay that a warm prompt cache is worth. */
 const slack = 2_000;
-/** Of an upstream without a queue nobody knows what it does at a time, nor how long loading takes there: guesses. */
-const guess = { parallel: 8, service: 10_000, load: 10_000 };
+/** Assumptions about a server without a queue, whose parallelism and load time are unknown. Times in milliseconds. */
+const assumed = { parallel: 8, service: 10_000, load: 10_000 };
 
-/** What upstreams have to do, and which of them would begin soonest. */
-export class Selector {
-  readonly #outstanding = new Map<Upstream, number>();
-
-  /** @param conversation asked only where there is a choice. @returns undefined of none */
-  select(upstreams: readonly Upstream[], model: string, conversation: () => string | undefined): Upstream | undefined {
-    // Where there is no choice nothing has to be weighed.
-    if (upstreams.length <= 1) return upstreams[0];
-    const candidates = upstreams.map((upstream) => ({
-      upstream,
-      name: upstream.name,
-      weight: upstream.weight,
-      outstanding: this.#has(upstream),
-      ...(upstream.queue?.delayFor(modelToLoad(upstream, model)) ?? { wait: 0, load: loadOf(upstream, model) }),
-    }));
-    const [first] = candidates;
-    // Among those that are equal otherwise it is their share that counts, not a guess.
-    const unequal = candidates.some(
-      ({ upstream, load }) =>
-        load !== first?.load || (upstream.queue === undefined) !== (first.upstream.queue === undefined),
-    );
-    const weighed = unequal
-      ? candidates.map((one) =>
-          one.upstream.queue === undefined ? { ...one, wait: this.#guessedWait(one.upstream) } : one,
-        )
-      : candidates;
-    return rankUpstreams(weighed, conversation(), slack)[0]?.upstream;
-  }
-
-  /** @returns a function to call when the upstream is done with the exchange; its end does so too */
-  trackRequest(upstream: Upstream, exchange: Exchange): () => void {
-    this.#outstanding.set(upstream, this.#has(upstream) + 1);
-    let left = false;
-    const leave = (): void => {
-      if (left) return;
-      left = true;
-      this.#outstanding.set(upstream, this.#has(upstream) - 1);
-    };
-    exchange.onEnd(leave);
-    return leave;
-  }
-
-  #has(upstream: Upstream): number {
-    return this.#outstanding.get(upstream) ?? 0;
-  }
-
-  #guessedWait(upstream: Upstream): number {
-    const atOnce = guess.parallel * upstream.weight;
-    return (Math.max(0, this.#has(upstream) + 1 - atOnce) * guess.service) / atOnce;
-  }
+/**
+ * Selects the server that would start a request soonest.
+ *
+ * @param conversation identifies the conversation; called only if there is more than one server to choose from
+ * @returns undefined if `upstreams` is empty
+ */
+export function selectUpstream(
+  upstreams: readonly Upstream[],
+  model: string,
+  conversation: () => string | undefined,
+): Upstream | undefined {
+  if (upstreams.length <= 1) return upstreams[0];
+  const candidates = upstreams.map((upstream) => ({
+    upstream,
+    name: upstream.name,
+    weight: upstream.weight,
+    outstanding: upstream.outstanding,
+    ...(upstream.queue?.delayFor(modelToLoad(upstream, model)) ?? { wait: 0, load: assumedLoad(upstream, model) }),
+  }));
+  const [first] = candidates;
+  // Servers that do not differ are compared by their share of the requests, not by an assumed wait.
+  const differ = candidates.some(
+    ({ upstream, load }) =>
+      load !== first?.load || (upstream.queue === undefined) !== (first.upstream.queue === undefined),
+  );
+  const weighed = candidates.map((candidate) =>
+    differ && candidate.upstream.queue === undefined
+      ? { ...candidate, wait: assumedWait(candidate.upstream) }
+      : candidate,
+  );
+  return rankUpstreams(weighed, conversation(), slack)[0]?.upstream;
 }
 
-function loadOf({ catalog, loadedModels }: Upstream, model: string): number {
-  return loadedModels === undefined || !catalog.has(model) || loadedModels.has(catalog.canonical(model))
-    ? 0
-    : guess.load;
+function assumedWait({ outstanding, weight }: Upstream): number {
+  const parallel = assumed.parallel * weight;
+  return (Math.max(0, outstanding + 1 - parallel) * assumed.service) / parallel;
+}
+
+function assumedLoad({ catalog, loadedModels }: Upstream, model: string): number {
+  const isLoaded = loadedModels === undefined || loadedModels.has(catalog.canonical(model));
+  return isLoaded || !catalog.has(model) ? 0 : assumed.load;
 }

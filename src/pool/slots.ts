@@ -1,73 +1,56 @@
 import type { Signal } from '../cancellation.ts';
-import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
-import type { Forecast } from '../scheduling/forecast.ts';
-import type { UpstreamBody } from '../upstreams/http/body.ts';
 import type { Ending, Exchange } from '../exchange/exchange.ts';
 import { type ExchangeRegistry, shuttingDown } from '../exchange/registry.ts';
+import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
+import type { Forecast } from '../scheduling/forecast.ts';
+import type { UpstreamServices } from '../services.ts';
+import type { UpstreamBody } from '../upstreams/http/body.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
-import type { UpstreamServices, Services } from '../services.ts';
 import { modelToLoad } from './upstream.ts';
 
-/** What a request asks for, in tokens as far as they can be told before it is answered. */
+/** The tokens that a request is estimated to take. */
 export interface Demand {
   readonly model: string;
   readonly inputTokens: number;
   readonly outputTokens: number;
 }
 
-/** What requests ask for together. */
+/** Adds up the demands of several choices. */
 export function sumDemands(demands: readonly Demand[]): Omit<Demand, 'model'> {
-  return {
-    inputTokens: demands.reduce((all, { inputTokens }) => all + inputTokens, 0),
-    outputTokens: demands.reduce((all, { outputTokens }) => all + outputTokens, 0),
-  };
+  let [inputTokens, outputTokens] = [0, 0];
+  for (const demand of demands) {
+    inputTokens += demand.inputTokens;
+    outputTokens += demand.outputTokens;
+  }
+  return { inputTokens, outputTokens };
 }
 
-/**
- * Charges a request to its key and the key's group, as estimated; what it really took is settled when it ends. What is
- * left is told in the answer's headers.
- *
- * @throws {GatewayError} 429 where a limit is reached
- */
-export async function reserveTokens(
-  exchange: Exchange,
-  { inputTokens, outputTokens }: Omit<Demand, 'model'>,
-  services: Services,
-): Promise<void> {
-  exchange.estimate = { inputTokens, outputTokens };
-  const { key } = exchange;
-  if (key === undefined || key.limitSubjects.length === 0) return;
-  const taken = await services.limiter.reserve(key.limitSubjects, inputTokens + outputTokens);
-  Object.assign(exchange.headers, taken.headers);
-  exchange.onEnd(({ charged }) => taken.settle(charged.inputTokens + charged.outputTokens));
-}
-
-/** The right to use the upstream once. */
+/** The right to use a server for one request. */
 export interface Slot {
-  /** Gives it back. Calling it again does nothing. */
+  /** Gives the slot back. Calling it again does nothing. */
   readonly release: () => void;
-  /** Gives it back unused: the upstream failed. What it was charged with stays. */
+  /** Gives the slot back because the server failed: another one may be tried. What the request was charged with stays. */
   readonly abandon: () => void;
-  /** Gives it back when the upstream is done with an answer. */
+  /** Gives the slot back when the answer's body closes. */
   readonly releaseAfter: (body: UpstreamBody) => void;
 }
 
-/** A request of an exchange. */
+/** The part of an exchange that one upstream request is. */
 export interface ExchangeShare {
-  /** Of all that the exchange takes: 1 where there is no other. */
+  /** 1 divided by the number of choices. */
   readonly fraction: number;
   readonly signal: Signal;
 }
 
 /**
- * Waits until it is the request's turn at the upstream; at once where nobody has to wait there.
+ * Acquires a slot of the server, after a wait in its queue if it has none free.
  *
- * @throws {GatewayError} 429 or 503 where too many wait, 503 where it takes too long, or what the exchange was cancelled
- *   with
+ * @throws {GatewayError} 429 or 503 if too many requests wait, 503 if the wait is too long, or the reason the exchange was
+ *   cancelled with
  */
 export async function acquireSlot(
   exchange: Exchange,
-  { model, inputTokens, outputTokens }: Demand,
+  demand: Demand,
   { config, exchanges, upstream }: UpstreamServices,
   { fraction, signal }: ExchangeShare = { fraction: 1, signal: exchange.signal },
 ): Promise<Slot> {
@@ -80,27 +63,41 @@ export async function acquireSlot(
   const request = {
     key: key?.name ?? '',
     weight: key?.weight ?? 1,
-    model: modelToLoad(upstream, model),
-    cost: inputTokens + outputTokens,
+    model: modelToLoad(upstream, demand.model),
+    cost: demand.inputTokens + demand.outputTokens,
     priority: exchange.batch ? 'batch' : (key?.priority ?? 'interactive'),
     signal,
     maxWait: config.timeouts.queue,
-    bound: () => exchange.phase === 'streaming',
+    isBound: () => exchange.phase === 'streaming',
   } as const;
-  const ticket = startedAtOnce(request, queue, exchange) ?? (await ticketFor(request, queue, exchange, exchanges));
-  const expectNothing = exchange.startFirstTokenTimer(config.timeouts.first_token);
+  const ticket = startAtOnce(request, queue, exchange) ?? (await waitInQueue(request, queue, exchange, exchanges));
+  const stopTimer = exchange.startFirstTokenTimer(config.timeouts.first_token);
+  return queuedSlot({ ticket, stopTimer, estimatedCost: request.cost, fraction }, exchange);
+}
+
+interface QueuedSlotOptions {
+  readonly ticket: Ticket;
+  /** Stops the first-token timer. */
+  readonly stopTimer: () => void;
+  /** Tokens. */
+  readonly estimatedCost: number;
+  readonly fraction: number;
+}
+
+/** The slot of a request that passed the queue. The queue learns what the request really took when the exchange ends. */
+function queuedSlot({ ticket, stopTimer, estimatedCost, fraction }: QueuedSlotOptions, exchange: Exchange): Slot {
   const started = performance.now();
   let took: number | undefined;
   let abandoned = false;
   exchange.onEnd((ending) => {
     if (abandoned) return;
-    const real = outcomeOf(ending, fraction, took ?? performance.now() - started);
-    // One that broke off tells nothing of others, and is not cheaper for it.
-    ticket.settle(ending.outcome === 'ok' ? real : { cost: Math.max(real.cost, request.cost) });
+    const outcome = outcomeOf(ending, fraction, took ?? performance.now() - started);
+    // A failed request says nothing about the pace of others, and is not cheaper than it was estimated to be.
+    ticket.settle(ending.outcome === 'ok' ? outcome : { cost: Math.max(outcome.cost, estimatedCost) });
   });
   const release = (): void => {
     took ??= performance.now() - started;
-    expectNothing();
+    stopTimer();
     ticket.done();
   };
   const abandon = (): void => {
@@ -108,80 +105,79 @@ export async function acquireSlot(
     abandoned = true;
     release();
   };
-  // Of what ended without anything of an answer another upstream may be asked.
-  const leave = (): void => (exchange.phase === 'streaming' ? release() : abandon());
-  return { release, abandon, releaseAfter: (body) => body.onClose(leave) };
+  // If nothing of the answer came, another server may be tried.
+  const onBodyClosed = (): void => (exchange.phase === 'streaming' ? release() : abandon());
+  return { release, abandon, releaseAfter: (body) => body.onClose(onBodyClosed) };
 }
 
-function startedAtOnce(request: QueuedRequest, queue: UpstreamQueue, exchange: Exchange): Ticket | undefined {
+function startAtOnce(request: QueuedRequest, queue: UpstreamQueue, exchange: Exchange): Ticket | undefined {
   const ticket = queue.startAtOnce(request);
   if (ticket !== undefined) exchange.startedChoices += 1;
   return ticket;
 }
 
-/** Waits in the queue, and tells the exchange so. @throws {GatewayError} see FairQueue */
-async function ticketFor(
+/** Waits in the queue, and notes the position on the exchange. @throws {GatewayError} see FairQueue */
+async function waitInQueue(
   request: QueuedRequest,
   queue: UpstreamQueue,
   exchange: Exchange,
   { stopping }: ExchangeRegistry,
 ): Promise<Ticket> {
   const entering = queue.enter(request);
-  // Of several choices the first that waits tells; of several upstreams the last.
-  const place = (): Forecast | undefined => queue.position(request);
-  // By name: V8 puts a function that is assigned to a property where it is, and all it knows, among what is old, and what
-  // is old stays until all is collected.
-  if (exchange.queuePosition?.() === undefined) exchange.queuePosition = place;
-  const waits = queue.isWaiting(request);
-  if (waits) exchange.waitingChoices += 1;
+  // Named on purpose: V8 allocates closures stored in a property directly in old space, where they survive until a major GC.
+  const position = (): Forecast | undefined => queue.position(request);
+  // Of several choices the first that waits counts; of several servers the last.
+  if (exchange.queuePosition?.() === undefined) exchange.queuePosition = position;
+  const isWaiting = queue.isWaiting(request);
+  if (isWaiting) exchange.waitingChoices += 1;
   else exchange.startedChoices += 1;
   if (stopping && exchange.isQueued) exchange.cancel(shuttingDown());
   try {
     const ticket = await entering;
-    if (waits) exchange.startedChoices += 1;
+    if (isWaiting) exchange.startedChoices += 1;
     if (ticket.waited > exchange.queuedMs) {
       exchange.queuedMs = ticket.waited;
       exchange.headers['x-llamaduct-queue-wait'] = (ticket.waited / 1000).toFixed(3);
     }
     return ticket;
   } catch (error) {
-    if (!waits) exchange.startedChoices -= 1;
+    if (!isWaiting) exchange.startedChoices -= 1;
     throw error;
   } finally {
-    if (waits) exchange.waitingChoices -= 1;
+    if (isWaiting) exchange.waitingChoices -= 1;
   }
 }
 
 /**
- * Has a turn last until the answer's body closes.
+ * Holds a slot until the answer's body closes.
  *
- * @param asked of an async function: what is thrown before there is a promise does not give the turn back
- * @throws what `asked` rejects with; then the turn is given back
+ * @param answering from an async function, because an error thrown before there is a promise would not release the slot
+ * @throws what `answering` rejects with, after the slot is given back
  */
-export async function releaseAfterAnswer<T extends { readonly body: UpstreamBody }>(
-  turn: Slot,
-  asked: Promise<T>,
+export async function holdSlot<T extends { readonly body: UpstreamBody }>(
+  slot: Slot,
+  answering: Promise<T>,
 ): Promise<T> {
   try {
-    const answer = await asked;
-    turn.releaseAfter(answer.body);
+    const answer = await answering;
+    slot.releaseAfter(answer.body);
     return answer;
   } catch (error) {
-    turn.abandon();
+    slot.abandon();
     throw error;
   }
 }
 
-/** @param took milliseconds, where the upstream does not tell */
+/** @param took milliseconds, used if the upstream reported no durations */
 function outcomeOf(
   { usage, charged }: Ending,
-  share: number,
+  fraction: number,
   took: number,
 ): { cost: number; service: number; load?: number } {
   const { load, promptEval, eval: evaluation } = usage?.timings ?? {};
   const generating = evaluation === undefined ? undefined : (evaluation + (promptEval ?? 0)) * 1000;
   return {
-    cost: (charged.inputTokens + charged.outputTokens) * share,
+    cost: (charged.inputTokens + charged.outputTokens) * fraction,
     service: generating ?? took - (load ?? 0) * 1000,
     ...(load !== undefined && { load: load * 1000 }),
   };

@@ -1,27 +1,32 @@
 import type { Backend } from '../chat/backend.ts';
-import type { ModelCatalog } from './model-catalog.ts';
 import type { UpstreamClient } from '../upstreams/http/client.ts';
-import type { Health } from './health.ts';
 import type { BackendKind } from '../upstreams/index.ts';
+import type { Health } from './health.ts';
+import type { ModelCatalog } from './model-catalog.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
 
-/** An upstream, and how to speak with it. */
+/** One server, and everything that is known about it. */
 export interface Upstream {
   readonly name: string;
   readonly kind: BackendKind;
   readonly client: UpstreamClient;
   readonly backend: Backend;
   readonly catalog: ModelCatalog;
-  /** Absent where nobody has to wait: it gets as many requests as come. */
+  /** Absent for a server without `parallel`: it gets every request at once. */
   readonly queue: UpstreamQueue | undefined;
   readonly health: Health;
-  /** How much it can do, against the others. */
+  /** Its capacity relative to the other servers. */
   readonly weight: number;
-  /** The models that it held in memory when it was last looked at, where that is known and no queue knows better. */
+  /** Number of requests that it serves or that wait in its queue. */
+  outstanding: number;
+  /** Models in its memory at the last health check; undefined if unknown, or if its queue knows better. */
   loadedModels?: ReadonlySet<string> | undefined;
 }
 
-/** The model that an upstream may have to load for a request; '' for none, as for one it does not have: it refuses that at once. */
+/**
+ * The model that a server may have to load for a request; '' if it loads none, or does not have the model and so refuses the
+ * request at once.
+ */
 export function modelToLoad({ catalog, queue }: Upstream, model: string): string {
   return queue?.swapsModels === true && catalog.has(model) ? catalog.canonical(model) : '';
 }

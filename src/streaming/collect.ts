@@ -12,43 +12,43 @@ import type { Chunk, MergedBodies } from './merged-bodies.ts';
  * @throws {GatewayError} when the upstream fails or stops before its answer is complete
  */
 export async function collect(
-  source: MergedBodies,
+  bodies: MergedBodies,
   decoders: readonly DecoderMaker[],
   maxBytes: number,
 ): Promise<ChatResult[]> {
   const choices = decoders.map((decoder) => {
-    const fold = new Accumulator();
-    return { fold, decoder: decoder((event) => fold.add(event)) };
+    const accumulator = new Accumulator();
+    return { accumulator, decoder: decoder((event) => accumulator.add(event)) };
   });
   let bytes = 0;
-  const take = (piece: Chunk): void => {
-    const decoder = choices[piece.choice]?.decoder;
-    if (piece.type === 'broken') throw piece.error;
-    if (piece.type === 'end') {
+  const take = (chunk: Chunk): void => {
+    const decoder = choices[chunk.choice]?.decoder;
+    if (chunk.type === 'broken') throw chunk.error;
+    if (chunk.type === 'end') {
       decoder?.end();
       return;
     }
-    bytes += piece.bytes.length;
+    bytes += chunk.bytes.length;
     if (bytes > maxBytes) throw new GatewayError('upstream_protocol_error', 'The answer is too large for one piece.');
-    decoder?.push(piece.bytes);
+    decoder?.push(chunk.bytes);
   };
   try {
     await new Promise<void>((resolve, reject) => {
-      source.read((piece) => {
+      bodies.read((chunk) => {
         try {
-          take(piece);
-          if (choices.every(({ fold }) => fold.result !== undefined)) resolve();
+          take(chunk);
+          if (choices.every(({ accumulator }) => accumulator.result !== undefined)) resolve();
         } catch (error) {
           reject(error);
         }
       });
     });
-    source.complete = true;
+    bodies.complete = true;
   } finally {
-    source.cancel();
+    bodies.close();
   }
-  return choices.map(({ fold }) => {
-    if (fold.result === undefined) throw new GatewayError('upstream_incomplete', 'The upstream sent no answer.');
-    return fold.result;
+  return choices.map(({ accumulator }) => {
+    if (accumulator.result === undefined) throw new GatewayError('upstream_incomplete', 'The upstream sent no answer.');
+    return accumulator.result;
   });
 }

@@ -9,49 +9,49 @@ export type Chunk =
   | { readonly type: 'broken'; readonly choice: number; readonly error: GatewayError };
 
 /**
- * The bodies of an upstream's answers, one for each choice, as one. A body joins when it is there: an upstream may serve
- * one after the other.
+ * Merges the bodies of an upstream's answers, one for each choice. A body joins when its answer starts: an upstream may
+ * serve one choice after the other.
  */
 export class MergedBodies {
-  /** Set when the answer is complete: leaving it then keeps the connections instead of closing them. */
+  /** Set when the answer is complete: `close` then keeps the upstream connections open for other requests. */
   complete = false;
-  /** Set when the rest of the answer is not wanted: what still comes has to be stopped. */
+  /** Set when the client has all it wants although the upstream still generates: `close` then stops the upstream. */
   cut = false;
   readonly #onBytes: (bytes: Buffer, pieces: number) => void;
-  readonly #giveUp: () => void;
+  readonly #cancel: () => void;
   readonly #joined: UpstreamBody[] = [];
-  #hear: ((piece: Chunk) => void) | undefined;
+  #onChunk: ((chunk: Chunk) => void) | undefined;
   #paused = true;
-  #left = false;
-  /** What came while it was paused. */
+  #closed = false;
+  /** Chunks that came while paused. */
   readonly #held: Chunk[] = [];
 
   /**
-   * @param onBytes sees bytes as they arrive, and in how many pieces they were sent
-   * @param giveUp called when answers still to come are not wanted any more
+   * @param onBytes called with bytes as they arrive, and the number of pieces they were sent in
+   * @param cancel called when answers that have not started yet are no longer needed
    */
   constructor(
     answers: readonly Promise<{ readonly body: UpstreamBody }>[],
     onBytes: (bytes: Buffer, pieces: number) => void,
-    giveUp: () => void = () => undefined,
+    cancel: () => void = () => undefined,
   ) {
     this.#onBytes = onBytes;
-    this.#giveUp = giveUp;
-    answers.forEach((answer, choice) => {
+    this.#cancel = cancel;
+    for (const [choice, answer] of answers.entries()) {
       answer.then(
         ({ body }) => this.#join(body, choice),
         (error: unknown) => this.#pass({ type: 'broken', choice, error: asGatewayError(error) }),
       );
-    });
+    }
   }
 
-  /** Has all pieces from now on go to `hear`, synchronously, and no longer to another. */
-  read(hear: (piece: Chunk) => void): void {
-    this.#hear = hear;
+  /** Passes every chunk from now on to `onChunk`, synchronously, and to no earlier reader. */
+  read(onChunk: (chunk: Chunk) => void): void {
+    this.#onChunk = onChunk;
     this.resume();
   }
 
-  /** Lets the upstream wait. */
+  /** Stops reading from the upstream. */
   pause(): void {
     this.#paused = true;
     for (const body of this.#joined) body.pause();
@@ -59,49 +59,49 @@ export class MergedBodies {
 
   resume(): void {
     this.#paused = false;
-    while (!this.#paused && !this.#left) {
-      const piece = this.#held.shift();
-      if (piece === undefined) break;
-      this.#hear?.(piece);
+    while (!this.#paused && !this.#closed) {
+      const chunk = this.#held.shift();
+      if (chunk === undefined) break;
+      this.#onChunk?.(chunk);
     }
     if (!this.#paused) for (const body of this.#joined) body.resume();
   }
 
-  /** Nobody wants more of it. */
-  cancel(): void {
-    if (this.#left) return;
-    this.#left = true;
+  /** Ends the reading. Calling it again does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#held.length = 0;
-    if (!this.complete) this.#giveUp();
-    for (const body of this.#joined) this.#leaveBody(body);
+    if (!this.complete) this.#cancel();
+    for (const body of this.#joined) this.#closeBody(body);
   }
 
   #join(body: UpstreamBody, choice: number): void {
-    if (this.#left) return this.#leaveBody(body);
+    if (this.#closed) return this.#closeBody(body);
     this.#joined.push(body);
     body.read({
       data: (bytes, pieces) => {
         this.#onBytes(bytes, pieces);
         this.#pass({ type: 'bytes', choice, bytes });
-        // It may have been resumed after another that was too much.
-        if (this.#paused && !this.#left) body.pause();
+        // Another body may have resumed this one after the chunk that was too much.
+        if (this.#paused && !this.#closed) body.pause();
       },
       end: () => this.#pass({ type: 'end', choice }),
       error: (error) => {
         this.#pass({ type: 'broken', choice, error: transportError(error, 'in the middle of its answer') });
       },
     });
-    // To be read is to be resumed.
+    // `read` resumes the body.
     if (this.#paused) body.pause();
   }
 
-  #pass(piece: Chunk): void {
-    if (this.#left) return;
-    if (this.#paused) this.#held.push(piece);
-    else this.#hear?.(piece);
+  #pass(chunk: Chunk): void {
+    if (this.#closed) return;
+    if (this.#paused) this.#held.push(chunk);
+    else this.#onChunk?.(chunk);
   }
 
-  #leaveBody(body: UpstreamBody): void {
+  #closeBody(body: UpstreamBody): void {
     if (this.complete && !this.cut) body.discard();
     else body.destroy();
   }

@@ -1,9 +1,9 @@
 import type { UsageObserver } from '../chat/stream.ts';
 import { GatewayError, stoppedEarly } from '../errors.ts';
-import type { UpstreamAnswer } from '../upstreams/http/body.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { ResponseStream, Sink } from './response-stream.ts';
+import type { UpstreamAnswer } from '../upstreams/http/body.ts';
 import { type Chunk, MergedBodies } from './merged-bodies.ts';
+import type { ResponseStream, Sink } from './response-stream.ts';
 
 const newline = 10;
 
@@ -11,89 +11,79 @@ interface PassthroughOptions {
   readonly answer: UpstreamAnswer;
   readonly observer: UsageObserver;
   readonly exchange: Exchange;
-  /** Where the answer is a stream of records: what is said between two of them when it breaks off. */
+  /** Renders the error that ends a stream of records which breaks off between two of them. Absent for any other answer. */
   readonly failure: ((error: GatewayError) => string) | undefined;
 }
 
 /**
- * The answer of an upstream as it is, with what was counted read along. Resolves when something of it is there, be it its
- * end: until then a failure is thrown. The flow's end ends the exchange.
+ * Passes an upstream's answer on unchanged, and observes what the upstream counted.
  *
+ * @returns the stream, once its first chunk (or its end) has arrived
  * @throws {GatewayError} when the upstream fails before anything came
  */
 export async function passthroughStream(options: PassthroughOptions): Promise<ResponseStream> {
-  const flow = new PassthroughStream(options);
-  await flow.begin();
-  return flow;
+  const stream = new PassthroughStream(options);
+  await stream.open();
+  return stream;
 }
 
 class PassthroughStream implements ResponseStream {
-  readonly source: MergedBodies;
-  readonly exchange: Exchange;
-  opening: Uint8Array = new Uint8Array();
-  ended = false;
+  readonly bodies: MergedBodies;
   readonly #options: PassthroughOptions;
-  readonly #observer: UsageObserver;
-  /** Whether what has come ends with a line. */
+  readonly #refused: boolean;
+  #opening: Chunk | undefined;
+  /** True while the bytes so far end with a whole line. */
   #lineEnded = true;
 
   constructor(options: PassthroughOptions) {
     const { answer, exchange, observer } = options;
     this.#options = options;
-    this.exchange = exchange;
-    this.#observer = observer;
-    this.source = new MergedBodies([Promise.resolve(answer)], (bytes, pieces) => {
-      // A refusal is nothing of an answer: it costs nobody tokens.
+    this.#refused = answer.statusCode >= 400;
+    this.bodies = new MergedBodies([Promise.resolve(answer)], (bytes, pieces) => {
+      // A refusal costs no tokens.
       if (!this.#refused) exchange.onChunk(pieces);
       this.#lineEnded = bytes.at(-1) === newline;
-      this.#observer.push(bytes);
+      observer.push(bytes);
     });
   }
 
-  async begin(): Promise<void> {
+  async open(): Promise<void> {
     const first = await new Promise<Chunk>((resolve) => {
-      this.source.read((piece) => {
-        this.source.pause();
-        resolve(piece);
+      this.bodies.read((chunk) => {
+        this.bodies.pause();
+        resolve(chunk);
       });
     });
     if (first.type === 'broken') throw first.error;
-    if (first.type === 'bytes') {
-      this.opening = first.bytes;
-      return;
-    }
-    // A stream without a record has no end either.
-    if (this.#options.failure !== undefined) throw stoppedEarly();
-    this.ended = true;
-    this.#end(this.#ending());
+    // A stream of records without any record has no end either.
+    if (first.type === 'end' && this.#options.failure !== undefined) throw stoppedEarly();
+    this.#opening = first;
   }
 
-  writeChunk(piece: Chunk, outlet: Sink): void {
-    if (piece.type === 'bytes') return outlet.write(piece.bytes);
-    const error = piece.type === 'broken' ? piece.error : this.#ending();
-    this.#end(error);
+  start(sink: Sink): void {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    if (opening !== undefined) this.write(opening, sink);
+  }
+
+  write(chunk: Chunk, sink: Sink): void {
+    if (chunk.type === 'bytes') return sink.write(chunk.bytes);
+    const error = chunk.type === 'broken' ? chunk.error : this.#failureAtEnd();
+    this.bodies.complete = error === undefined;
     const { failure } = this.#options;
-    const isWhole = piece.type === 'end' && (failure === undefined || error?.code !== 'upstream_incomplete');
-    if (isWhole) return outlet.end();
-    if (error === undefined || failure === undefined || !this.#lineEnded) return outlet.abort();
-    outlet.write(failure(error));
-    outlet.end();
+    const endsItself = chunk.type === 'end' && (failure === undefined || error?.code !== 'upstream_incomplete');
+    if (error === undefined || endsItself) return sink.end(error);
+    if (failure === undefined || !this.#lineEnded) return sink.abort(error);
+    sink.write(failure(error));
+    sink.end(error);
   }
 
-  get #refused(): boolean {
-    return this.#options.answer.statusCode >= 400;
-  }
-
-  #end(error: GatewayError | undefined): void {
-    this.source.complete = error === undefined;
-    this.exchange.end(error);
-  }
-
-  /** What went wrong with an answer that has come to its end. */
-  #ending(): GatewayError | undefined {
-    const { finish, outcome } = this.#observer.end();
-    if (finish !== undefined) this.exchange.addUsage(finish);
-    const failed = this.#refused ? this.#options.answer.statusCode >= 500 : outcome === 'failed';
+  /** Takes what the upstream counted. @returns why an answer that has ended is not a good one */
+  #failureAtEnd(): GatewayError | undefined {
+    const { observer, exchange, answer } = this.#options;
+    const { finish, outcome } = observer.end();
+    if (finish !== undefined) exchange.addUsage(finish);
+    const failed = this.#refused ? answer.statusCode >= 500 : outcome === 'failed';
     if (failed) return new GatewayError('upstream_error', 'The upstream failed.');
     return this.#refused || outcome === 'complete' ? undefined : stoppedEarly();
   }

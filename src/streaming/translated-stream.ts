@@ -1,68 +1,79 @@
 import type { Exchange } from '../exchange/exchange.ts';
-import type { ResponseStream, Sink } from './response-stream.ts';
 import type { Chunk, MergedBodies } from './merged-bodies.ts';
+import type { ResponseStream, Sink } from './response-stream.ts';
 import type { Translator } from './translator.ts';
 
 /**
- * Translates an answer while it streams. Resolves once the first piece is translated: until then a failure is thrown,
- * to become a status of its own; after it a failure becomes the client's error event. The flow's end ends the exchange.
+ * Translates an answer while it streams. Until the first translated output a failure is thrown, so that it can become an
+ * HTTP status or a retry; after it, the client's stream reports the failure itself.
  *
+ * @returns the stream, once some of the answer is translated
  * @throws {GatewayError} when the upstream fails before anything was translated
  */
 export async function translatedStream(
-  source: MergedBodies,
+  bodies: MergedBodies,
   translator: Translator,
   exchange: Exchange,
 ): Promise<ResponseStream> {
-  const opening = await open(source, translator);
-  const { encoding } = translator;
-  if (translator.error !== undefined && !translator.hasOutput) {
-    source.cancel();
-    throw translator.error;
+  const stream = new TranslatedStream(bodies, translator, exchange);
+  await stream.open();
+  if (translator.error === undefined || translator.hasOutput) return stream;
+  bodies.close();
+  throw translator.error;
+}
+
+class TranslatedStream implements ResponseStream {
+  readonly bodies: MergedBodies;
+  readonly #translator: Translator;
+  readonly #exchange: Exchange;
+  #opening = '';
+
+  constructor(bodies: MergedBodies, translator: Translator, exchange: Exchange) {
+    this.bodies = bodies;
+    this.#translator = translator;
+    this.#exchange = exchange;
   }
-  const settle = (): void => {
-    source.complete = translator.total !== undefined;
-    if (translator.total !== undefined) exchange.addUsage(translator.total);
-    exchange.end(translator.error);
-  };
-  if (translator.ended) settle();
-  return {
-    source,
-    exchange,
-    opening,
-    encoding,
-    ended: translator.ended,
-    writeChunk(piece, outlet: Sink) {
-      const text = translate(piece, translator);
-      if (text !== '') outlet.write(text, translator.encoding);
-      if (!translator.ended) return;
-      settle();
-      outlet.end();
-    },
-  };
-}
 
-/** Reads until the first piece of the answer is translated; the rest waits in the source. */
-async function open(source: MergedBodies, translator: Translator): Promise<string> {
-  return await new Promise((resolve) => {
-    source.read((piece) => {
-      const text = translate(piece, translator);
-      if (!translator.hasOutput && !translator.ended) return;
-      source.pause();
-      resolve(text);
+  /** Reads until something is translated. The bodies keep the rest. */
+  async open(): Promise<void> {
+    const { bodies } = this;
+    await new Promise<void>((resolve) => {
+      bodies.read((chunk) => {
+        this.#opening = this.#translate(chunk);
+        if (!this.#translator.hasOutput && !this.#translator.ended) return;
+        bodies.pause();
+        resolve();
+      });
     });
-  });
-}
+  }
 
-function translate(piece: Chunk, translator: Translator): string {
-  switch (piece.type) {
-    case 'bytes':
-      return translator.push(piece.bytes, piece.choice);
-    case 'end':
-      return translator.end(piece.choice);
-    case 'broken':
-      return translator.fail(piece.error);
-    default:
-      return piece satisfies never;
+  start(sink: Sink): void {
+    this.#send(this.#opening, sink);
+  }
+
+  write(chunk: Chunk, sink: Sink): void {
+    this.#send(this.#translate(chunk), sink);
+  }
+
+  #send(text: string, sink: Sink): void {
+    const { ended, encoding, error, total } = this.#translator;
+    if (text !== '') sink.write(text, encoding);
+    if (!ended) return;
+    this.bodies.complete = total !== undefined;
+    if (total !== undefined) this.#exchange.addUsage(total);
+    sink.end(error);
+  }
+
+  #translate(chunk: Chunk): string {
+    switch (chunk.type) {
+      case 'bytes':
+        return this.#translator.push(chunk.bytes, chunk.choice);
+      case 'end':
+        return this.#translator.end(chunk.choice);
+      case 'broken':
+        return this.#translator.fail(chunk.error);
+      default:
+        return chunk satisfies never;
+    }
   }
 }

@@ -142,3 +142,12 @@ export class RowWriter {
 export function isBusy(error: unknown): boolean {
   return ((error as { errcode?: number }).errcode ?? 0) % 256 === 5;
 }
+
+/**
+ * Runs `callback` once the rows recorded in this turn of the event loop are committed, so that a client that has its whole
+ * answer finds it in the usage, even if the process is killed right then. RowWriter commits in an immediate, and immediates
+ * run in the order they were set.
+ */
+export function afterUsageRows(callback: () => void): void {
+  setImmediate(callback);
+}

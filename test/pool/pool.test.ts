@@ -132,14 +132,13 @@ test('a model that moved to another kind of upstream since a request was planned
       name,
       kind,
       weight: 1,
-      catalog: { has: (model: string) => models.includes(model), downFor: 0, silent: false },
+      catalog: { has: (model: string) => models.includes(model), retryInMs: 0, failedLastTime: false },
       health: new Health({ failures: 1, interval: 0, onChange: () => undefined }),
     }) as unknown as Upstream;
   const upstreams = [listing('ollama', 'ollama', []), listing('vllm', 'openai', ['moved'])] as const;
   const fleet = new UpstreamPool(upstreams, { attempts: 1, base: 1, cap: 1, share: 0, onRetry: () => undefined });
   const exchange = new Exchange('POST', undefined, {
-    modelLabel: () => '',
-    gaps: () => ({ observe: () => undefined }),
+    chunkGaps: () => ({ observe: () => undefined }),
     ended: () => undefined,
   });
   const wanted = { model: 'moved', kind: 'ollama', conversation: () => undefined } as const;

@@ -8,7 +8,7 @@ const cause = new Error('reset');
 test('a connection that failed is lost, and asked again of anybody', () => {
   for (const code of ['upstream_unreachable', 'upstream_error', 'upstream_incomplete'] as const) {
     const error = new GatewayError(code, 'gone', { cause, retryAfter: 5 });
-    assert.deepEqual([retryTarget(error), isConnectionLost(error)], ['anywhere', true], code);
+    assert.deepEqual([retryTarget(error), isConnectionLost(error)], ['any', true], code);
   }
 });
 
@@ -16,11 +16,11 @@ test('what an upstream answered is asked again by what it said, not by what the 
   const said = (code: ErrorCode, status: number, retryAfter?: number): GatewayError =>
     new GatewayError(code, 'no', retryAfter === undefined ? {} : { retryAfter }).asAnswer(status, true);
   for (const [error, again] of [
-    [said('upstream_error', 500, 2), 'anywhere'],
-    [said('upstream_busy', 503, 5), 'anywhere'],
-    [said('upstream_error', 302, 2), 'elsewhere'],
-    [said('model_load_failed', 500), 'elsewhere'],
-    [said('model_not_found', 404), 'elsewhere'],
+    [said('upstream_error', 500, 2), 'any'],
+    [said('upstream_busy', 503, 5), 'any'],
+    [said('upstream_error', 302, 2), 'other'],
+    [said('model_load_failed', 500), 'other'],
+    [said('model_not_found', 404), 'other'],
     [said('upstream_error', 401, 2), undefined],
     [said('upstream_error', 503), undefined],
     [said('upstream_busy', 429, 5), undefined],

@@ -13,8 +13,7 @@ import type { UsageQuery, UsageReport } from '../../src/usage/report.ts';
 import { day, hour, noon, row } from './rows.ts';
 
 const sinks = {
-  modelLabel: (model: string) => model,
-  gaps: () => ({ observe: () => undefined }),
+  chunkGaps: () => ({ observe: () => undefined }),
   ended: () => undefined,
 };
 

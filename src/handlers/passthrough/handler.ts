@@ -1,243 +1,152 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream } from 'node:stream/web';
-import type { Context } from 'hono';
 import { conversationIn } from '../../chat/conversation.ts';
 import { estimatedOutputTokens, estimatedTokensIn } from '../../chat/estimate.ts';
 import type { PassThroughRoute } from '../../chat/protocol.ts';
-import type { JsonObject } from '../../chat/request.ts';
-import { GatewayError, invalidValue } from '../../errors.ts';
-import { isObject } from '../../framing/json.ts';
-import { type Key, mayUse } from '../../policy/keys.ts';
+import { invalidValue } from '../../errors.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { type RequestHandler, sendEmpty, sendJson, sendStream, sendStreamWithHeartbeats } from '../../http/respond.ts';
+import { parseJson } from '../../http/request-body.ts';
 import { nativeRules } from '../../policy/native-rules.ts';
+import type { Target, UpstreamPool } from '../../pool/pool.ts';
+import { type Demand, acquireSlot, holdSlot } from '../../pool/slots.ts';
+import type { Upstream } from '../../pool/upstream.ts';
+import type { Services, UpstreamServices } from '../../services.ts';
 import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
 import type { UpstreamRequest } from '../../upstreams/http/client.ts';
+import { readError, readJson } from '../../upstreams/http/read.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
-import { allUpstreamsDown } from '../../pool/all-down.ts';
-import { detailsDeadline } from '../../pool/model-catalog.ts';
-import { askUpstream, readError, readJson } from '../../upstreams/http/read.ts';
-import { parseJson } from '../../http/request-body.ts';
-import type { UpstreamPool } from '../../pool/pool.ts';
-import { type ModelRoute, rewriteBody } from './rewrite.ts';
-import type { Plan, Planner, Streamed } from '../plan.ts';
-import { resolveModel } from '../steps/apply-rules.ts';
-import { type Env, type RequestHandler, sendEmpty, sendFlow, sendJson } from '../../http/respond.ts';
-import type { Services } from '../../services.ts';
-import type { Upstream } from '../../pool/upstream.ts';
-import { passthroughStream } from '../../streaming/passthrough-stream.ts';
-import { reserveTokens, acquireSlot, releaseAfterAnswer } from '../../pool/slots.ts';
+import { resolveModel } from '../steps/authorize-model.ts';
+import { reserveTokens } from '../steps/reserve-tokens.ts';
+import { passedAnswer, passedHeaders, passedRequest } from './answer.ts';
+import { listedFor } from './lists.ts';
+import { type ModelRoute, type RewrittenBody, rewriteBody } from './rewrite.ts';
 
-/** Passes a request on that no model runs for, and its answer back, byte for byte. */
-export function passingHandler(route: PassThroughRoute, services: Services): RequestHandler {
+type Context = Parameters<RequestHandler>[0];
+
+/** Passes on a request that runs no model, and its answer, byte for byte. */
+export function passthroughHandler(route: PassThroughRoute, services: Services): RequestHandler {
   return async (c) => {
     const exchange = c.get('exchange');
-    const upstream = servingUpstream(c, services.pool);
+    const upstream = upstreamOf(c, services.pool);
     exchange.phase = 'waiting';
     exchange.upstream = upstream.name;
     const { body } = c.req.raw;
     const stream = body === null ? undefined : Readable.fromWeb(body as WebStream<Uint8Array>);
-    const answer = await upstream.client.send(requestOf(c, route, stream));
+    const answer = await upstream.client.send(passedRequest(c, route, stream));
     const limited = route.lists === true && exchange.key?.models !== undefined ? exchange.key : undefined;
     if (c.req.method === 'HEAD') {
       answer.body.discard();
-      const { 'content-length': length, ...headers } = headersOf(answer);
-      return sendEmpty(c, answer.statusCode, {
-        ...headers,
-        // Of a list that the key would see another of.
-        ...(length !== undefined && limited === undefined && { 'content-length': length }),
-      });
+      const { 'content-length': length, ...headers } = passedHeaders(answer);
+      // The list that the key may see has another length.
+      const known = length !== undefined && limited === undefined ? { 'content-length': length } : {};
+      return sendEmpty(c, answer.statusCode, { ...headers, ...known });
     }
     if (limited !== undefined && answer.statusCode === 200) {
       const list = await readJson(answer, upstream.backend, services.config.limits.body);
       return sendJson(c, 200, listedFor(limited, list));
     }
-    const { status, headers, flow } = await relay(c, answer, route, upstream);
-    return sendFlow(c, status, flow, headers);
+    return sendStream(c, await passedAnswer(answer, route, upstream, exchange));
   };
 }
 
-/**
- * Answers with the lists of all Ollamas that are not out, as one; what several have is listed once for each where it differs.
- *
- * @throws {GatewayError} what the first failed with, when none answers in time; 503 `upstream_down` when all are out
- */
-export function mergedListHandler({ path }: PassThroughRoute, { pool }: Services): RequestHandler {
-  const question = { method: 'GET', path, read: modelsIn } as const;
-  const ollamas = pool.upstreams.filter(({ kind }) => kind === 'ollama');
-  return async (c) => {
-    const { key } = c.get('exchange');
-    const lists = await Promise.allSettled(
-      ollamas
-        .filter(({ health }) => health.retryInMs === 0)
-        // An upstream that hangs must not hide the others.
-        .map(async ({ backend, client }) => await askUpstream(client, backend, question, detailsDeadline)),
-    );
-    const [first] = lists;
-    if (first === undefined) throw allUpstreamsDown(ollamas.map(({ health }) => health.retryInMs));
-    const told = lists.filter((list) => list.status === 'fulfilled');
-    if (told.length === 0 && first.status === 'rejected') throw first.reason;
-    const models = told.flatMap(({ value }) => value);
-    const unique = new Map(models.map((model) => [`${String(model['name'])} ${String(model['digest'])}`, model]));
-    const shown = [...unique.values()].filter(({ name }) => key === undefined || mayUse(key, String(name)));
-    return sendJson(c, 200, { models: shown });
-  };
-}
-
-/** By which an operator names one of several upstreams, where what is asked is not about a model. */
+/** Names the server that a request concerns, if it does not concern a model. */
 const upstreamHeader = 'x-llamaduct-upstream';
 
-/** @throws {GatewayError} 400 where it is not clear which upstream is meant */
-function servingUpstream(c: Context<Env>, { upstreams }: UpstreamPool): Upstream {
+/** @throws {GatewayError} 400 if it is not clear which server is meant */
+function upstreamOf(c: Context, { upstreams }: UpstreamPool): Upstream {
   const name = c.req.header(upstreamHeader);
-  const ours = upstreams.filter((one) => one.kind === 'ollama' && (name === undefined || one.name === name));
-  const [only, ...others] = ours.length > 0 || name !== undefined ? ours : upstreams;
+  const matching = upstreams.filter((one) => one.kind === 'ollama' && (name === undefined || one.name === name));
+  const [only, ...others] = matching.length > 0 || name !== undefined ? matching : upstreams;
   if (only !== undefined && others.length === 0) return only;
   const names = upstreams.map((one) => one.name).join(', ');
   throw invalidValue(upstreamHeader, `${upstreamHeader} must name one of the upstreams: ${names}.`);
 }
 
-export function namesModels(route: PassThroughRoute): route is ModelRoute {
-  return route.modelsNamed !== undefined;
-}
-
 /**
- * Plans to pass requests on where the upstreams that have their model speak the client's own dialect, and policy lets them
- * be as they are; all others are translated.
+ * Passes requests on to servers that speak the client's dialect, as long as policy lets them be as they are, and has all
+ * others translated.
+ *
+ * @param natives the route for each kind of server that speaks the dialect
  */
-export function passingOr(
+export function passthroughOrTranslate(
   natives: readonly { readonly kind: BackendKind; readonly route: ModelRoute }[],
-  translated: Planner,
+  translate: RequestHandler,
   services: Services,
-): Planner {
+): RequestHandler {
   const [first] = natives;
-  if (first === undefined) return translated;
-  const planners = new Map(natives.map(({ kind, route }) => [kind, passingPlanner(route, kind, services)]));
-  const { upstreams } = services.pool;
-  const kinds = new Set(upstreams.map(({ kind }) => kind));
+  if (first === undefined) return translate;
+  const routes = new Map(natives.map(({ kind, route }) => [kind, route]));
+  const kinds = new Set(services.pool.upstreams.map(({ kind }) => kind));
   return async (c, body) => {
-    const kind = kinds.size === 1 ? first.kind : await kindNamed(body, first.route, services);
-    const plan = kind && (await planners.get(kind)?.(c, body));
-    return plan ?? (await translated(c, body));
+    const kind = kinds.size === 1 ? first.kind : await kindFor(body, first.route, services);
+    const route = kind && routes.get(kind);
+    if (kind === undefined || route === undefined) return await translate(c, body);
+    const rewritten = await rewriteBody({ bytes: body, route, kind }, services, c.get('exchange'));
+    return await (rewritten === undefined ? translate(c, body) : sendPassed(c, { route, kind, rewritten }, services));
   };
 }
 
-/** What the upstreams of the model speak that a body names; undefined where they differ. */
-async function kindNamed(body: Buffer, route: ModelRoute, services: Services): Promise<BackendKind | undefined> {
+/** @returns the kind of the servers that have the model in the body; undefined if they differ */
+async function kindFor(body: Buffer, route: ModelRoute, services: Services): Promise<BackendKind | undefined> {
   const [name = ''] = route.modelsNamed(parseJson(body));
   return services.pool.kindFor(await resolveModel(name, services));
 }
 
-/**
- * Plans to pass a request on as it is, with the model's turn, and its answer back, byte for byte, reading along what the
- * backend counted.
- *
- * @returns undefined where policy has to change what cannot be changed as it is
- */
-function passingPlanner(
-  route: ModelRoute,
-  kind: BackendKind,
-  services: Services,
-): (c: Context<Env>, bytes: Buffer) => Promise<Plan | undefined> {
-  const { outputTokens, sse } = route;
-  return async (c, bytes) => {
-    const exchange = c.get('exchange');
-    const forward = await rewriteBody(exchange, bytes, route, kind, services);
-    if (forward === undefined) return undefined;
-    const { body, forwarded } = forward;
-    const model = exchange.model ?? '';
-    const demand = outputTokens && {
-      model,
-      inputTokens: estimatedTokensIn(body),
-      outputTokens: estimatedOutputTokens(outputTokens(body)),
-    };
-    if (demand !== undefined) await reserveTokens(exchange, demand, services);
-    const request = requestOf(c, route, forwarded);
-    return {
-      wanted: { model, kind, conversation: () => conversationIn(model, body) },
-      ask: async (upstream) => {
-        const send = async (): Promise<UpstreamAnswer> => {
-          const answer = await upstream.client.send(request);
-          if (mayBePassedOn(answer, kind, services.pool)) return answer;
-          throw await readError(answer, upstream.backend);
-        };
-        const turn = demand && (await acquireSlot(exchange, demand, { ...services, upstream }));
-        const answer = await (turn === undefined ? send() : releaseAfterAnswer(turn, send()));
-        return await relay(c, answer, route, upstream);
-      },
-      ...(sse?.asks(body) === true && {
-        sse: { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }, failure: sse.failure },
-      }),
-    };
-  };
+interface PassedCall {
+  readonly route: ModelRoute;
+  readonly kind: BackendKind;
+  readonly rewritten: RewrittenBody;
 }
 
-/** Whether an answer goes to the client as it is; if not it is an error, which another upstream may do better. */
-function mayBePassedOn({ statusCode }: UpstreamAnswer, kind: BackendKind, { upstreams }: UpstreamPool): boolean {
+/** Sends a request in a slot, and passes its answer on, observing what the upstream counted. */
+async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, services: Services): Promise<Response> {
+  const exchange = c.get('exchange');
+  const { outputTokens, sse } = route;
+  const { body, bytes } = rewritten;
+  const { silence, total } = services.config.timeouts;
+  const model = exchange.model ?? '';
+  const demand = outputTokens && {
+    model,
+    inputTokens: estimatedTokensIn(body),
+    outputTokens: estimatedOutputTokens(outputTokens(body)),
+  };
+  if (demand !== undefined) await reserveTokens(exchange, demand, services);
+  exchange.startTotalTimer(total);
+  const request = passedRequest(c, route, bytes);
+  const target: Target = { model, kind, conversation: () => conversationIn(model, body) };
+  const starting = services.pool.send(exchange, target, async (upstream) => {
+    const here = { ...services, upstream };
+    const answer = await (demand === undefined
+      ? sendOrThrow(request, here)
+      : sendInSlot(request, demand, here, exchange));
+    return await passedAnswer(answer, route, upstream, exchange);
+  });
+  if (sse?.asks(body) !== true) return sendStream(c, await starting);
+  const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
+  return await sendStreamWithHeartbeats(c, starting, { interval: silence, headers, failure: sse.failure });
+}
+
+async function sendInSlot(
+  request: UpstreamRequest,
+  demand: Demand,
+  services: UpstreamServices,
+  exchange: Exchange,
+): Promise<UpstreamAnswer> {
+  const slot = await acquireSlot(exchange, demand, services);
+  return await holdSlot(slot, sendOrThrow(request, services));
+}
+
+/** @returns an answer to pass on. @throws {GatewayError} any other answer as an error, because another server may do better */
+async function sendOrThrow(request: UpstreamRequest, { upstream, pool }: UpstreamServices): Promise<UpstreamAnswer> {
+  const answer = await upstream.client.send(request);
+  if (mayPassOn(answer, upstream, pool)) return answer;
+  throw await readError(answer, upstream.backend);
+}
+
+function mayPassOn({ statusCode }: UpstreamAnswer, { kind }: Upstream, { upstreams }: UpstreamPool): boolean {
   if (statusCode < 300) return true;
-  // What an upstream says of llamaduct's own key is not for its clients; Ollama has no keys.
+  // What a server says about llamaduct's own key is not for clients. Ollama has no keys.
   if (statusCode < 400 || nativeRules[kind] === undefined) return false;
   return upstreams.length === 1 || (statusCode < 500 && statusCode !== 404);
-}
-
-function requestOf(c: Context<Env>, route: PassThroughRoute, body: UpstreamRequest['body']): UpstreamRequest {
-  return {
-    method: c.req.method,
-    // Never the client's own path: only the digest of a blob comes from it, and the router has matched that.
-    path: route.upstreamPath ?? route.path.replace(/:digest\{.*\}$/, c.req.param('digest') ?? ''),
-    headers: pick(
-      (name) => c.req.header(name),
-      ['content-type', 'accept', ...(Buffer.isBuffer(body) ? [] : ['content-length'])],
-    ),
-    ...(body !== undefined && { body }),
-    signal: c.get('exchange').signal,
-  };
-}
-
-async function relay(
-  c: Context<Env>,
-  answer: UpstreamAnswer,
-  route: PassThroughRoute,
-  upstream: Upstream,
-): Promise<Streamed> {
-  const flow = await passthroughStream({
-    answer,
-    observer: upstream.backend.observer(),
-    exchange: c.get('exchange'),
-    failure: failureIn(answer, route),
-  });
-  return { status: answer.statusCode, headers: headersOf(answer), flow };
-}
-
-/** How an answer tells of an error where it breaks off between two lines; undefined where it cannot. */
-function failureIn({ headers }: UpstreamAnswer, { lineFailure, sse }: PassThroughRoute): typeof lineFailure {
-  if (headers['content-length'] !== undefined) return undefined;
-  const type = String(headers['content-type']);
-  if (type.startsWith('application/x-ndjson')) return lineFailure;
-  // Whatever event has begun ends with the empty line.
-  return type.startsWith('text/event-stream') ? sse && ((error) => `\n${sse.failure(error)}`) : undefined;
-}
-
-function headersOf({ headers }: UpstreamAnswer): Record<string, string> {
-  return pick((name) => headers[name], ['content-type', 'content-length', 'retry-after']);
-}
-
-/** A list of models without those that the key may not use. */
-function listedFor(key: Key, list: unknown): object {
-  const models = modelsIn(list).filter(({ name }) => mayUse(key, String(name)));
-  return { ...(list as object), models };
-}
-
-function modelsIn(list: unknown): JsonObject[] {
-  if (!isObject(list) || !Array.isArray(list['models'])) {
-    throw new GatewayError('upstream_protocol_error', 'The upstream did not list its models.');
-  }
-  return list['models'].filter(isObject);
-}
-
-function pick(read: (name: string) => string | string[] | undefined, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = read(name);
-      return typeof value === 'string' ? [[name, value]] : [];
-    }),
-  );
 }

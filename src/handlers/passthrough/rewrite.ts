@@ -1,87 +1,127 @@
 import type { PassThroughRoute } from '../../chat/protocol.ts';
 import type { JsonObject } from '../../chat/request.ts';
-import { isObject, parseExact } from '../../framing/json.ts';
-import { nativeRules } from '../../policy/native-rules.ts';
-import { withTokenCap } from '../../policy/model-rules.ts';
-import { parseJson } from '../../http/request-body.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
-import { resolveModel, requireModel } from '../steps/apply-rules.ts';
-import type { BackendKind } from '../../upstreams/index.ts';
+import { isObject, parseExact } from '../../framing/json.ts';
+import { parseJson } from '../../http/request-body.ts';
+import { type NativeRules, nativeRules } from '../../policy/native-rules.ts';
+import { withTokenCap } from '../../policy/model-rules.ts';
 import type { Services } from '../../services.ts';
+import type { BackendKind } from '../../upstreams/index.ts';
+import { requireModel, resolveModel } from '../steps/authorize-model.ts';
 
 /** A route whose body names models. */
 export type ModelRoute = PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>;
 
-/** A body on its way to an upstream of its own dialect. */
-interface RewrittenBody {
-  /** What it says to the upstream, as far as it could be read. */
+export function namesModels(route: PassThroughRoute): route is ModelRoute {
+  return route.modelsNamed !== undefined;
+}
+
+/** A body for an upstream that speaks the client's dialect. */
+export interface RewrittenBody {
+  /** The parsed body; undefined if it is not JSON. */
   readonly body: unknown;
-  readonly forwarded: Buffer;
+  readonly bytes: Buffer;
+}
+
+interface PassedBody {
+  readonly bytes: Buffer;
+  readonly route: ModelRoute;
+  readonly kind: BackendKind;
 }
 
 /**
- * The body to send on.
+ * Applies the operator's rules to a body that is passed on in the client's dialect. Without a rule the bytes stay the same.
  *
- * @returns undefined where policy has to change what cannot be changed as it is
- * @throws {GatewayError} 403, and 400 where policy has to know
+ * @returns undefined if policy must change something that this dialect has no rules for: the request is then translated
+ * @throws {GatewayError} 403 for a model that the key may not use, 400 if policy depends on a body that is not JSON
  */
 export async function rewriteBody(
-  exchange: Exchange,
-  bytes: Buffer,
-  route: ModelRoute,
-  kind: BackendKind,
+  { bytes, route, kind }: PassedBody,
   services: Services,
+  exchange: Exchange,
 ): Promise<RewrittenBody | undefined> {
-  const { config, rules, pool } = services;
-  const { modelsNamed } = route;
-  const { key } = exchange;
-  const maxTokens = key?.maxTokens;
-  const decides =
+  const body = readBodyFor(bytes, route, services, exchange);
+  const named = route.modelsNamed(body);
+  const models = await authorizeModels(named, services, exchange);
+  const apply = nativeRules[kind];
+  if (apply === undefined) {
+    const [name = ''] = named;
+    const isPlain = named.length === 1 && name !== '' && models.get(name) === name;
+    if (!isPlain || needsTranslation(name, body, route, services, exchange)) return undefined;
+    learnModel(name, services, exchange);
+    return { body, bytes };
+  }
+  const ruled = withRules(apply, body, { route, models }, services, exchange);
+  const sent = ruled ?? body;
+  learnModel((ruled === undefined ? named : route.modelsNamed(ruled)).at(-1), services, exchange);
+  if (ruled === undefined) return { body: sent, bytes };
+  // Parsed once more, so that no number loses digits.
+  const exact = withRules(apply, parseExact(bytes.toString('utf8')), { route, models }, services, exchange);
+  return { body: sent, bytes: Buffer.from(JSON.stringify(exact)) };
+}
+
+/** A body that is not JSON is the upstream's to refuse, unless keys, limits or rules depend on what it says. */
+function readBodyFor(bytes: Buffer, route: ModelRoute, { rules }: Services, { key }: Exchange): unknown {
+  const policyDepends =
     key?.models !== undefined || !rules.isIdle || route.asksMore !== undefined || route.outputTokens !== undefined;
-  const body = readLeniently(bytes, decides);
-  const named = modelsNamed(body);
+  try {
+    return parseJson(bytes);
+  } catch (error) {
+    if (policyDepends) throw error;
+    return undefined;
+  }
+}
+
+/** @returns the model that each name stands for. @throws {GatewayError} 403 for one that the key may not use */
+async function authorizeModels(
+  named: readonly string[],
+  services: Services,
+  exchange: Exchange,
+): Promise<Map<string, string>> {
   const models = new Map<string, string>();
   for (const name of named.length > 0 ? named : ['']) {
     const model = await resolveModel(name, services);
     models.set(name, model);
     if (model !== '') requireModel(name, model, services, exchange);
   }
-  const learn = (model: string | undefined): void => {
-    exchange.model = model;
-    if (model !== undefined) pool.models.discover(model);
-  };
-  const shape = nativeRules[kind];
-  if (shape === undefined) {
-    const [name = ''] = named;
-    const plain = named.length === 1 && name !== '' && models.get(name) === name && rules.rule(name) === undefined;
-    const idle = key === undefined || !(key.hideThinking || key.countsTokens || maxTokens !== undefined);
-    if (!plain || !idle || config.validate_json || route.asksMore?.(body) === true) return undefined;
-    learn(name);
-    return { body, forwarded: bytes };
-  }
-  const shaped = (whole: unknown): JsonObject | undefined =>
-    isObject(whole)
-      ? shape(
-          route.path,
-          whole,
-          (name) => models.get(name) ?? rules.resolve(name),
-          (model) => withTokenCap(rules.rule(model), maxTokens),
-        )
-      : undefined;
-  const changed = shaped(body);
-  learn((changed === undefined ? named : modelsNamed(changed)).at(-1));
-  // Parsed once more, so that no number loses digits; only where something changes.
-  const forwarded =
-    changed === undefined ? bytes : Buffer.from(JSON.stringify(shaped(parseExact(bytes.toString('utf8')))));
-  return { body: changed ?? body, forwarded };
+  return models;
 }
 
-/** What is not JSON is the backend's to refuse, unless limits, turns or rules depend on what it says. */
-function readLeniently(body: Buffer, strict: boolean): unknown {
-  try {
-    return parseJson(body);
-  } catch (error) {
-    if (strict) throw error;
-    return undefined;
-  }
+/** True if a rule, a key or a setting asks for something that only the translation does. */
+function needsTranslation(
+  model: string,
+  body: unknown,
+  route: ModelRoute,
+  { config, rules }: Services,
+  { key }: Exchange,
+): boolean {
+  const keyDecides = key !== undefined && (key.hideThinking || key.countsTokens || key.maxTokens !== undefined);
+  return keyDecides || config.validate_json || rules.rule(model) !== undefined || route.asksMore?.(body) === true;
+}
+
+interface ResolvedRoute {
+  readonly route: ModelRoute;
+  readonly models: ReadonlyMap<string, string>;
+}
+
+/** @returns undefined if no rule changes the body */
+function withRules(
+  apply: NativeRules,
+  body: unknown,
+  { route, models }: ResolvedRoute,
+  { rules }: Services,
+  { key }: Exchange,
+): JsonObject | undefined {
+  if (!isObject(body)) return undefined;
+  return apply(
+    route.path,
+    body,
+    (name) => models.get(name) ?? rules.resolve(name),
+    (model) => withTokenCap(rules.rule(model), key?.maxTokens),
+  );
+}
+
+function learnModel(model: string | undefined, { pool }: Services, exchange: Exchange): void {
+  exchange.model = model;
+  if (model !== undefined) pool.models.discover(model);
 }

@@ -1,34 +1,35 @@
 import { invalidValue } from '../../errors.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 
-/** @throws {GatewayError} 400 for the first field that would change nothing */
+/** In strict mode, refuses a request with unsupported fields. @throws {GatewayError} 400 for the first of `fields` */
 export function rejectDroppedFields([field]: readonly string[]): void {
   if (field !== undefined) throw invalidValue(field, `${field} would change nothing, and this server is strict.`);
 }
 
-const maxNamed = 20;
+const maxListed = 20;
 
-/** Names what requests held that changed nothing. */
+/** Counts dropped fields and lists them in a response header. */
 export class DroppedFieldReporter {
   readonly #metrics: Metrics;
   readonly #known: ReadonlySet<string>;
 
-  /** @param known fields that have a series of their own; a client can send any other, so all others share one */
+  /** @param known fields with a series of their own; clients can send any name, so all other fields share one */
   constructor(metrics: Metrics, known: Iterable<string>) {
     this.#metrics = metrics;
     this.#known = new Set(known);
   }
 
-  /** Counts the fields of one request. @returns the header of its answer that names them, if there are any */
+  /** Counts the dropped fields of one request. @returns the header that lists them; empty if there are none */
   headers(fields: readonly string[]): Record<string, string> {
+    if (fields.length === 0) return {};
     for (const field of new Set(fields)) this.#metrics.lossy.inc({ field: this.#known.has(field) ? field : 'other' });
     return droppedHeader(fields);
   }
 }
 
-/** The header that names fields, if there are any. */
+/** @returns the header that lists dropped fields; empty if there are none */
 export function droppedHeader(fields: readonly string[]): Record<string, string> {
   if (fields.length === 0) return {};
-  const named = [...new Set(fields)].slice(0, maxNamed);
-  return { 'x-llamaduct-dropped': named.map((field) => (/^[\w.-]{1,64}$/.test(field) ? field : 'other')).join(', ') };
+  const listed = [...new Set(fields)].slice(0, maxListed);
+  return { 'x-llamaduct-dropped': listed.map((field) => (/^[\w.-]{1,64}$/.test(field) ? field : 'other')).join(', ') };
 }

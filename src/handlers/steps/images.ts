@@ -1,31 +1,40 @@
-import type { GenerationCall } from '../../chat/protocol.ts';
 import type { GenerationRequest, Image, Message } from '../../chat/request.ts';
 import { invalidValue } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { Services } from '../../services.ts';
 
-type Requests = GenerationCall['requests'];
+type Requests = readonly [GenerationRequest, ...GenerationRequest[]];
+
+interface FetchedImages {
+  readonly requests: Requests;
+  /** The images field, if the model is known to have no vision: some servers ignore images then. */
+  readonly dropped: readonly string[];
+}
 
 /**
- * Fetches the images that a call names by address. Its choices share their messages.
+ * Fetches the images that a call refers to by URL. Its choices share their messages.
  *
- * @returns also the field that names images, where the model is known not to see: some servers then ignore them
- * @throws {GatewayError} 400 for an image that cannot or may not be fetched
+ * @throws {GatewayError} 400 for an image that cannot or must not be fetched
  */
 export async function fetchImages(
   requests: Requests,
-  model: string,
   services: Services,
   exchange: Pick<Exchange, 'abortSignal'>,
-): Promise<{ requests: Requests; dropped: readonly string[] }> {
+): Promise<FetchedImages> {
   const [first, ...others] = requests;
-  const images = imagesOf(first);
-  if (first.kind !== 'chat' || images.length === 0) return { requests, dropped: [] };
+  if (first.kind !== 'chat') return { requests, dropped: [] };
+  let [images, addresses] = [0, 0];
+  for (const message of first.messages) {
+    if (message.role !== 'user') continue;
+    images += message.images.length;
+    for (const image of message.images) if ('url' in image) addresses += 1;
+  }
+  if (images === 0) return { requests, dropped: [] };
   const { count } = services.config.images;
-  if (images.filter((image) => 'url' in image).length > count) {
+  if (addresses > count) {
     throw invalidValue('messages', `At most ${count} images a request can be named by address.`);
   }
-  const { capabilities } = await services.pool.models.details(model);
+  const { capabilities } = await services.pool.models.details(first.model);
   const messages: Message[] = [];
   for (const message of first.messages) messages.push(await withFetched(message, services, exchange));
   const filled = (request: GenerationRequest): GenerationRequest => ({ ...request, messages }) as GenerationRequest;
@@ -35,12 +44,7 @@ export async function fetchImages(
   };
 }
 
-function imagesOf(request: GenerationRequest): readonly Image[] {
-  if (request.kind !== 'chat') return [];
-  return request.messages.flatMap((message) => (message.role === 'user' ? message.images : []));
-}
-
-/** One image after the other, so that one client cannot take all the places of the fetcher. */
+/** Fetches one image after the other, so that one client cannot take all places of the fetcher. */
 async function withFetched(
   message: Message,
   { images }: Services,

@@ -1,0 +1,60 @@
+import type { PassThroughRoute } from '../../chat/protocol.ts';
+import type { GatewayError } from '../../errors.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import type { RequestHandler, StreamedAnswer } from '../../http/respond.ts';
+import type { Upstream } from '../../pool/upstream.ts';
+import { passthroughStream } from '../../streaming/passthrough-stream.ts';
+import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
+import type { UpstreamRequest } from '../../upstreams/http/client.ts';
+
+type Context = Parameters<RequestHandler>[0];
+
+/** @returns the client's request for the upstream, with the headers that may be passed on */
+export function passedRequest(c: Context, route: PassThroughRoute, body: UpstreamRequest['body']): UpstreamRequest {
+  return {
+    method: c.req.method,
+    // Never the client's own path: only a blob's digest comes from it, and the router has matched that.
+    path: route.upstreamPath ?? route.path.replace(/:digest\{.*\}$/, c.req.param('digest') ?? ''),
+    headers: pick(
+      (name) => c.req.header(name),
+      ['content-type', 'accept', ...(Buffer.isBuffer(body) ? [] : ['content-length'])],
+    ),
+    ...(body !== undefined && { body }),
+    signal: c.get('exchange').signal,
+  };
+}
+
+/** @returns the upstream's answer for the client, once some of it came. @throws {GatewayError} if it breaks off before */
+export async function passedAnswer(
+  answer: UpstreamAnswer,
+  route: PassThroughRoute,
+  upstream: Upstream,
+  exchange: Exchange,
+): Promise<StreamedAnswer> {
+  const failure = failureOf(answer, route);
+  const stream = await passthroughStream({ answer, observer: upstream.backend.observer(), exchange, failure });
+  return { status: answer.statusCode, headers: passedHeaders(answer), stream };
+}
+
+export function passedHeaders({ headers }: UpstreamAnswer): Record<string, string> {
+  return pick((name) => headers[name], ['content-type', 'content-length', 'retry-after']);
+}
+
+/** @returns what renders an error between two records of the answer; undefined if the answer has no room for one */
+function failureOf({ headers }: UpstreamAnswer, { lineFailure, sse }: PassThroughRoute): typeof lineFailure {
+  if (headers['content-length'] !== undefined) return undefined;
+  const type = String(headers['content-type']);
+  if (type.startsWith('application/x-ndjson')) return lineFailure;
+  if (!type.startsWith('text/event-stream') || sse === undefined) return undefined;
+  // An empty line ends the event that may have begun.
+  return (error: GatewayError) => `\n${sse.failure(error)}`;
+}
+
+function pick(read: (name: string) => string | string[] | undefined, names: readonly string[]): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of names) {
+    const value = read(name);
+    if (typeof value === 'string') picked[name] = value;
+  }
+  return picked;
+}

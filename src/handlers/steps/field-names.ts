@@ -1,0 +1,21 @@
+import type { ErrorFormat, GenerationProtocol } from '../../chat/protocol.ts';
+import type { GatewayError } from '../../errors.ts';
+
+/** Renames a field of OpenAI's chat completions to what a dialect calls it. */
+export type FieldNames = (field: string) => string;
+
+export function fieldNamesOf({ fieldNames = {} }: GenerationProtocol): FieldNames {
+  return (field) => (Object.hasOwn(fieldNames, field) ? (fieldNames[field] ?? field) : field);
+}
+
+/** @returns the error format of a dialect, with `param` in the dialect's own names */
+export function errorFormatOf(protocol: GenerationProtocol): ErrorFormat {
+  const { errors, fieldNames } = protocol;
+  if (fieldNames === undefined) return errors;
+  const names = fieldNamesOf(protocol);
+  return { ...errors, body: (error) => errors.body(withFieldName(error, names)) };
+}
+
+export function withFieldName(error: GatewayError, names: FieldNames): GatewayError {
+  return error.param === undefined ? error : error.about(names(error.param));
+}

@@ -1,0 +1,81 @@
+import type { GatewayError } from '../errors.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Encoding } from '../framing/latin1.ts';
+import { afterUsageRows } from '../usage/writer.ts';
+import type { Chunk } from './merged-bodies.ts';
+import type { ResponseSink, ResponseStream } from './response-stream.ts';
+
+/** Pipes an answer through one TransformStream, for runtimes that have `fetch` but no ServerResponse. */
+export class WebSink implements ResponseSink {
+  /** The body of the response. */
+  readonly body: ReadableStream<Uint8Array>;
+  readonly #exchange: Exchange;
+  readonly #writable: WritableStream<Chunk>;
+  #controller: TransformStreamDefaultController<Uint8Array> | undefined;
+  #stream: ResponseStream | undefined;
+  #ended = false;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    const transform = new TransformStream<Chunk, Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      transform: (chunk) => this.#stream?.write(chunk, this),
+      cancel: () => {
+        if (this.#ended) return;
+        exchange.onClientLeft();
+        this.#finish();
+      },
+    });
+    this.body = transform.readable;
+    this.#writable = transform.writable;
+  }
+
+  get ready(): boolean {
+    // The queue of the readable side has no room of its own: 0 means that it is empty.
+    return (this.#controller?.desiredSize ?? -1) >= 0;
+  }
+
+  pipe(stream: ResponseStream): void {
+    const { bodies } = stream;
+    this.#stream = stream;
+    if (this.#ended) return bodies.close();
+    stream.start(this);
+    if (this.#ended) return;
+    const chunks = new ReadableStream<Chunk>({
+      pull: (controller) => {
+        bodies.read((chunk) => {
+          controller.enqueue(chunk);
+          if ((controller.desiredSize ?? 0) <= 0) bodies.pause();
+        });
+      },
+      cancel: () => bodies.close(),
+    });
+    // It rejects when the client leaves and when the answer breaks off, which the sink handles itself.
+    chunks.pipeTo(this.#writable).catch(() => undefined);
+  }
+
+  write(data: string | Uint8Array, encoding?: Encoding): void {
+    if (this.#ended) return;
+    this.#controller?.enqueue(typeof data === 'string' ? Buffer.from(data, encoding) : data);
+  }
+
+  end(error?: GatewayError): void {
+    if (this.#ended) return;
+    this.#finish(error);
+    afterUsageRows(() => this.#controller?.terminate());
+  }
+
+  abort(error: GatewayError): void {
+    if (this.#ended) return;
+    this.#finish(error);
+    this.#controller?.error(new Error('The answer broke off.'));
+  }
+
+  #finish(error?: GatewayError): void {
+    this.#ended = true;
+    this.#exchange.end(error);
+    this.#stream?.bodies.close();
+  }
+}
