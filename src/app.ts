@@ -5,7 +5,7 @@ import { type Cors, createCors, preflight } from './http/cors.ts';
 import { Guard } from './http/guard.ts';
 import { healthz, readyz } from './http/ops.ts';
 import { notFound } from './http/paths.ts';
-import { type Env, type Handler, type RequestHandler, plainHeaders, sendError } from './http/respond.ts';
+import { type Env, type Handler, plainHeaders, sendError } from './http/respond.ts';
 import { type ClientProtocols, errorsFor } from './protocols/index.ts';
 import { createRoutes } from './routes.ts';
 import type { Services } from './services.ts';
@@ -16,7 +16,7 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   const guard = new Guard(services, cors);
   const app = new Hono<Env>();
   const serve = (path: string, errors: ErrorFormat, handlers: ReadonlyMap<string, Handler>): void => {
-    const refuse = guard.open({ errors, handler: refuseMethod([...handlers.keys()], errors, cors) });
+    const refuse = guard.open({ errors }, refuseMethod([...handlers.keys()], errors, cors));
     app.all(path, (c) => (handlers.get(c.req.method === 'HEAD' ? 'GET' : c.req.method) ?? refuse)(c));
   };
   serve('/healthz', errorsFor('/healthz'), new Map([['GET', healthz(cors)]]));
@@ -25,7 +25,7 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
     const handlers = new Map(routes.map((route) => [route.method, guard.protect(route)]));
     serve(path, routes[0]?.errors ?? errorsFor(path), handlers);
   }
-  app.notFound((c) => guard.open({ errors: errorsFor(c.req.path), handler: refusePath })(c));
+  app.notFound((c) => guard.open({ errors: errorsFor(c.req.path) }, refusePath)(c));
   // Hono's own handler would print the stack, and answer in plain text.
   app.onError((error) => refuseMalformed(asGatewayError(error)));
   return app;
@@ -36,7 +36,7 @@ function refusePath(): never {
 }
 
 /** Answers CORS preflights, and refuses every method that the path does not have. */
-function refuseMethod(methods: readonly string[], errors: ErrorFormat, cors: Cors): RequestHandler {
+function refuseMethod(methods: readonly string[], errors: ErrorFormat, cors: Cors): Handler {
   const served = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   const allow = served.join(', ');
   return (c) => {

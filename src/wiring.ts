@@ -43,8 +43,7 @@ export function createServices(
     ...config.retries,
     onRetry: (upstream, code) => metrics.retries.inc({ upstream, code }),
   });
-  const modelLabel = (model: string): string => pool.models.label(model);
-  const exchanges = new ExchangeRegistry(createObservers({ metrics, logger, usage, modelLabel }));
+  const exchanges = new ExchangeRegistry(createObservers({ metrics, logger, usage, models: pool.models }));
   metrics.running = exchanges;
   return {
     config,

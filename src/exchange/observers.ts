@@ -8,14 +8,14 @@ interface ObserverOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly usage: Pick<UsageLedger, 'record'>;
-  /** Returns a label from a bounded set for a model's name. */
-  readonly modelLabel: (model: string) => string;
+  /** Maps model names to a bounded set of labels. */
+  readonly models: { label(model: string): string };
 }
 
 /** Reports exchanges: metrics, a log line each, and a usage row for each that ran a model for a key. */
-export function createObservers({ metrics, logger, usage, modelLabel }: ObserverOptions): ExchangeObservers {
+export function createObservers({ metrics, logger, usage, models }: ObserverOptions): ExchangeObservers {
   const labelsOf = ({ model, upstream }: Exchange): UpstreamLabels => ({
-    model: model === undefined ? 'none' : modelLabel(model),
+    model: model === undefined ? 'none' : models.label(model),
     upstream: upstream ?? 'none',
   });
   return {

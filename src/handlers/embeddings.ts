@@ -13,9 +13,8 @@ import { type Demand, acquireSlot } from '../pool/slots.ts';
 import type { Upstream } from '../pool/upstream.ts';
 import type { Services, UpstreamServices } from '../services.ts';
 import { readJson } from '../upstreams/http/read.ts';
-import { authorizeModel } from './steps/authorize-model.ts';
+import { authorizeModel, reserveTokens } from './steps/authorize.ts';
 import { rejectDroppedFields } from './steps/dropped-fields.ts';
-import { reserveTokens } from './steps/reserve-tokens.ts';
 
 /** Answers a request for embeddings of any dialect. */
 export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Services): RequestHandler {

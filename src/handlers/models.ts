@@ -5,7 +5,7 @@ import { mayUse } from '../policy/keys.ts';
 import { detailsDeadline } from '../pool/model-catalog.ts';
 import { parseJson } from '../http/request-body.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { resolveModel, requireModel } from './steps/authorize-model.ts';
+import { resolveModel, requireModel } from './steps/authorize.ts';
 import { type RequestHandler, sendJson } from '../http/respond.ts';
 import type { Services } from '../services.ts';
 

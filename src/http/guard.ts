@@ -7,22 +7,18 @@ import { shuttingDown } from '../exchange/registry.ts';
 import type { Services } from '../services.ts';
 import { afterUsageRows } from '../usage/writer.ts';
 import type { Cors } from './cors.ts';
-import { requirePlainTarget } from './paths.ts';
+import { isPlainTarget, notFound } from './paths.ts';
 import { readBody } from './request-body.ts';
 import { type Env, type Handler, type RequestHandler, sendError } from './respond.ts';
 
-/** How a path is answered, whoever asks. */
-export interface OpenRoute {
-  /** The format of its errors. */
-  readonly errors: ErrorFormat;
-  readonly handler: RequestHandler;
-}
-
 /** How a path is answered, and who may use it. */
-export interface Route extends OpenRoute {
+export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** A Hono path. */
   readonly path: string;
+  readonly handler: RequestHandler;
+  /** The format of its errors. */
+  readonly errors: ErrorFormat;
   /** The scope that a key needs. Absent: any key will do. */
   readonly scope?: Scope;
   /** True if the handler takes the whole body. */
@@ -49,28 +45,25 @@ export class Guard {
   protect(route: Route): Handler {
     const { config } = this.#services;
     const pattern = route.path.replace(/:(\w+)(\{.*\})?/, '{$1}');
-    return this.open({
-      errors: route.errors,
-      handler: async (c) => {
-        const exchange = c.get('exchange');
-        exchange.route = pattern;
-        exchange.runsModel = route.runsModel === true;
-        exchange.idPrefix = route.idPrefix ?? 'req_';
-        await this.#admit(c, exchange, route.scope);
-        return await route.handler(c, route.readsBody === true ? await readBody(c, config) : noBody);
-      },
+    return this.open(route, async (c) => {
+      const exchange = c.get('exchange');
+      exchange.route = pattern;
+      exchange.runsModel = route.runsModel === true;
+      exchange.idPrefix = route.idPrefix ?? 'req_';
+      await this.#admit(c, exchange, route.scope);
+      return await route.handler(c, route.readsBody === true ? await readBody(c, config) : noBody);
     });
   }
 
   /** Answers every request. The exchange ends with the response, unless a sink ends it. */
-  open({ errors, handler }: OpenRoute): Handler {
+  open({ errors }: Pick<Route, 'errors'>, handler: Handler): Handler {
     return async (c) => {
       const exchange = this.#begin(c);
       let thrown: unknown;
       let response: Response;
       try {
-        requirePlainTarget(c);
-        response = await handler(c, noBody);
+        if (!isPlainTarget(c.env?.incoming?.url ?? new URL(c.req.url).pathname)) throw notFound();
+        response = await handler(c);
       } catch (error) {
         thrown = error;
         response = sendError(c, asGatewayError(error), errors);
@@ -110,12 +103,17 @@ export class Guard {
     const key = await gatekeeper.identify(c.req.raw.headers);
     exchange.key = key;
     if (scope !== undefined) gatekeeper.requireScope(key, scope);
-    exchange.batch = isBatch(c.req.header(priorityHeader));
+    const priority = c.req.header(priorityHeader);
+    if (priority !== undefined && priority !== 'interactive' && priority !== 'batch') {
+      throw invalidValue(priorityHeader, `${priorityHeader} is interactive or batch.`);
+    }
+    exchange.batch = priority === 'batch';
     if (exchanges.stopping) throw shuttingDown();
     if (exchanges.size > config.limits.in_flight) {
       throw new GatewayError('server_overloaded', 'Too many requests are under way.', { retryAfter: 2 });
     }
-    if (exchange.runsModel && key !== undefined) exchange.onEnd(limiter.enterConcurrent(key.limitSubjects));
+    const subjects = exchange.runsModel ? (key?.limitSubjects ?? []) : [];
+    if (subjects.length > 0) exchange.onEnd(limiter.enterConcurrent(subjects));
   }
 }
 
@@ -124,8 +122,3 @@ const isId = /^[\w.:-]{1,128}$/;
 
 /** The client says with it that nobody waits for the answer. A key of priority batch stays one. */
 const priorityHeader = 'x-llamaduct-priority';
-
-function isBatch(priority: string | undefined): boolean {
-  if (priority === undefined || priority === 'interactive' || priority === 'batch') return priority === 'batch';
-  throw invalidValue(priorityHeader, `${priorityHeader} is interactive or batch.`);
-}

@@ -95,7 +95,8 @@ export async function listen(
     });
     const fault = headFault(incoming);
     // Nobody reads the body of a GET, and there may be any amount of it.
-    if (isRead(incoming.method) && hasBody(incoming)) outgoing.setHeader('connection', 'close');
+    if ((incoming.method === 'GET' || incoming.method === 'HEAD') && hasBody(incoming))
+      outgoing.setHeader('connection', 'close');
     if (fault === undefined) void listener(incoming, outgoing);
     else void refusals.answer(outgoing, fault);
   });
@@ -145,10 +146,6 @@ function refuseUnreadable(server: Server, refusals: BadRequestResponder, answers
     if (begun || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
     else void refusals.end(socket, parseFailure(error));
   });
-}
-
-function isRead(method: string | undefined): boolean {
-  return method === 'GET' || method === 'HEAD';
 }
 
 /** Keeps a socket in `sockets` until it closes. */

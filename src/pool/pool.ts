@@ -10,16 +10,7 @@ import { ModelDirectory } from './model-directory.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { isConnectionLost, retryTarget } from './retry-policy.ts';
 import { selectUpstream } from './selector.ts';
-import type { Upstream } from './upstream.ts';
-
-/** What the choice of a server depends on. */
-export interface Target {
-  readonly model: string;
-  /** Identifies the conversation, for its prompt cache; undefined for none. Called only if there is a choice. */
-  readonly conversation: () => string | undefined;
-  /** The only kind of server that can take the request. Absent: any kind. */
-  readonly kind?: BackendKind;
-}
+import type { Target, Upstream } from './upstream.ts';
 
 interface PoolOptions {
   /** Attempts for one request. */
@@ -79,7 +70,7 @@ export class UpstreamPool {
     let candidates = this.#serving(target).filter(isUp);
     for (let attempts = 1; ; attempts += 1) {
       exchange.signal.throwIfAborted();
-      const upstream = selectUpstream(candidates, target.model, target.conversation);
+      const upstream = candidates.length > 1 ? selectUpstream(candidates, target) : candidates[0];
       if (upstream === undefined) throw this.#allDown(target);
       exchange.phase = 'waiting';
       exchange.upstream = upstream.name;

@@ -1,23 +1,16 @@
 import { rankUpstreams } from './ranking.ts';
-import { type Upstream, modelToLoad } from './upstream.ts';
+import { type Target, type Upstream, modelToLoad } from './upstream.ts';
 
 /** Milliseconds of delay that a warm prompt cache is worth. */
 const slack = 2_000;
 /** Assumptions about a server without a queue, whose parallelism and load time are unknown. Times in milliseconds. */
 const assumed = { parallel: 8, service: 10_000, load: 10_000 };
 
-/**
- * Selects the server that would start a request soonest.
- *
- * @param conversation identifies the conversation; called only if there is more than one server to choose from
- * @returns undefined if `upstreams` is empty
- */
+/** @returns the server that would start a request soonest; undefined if `upstreams` is empty */
 export function selectUpstream(
   upstreams: readonly Upstream[],
-  model: string,
-  conversation: () => string | undefined,
+  { model, conversation }: Pick<Target, 'model' | 'conversation'>,
 ): Upstream | undefined {
-  if (upstreams.length <= 1) return upstreams[0];
   const candidates = upstreams.map((upstream) => ({
     upstream,
     name: upstream.name,

@@ -23,6 +23,15 @@ export interface Upstream {
   loadedModels?: ReadonlySet<string> | undefined;
 }
 
+/** What the choice of a server depends on. */
+export interface Target {
+  readonly model: string;
+  /** Identifies the conversation, for its prompt cache; undefined for none. Called only if there is a choice. */
+  readonly conversation: () => string | undefined;
+  /** The only kind of server that can take the request. Absent: any kind. */
+  readonly kind?: BackendKind;
+}
+
 /**
  * The model that a server may have to load for a request; '' if it loads none, or does not have the model and so refuses the
  * request at once.

@@ -15,19 +15,8 @@ interface PassthroughOptions {
   readonly failure: ((error: GatewayError) => string) | undefined;
 }
 
-/**
- * Passes an upstream's answer on unchanged, and observes what the upstream counted.
- *
- * @returns the stream, once its first chunk (or its end) has arrived
- * @throws {GatewayError} when the upstream fails before anything came
- */
-export async function passthroughStream(options: PassthroughOptions): Promise<ResponseStream> {
-  const stream = new PassthroughStream(options);
-  await stream.open();
-  return stream;
-}
-
-class PassthroughStream implements ResponseStream {
+/** An upstream's answer that is passed on unchanged, while what the upstream counts is observed. */
+export class PassthroughStream implements ResponseStream {
   readonly bodies: MergedBodies;
   readonly #options: PassthroughOptions;
   readonly #refused: boolean;
@@ -47,6 +36,7 @@ class PassthroughStream implements ResponseStream {
     });
   }
 
+  /** Waits for the first chunk, or the end. @throws {GatewayError} when the upstream fails before anything came */
   async open(): Promise<void> {
     const first = await new Promise<Chunk>((resolve) => {
       this.bodies.read((chunk) => {

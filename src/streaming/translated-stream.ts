@@ -3,26 +3,8 @@ import type { Chunk, MergedBodies } from './merged-bodies.ts';
 import type { ResponseStream, Sink } from './response-stream.ts';
 import type { Translator } from './translator.ts';
 
-/**
- * Translates an answer while it streams. Until the first translated output a failure is thrown, so that it can become an
- * HTTP status or a retry; after it, the client's stream reports the failure itself.
- *
- * @returns the stream, once some of the answer is translated
- * @throws {GatewayError} when the upstream fails before anything was translated
- */
-export async function translatedStream(
-  bodies: MergedBodies,
-  translator: Translator,
-  exchange: Exchange,
-): Promise<ResponseStream> {
-  const stream = new TranslatedStream(bodies, translator, exchange);
-  await stream.open();
-  if (translator.error === undefined || translator.hasOutput) return stream;
-  bodies.close();
-  throw translator.error;
-}
-
-class TranslatedStream implements ResponseStream {
+/** An answer that is translated while it streams. */
+export class TranslatedStream implements ResponseStream {
   readonly bodies: MergedBodies;
   readonly #translator: Translator;
   readonly #exchange: Exchange;
@@ -34,17 +16,25 @@ class TranslatedStream implements ResponseStream {
     this.#exchange = exchange;
   }
 
-  /** Reads until something is translated. The bodies keep the rest. */
+  /**
+   * Reads until some of the answer is translated; the bodies keep the rest. Until then a failure is thrown, so that it can
+   * become an HTTP status or a retry. After it, the client's stream reports the failure itself.
+   *
+   * @throws {GatewayError} when the upstream fails before anything was translated
+   */
   async open(): Promise<void> {
-    const { bodies } = this;
+    const translator = this.#translator;
     await new Promise<void>((resolve) => {
-      bodies.read((chunk) => {
-        this.#opening = this.#translate(chunk);
-        if (!this.#translator.hasOutput && !this.#translator.ended) return;
-        bodies.pause();
+      this.bodies.read((chunk) => {
+        this.#opening = translator.push(chunk);
+        if (!translator.hasOutput && !translator.ended) return;
+        this.bodies.pause();
         resolve();
       });
     });
+    if (translator.error === undefined || translator.hasOutput) return;
+    this.bodies.close();
+    throw translator.error;
   }
 
   start(sink: Sink): void {
@@ -52,7 +42,7 @@ class TranslatedStream implements ResponseStream {
   }
 
   write(chunk: Chunk, sink: Sink): void {
-    this.#send(this.#translate(chunk), sink);
+    this.#send(this.#translator.push(chunk), sink);
   }
 
   #send(text: string, sink: Sink): void {
@@ -62,18 +52,5 @@ class TranslatedStream implements ResponseStream {
     this.bodies.complete = total !== undefined;
     if (total !== undefined) this.#exchange.addUsage(total);
     sink.end(error);
-  }
-
-  #translate(chunk: Chunk): string {
-    switch (chunk.type) {
-      case 'bytes':
-        return this.#translator.push(chunk.bytes, chunk.choice);
-      case 'end':
-        return this.#translator.end(chunk.choice);
-      case 'broken':
-        return this.#translator.fail(chunk.error);
-      default:
-        return chunk satisfies never;
-    }
   }
 }

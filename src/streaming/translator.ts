@@ -3,29 +3,55 @@ import type { Decoder, DecoderMaker, Encoder, TotalUsage } from '../chat/stream.
 import { sumUsage } from '../chat/sum-usage.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
 import { type Encoding, inLatin1 } from '../framing/latin1.ts';
+import type { Chunk } from './merged-bodies.ts';
 
 /**
- * Bytes of a backend's streams, one for each choice, -> text of a client's one stream. Whatever goes wrong becomes the
- * client's own error event, after what was translated before it. Synchronous: streams are a shell around it.
+ * Translates the bytes of an upstream's streams, one for each choice, into the text of the client's one stream. A failure
+ * becomes the client's own error event, after everything that was translated before it. Synchronous and without I/O.
  */
 export class Translator {
   readonly #decoders: readonly Decoder[];
   readonly #encoder: Encoder;
   readonly #finished: TotalUsage[] = [];
   #out = '';
-  /** Of what was returned last. */
+  /** How the text that `push` returned last becomes bytes. */
   encoding: Encoding = 'utf8';
-  /** Whether any of the answer has been translated: before that, an error can still be a status of its own. */
+  /** True once some of the answer is translated: before that, an error can still be an HTTP status. */
   hasOutput = false;
-  /** What was counted for the whole answer, once it is complete. */
+  /** True once the client's stream has its end, complete or failed. */
+  ended = false;
+  /** The upstream's counts for the whole answer, once it is complete. */
   total: TotalUsage | undefined;
-  /** Why the answer broke, if it did. */
+  /** The failure that ended the stream. */
   error: GatewayError | undefined;
 
   /** @param decoders one for each choice */
   constructor(decoders: readonly DecoderMaker[], encoder: Encoder) {
     this.#encoder = encoder;
     this.#decoders = decoders.map((decoder, choice) => decoder(this.#emit(choice)));
+  }
+
+  /** @returns the text for the client, possibly empty. A choice that ends without the upstream's end mark is a failure. */
+  push(chunk: Chunk): string {
+    if (this.ended) return '';
+    this.#out = '';
+    this.encoding = 'utf8';
+    try {
+      if (chunk.type === 'broken') throw chunk.error;
+      const decoder = this.#decoders[chunk.choice];
+      if (chunk.type === 'bytes') decoder?.push(chunk.bytes);
+      else decoder?.end();
+      if (this.#finished.length === this.#decoders.length) {
+        this.total = sumUsage(this.#finished);
+        this.ended = true;
+        this.#add(this.#encoder.end(this.total));
+      }
+    } catch (thrown) {
+      this.error = asGatewayError(thrown);
+      this.ended = true;
+      this.#add(this.#encoder.fail(this.error));
+    }
+    return this.#out;
   }
 
   #emit(choice: number): Emit {
@@ -48,45 +74,7 @@ export class Translator {
     return Object.assign(emit, { verbatim });
   }
 
-  /** True when the client's stream is complete, be it whole or broken. */
-  get ended(): boolean {
-    return this.total !== undefined || this.error !== undefined;
-  }
-
-  push(bytes: Buffer, choice = 0): string {
-    return this.#run(() => this.#decoders[choice]?.push(bytes));
-  }
-
-  /** The bytes of a choice are at their end. Without the backend's end mark that is an error. */
-  end(choice = 0): string {
-    return this.#run(() => this.#decoders[choice]?.end());
-  }
-
-  /** A backend's stream broke, or has to be given up. */
-  fail(error: GatewayError): string {
-    return this.#run(() => {
-      throw error;
-    });
-  }
-
   #add(text: string): void {
     this.#out += this.encoding === 'latin1' ? inLatin1(text) : text;
-  }
-
-  #run(step: () => void): string {
-    if (this.ended) return '';
-    this.#out = '';
-    this.encoding = 'utf8';
-    try {
-      step();
-      if (this.#finished.length === this.#decoders.length) {
-        this.total = sumUsage(this.#finished);
-        this.#add(this.#encoder.end(this.total));
-      }
-    } catch (thrown) {
-      this.error = asGatewayError(thrown);
-      this.#add(this.#encoder.fail(this.error));
-    }
-    return this.#out;
   }
 }

@@ -3,7 +3,7 @@ import type { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { RequestHandler, StreamedAnswer } from '../../http/respond.ts';
 import type { Upstream } from '../../pool/upstream.ts';
-import { passthroughStream } from '../../streaming/passthrough-stream.ts';
+import { PassthroughStream } from '../../streaming/passthrough-stream.ts';
 import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
 import type { UpstreamRequest } from '../../upstreams/http/client.ts';
 
@@ -32,7 +32,8 @@ export async function passedAnswer(
   exchange: Exchange,
 ): Promise<StreamedAnswer> {
   const failure = failureOf(answer, route);
-  const stream = await passthroughStream({ answer, observer: upstream.backend.observer(), exchange, failure });
+  const stream = new PassthroughStream({ answer, observer: upstream.backend.observer(), exchange, failure });
+  await stream.open();
   return { status: answer.statusCode, headers: passedHeaders(answer), stream };
 }
 

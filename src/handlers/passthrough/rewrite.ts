@@ -7,7 +7,7 @@ import { type NativeRules, nativeRules } from '../../policy/native-rules.ts';
 import { withTokenCap } from '../../policy/model-rules.ts';
 import type { Services } from '../../services.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
-import { requireModel, resolveModel } from '../steps/authorize-model.ts';
+import { requireModel, resolveModel } from '../steps/authorize.ts';
 
 /** A route whose body names models. */
 export type ModelRoute = PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>;

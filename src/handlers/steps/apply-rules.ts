@@ -6,10 +6,9 @@ import { type ModelRule, applyRule, withTokenCap } from '../../policy/model-rule
 import { type Demand, sumDemands } from '../../pool/slots.ts';
 import { checkSchema } from '../../schema/json-schema.ts';
 import type { Services } from '../../services.ts';
-import { authorizeModel } from './authorize-model.ts';
+import { authorizeModel, reserveTokens } from './authorize.ts';
 import { rejectDroppedFields } from './dropped-fields.ts';
 import { fetchImages } from './images.ts';
-import { reserveTokens } from './reserve-tokens.ts';
 import { demandOf } from './send.ts';
 
 type Requests = readonly [GenerationRequest, ...GenerationRequest[]];

@@ -1,5 +1,9 @@
 import type { Signal } from '../../cancellation.ts';
 import type { ChatResult } from '../../chat/accumulator.ts';
+import { estimatedInputTokens } from '../../chat/estimate.ts';
+import { withoutReasoning } from '../../chat/event-filters.ts';
+import { stopAt } from '../../chat/stop-sequences.ts';
+import type { DecoderMaker } from '../../chat/stream.ts';
 import { sumUsage } from '../../chat/sum-usage.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
@@ -7,7 +11,6 @@ import type { UpstreamServices } from '../../services.ts';
 import { collect } from '../../streaming/collect.ts';
 import { MergedBodies } from '../../streaming/merged-bodies.ts';
 import type { PreparedCall } from './apply-rules.ts';
-import { choiceDecoders } from './decoders.ts';
 import { type Adaptations, demandOf, send } from './send.ts';
 import { matchesSchema, withAnotherSeed } from './validation.ts';
 
@@ -30,10 +33,11 @@ export async function sendChoices(
 ): Promise<StartedChoices> {
   const { signal, cancel } = requests.length === 1 ? onlyChoice(exchange) : severalChoices(exchange);
   const share = { fraction: 1 / requests.length, signal };
-  const answers = requests.map((request, choice) => {
+  const answers: ReturnType<typeof send>[] = [];
+  for (const [choice, request] of requests.entries()) {
     const demand = demands[choice] ?? demandOf(request);
-    return send({ request, demand, mayTruncate }, services, exchange, share);
-  });
+    answers.push(send({ request, demand, mayTruncate }, services, exchange, share));
+  }
   for (const answer of answers) answer.catch(() => undefined);
   try {
     const adaptations = await Promise.race(answers);
@@ -61,6 +65,23 @@ function severalChoices({ abortSignal }: Exchange): Cancellable {
     signal: AbortSignal.any([abortSignal, attempt.signal]),
     cancel: () => attempt.abort(new GatewayError('upstream_error', 'The answer is not wanted any more.')),
   };
+}
+
+/** Makes a decoder for each choice, with the filters for its events: hidden thinking, and stop sequences that end it here. */
+export function choiceDecoders(
+  { requests, stops, hideThinking }: PreparedCall,
+  { config, upstream }: UpstreamServices,
+  bodies: MergedBodies,
+): DecoderMaker[] {
+  return requests.map((request, choice) => (emit) => {
+    const shown = hideThinking ? withoutReasoning(emit) : emit;
+    const ownStops = stops[choice] ?? [];
+    if (ownStops.length === 0) return upstream.backend.decoder(request, shown, config.limits.line);
+    const stopping = stopAt(ownStops, estimatedInputTokens(request), shown, () => {
+      bodies.cut = true;
+    });
+    return upstream.backend.decoder(request, stopping, config.limits.line);
+  });
 }
 
 /**
