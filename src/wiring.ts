@@ -23,10 +23,10 @@ import { UpstreamClient } from './upstreams/http/client.ts';
 import { Health } from './pool/health.ts';
 import { backends } from './upstreams/index.ts';
 
-/** Of one image. */
+/** Maximum number of redirects for one image. */
 const maxRedirects = 3;
 
-/** All that requests are handled with. */
+/** Creates the parts that handlers work with. */
 export function createServices(
   config: Config,
   protocols: ClientProtocols,
@@ -75,27 +75,29 @@ export function createServices(
 }
 
 /**
- * Who may come in by a configuration.
+ * Creates what decides who may come in.
  *
- * @param before what was decided by until now: an identity provider that stays is not asked for its keys again
+ * @param before the configuration and access until now; its token verifier, and so the keys it has fetched from the identity
+ *   provider, are kept if the relevant settings are unchanged
  */
 export function createAccess(config: Config, before?: { readonly config: Config; readonly access: Access }): Access {
   const { access, groups, jwt, keys, metrics } = config;
-  const same = before !== undefined && isDeepStrictEqual(verifiedBy(before.config), verifiedBy(config));
+  const unchanged =
+    before !== undefined && isDeepStrictEqual(verifierSettings(before.config), verifierSettings(config));
   return {
     ring: new KeyRing(keys, metrics.token, groups, jwt?.default_group),
     open: access === 'open',
-    tokens: same ? before.access.tokens : jwt && verifierOf(jwt, (group) => Object.hasOwn(groups, group)),
+    tokens: unchanged ? before.access.tokens : jwt && createVerifier(jwt, (group) => Object.hasOwn(groups, group)),
   };
 }
 
-/** Loads what verifies tokens where it is needed: it takes memory. */
-function verifierOf(jwt: JwtOptions, knowsGroup: (name: string) => boolean): Access['tokens'] {
+/** Loads the token verifier only where it is configured, because it takes memory. */
+function createVerifier(jwt: JwtOptions, knowsGroup: (name: string) => boolean): Access['tokens'] {
   const loading = import('./policy/tokens.ts').then(({ TokenVerifier }) => new TokenVerifier(jwt, knowsGroup));
   return { verify: async (token) => await (await loading).verify(token) };
 }
 
-function verifiedBy({ jwt, groups }: Config): unknown {
+function verifierSettings({ jwt, groups }: Config): unknown {
   return [jwt, Object.keys(groups).toSorted()];
 }
 
@@ -108,7 +110,7 @@ function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metri
     interval,
     onChange: (up) => {
       metrics.ejected.set({ upstream: name }, up ? 0 : 1);
-      // Who waits for the only one there is may still be served when it is back.
+      // Requests that wait for the only server may still be served when it is back.
       if (!up && config.upstreams.length > 1) queue?.refuseWaiting();
     },
   });
@@ -120,7 +122,7 @@ function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metri
   return { name, kind, client, backend, catalog, health, weight, queue, outstanding: 0 };
 }
 
-/** The queue in front of an upstream; undefined where nobody has to wait. */
+/** @returns the queue in front of a server; undefined without `parallel`, since no request has to wait then */
 function createQueue(
   { kind, name, parallel, models_in_memory: slots }: UpstreamConfig,
   catalog: ModelCatalog,
@@ -152,5 +154,5 @@ function asConfigured(limit: string): string {
   return limit.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Turns as fine as can be; the times, in milliseconds, count only until some were seen. */
+/** The finest scheduling quantum. The times, in milliseconds, are assumptions until some requests have been measured. */
 const tuning = { quantum: 1, maxEarly: 1000, serviceTime: 10_000, loadTime: 10_000 };

@@ -4,22 +4,22 @@ import { timeFormatHint, parseTime } from '../usage/parse-time.ts';
 import { type Grouping, type UsageQuery, type UsageReport, groupings, hourAfter, hourOf } from '../usage/report.ts';
 import { type Handler, sendJson } from '../http/respond.ts';
 
-/** Milliseconds that a report is good for. */
+/** Milliseconds for which a report is cached. */
 const freshness = 2_000;
 
-/** Reports remembered: up to a thousand lines each. */
+/** Maximum number of cached reports, of up to a thousand lines each. */
 const maxRecent = 64;
 
 const parameters = ['by', 'since', 'until', 'all'];
 
 /**
- * Shows what the key of a request has used; with `all=true` and the admin scope, what every key has.
+ * Reports the usage of the request's own key; with `all=true` and the admin scope, of every key.
  *
- * `by` (model; key with `all`) says what a line is, `since` (30d) and `until` (now) are times ago or dates, and stand in
- * the answer as they count: as whole hours.
+ * `by` groups the lines (default: model; key with `all`). `since` (default: 30d) and `until` (default: now) are dates or times
+ * ago; the answer shows them rounded to whole hours, as they count.
  */
 export function usageHandler(ledger: Pick<UsageLedger, 'report'>): Handler {
-  const report = remembering((query) => ledger.report(query));
+  const report = cached((query) => ledger.report(query));
   return (c) => {
     const { key } = c.get('exchange');
     const now = Date.now();
@@ -39,38 +39,38 @@ export function usageHandler(ledger: Pick<UsageLedger, 'report'>): Handler {
   };
 }
 
-/** A report stops everything else for as long as it takes: a burst of the same question costs one. */
-function remembering(report: (query: UsageQuery) => UsageReport): (query: UsageQuery) => UsageReport {
-  const recent = new Map<string, { readonly found: UsageReport; readonly until: number }>();
+/** Caches reports. A report blocks the event loop, so a burst of the same query must cost only one. */
+function cached(read: (query: UsageQuery) => UsageReport): (query: UsageQuery) => UsageReport {
+  const recent = new Map<string, { readonly report: UsageReport; readonly until: number }>();
   return (query) => {
     const { by, since, until, key } = query;
     const id = JSON.stringify([by, hourOf(since), until === undefined ? null : hourAfter(until), key]);
     const now = performance.now();
     const known = recent.get(id);
-    if (known !== undefined && now < known.until) return known.found;
-    const found = report(query);
+    if (known !== undefined && now < known.until) return known.report;
+    const report = read(query);
     recent.delete(id);
-    recent.set(id, { found, until: performance.now() + freshness });
+    recent.set(id, { report, until: performance.now() + freshness });
     for (const [oldest, { until: end }] of recent) {
       if (recent.size <= maxRecent && now < end) break;
       recent.delete(oldest);
     }
-    return found;
+    return report;
   };
 }
 
-type Asked = Required<Pick<UsageQuery, 'by' | 'since' | 'until'>> & { readonly all: boolean };
+type UsageParameters = Required<Pick<UsageQuery, 'by' | 'since' | 'until'>> & { readonly all: boolean };
 
 /** @throws {GatewayError} 400 with `param` */
-function readQuery(query: URLSearchParams, now: number): Asked {
+function readQuery(query: URLSearchParams, now: number): UsageParameters {
   for (const name of query.keys()) {
     if (!parameters.includes(name)) {
       throw invalidValue(name.slice(0, 64), `There is no such query parameter here, only ${parameters.join(', ')}.`);
     }
   }
-  const whose = query.get('all') ?? 'false';
-  if (whose !== 'true' && whose !== 'false') throw invalidValue('all', 'all must be true or false.');
-  const all = whose === 'true';
+  const allText = query.get('all') ?? 'false';
+  if (allText !== 'true' && allText !== 'false') throw invalidValue('all', 'all must be true or false.');
+  const all = allText === 'true';
   const by = query.get('by') ?? (all ? 'key' : 'model');
   if (!isGrouping(by)) throw invalidValue('by', `by must be one of ${groupings.join(', ')}.`);
   const since = readTime(query, 'since', now) ?? now - 30 * 24 * 3_600_000;

@@ -1,10 +1,10 @@
 import type { Context } from 'hono';
 import type { Env } from './respond.ts';
 
-/** Seconds that a browser need not ask again: the most that any of them takes. */
+/** Seconds that browsers may cache a preflight; Chromium allows no more. */
 const maxAge = 7200;
 
-/** What SDKs send from browsers, beside what a browser allows by itself. */
+/** Request headers that SDKs send from browsers, in addition to those that CORS always allows. */
 const requestHeaders = new Set([
   'accept',
   'accept-language',
@@ -23,17 +23,17 @@ const requestHeaders = new Set([
   'x-request-id',
 ]);
 
-/** `x-stainless-*`: the telemetry of OpenAI's and Anthropic's SDKs. */
+/** `x-stainless-*` is telemetry of OpenAI's and Anthropic's SDKs. */
 const requestHeaderFamilies = /^x-(stainless|llamaduct)-[a-z0-9-]{1,64}$/;
 
-/** Headers in one question. SDKs send about a dozen. */
-const maxAsked = 64;
+/** Maximum number of headers in one preflight. SDKs send about a dozen. */
+const maxRequested = 64;
 
 const rates = ['limit', 'remaining', 'reset'].flatMap((what) =>
   ['requests', 'tokens'].map((family) => `x-ratelimit-${what}-${family}`),
 );
 
-/** What a page may read of an answer, beside what every page may. */
+/** Response headers that a page may read, in addition to those that CORS always exposes. */
 export const exposedHeaders = [
   'request-id',
   'retry-after',
@@ -50,15 +50,15 @@ export const exposedHeaders = [
 
 type CorsHeaders = Readonly<Record<string, string>>;
 
-/** What an answer says to a browser whose page has this origin. Without any allowed origins nothing. */
+/** Returns the CORS headers for a request's origin; none if no origins are configured. */
 export type Cors = (origin: string | undefined) => CorsHeaders;
 
 const none: CorsHeaders = {};
-/** An answer to one origin is not one to another. */
-const others: CorsHeaders = { vary: 'Origin' };
+/** The answer depends on the origin, so caches must not reuse it for another one. */
+const denied: CorsHeaders = { vary: 'Origin' };
 
 /**
- * Cross-origin requests of the pages of some origins. Never with credentials: keys are sent by scripts, not by browsers.
+ * Allows cross-origin requests from pages of the given origins. Never with credentials: scripts send keys themselves.
  *
  * @see https://fetch.spec.whatwg.org/#http-cors-protocol
  */
@@ -67,19 +67,19 @@ export function createCors(origins: readonly string[]): Cors {
   const allowed = new Map(
     origins.map((origin): [string, CorsHeaders] => [
       origin,
-      { ...others, 'access-control-allow-origin': origin, 'access-control-expose-headers': exposedHeaders },
+      { ...denied, 'access-control-allow-origin': origin, 'access-control-expose-headers': exposedHeaders },
     ]),
   );
-  return (origin) => (origin === undefined ? others : (allowed.get(origin) ?? others));
+  return (origin) => (origin === undefined ? denied : (allowed.get(origin) ?? denied));
 }
 
-/** Answers a browser's question whether a page may send a request; undefined for any other request, or where it may not. */
+/** @returns the answer to a CORS preflight; undefined for any other request, and for an origin that is not allowed */
 export function preflight(c: Context<Env>, cors: Cors, methods: readonly string[]): Response | undefined {
   if (c.req.method !== 'OPTIONS' || c.req.header('access-control-request-method') === undefined) return undefined;
   const headers = cors(c.req.header('origin'));
   if (headers['access-control-allow-origin'] === undefined) return undefined;
-  const asked = (c.req.header('access-control-request-headers') ?? '').toLowerCase().split(',', maxAsked);
-  const granted = asked
+  const requested = (c.req.header('access-control-request-headers') ?? '').toLowerCase().split(',', maxRequested);
+  const granted = requested
     .map((name) => name.trim())
     .filter((name) => requestHeaders.has(name) || requestHeaderFamilies.test(name));
   return c.newResponse(null, 204, {

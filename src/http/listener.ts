@@ -18,49 +18,48 @@ import {
 type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
 
 /**
- * Bytes and milliseconds. Bodies have a deadline of their own, and an upload of a model may take hours. A connection on
- * which no head of a request is complete in time is closed, be it that nothing comes at all.
+ * Bytes and milliseconds. There is no request timeout, because bodies have a deadline of their own, and the upload of a model
+ * may take hours. A connection that sends no complete request head in time is closed, even if it sends nothing at all.
  */
 const defaults = {
   headersTimeout: 20_000,
   requestTimeout: 0,
   keepAliveTimeout: 65_000,
-  // What Node says of a missing one is not JSON.
+  // Node's own answer to a missing Host header is not JSON.
   requireHostHeader: false,
-  // Half a minute otherwise, in which a slow head may stay beyond its time.
+  // Node's default of 30 s would let a slow head exceed its timeout by as much.
   connectionsCheckingInterval: 5_000,
   maxHeaderSize: 16 * 1024,
 };
-/** Milliseconds between looks for connections whose last answer has just ended. */
-const sweepEvery = 50;
-/** Milliseconds for the last bytes of answers to be taken. */
-const lastBytes = 1_000;
+/** Milliseconds between checks for connections that became idle during shutdown. */
+const sweepInterval = 50;
+/** Milliseconds that clients have to read the last bytes of their answers. */
+const lastBytesTimeout = 1_000;
 
-/** What a listener need not be told. */
 export interface ListenOptions {
   /**
-   * Milliseconds until a client is cut off that takes nothing of what is sent to it: its answer holds a turn at the
-   * upstream. Absent or 0: never.
+   * Milliseconds after which a client that reads nothing of its answer is disconnected, because the answer holds a slot of
+   * the upstream. Absent or 0: never.
    */
   readonly sendTimeout?: number;
-  /** Connections at a time; one more is closed at once. Absent: any number. */
+  /** Maximum number of open connections; one more is closed at once. Absent: no limit. */
   readonly connections?: number;
-  /** Hears of each connection that was one too many. */
+  /** Called for each connection over the limit. */
   readonly onDropped?: () => void;
-  /** Milliseconds for the head of a request, and between looks for those that take longer. */
+  /** Milliseconds for a request head, and between checks for heads that take longer. */
   readonly timeouts?: Partial<Pick<typeof defaults, 'headersTimeout' | 'connectionsCheckingInterval'>>;
 }
 
 /** An HTTP server on one address. */
 export interface Listener {
-  /** As it is bound: port 0 has become a real one. */
+  /** The bound address; port 0 is replaced by the real one. */
   readonly url: string;
-  /** Goes on serving, but asks clients to come back on other connections: a load balancer leads those elsewhere. */
+  /** Keeps serving, but sends `Connection: close`, so that a load balancer moves clients to other instances. */
   drain(): void;
   /**
-   * Accepts nothing new; resolves when the last answer has ended.
+   * Stops accepting connections, and resolves when the last answer has ended.
    *
-   * @param grace milliseconds for the answers; soon after it whoever does not take the rest of one is cut off
+   * @param grace milliseconds for running answers; a client that has not read its answer one second later is disconnected
    */
   close(grace: number): Promise<void>;
 }
@@ -68,8 +67,8 @@ export interface Listener {
 /**
  * Serves HTTP.
  *
- * @param refuse answers a request that cannot be read: with the error, or without one where its target or Host header is
- *   malformed
+ * @param refuse renders the answer to a request that cannot be parsed; called without an error if the request target or the
+ *   Host header is malformed
  * @throws {Error} of `listen`, for example EADDRINUSE
  */
 export async function listen(
@@ -86,15 +85,15 @@ export async function listen(
   const refusals = new BadRequestResponder(refuse);
   let draining = false;
   const server = createServer({ ...defaults, ...timeouts }, (incoming, outgoing) => {
-    const held = answers.add(outgoing);
-    outgoing.once('close', () => answers.remove(held));
+    const entry = answers.add(outgoing);
+    outgoing.once('close', () => answers.remove(entry));
     if (draining) outgoing.setHeader('connection', 'close');
-    // It hears of silence in both directions: of a model that thinks, too.
+    // The timeout also fires while a model thinks and nothing is sent.
     outgoing.setTimeout(sendTimeout, () => {
       if (outgoing.writableLength > 0) outgoing.destroy();
     });
     const fault = headFault(incoming);
-    // Nobody reads the body of a GET, and there may be any amount of it.
+    // The body of a GET is not read, however long it is, so the connection cannot be reused.
     if ((incoming.method === 'GET' || incoming.method === 'HEAD') && hasBody(incoming))
       outgoing.setHeader('connection', 'close');
     if (fault === undefined) void listener(incoming, outgoing);
@@ -102,7 +101,7 @@ export async function listen(
   });
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   if (onDropped !== undefined) server.on('drop', onDropped);
-  // One more, so that one too many is seen: Node leaves the rest out without a word.
+  // One more than the limit, so that an excess is noticed: Node drops further headers silently.
   server.maxHeadersCount = maxHeaders + 1;
   server.on('connection', (socket) => track(connections, socket));
   refuseUnreadable(server, refusals, answers);
@@ -113,7 +112,7 @@ export async function listen(
       resolve();
     });
   });
-  /** Not closeIdleConnections: to it a connection is not idle that has sent nothing yet, or part of a request's head. */
+  /** Unlike closeIdleConnections, this closes connections that have sent nothing yet, or only part of a request head. */
   const closeUnused = (): void => {
     const used = new Set(answers.items.map(({ req }) => req.socket));
     for (const socket of connections) if (!used.has(socket)) socket.destroy();
@@ -127,8 +126,8 @@ export async function listen(
     async close(grace) {
       const closed = once(server, 'close');
       server.close();
-      const sweep = setInterval(closeUnused, sweepEvery);
-      const cut = setTimeout(() => server.closeAllConnections(), grace + lastBytes);
+      const sweep = setInterval(closeUnused, sweepInterval);
+      const cut = setTimeout(() => server.closeAllConnections(), grace + lastBytesTimeout);
       await closed;
       clearInterval(sweep);
       clearTimeout(cut);
@@ -136,12 +135,12 @@ export async function listen(
   };
 }
 
-/** Answers what Node would answer without a body, or not at all. */
+/** Answers requests that Node would answer without a body, or not at all. */
 function refuseUnreadable(server: Server, refusals: BadRequestResponder, answers: SwapList<ServerResponse>): void {
   server.on('checkExpectation', (_, outgoing: ServerResponse) => void refusals.answer(outgoing, unsupportedExpect));
   server.on('connect', (_, socket: Socket) => void refusals.end(socket, connectRefused));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // Into the middle of an answer nothing else can be said.
+    // An error response cannot be sent in the middle of an answer.
     const begun = answers.items.some(({ req, headersSent }) => req.socket === socket && headersSent);
     if (begun || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
     else void refusals.end(socket, parseFailure(error));

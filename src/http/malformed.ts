@@ -2,22 +2,22 @@ import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
 
-/** Lines in the head of a request. */
+/** Maximum number of headers of a request. */
 export const maxHeaders = 200;
 
-/** Whether a request says that it has a body. */
+/** True if the request head announces a body. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** What is wrong with the head of a request that Node's parser has let pass. */
+/** @returns the fault of a request head that Node's parser accepts; undefined if there is none */
 export function headFault({ headers, httpVersion, rawHeaders }: IncomingMessage): GatewayError | undefined {
   if (rawHeaders.length > 2 * maxHeaders) return tooManyHeaders();
   if (headers.host === undefined && httpVersion === '1.1')
     return new GatewayError('invalid_value', 'There is no Host header.');
   const coding = headers['transfer-encoding'];
   if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined;
-  // Node takes off the chunks and would hand out what is inside, compressed or not.
+  // Node removes the chunking and would pass on the content as it is, compressed or not.
   return new GatewayError('invalid_value', 'No Transfer-Encoding is understood but chunked.', { status: 501 });
 }
 
@@ -26,7 +26,7 @@ export const unsupportedExpect = new GatewayError('invalid_value', 'No Expect is
   status: 417,
 });
 
-/** What is wrong with bytes that are no request. */
+/** @returns the error for bytes that Node could not parse as a request */
 export function parseFailure({ code }: NodeJS.ErrnoException): GatewayError {
   if (code === 'HPE_HEADER_OVERFLOW') return tooManyHeaders();
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
@@ -39,27 +39,27 @@ function tooManyHeaders(): GatewayError {
   return new GatewayError('request_too_large', 'The head of the request is too large.', { status: 431 });
 }
 
-/** Answers a request that cannot be read: with the error, or without one where its target or Host header is malformed. */
+/** Renders the answer to a request that cannot be parsed; without an error, the target or Host header is malformed. */
 export type Refuse = (error?: GatewayError) => Response;
 
-/** The last that is said on a connection: nothing is read after what could be read in two ways. */
+/** Sends the last response on a connection. Nothing is read after bytes that could be parsed in two ways. */
 export class BadRequestResponder {
   readonly #refuse: Refuse;
-  /** Node may find more than one fault in the same bytes. */
+  /** Node may report more than one fault for the same bytes. */
   readonly #refused = new WeakSet<Socket>();
 
   constructor(refuse: Refuse) {
     this.#refuse = refuse;
   }
 
-  /** To what Node took for a request. */
+  /** Answers what Node parsed as a request. */
   async answer(outgoing: ServerResponse, error: GatewayError): Promise<void> {
     this.#refused.add(outgoing.req.socket);
     const { status, headers, body } = await read(this.#refuse(error));
     outgoing.writeHead(status, headers).end(body);
   }
 
-  /** To bytes that it could not take for one. */
+  /** Answers bytes that Node could not parse. */
   async end(socket: Socket, error: GatewayError): Promise<void> {
     if (this.#refused.has(socket)) return;
     this.#refused.add(socket);

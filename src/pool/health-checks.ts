@@ -2,71 +2,67 @@ import { GatewayError } from '../errors.ts';
 import type { Upstream } from './upstream.ts';
 
 /**
- * Looks at upstreams now and from time to time: which models they have and hold in memory, and whether one that was taken out is
- * back.
+ * Checks servers now and at intervals: which models they have and hold in memory, and whether an ejected one is back.
  *
- * @param interval milliseconds; 0 for now only
- * @returns a function that stops
+ * @param interval milliseconds; 0 for one check now
+ * @returns a function that stops the checks
  */
 export function startHealthChecks(upstreams: readonly Upstream[], interval: number): () => void {
-  // What is in memory matters where there is a choice, and only as long as it is known anew.
-  const remembers = upstreams.length > 1 && interval > 0;
-  const stops = upstreams.map((upstream) => lookingAt(upstream, looker(upstream, remembers), interval > 0));
+  // The models in memory matter only if there is a choice of servers, and only while they are kept up to date.
+  const checksMemory = upstreams.length > 1 && interval > 0;
+  const stops = upstreams.map((upstream) =>
+    repeat(upstream, async () => await check(upstream, checksMemory), interval > 0),
+  );
   return () => {
     for (const stop of stops) stop();
   };
 }
 
-function lookingAt({ health }: Upstream, look: () => Promise<void>, again: boolean): () => void {
+/** Runs a check now, and again when the server's health asks for it. */
+function repeat({ health }: Upstream, run: () => Promise<void>, repeats: boolean): () => void {
   let timer: NodeJS.Timeout | undefined;
-  let [looking, stopped] = [false, false];
-  const later = (): void => {
+  let [running, stopped] = [false, false];
+  const schedule = (): void => {
     clearTimeout(timer);
-    if (again && !looking && !stopped) timer = setTimeout(() => void now(), health.nextProbeInMs).unref();
+    if (repeats && !running && !stopped) timer = setTimeout(() => void runNow(), health.nextProbeInMs).unref();
   };
-  const now = async (): Promise<void> => {
-    looking = true;
-    await look();
-    looking = false;
-    later();
+  const runNow = async (): Promise<void> => {
+    running = true;
+    await run();
+    running = false;
+    schedule();
   };
-  const unhear = health.onEjected(later);
-  void now();
+  const stopListening = health.onEjected(schedule);
+  void runNow();
   return () => {
     stopped = true;
-    unhear();
+    stopListening();
     clearTimeout(timer);
   };
 }
 
-/** @returns a look at an upstream, which never rejects */
-function looker(upstream: Upstream, remembers: boolean): () => Promise<void> {
+/** Checks one server. Never rejects: its health and its catalog keep the result. */
+async function check(upstream: Upstream, checksMemory: boolean): Promise<void> {
   const { catalog, health, queue } = upstream;
-  let hasList = false;
-  const list = async (): Promise<void> => {
-    try {
-      await catalog.list(0);
-      hasList = true;
-    } catch (error) {
-      if (hasList || !answersWithoutList(error)) throw error;
+  try {
+    await health.probe(async () => await readList(upstream));
+    if (queue !== undefined) await queue.refreshLoaded();
+    else if (checksMemory) {
+      const loaded = await catalog.loaded();
+      upstream.loadedModels = loaded && new Set(loaded);
     }
-  };
-  return async () => {
-    try {
-      await health.probe(list);
-      if (queue !== undefined) return await queue.refreshLoaded();
-      if (remembers) upstream.loadedModels = asSet(await catalog.loaded());
-    } catch {
-      // The upstream's health knows by now.
-    }
-  };
+  } catch {
+    // `probe` has noted the failure.
+  }
 }
 
-/** Some servers of kind openai have no list of models. */
-function answersWithoutList(error: unknown): boolean {
-  return error instanceof GatewayError && [404, 405].includes(error.answered?.status ?? 0);
-}
-
-function asSet(names: readonly string[] | undefined): ReadonlySet<string> | undefined {
-  return names && new Set(names);
+/** Some servers of kind openai have no model list. Their refusal is an answer, unless they had a list before. */
+async function readList({ catalog }: Upstream): Promise<void> {
+  try {
+    await catalog.list(0);
+  } catch (error) {
+    const hadList = catalog.listed.length > 0;
+    const hasNoList = error instanceof GatewayError && [404, 405].includes(error.answered?.status ?? 0);
+    if (hadList || !hasNoList) throw error;
+  }
 }

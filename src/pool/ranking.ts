@@ -1,56 +1,55 @@
 import { createHash } from 'node:crypto';
 
-/** What is known of an upstream that could take a request. Times in milliseconds. */
+/** A server that could take a request. Times in milliseconds. */
 export interface Candidate {
   readonly name: string;
-  /** How much it can do, against the others. Above 0. */
+  /** Its capacity relative to the others, above 0. */
   readonly weight: number;
-  /** Until a request that came now would get its turn there. */
+  /** Time until a request that came now would get a slot. */
   readonly wait: number;
-  /** Loading the model there: 0 where it is in memory, or needs not be. */
+  /** Time to load the model; 0 if it is in memory or need not be. */
   readonly load: number;
-  /** Requests that it has, and that wait for it. */
+  /** Number of requests that it serves or that wait for it. */
   readonly outstanding: number;
 }
 
-/** How much more than its share an upstream may have for the sake of its prompt cache. */
+/** Factor by which a server may exceed its share of requests to keep conversations on a warm prompt cache. */
 const overload = 1.25;
 
 /**
- * The order in which to ask upstreams. First come those that would begin soonest: a busy one that holds the model loses to
- * an idle one as soon as waiting takes longer than loading. Among those that are equal up to `slack`, the conversation
- * stays where it was, for the sake of the prompt cache, as long as that one has not more than its share: consistent
- * hashing with bounded loads.
+ * Ranks servers. Those that would start the request soonest come first: a busy server that has the model in memory loses to an
+ * idle one as soon as waiting takes longer than loading. Among servers that differ by at most `slack`, a conversation stays
+ * where it was, for its prompt cache, unless that server has more than its share (consistent hashing with bounded loads).
  *
- * @param conversation what all requests of a conversation have in common; undefined for what is none
+ * @param conversation identifies the conversation; undefined for none
  * @param slack milliseconds that a prompt cache is worth
  * @see https://research.google/blog/consistent-hashing-with-bounded-loads/
  */
-export function rankUpstreams<One extends Candidate>(
-  candidates: readonly One[],
+export function rankUpstreams<Ranked extends Candidate>(
+  candidates: readonly Ranked[],
   conversation: string | undefined,
   slack: number,
-): One[] {
+): Ranked[] {
   const soonest = Math.min(...candidates.map(delay));
   const weights = candidates.reduce((sum, { weight }) => sum + weight, 0);
   const all = candidates.reduce((sum, { outstanding }) => sum + outstanding, 1);
   const hasRoom = ({ outstanding, weight }: Candidate): boolean =>
     outstanding + 1 <= Math.ceil((overload * all * weight) / weights);
-  const rank = (one: Candidate): number => (delay(one) > soonest + slack ? 2 : hasRoom(one) ? 0 : 1);
-  const ranked = candidates.map((one) => ({
-    one,
-    rank: rank(one),
-    affinity: conversation === undefined ? 0 : -score(one, conversation),
+  const rank = (candidate: Candidate): number => (delay(candidate) > soonest + slack ? 2 : hasRoom(candidate) ? 0 : 1);
+  const ranked = candidates.map((candidate) => ({
+    candidate,
+    rank: rank(candidate),
+    affinity: conversation === undefined ? 0 : -score(candidate, conversation),
   }));
   ranked.sort(
     (a, b) =>
       a.rank - b.rank ||
-      (a.rank === 2 ? delay(a.one) - delay(b.one) : 0) ||
+      (a.rank === 2 ? delay(a.candidate) - delay(b.candidate) : 0) ||
       a.affinity - b.affinity ||
-      delay(a.one) - delay(b.one) ||
-      a.one.outstanding / a.one.weight - b.one.outstanding / b.one.weight,
+      delay(a.candidate) - delay(b.candidate) ||
+      a.candidate.outstanding / a.candidate.weight - b.candidate.outstanding / b.candidate.weight,
   );
-  return ranked.map(({ one }) => one);
+  return ranked.map(({ candidate }) => candidate);
 }
 
 function delay({ wait, load }: Candidate): number {
@@ -58,7 +57,7 @@ function delay({ wait, load }: Candidate): number {
 }
 
 /**
- * Weighted rendezvous hashing: who leaves takes along its own conversations only.
+ * Weighted rendezvous hashing: if a server leaves, only its own conversations move.
  *
  * @see https://datatracker.ietf.org/doc/html/draft-mohanty-bess-weighted-hrw
  */

@@ -2,94 +2,90 @@ import { FairQueue, type FairQueueOptions, type QueuedRequest, type Ticket } fro
 import type { Forecast } from '../scheduling/forecast.ts';
 import { upstreamDown } from './all-down.ts';
 
-/** Milliseconds between questions what the upstream holds in memory, while somebody waits. */
-const askEvery = 5_000;
+/** Milliseconds between reads of the models in memory, while requests wait. */
+const refreshInterval = 5_000;
 
 interface UpstreamQueueHooks {
-  /** What the upstream holds in memory; undefined where that cannot be told now. Absent where it never can. */
+  /** Reads the models in memory; undefined if they cannot be read now. Absent if this kind of server cannot report them. */
   readonly loaded?: () => Promise<Iterable<string> | undefined>;
-  /** Hears how many seconds each request waited that got its turn. */
+  /** Called with the seconds that each request waited for its slot. */
   readonly waited: (seconds: number) => void;
 }
 
-/** The requests in front of one upstream, which is looked at while any wait: models come and go there by themselves. */
+/** The queue in front of one server. While requests wait, it reads which models are in memory, since they change by themselves. */
 export class UpstreamQueue {
-  /** Whether one model is loaded in place of another, as far as that can be known. */
+  /** True if loading one model may unload another, as far as that can be known. */
   readonly swapsModels: boolean;
   readonly #queue: FairQueue;
-  readonly #reports: UpstreamQueueHooks;
+  readonly #hooks: UpstreamQueueHooks;
   #timer: NodeJS.Timeout | undefined;
-  #asking = false;
+  #refreshing = false;
 
-  constructor(options: FairQueueOptions, reports: UpstreamQueueHooks) {
-    this.swapsModels = options.slots !== undefined || reports.loaded !== undefined;
+  constructor(options: FairQueueOptions, hooks: UpstreamQueueHooks) {
+    this.swapsModels = options.slots !== undefined || hooks.loaded !== undefined;
     this.#queue = new FairQueue(options);
-    this.#reports = reports;
+    this.#hooks = hooks;
   }
 
-  /** Requests that wait. */
+  /** Number of requests that wait. */
   get size(): number {
     return this.#queue.size;
   }
 
-  /** Requests that the upstream has. */
+  /** Number of requests that the server has. */
   get inFlight(): number {
     return this.#queue.inFlight;
   }
 
-  /** The turn of a request for which nobody has to wait; undefined for any other. @throws see FairQueue */
+  /** @returns a slot if one is free and nobody waits for it; undefined otherwise. @throws see FairQueue */
   startAtOnce(request: QueuedRequest): Ticket | undefined {
     const ticket = this.#queue.startAtOnce(request);
-    if (ticket !== undefined) this.#reports.waited(0);
+    if (ticket !== undefined) this.#hooks.waited(0);
     return ticket;
   }
 
-  /** Waits for a turn. @throws {GatewayError} see FairQueue */
+  /** Waits for a slot. @throws {GatewayError} see FairQueue */
   async enter(request: QueuedRequest): Promise<Ticket> {
     const entering = this.#queue.enter(request);
-    if (this.#queue.size > 0 && this.#timer === undefined) this.#look();
+    if (this.#queue.size > 0 && this.#timer === undefined) this.#refreshWhileWaiting();
     const ticket = await entering;
-    this.#reports.waited(ticket.waited / 1000);
+    this.#hooks.waited(ticket.waited / 1000);
     return ticket;
   }
 
-  /** What a request that came now would have to wait for, in milliseconds. @param model '' for none to load */
+  /** @returns the milliseconds that a request would wait for a slot and for its model. @param model '' for none to load */
   delayFor(model: string): { wait: number; load: number } {
     return this.#queue.delayFor(model);
   }
 
-  /** The upstream is out: who waits and may be asked of another leaves, with `upstream_down`. */
+  /** Refuses with `upstream_down` every waiting request that another server may take, because this one was ejected. */
   refuseWaiting(): void {
     this.#queue.refuseWaiting(upstreamDown());
   }
 
-  /** Whether a request waits. */
   isWaiting(request: QueuedRequest): boolean {
     return this.#queue.isWaiting(request);
   }
 
-  /** Where a request stands; undefined where it does not wait. */
+  /** @returns the request's position; undefined if it does not wait */
   position(request: QueuedRequest): Forecast | undefined {
     return this.#queue.position(request);
   }
 
-  #look(): void {
+  #refreshWhileWaiting(): void {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (this.#queue.size > 0) this.#look();
-    }, askEvery).unref();
-    if (!this.#asking) void this.#ask();
+      if (this.#queue.size > 0) this.#refreshWhileWaiting();
+    }, refreshInterval).unref();
+    void this.refreshLoaded();
   }
 
-  /** Asks what the upstream holds in memory. Never rejects. */
+  /** Reads which models are in memory, unless a read is under way. Never rejects. */
   async refreshLoaded(): Promise<void> {
-    if (!this.#asking) await this.#ask();
-  }
-
-  async #ask(): Promise<void> {
-    this.#asking = true;
-    const models = await this.#reports.loaded?.();
-    this.#asking = false;
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    const models = await this.#hooks.loaded?.();
+    this.#refreshing = false;
     if (models !== undefined) this.#queue.setLoaded(models);
   }
 }
