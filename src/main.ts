@@ -2,20 +2,25 @@ import { parseCommand } from './cli/args.ts';
 import { check } from './cli/check.ts';
 import { CommandError } from './cli/error.ts';
 import { printHelp, printVersion } from './cli/help.ts';
-import { revokeKey, rotateKey } from './cli/keys-change.ts';
-import { listKeys } from './cli/keys-list.ts';
-import { newKey } from './cli/keys.ts';
+import { listKeys } from './cli/keys/list.ts';
+import { newKey } from './cli/keys/new.ts';
+import { revokeKey } from './cli/keys/revoke.ts';
+import { rotateKey } from './cli/keys/rotate.ts';
 import { once } from './cli/once.ts';
 import { serve } from './cli/serve.ts';
 import { usage } from './cli/usage.ts';
 import { ConfigError } from './config/error.ts';
 
-/** Runs the command that `argv` names; sets the exit code where it fails. */
+/**
+ * Runs a command. When it fails, prints one line and sets the exit code.
+ *
+ * @param argv the arguments after the interpreter and the script
+ */
 export async function main(argv: readonly string[]): Promise<void> {
   try {
     await run(argv);
   } catch (error) {
-    // Anything else is a fault of ours: Node prints its stack.
+    // Anything else is a bug: Node prints the stack and exits with 1.
     if (!(error instanceof CommandError || error instanceof ConfigError)) throw error;
     process.stderr.write(`llamaduct: ${error.message}\n`);
     process.exitCode = error instanceof CommandError ? error.exitCode : 1;
@@ -38,9 +43,9 @@ function run(argv: readonly string[]): void | Promise<void> {
     case 'keys list':
       return listKeys(command.flags);
     case 'keys revoke':
-      return revokeKey(command.holder, command.flags);
+      return revokeKey(command.keyName, command.flags);
     case 'keys rotate':
-      return rotateKey(command.holder, command.flags);
+      return rotateKey(command.keyName, command.flags);
     case 'usage':
       return usage(command.flags);
     case 'check':

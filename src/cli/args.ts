@@ -2,25 +2,25 @@ import { parseArgs } from 'node:util';
 import type { Flags } from '../config/load.ts';
 import { CommandError } from './error.ts';
 
-/** The flags of `keys new` as written: commas still separate what may be many. */
+/** The flags of `keys new`, unparsed: `scopes` and `models` are lists separated by commas. */
 export interface NewKeyFlags {
   readonly name?: string;
   readonly scopes?: string;
   readonly models?: string;
   readonly group?: string;
   readonly expires?: string;
-  /** The file that gets the key. */
+  /** The configuration file to add the key to. */
   readonly config?: string;
 }
 
-/** The flags of what changes a key that there is. */
+/** The flags of `keys revoke` and `keys rotate`. */
 export interface ChangeKeyFlags {
   readonly config?: string;
-  /** For how long the secret before stays valid. */
+  /** How long the previous secret stays valid, for example `24h`. */
   readonly keep?: string;
 }
 
-/** The flags of `usage` as written. */
+/** The flags of `usage`, unparsed. */
 export interface UsageFlags {
   readonly by?: string;
   readonly since?: string;
@@ -35,21 +35,23 @@ export type Command =
   | { readonly name: 'once'; readonly text: string; readonly flags: Flags }
   | { readonly name: 'keys new'; readonly flags: NewKeyFlags }
   | { readonly name: 'keys list'; readonly flags: Flags }
-  | { readonly name: 'keys revoke'; readonly holder: string; readonly flags: ChangeKeyFlags }
-  | { readonly name: 'keys rotate'; readonly holder: string; readonly flags: ChangeKeyFlags }
+  | { readonly name: 'keys revoke'; readonly keyName: string; readonly flags: ChangeKeyFlags }
+  | { readonly name: 'keys rotate'; readonly keyName: string; readonly flags: ChangeKeyFlags }
   | { readonly name: 'usage'; readonly flags: UsageFlags }
   | { readonly name: 'check'; readonly file: string };
 
 /**
- * Reads the command line, without interpreter and script.
- * @throws CommandError with exit code 2
+ * Parses the command line.
+ *
+ * @param argv the arguments after the interpreter and the script
+ * @throws {CommandError} with exit code 2 when the command line is invalid
  */
 export function parseCommand(argv: readonly string[]): Command {
   if (argv.includes('--help') || argv.includes('-h')) return { name: 'help' };
   if (argv.includes('--version')) return { name: 'version' };
-  const [word = 'serve', ...rest] = argv;
-  if (word.startsWith('-')) return parseServe(argv);
-  switch (word) {
+  const [command = 'serve', ...rest] = argv;
+  if (command.startsWith('-')) return parseServe(argv);
+  switch (command) {
     case 'serve':
       return parseServe(rest);
     case 'keys':
@@ -59,7 +61,7 @@ export function parseCommand(argv: readonly string[]): Command {
     case 'check':
       return parseCheck(rest);
     default:
-      throw wrong(`unknown command '${word}'`);
+      throw usageError(`unknown command '${command}'`);
   }
 }
 
@@ -75,11 +77,11 @@ function parseKeys([verb, ...args]: readonly string[]): Command {
     case 'list':
       return { name: 'keys list', flags: parseFlags(args, ['config']) };
     case 'revoke':
-      return { name: 'keys revoke', ...parseHolder(verb, args, ['config']) };
+      return { name: 'keys revoke', ...parseKeyName(verb, args, ['config']) };
     case 'rotate':
-      return { name: 'keys rotate', ...parseHolder(verb, args, ['config', 'keep']) };
+      return { name: 'keys rotate', ...parseKeyName(verb, args, ['config', 'keep']) };
     default:
-      throw wrong(
+      throw usageError(
         verb === undefined
           ? "'keys' needs 'new', 'list', 'revoke' or 'rotate' after it"
           : `unknown command 'keys ${verb}'`,
@@ -87,49 +89,53 @@ function parseKeys([verb, ...args]: readonly string[]): Command {
   }
 }
 
-/** The one NAME, before or behind the flags. */
-function parseHolder<Name extends string>(
+/** Parses one NAME, before or after the flags. */
+function parseKeyName<Flag extends string>(
   verb: string,
   args: readonly string[],
-  names: readonly Name[],
-): { readonly holder: string; readonly flags: { [N in Name]?: string } } {
-  const { values: flags, positionals } = parse(args, names, true);
-  const [holder, ...more] = positionals;
-  if (holder === undefined || more.length > 0) throw wrong(`'keys ${verb}' needs one NAME after it`);
-  return { holder, flags };
+  flagNames: readonly Flag[],
+): { readonly keyName: string; readonly flags: { [F in Flag]?: string } } {
+  const { values: flags, positionals } = parse(args, flagNames, true);
+  const [keyName, ...extra] = positionals;
+  if (keyName === undefined || extra.length > 0) throw usageError(`'keys ${verb}' needs one NAME after it`);
+  return { keyName, flags };
 }
 
 function parseUsage(args: readonly string[]): Command {
   const json = args.includes('--json');
-  const others = args.filter((arg) => arg !== '--json');
-  return { name: 'usage', flags: { ...parseFlags(others, ['by', 'since', 'config']), json } };
+  const rest = args.filter((arg) => arg !== '--json');
+  return { name: 'usage', flags: { ...parseFlags(rest, ['by', 'since', 'config']), json } };
 }
 
 function parseCheck(args: readonly string[]): Command {
-  const [file, ...more] = args;
-  if (file === undefined || file.startsWith('-') || more.length > 0) throw wrong("'check' needs one FILE after it");
+  const [file, ...extra] = args;
+  if (file === undefined || file.startsWith('-') || extra.length > 0)
+    throw usageError("'check' needs one FILE after it");
   return { name: 'check', file };
 }
 
-function parseFlags<Name extends string>(args: readonly string[], names: readonly Name[]): { [N in Name]?: string } {
-  return parse(args, names, false).values;
+function parseFlags<Flag extends string>(
+  args: readonly string[],
+  flagNames: readonly Flag[],
+): { [F in Flag]?: string } {
+  return parse(args, flagNames, false).values;
 }
 
-function parse<Name extends string>(
+function parse<Flag extends string>(
   args: readonly string[],
-  names: readonly Name[],
+  flagNames: readonly Flag[],
   allowPositionals: boolean,
-): { readonly values: { [N in Name]?: string }; readonly positionals: readonly string[] } {
-  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
+): { readonly values: { [F in Flag]?: string }; readonly positionals: readonly string[] } {
+  const options = Object.fromEntries(flagNames.map((name) => [name, { type: 'string' as const }]));
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals });
-    return { values: values as { [N in Name]?: string }, positionals };
+    return { values: values as { [F in Flag]?: string }, positionals };
   } catch (error) {
-    // Node's message may go on for lines about quoting; its first sentence says what is wrong.
-    throw wrong((error as Error).message.split(/\.\s/, 1).join());
+    // Node's message may continue with several lines about quoting; the first sentence is enough.
+    throw usageError((error as Error).message.split(/\.\s/, 1).join());
   }
 }
 
-function wrong(message: string): CommandError {
+function usageError(message: string): CommandError {
   return new CommandError(`${message} (llamaduct --help shows what there is)`, 2);
 }

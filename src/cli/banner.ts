@@ -1,18 +1,18 @@
-/** How a snippet names the key: as part of a double-quoted shell word, and as a JavaScript expression. */
+/** The key as the snippets write it: inside a double-quoted shell word, and as a JavaScript expression. */
 export interface KeyText {
   readonly shell: string;
   readonly javascript: string;
 }
 
-/** For a key made just now: the secret itself. */
+/** For a key that was just created: the secret itself. */
 export function literalKey(secret: string): KeyText {
   return { shell: secret, javascript: `'${secret}'` };
 }
 
-/** For a key from the environment: its variable, so that no secret of the operator's is printed. */
+/** For a key from the environment: the variable, so that the operator's secret is not printed. */
 export const keyFromEnvironment: KeyText = { shell: '$LLAMADUCT_KEY', javascript: 'process.env.LLAMADUCT_KEY' };
 
-/** What a newcomer pastes to talk to `url`: the key, and the same chat by curl, the OpenAI SDK and the AI SDK. */
+/** Formats the key and ready-to-paste snippets of one chat request: for curl, the OpenAI SDK and the AI SDK. */
 export function banner(url: string, key: KeyText, model: string): string {
   return `
 The key:

@@ -1,7 +1,10 @@
 import { ConfigError } from '../config/error.ts';
 import { readConfigFile } from '../config/file.ts';
 
-/** `check FILE`: prints every fault as `FILE:LINE:COLUMN: SETTING: MESSAGE` and sets the exit code 1, or prints that all is well. */
+/**
+ * `check FILE`: validates a configuration file. Prints `FILE: ok`, or every error as `FILE:LINE:COLUMN: SETTING: MESSAGE`
+ * and sets the exit code to 1.
+ */
 export async function check(file: string): Promise<void> {
   try {
     await readConfigFile(file);

@@ -1,4 +1,4 @@
-/** Ends a command with one line for the person who called it. Exit code 2 is for a wrong command line, 1 for the rest. */
+/** Ends a command with a one-line message. The exit code is 2 for an invalid command line and 1 for everything else. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly exitCode: 1 | 2;

@@ -8,23 +8,25 @@ import { CommandError } from './error.ts';
 import { startService } from './service.ts';
 
 /**
- * `--once`: sends one streamed chat through llamaduct's own HTTP API, with a key made for it alone. Prints the frames
- * as they come, then the text.
- * @throws ConfigError, or CommandError where the chat fails
+ * `--once`: sends one streamed chat request through llamaduct's own HTTP API, with a key that exists only for it. Prints the
+ * SSE frames as they arrive, then the text.
+ *
+ * @throws {ConfigError} when the configuration is invalid
+ * @throws {CommandError} when the chat fails
  */
 export async function once(text: string, flags: Flags): Promise<void> {
-  const { config, upstreamIsGuess, listenIsExplicit } = await loadConfig(flags);
+  const { config, upstreamIsImplicit, listenIsExplicit } = await loadConfig(flags);
   const { config: withKey, secret } = withNewKey(config, 'once', ['inference']);
-  // The configured addresses may be taken: by the llamaduct that serves there.
-  const aside: Config = {
+  // The configured addresses may be in use by the llamaduct that serves there.
+  const ownConfig: Config = {
     ...withKey,
     listen: listenIsExplicit ? config.listen : { host: '127.0.0.1', port: 0 },
     metrics: { ...config.metrics, listen: undefined },
   };
-  const service = await startService(aside, upstreamIsGuess, createLogger('warn'));
+  const service = await startService(ownConfig, upstreamIsImplicit, createLogger('warn'));
   try {
-    const answer = await chat(service.gateway, secret, text);
-    process.stdout.write(`---\n${answer}\n`);
+    const content = await chat(service.gateway, secret, text);
+    process.stdout.write(`---\n${content}\n`);
   } catch (error) {
     if (error instanceof GatewayError) throw new CommandError(error.message);
     throw error;
@@ -33,29 +35,30 @@ export async function once(text: string, flags: Flags): Promise<void> {
   }
 }
 
-async function chat(gateway: Gateway, secret: string, text: string): Promise<string> {
+/** Sends the request and prints its frames. @returns the text of the response */
+async function chat(gateway: Gateway, secret: string, prompt: string): Promise<string> {
   const [model] = await gateway.models();
   if (model === undefined) throw new CommandError('the upstream has no models; `ollama pull` fetches one');
   const response = await fetch(`${toLoopback(gateway.url)}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ model, messages: [{ role: 'user', content: text }], stream: true }),
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: prompt }], stream: true }),
   });
   if (!response.ok || response.body === null) throw new CommandError(`${response.status} ${await response.text()}`);
 
   let frames = '';
-  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
-    process.stdout.write(piece);
-    frames += piece;
+  for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+    process.stdout.write(text);
+    frames += text;
   }
   if (!frames.endsWith('data: [DONE]\n\n')) throw new CommandError('the answer broke off');
   return contentOf(frames);
 }
 
-/** The text that chunks of a chat completion carry together. */
+/** Joins the deltas of all chunks. */
 function contentOf(frames: string): string {
-  const payloads = [...frames.matchAll(/^data: (\{.*)$/gm)].map(([, json = '']) => JSON.parse(json) as Chunk);
-  return payloads.map(({ choices }) => choices[0]?.delta.content ?? '').join('');
+  const chunks = [...frames.matchAll(/^data: (\{.*)$/gm)].map(([, json = '']) => JSON.parse(json) as Chunk);
+  return chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('');
 }
 
 interface Chunk {

@@ -1,41 +1,49 @@
 import { isDeepStrictEqual } from 'node:util';
-import { startedByNpm } from '../config/env.ts';
 import { type Flags, loadConfig, withNewKey } from '../config/load.ts';
 import { toLoopback } from '../config/ollama-url.ts';
 import { type Config, scopes } from '../config/schema.ts';
-import { watchFile } from '../config/watch.ts';
+import { watchFile } from '../config/watch/watch-file.ts';
 import type { Gateway } from '../gateway.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { banner, keyFromEnvironment, literalKey } from './banner.ts';
-import { type Service, startService } from './service.ts';
+import { startService } from './service.ts';
+import { exitOnSignal } from './signals.ts';
 
 /**
- * `serve`: starts and prints where; without a configuration file also what to paste into a client.
- * @throws ConfigError, CommandError
+ * `serve`: starts the gateway and prints its address. Without a configuration file it also prints a key and snippets to
+ * paste.
+ *
+ * @throws {ConfigError} when the configuration is invalid
+ * @throws {CommandError} when the address cannot be used
  */
 export async function serve(flags: Flags): Promise<void> {
-  const { config, file, upstreamIsGuess } = await loadConfig(flags);
+  const { config, file, upstreamIsImplicit } = await loadConfig(flags);
   warnIfOpen(config);
-  const made = file === undefined && config.keys.length === 0 ? withNewKey(config, 'local', scopes) : undefined;
-  const service = await startService(made?.config ?? config, upstreamIsGuess, createLogger(config.log_level));
-  closeOnSignal(service);
+  const created = file === undefined && config.keys.length === 0 ? withNewKey(config, 'local', scopes) : undefined;
+  const logger = createLogger(config.log_level);
+  const service = await startService(created?.config ?? config, upstreamIsImplicit, logger);
+  exitOnSignal(async () => await service.close());
 
   const { gateway } = service;
-  if (file !== undefined) await reloadOnChange(file, flags, gateway, config);
+  if (file !== undefined) await reloadOnChange(gateway, file, { flags, started: config });
   const metrics = gateway.metricsUrl === undefined ? '' : `, its metrics on ${gateway.metricsUrl}`;
   process.stdout.write(`llamaduct is ready on ${gateway.url}${metrics}\n`);
   if (file !== undefined) return;
-  const key = made === undefined ? keyFromEnvironment : literalKey(made.secret);
+  const key = created === undefined ? keyFromEnvironment : literalKey(created.secret);
   process.stdout.write(banner(toLoopback(gateway.url), key, await firstModel(gateway)));
 }
 
-/** Reads the configuration again when its file changes, and at SIGHUP. */
-async function reloadOnChange(file: string, flags: Flags, gateway: Gateway, started: Config): Promise<void> {
+/** Reloads the configuration when its file changes, and on SIGHUP. */
+async function reloadOnChange(
+  gateway: Gateway,
+  file: string,
+  { flags, started }: { readonly flags: Flags; readonly started: Config },
+): Promise<void> {
   const load = async (): Promise<Config> => (await loadConfig(flags)).config;
   const reload = (): void => void gateway.reload(load);
   process.on('SIGHUP', reload);
   await watchFile(file, reload);
-  // It may have changed while llamaduct started.
+  // The file may have changed after it was read and before it was watched.
   if (!isDeepStrictEqual(await load().catch(() => undefined), started)) reload();
 }
 
@@ -45,39 +53,8 @@ function warnIfOpen({ access, listen }: Config): void {
   process.stderr.write(`llamaduct: access is open: anyone who reaches ${listen.host}:${listen.port} may use Ollama\n`);
 }
 
-/** A stand-in where the upstream has none yet, or does not answer. */
+/** @returns a placeholder when the upstream has no models, or does not answer */
 async function firstModel(gateway: Gateway): Promise<string> {
   const names = await gateway.models().catch(() => []);
   return names[0] ?? 'MODEL';
-}
-
-/** Milliseconds in which a repeated SIGINT is the same Ctrl-C: the terminal sends it to all, and npm passes its own on. */
-const sameKeystroke = 500;
-
-/** Milliseconds between looks whether npm is still there. */
-const parentCheckEvery = 250;
-
-/** Lets running answers finish at the first signal; a second one ends at once. */
-function closeOnSignal(service: Service): void {
-  let closingSince: number | undefined;
-  const close = (): void => {
-    if (closingSince !== undefined) return;
-    closingSince = performance.now();
-    void service.close().then(() => process.exit(0));
-  };
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (closingSince === undefined) return close();
-    if (signal === 'SIGTERM' || performance.now() - closingSince > sameKeystroke) process.exit(1);
-  };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-
-  if (!startedByNpm()) return;
-  // npm passes a SIGTERM on to its shell, which dies of it alone and leaves us behind.
-  const { ppid } = process;
-  const watch = setInterval(() => {
-    if (process.ppid === ppid) return;
-    clearInterval(watch);
-    close();
-  }, parentCheckEvery);
-  watch.unref();
 }

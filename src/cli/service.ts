@@ -4,7 +4,10 @@ import { type Gateway, startGateway } from '../gateway.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { CommandError } from './error.ts';
 
-/** The gateway, and the demo behind it where there is one. */
+/** Milliseconds for an upstream to answer before the demo stands in for it. */
+const answerTimeout = 1000;
+
+/** A running gateway, and the demo model behind it if there is one. */
 export interface Service {
   readonly gateway: Gateway;
   close(): Promise<void>;
@@ -12,20 +15,21 @@ export interface Service {
 
 /**
  * Starts the gateway.
- * @param upstreamIsGuess lets a demo stand in where the upstream does not answer; standard error then says so
- * @throws CommandError where an address cannot be listened on
+ *
+ * @param allowDemo true to use the built-in demo model when the first upstream does not answer; standard error then says so
+ * @throws {CommandError} when an address cannot be used
  */
-export async function startService(config: Config, upstreamIsGuess: boolean, logger: Logger): Promise<Service> {
+export async function startService(config: Config, allowDemo: boolean, logger: Logger): Promise<Service> {
   const [{ url }] = config.upstreams;
   let demo: Demo | undefined;
-  if (upstreamIsGuess && !(await answers(url))) {
+  if (allowDemo && !(await answers(url))) {
     demo = await startDemo();
     process.stderr.write(`llamaduct: no Ollama answers at ${new URL(url).origin}, so a built-in demo model does\n`);
   }
-  const { upstreams } = config;
-  const served: Upstreams = demo === undefined ? upstreams : [{ name: 'demo', kind: 'ollama', url: demo.url }];
+  const upstreams: Upstreams =
+    demo === undefined ? config.upstreams : [{ name: 'demo', kind: 'ollama', url: demo.url }];
   try {
-    const gateway = await startGateway({ ...config, upstreams: served }, logger);
+    const gateway = await startGateway({ ...config, upstreams }, logger);
     return {
       gateway,
       async close() {
@@ -39,13 +43,13 @@ export async function startService(config: Config, upstreamIsGuess: boolean, log
   }
 }
 
-/** Whether anything speaks HTTP at `url` within a second; a refusal is an answer too. */
+/** True when any HTTP server answers at `url` in time, even with an error status. */
 async function answers(url: string): Promise<boolean> {
   const version = new URL(`${url}/api/version`);
-  // fetch() refuses a URL that holds a password.
+  // fetch() rejects a URL that contains credentials.
   version.username = version.password = '';
   try {
-    const response = await fetch(version, { signal: AbortSignal.timeout(1000) });
+    const response = await fetch(version, { signal: AbortSignal.timeout(answerTimeout) });
     await response.body?.cancel();
     return true;
   } catch {
@@ -53,6 +57,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
+/** @returns undefined for an error that is not about an address to listen on */
 function listenError(error: unknown): CommandError | undefined {
   const { syscall, code, address, port, message } = error as NodeJS.ErrnoException & {
     address?: string;

@@ -6,17 +6,21 @@ import { timeFormatHint, parseTime } from '../usage/parse-time.ts';
 import { type Grouping, type UsageLine, type UsageReport, groupings, hourOf, report } from '../usage/report.ts';
 import type { UsageFlags } from './args.ts';
 import { CommandError } from './error.ts';
+import { formatTable } from './table.ts';
 
 /**
- * `usage`: prints who or what used how much, from the file that the configuration names; llamaduct may be serving.
- * @throws ConfigError, or CommandError where a flag does not fit or there is no such file
+ * `usage`: prints usage from the database that the configuration names, grouped and since a point in time. llamaduct may be
+ * running on that database.
+ *
+ * @throws {CommandError} when a flag is invalid, or there is no usage database
+ * @throws {ConfigError} when the configuration is invalid, or the database cannot be read
  */
 export async function usage({ by = 'key', since = '30d', json = false, ...flags }: UsageFlags): Promise<void> {
   const grouping = groupings.find((name) => name === by);
   if (grouping === undefined) throw new CommandError(`--by: expected one of ${groupings.join(', ')}`, 2);
   const start = parseTime(since, Date.now());
   if (start === undefined) throw new CommandError(`--since: ${timeFormatHint}`, 2);
-  const { lines, more } = read(await ledgerFile(flags.config), grouping, start);
+  const { lines, more } = read(await databaseFile(flags.config), grouping, start);
   if (json) {
     process.stdout.write(
       `${JSON.stringify({ by: grouping, since: hourOf(start) / 1000, data: lines }, undefined, 2)}\n`,
@@ -27,7 +31,7 @@ export async function usage({ by = 'key', since = '30d', json = false, ...flags 
   if (more) process.stderr.write(`llamaduct: there are more lines than these ${lines.length}\n`);
 }
 
-async function ledgerFile(flag: string | undefined): Promise<string> {
+async function databaseFile(flag: string | undefined): Promise<string> {
   const config = flag ?? readEnvironment().LLAMADUCT_CONFIG;
   if (config === undefined) throw new CommandError("'usage' needs --config FILE", 2);
   const { file } = (await readConfigFile(config)).usage;
@@ -53,11 +57,7 @@ function table(by: Grouping, lines: readonly UsageLine[]): string {
     ...lines.map(cells),
     ...(lines.length > 1 ? [cells(total(lines))] : []),
   ];
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const lined = rows.map((row) =>
-    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))),
-  );
-  return lined.map((row) => `${row.join('  ')}\n`).join('');
+  return formatTable(rows, (column) => column > 0);
 }
 
 function cells(line: UsageLine): string[] {
@@ -70,13 +70,13 @@ function cells(line: UsageLine): string[] {
   ];
 }
 
-/** Models are what clients call them: not for a terminal to act upon. */
+/** Replaces control characters: clients choose model names, and a terminal would interpret escape sequences in them. */
 function printable(text: string): string {
   return text.replaceAll(/\p{C}/gu, '\u{fffd}');
 }
 
 function total(lines: readonly UsageLine[]): UsageLine {
-  const sum = (of: (line: UsageLine) => number): number => lines.reduce((all, line) => all + of(line), 0);
+  const sum = (value: (line: UsageLine) => number): number => lines.reduce((all, line) => all + value(line), 0);
   const requests = sum((line) => line.requests);
   return {
     name: '(total)',

@@ -11,17 +11,17 @@ const names = [
 
 export type Environment = Readonly<Partial<Record<(typeof names)[number], string>>>;
 
-/** What of `variables` configures llamaduct. An empty variable counts as absent, as compose files produce them. */
+/** Picks the variables that configure llamaduct. An empty variable counts as absent, because compose files set those. */
 export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Environment {
   return Object.fromEntries(names.map((name) => [name, variables[name]?.trim()]).filter(([, value]) => value));
 }
 
-/** A variable that the configuration names. */
+/** Reads a variable whose name the configuration file gives (`key_env`). An empty variable counts as absent. */
 export function readVariable(name: string): string | undefined {
   return process.env[name]?.trim() || undefined;
 }
 
-/** Whether `npm start`, `npm run` or `npx` started this process. */
+/** True when `npm start`, `npm run` or `npx` started this process. */
 export function startedByNpm(): boolean {
   return process.env['npm_lifecycle_event'] !== undefined;
 }

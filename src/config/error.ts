@@ -1,20 +1,23 @@
-/** One fault of a configuration file. Lines and columns count from 1. */
-export interface Fault {
+/** One error in a configuration file. Line and column numbers start at 1. */
+export interface ConfigIssue {
   readonly line: number;
   readonly column: number;
-  /** The setting at fault, such as `keys[0].hash`; empty where the file is not YAML at all. */
+  /** Path of the setting, for example `keys[0].hash`; empty when the file is not valid YAML. */
   readonly path: string;
   readonly message: string;
 }
 
-/** What is wrong with the configuration. The message is written for the operator and names every fault. */
+/**
+ * The configuration is invalid, or cannot be read or written. The message is written for the operator: it lists every
+ * error, one a line, and never contains a secret.
+ */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  /** Of a file; empty where a flag, the environment or the whole is at fault. */
-  readonly faults: readonly Fault[];
+  /** The errors that have a position in the file; empty when a flag, the environment or the file as a whole is wrong. */
+  readonly issues: readonly ConfigIssue[];
 
-  constructor(message: string, faults: readonly Fault[] = []) {
+  constructor(message: string, issues: readonly ConfigIssue[] = []) {
     super(message);
-    this.faults = faults;
+    this.issues = issues;
   }
 }

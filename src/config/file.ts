@@ -2,21 +2,22 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml';
 import type { z } from 'zod';
-import { ConfigError } from './error.ts';
+import { ConfigError, type ConfigIssue } from './error.ts';
 import { configSchema, type FileConfig } from './schema.ts';
 
 type Path = readonly PropertyKey[];
 
-/** A fault before its place is counted in lines. */
-interface Found {
+/** An issue whose position is still an offset in the text. */
+interface OffsetIssue {
   readonly offset: number;
   readonly path: Path;
   readonly message: string;
 }
 
 /**
- * Reads and checks a configuration file.
- * @throws ConfigError naming every fault with line and column, or why the file cannot be read.
+ * Reads and validates a configuration file. A relative `usage.file` is resolved against the file's folder.
+ *
+ * @throws {ConfigError} when the file cannot be read, or with the line and column of every error in it
  */
 export async function readConfigFile(file: string): Promise<FileConfig> {
   let text: string;
@@ -26,52 +27,56 @@ export async function readConfigFile(file: string): Promise<FileConfig> {
     throw new ConfigError(`cannot read the configuration: ${(error as Error).message}`);
   }
   const config = parseConfig(text, file);
-  const { file: ledger } = config.usage;
-  return ledger === undefined
-    ? config
-    : { ...config, usage: { ...config.usage, file: resolve(dirname(file), ledger) } };
+  if (config.usage.file === undefined) return config;
+  return { ...config, usage: { ...config.usage, file: resolve(dirname(file), config.usage.file) } };
 }
 
 /**
- * Checks the text of a configuration file; `file` is its name in messages.
- * @throws ConfigError naming every fault with line and column.
+ * Parses and validates the text of a configuration file.
+ *
+ * @param file the file name for error messages
+ * @throws {ConfigError} with the line and column of every error
  */
 export function parseConfig(text: string, file: string): FileConfig {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  const found = syntaxFaults(document);
-  if (found.length === 0) {
-    // An empty file, or one of comments only, stands for an empty map.
+  const offsetIssues = syntaxIssues(document);
+  if (offsetIssues.length === 0) {
+    // An empty file, or one that contains only comments, means an empty map.
     const value: unknown = document.contents === null ? {} : document.toJS({ maxAliasCount: -1 });
     const parsed = configSchema.safeParse(value, { reportInput: true });
     if (parsed.success) return parsed.data;
-    found.push(...parsed.error.issues.flatMap((issue) => faultsOf(issue, document)));
+    offsetIssues.push(...parsed.error.issues.flatMap((issue) => issuesOf(issue, document)));
   }
+  throw toConfigError(offsetIssues, lineCounter, file);
+}
 
-  const faults = found
+function toConfigError(offsetIssues: readonly OffsetIssue[], lineCounter: LineCounter, file: string): ConfigError {
+  const issues = offsetIssues
     .toSorted((a, b) => a.offset - b.offset)
-    .map(({ offset, path, message }) => {
+    .map(({ offset, path, message }): ConfigIssue => {
       const { line, col: column } = lineCounter.linePos(offset);
       return { line, column, path: pathText(path), message };
     });
-  const lines = faults.map(({ line, column, path, message }) =>
+  const lines = issues.map(({ line, column, path, message }) =>
     [`${file}:${line}:${column}`, path, message].filter(Boolean).join(': '),
   );
-  throw new ConfigError(lines.join('\n'), faults);
+  return new ConfigError(lines.join('\n'), issues);
 }
 
-function syntaxFaults(document: Document): Found[] {
-  const found = document.errors.map(({ pos, message }): Found => ({ offset: pos[0], path: [], message }));
+function syntaxIssues(document: Document): OffsetIssue[] {
+  const issues = document.errors.map(({ pos, message }): OffsetIssue => ({ offset: pos[0], path: [], message }));
   visit(document, {
     Alias(_, alias) {
       if (alias.resolve(document) !== undefined) return;
-      found.push({ offset: startOf(alias) ?? 0, path: [], message: `no anchor &${alias.source} before this` });
+      issues.push({ offset: startOf(alias) ?? 0, path: [], message: `no anchor &${alias.source} before this` });
     },
   });
-  return found;
+  return issues;
 }
 
-function faultsOf(issue: z.core.$ZodIssue, document: Document): Found[] {
+/** Converts an issue of zod, which for unknown settings names all keys of one map at once. */
+function issuesOf(issue: z.core.$ZodIssue, document: Document): OffsetIssue[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
@@ -84,7 +89,7 @@ function faultsOf(issue: z.core.$ZodIssue, document: Document): Found[] {
   return [{ offset: locate(document, path).offset, path, message }];
 }
 
-/** The node at `path` and where it starts; for what is missing, where its nearest parent starts. */
+/** Finds the node at `path` and its offset. A setting that is missing gets the offset of its nearest parent. */
 function locate(document: Document, path: Path): { node: unknown; offset: number } {
   let node: unknown = document.contents;
   let offset = startOf(node) ?? 0;
@@ -103,6 +108,7 @@ function startOf(node: unknown): number | undefined {
   return isNode(node) ? node.range?.[0] : undefined;
 }
 
+/** @returns for example `keys[0].hash` */
 function pathText(path: Path): string {
   return path
     .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))

@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { revokeKey, rotateKey } from '../../src/cli/keys-change.ts';
-import { newKey } from '../../src/cli/keys.ts';
+import { revokeKey } from '../../src/cli/keys/revoke.ts';
+import { rotateKey } from '../../src/cli/keys/rotate.ts';
+import { newKey } from '../../src/cli/keys/new.ts';
 import { parseConfig } from '../../src/config/file.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import { KeyRing } from '../../src/policy/keys.ts';

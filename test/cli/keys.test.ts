@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { newKey } from '../../src/cli/keys.ts';
+import { newKey } from '../../src/cli/keys/new.ts';
 import { parseConfig } from '../../src/config/file.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import { run } from './run.ts';

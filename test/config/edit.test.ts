@@ -14,8 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { KeyEdit } from '../../src/config/edit-keys.ts';
-import { editConfigFile } from '../../src/config/edit.ts';
+import type { KeyEdit } from '../../src/config/edit/key-edit.ts';
+import { editConfigFile } from '../../src/config/edit/edit-file.ts';
 import { parseConfig } from '../../src/config/file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'llamaduct-edit-'));
@@ -27,8 +27,8 @@ const hash = (digit: number): string => `sha256:${String(digit).repeat(64)}`;
 const until = '2999-01-01T00:00:00Z';
 const addBob: KeyEdit = { kind: 'add', key: { name: 'bob', hash: hash(2), scopes: ['inference'] } };
 const removeAlice: KeyEdit = { kind: 'remove', name: 'alice' };
-const renewAlice: KeyEdit = { kind: 'renew', name: 'alice', hash: hash(3) };
-const keepAlice: KeyEdit = { ...renewAlice, retiring: { hash: hash(1), until } };
+const rotateAlice: KeyEdit = { kind: 'rotate', name: 'alice', hash: hash(3) };
+const keepAlice: KeyEdit = { ...rotateAlice, retiring: { hash: hash(1), until } };
 
 async function edited(text: string, edit: KeyEdit): Promise<string> {
   writeFileSync(file, text);
@@ -73,7 +73,7 @@ const cases: readonly [what: string, before: string, edit: KeyEdit, after: strin
     `keys: # as yet\n${indented(bob)}strict: true\n`,
   ],
   ['line ends stay those of Windows', crlf(`keys:\n${pair(1)}`), addBob, crlf(`keys:\n${pair(1)}${bob}`)],
-  ['a hash is replaced', commented, renewAlice, commented.replace(hash(1), hash(3))],
+  ['a hash is replaced', commented, rotateAlice, commented.replace(hash(1), hash(3))],
   [
     'the hash before is kept',
     commented,
@@ -89,7 +89,7 @@ const cases: readonly [what: string, before: string, edit: KeyEdit, after: strin
   [
     'a hash before is dropped',
     `keys:\n${pair(1)}${indented(retiring(5))}  hide_thinking: true\n`,
-    renewAlice,
+    rotateAlice,
     `keys:\n${pair(3)}  hide_thinking: true\n`,
   ],
   [
@@ -122,7 +122,7 @@ for (const [what, before, edit, expected] of cases) {
 
 test('edits of the example change their own lines only', async () => {
   const lines = example.split('\n');
-  for (const edit of [addBob, renewAlice, keepAlice, removeAlice]) {
+  for (const edit of [addBob, rotateAlice, keepAlice, removeAlice]) {
     const now = (await edited(example, edit)).split('\n');
     const gone = lines.filter((line) => !now.includes(line));
     assert.ok(gone.length <= 30 && gone.every((line) => !line.startsWith('#')), gone.join('\n'));
@@ -162,7 +162,7 @@ for (const [what, before] of [
     const expected: readonly [KeyEdit, typeof keys][] = [
       [addBob, [...keys, { name: 'bob', hash: hash(2), scopes: ['inference'] }]],
       [removeAlice, others],
-      [renewAlice, [{ name: 'alice', hash: hash(3), scopes: ['inference'] }, ...others]],
+      [rotateAlice, [{ name: 'alice', hash: hash(3), scopes: ['inference'] }, ...others]],
       [
         keepAlice,
         [{ name: 'alice', hash: hash(3), scopes: ['inference'], retiring: { hash: hash(1), until } }, ...others],
@@ -231,7 +231,7 @@ test('a symbolic link stays one', async () => {
   writeFileSync(file, commented);
   const link = join(folder, 'link.yaml');
   symlinkSync('llamaduct.yaml', link);
-  await editConfigFile(link, () => renewAlice);
+  await editConfigFile(link, () => rotateAlice);
   assert.equal(readlinkSync(link), 'llamaduct.yaml');
   assert.equal(readFileSync(file, 'utf8'), commented.replace(hash(1), hash(3)));
   rmSync(link);

@@ -9,7 +9,7 @@ function faultsOf(text: string): string[] {
     parseConfig(text, 'file.yaml');
   } catch (error) {
     assert.ok(error instanceof ConfigError);
-    return error.faults.map(({ line, column, path, message }) => `${line}:${column} ${path} ${message}`);
+    return error.issues.map(({ line, column, path, message }) => `${line}:${column} ${path} ${message}`);
   }
   return [];
 }
@@ -107,7 +107,7 @@ test('the message names the file, and every fault on a line of its own', () => {
 test('a file that cannot be read is a ConfigError without faults', async () => {
   await assert.rejects(readConfigFile('/nowhere/file.yaml'), {
     name: 'ConfigError',
-    faults: [],
+    issues: [],
     message: /ENOENT.*\/nowhere\/file\.yaml/,
   });
 });

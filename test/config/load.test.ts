@@ -22,12 +22,12 @@ const secret = 'a-ready-made-secret';
 const hash = `sha256:${'0'.repeat(64)}`;
 
 test('without anything: loopback, the default upstream as a guess, no keys yet', async () => {
-  const { config, file, upstreamIsGuess, listenIsExplicit } = await loadConfig({}, {});
+  const { config, file, upstreamIsImplicit, listenIsExplicit } = await loadConfig({}, {});
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 11435 });
   assert.deepEqual(config.upstreams[0], { name: 'ollama', kind: 'ollama', url: 'http://127.0.0.1:11434' });
   assert.deepEqual(config.keys, []);
   assert.equal(config.access, 'keys');
-  assert.deepEqual([file, upstreamIsGuess, listenIsExplicit], [undefined, true, false]);
+  assert.deepEqual([file, upstreamIsImplicit, listenIsExplicit], [undefined, true, false]);
 });
 
 test('flags win over the environment, the environment over the file, the file over the defaults', async () => {
@@ -47,7 +47,7 @@ test('flags win over the environment, the environment over the file, the file ov
   assert.equal(fromFile.config.listen.host, 'file');
   assert.deepEqual(fromFile.config.upstreams[0], { name: 'box', kind: 'ollama', url: 'http://file:1' });
   assert.equal(fromFile.config.metrics.token, hash);
-  assert.deepEqual([fromFile.file, fromFile.upstreamIsGuess, fromFile.listenIsExplicit], [file, false, false]);
+  assert.deepEqual([fromFile.file, fromFile.upstreamIsImplicit, fromFile.listenIsExplicit], [file, false, false]);
 
   const fromEnvironment = await loadConfig({}, environment);
   assert.equal(fromEnvironment.config.listen.host, 'env');
@@ -64,9 +64,9 @@ test('flags win over the environment, the environment over the file, the file ov
 });
 
 test('OLLAMA_HOST is where a file without upstreams looks, and is then no guess', async () => {
-  const { config, upstreamIsGuess } = await loadConfig({ config: fileOf('access: open') }, { OLLAMA_HOST: 'gpu' });
+  const { config, upstreamIsImplicit } = await loadConfig({ config: fileOf('access: open') }, { OLLAMA_HOST: 'gpu' });
   assert.equal(config.upstreams[0].url, 'http://gpu:11434');
-  assert.equal(upstreamIsGuess, false);
+  assert.equal(upstreamIsImplicit, false);
 });
 
 test('an address that ends in /v1 is that of an OpenAI API', async () => {
@@ -96,9 +96,9 @@ test("the upstream's own key comes from the environment, and is missed where it 
 });
 
 test('OLLAMA_HOST alone is a guess, an upstream told is not', async () => {
-  assert.equal((await loadConfig({}, { OLLAMA_HOST: 'gpu' })).upstreamIsGuess, true);
-  assert.equal((await loadConfig({}, { LLAMADUCT_UPSTREAM: 'gpu' })).upstreamIsGuess, false);
-  assert.equal((await loadConfig({ upstream: 'gpu' }, {})).upstreamIsGuess, false);
+  assert.equal((await loadConfig({}, { OLLAMA_HOST: 'gpu' })).upstreamIsImplicit, true);
+  assert.equal((await loadConfig({}, { LLAMADUCT_UPSTREAM: 'gpu' })).upstreamIsImplicit, false);
+  assert.equal((await loadConfig({ upstream: 'gpu' }, {})).upstreamIsImplicit, false);
 });
 
 test('a faulty OLLAMA_HOST does not matter where an upstream is told', async () => {

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { watchFile } from '../../src/config/watch.ts';
+import { watchFile } from '../../src/config/watch/watch-file.ts';
 import { until } from '../helpers/wait.ts';
 
 /** Milliseconds after which a change would have been told. */

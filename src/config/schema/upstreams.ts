@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { timeout } from './units.ts';
+import { duration, requireUniqueNames, timeout } from './values.ts';
 
-/** A server to stand in front of. */
-export const upstream = z.strictObject({
+const upstream = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'expected up to 32 lower-case letters, digits, dashes or underscores')
@@ -40,7 +39,17 @@ export const upstream = z.strictObject({
     .describe("Names the environment variable that holds the upstream's own key, sent to it as a bearer token."),
 });
 
-/** When an upstream is taken out, and comes back. */
+/** One entry of `upstreams`, parsed. */
+export type UpstreamFileConfig = z.output<typeof upstream>;
+
+/** `upstreams`: the servers behind llamaduct. No two share a name. */
+export const upstreams = z
+  .array(upstream)
+  .min(1)
+  .max(64)
+  .superRefine((list, context) => requireUniqueNames(list, context, 'upstream'));
+
+/** `health`: when an upstream is ejected, and how often it is probed. */
 export const health = z.strictObject({
   interval: timeout
     .prefault('10s')
@@ -55,7 +64,7 @@ export const health = z.strictObject({
     .describe('In a row, until an upstream is asked no more but by looks at it.'),
 });
 
-/** What fails before anything of an answer came is asked again, of another upstream where there is one. */
+/** `retries`: requests that fail before the first byte of the response are sent again, to another upstream if there is one. */
 export const retries = z.strictObject({
   attempts: z.int().min(1).max(10).default(3).describe('How often a request is asked in all.'),
   base: timeout.prefault('500ms').describe('Until it is asked of the same upstream again; twice as long each time.'),
@@ -70,4 +79,14 @@ export const retries = z.strictObject({
     ),
 });
 
-export type UpstreamFileConfig = z.output<typeof upstream>;
+/** `queue`: how requests wait for a slot of an upstream that has `parallel`. */
+export const queue = z.strictObject({
+  waiting: z.int().min(0).max(100_000).default(1000).describe('Requests that may wait. One more gets a 503.'),
+  waiting_per_key: z.int().min(0).max(100_000).default(100).describe('Of one key. One more gets a 429.'),
+  extra_wait: duration
+    .prefault('60s')
+    .describe(
+      'How much later than in the fair order a request may start, so that models are swapped less; 0s for not at all.',
+    ),
+  batch_share: z.int().min(2).max(1000).default(8).describe('Of every so many turns one is for batch requests.'),
+});

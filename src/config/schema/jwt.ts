@@ -1,7 +1,10 @@
 import { z } from 'zod';
-import { groupName } from './limits.ts';
+import { displayName } from './values.ts';
 
-/** Bearer tokens of an identity provider, beside keys. @see https://openid.net/specs/openid-connect-core-1_0.html */
+/**
+ * `jwt`: bearer tokens of an identity provider, accepted in addition to keys.
+ * @see https://openid.net/specs/openid-connect-core-1_0.html
+ */
 export const jwt = z.strictObject({
   issuer: z.url().describe('The iss of tokens that are let in.'),
   audience: z.string().min(1).describe('Their aud.'),
@@ -14,7 +17,7 @@ export const jwt = z.strictObject({
     .describe('Where the keys are that they are signed with.'),
   name_claim: z.string().min(1).default('sub').describe('The claim that names the holder.'),
   group_claim: z.string().min(1).optional().describe('The claim that names the group, one of `groups`.'),
-  default_group: groupName
+  default_group: displayName
     .optional()
     .describe('The group of those whose token names none of `groups`. Absent: they are bound by nothing.'),
   algorithms: z

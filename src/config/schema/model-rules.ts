@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { duration, size } from './units.ts';
 
 const options = z.record(z.string(), z.unknown());
 
-/** What the operator decides about the models that a pattern means. */
+/** One entry of `models`: the operator's rules for the models that `match` matches. */
 export const modelRule = z.strictObject({
   match: z.string().min(1).describe('A model, * for any text. The first rule that matches a model is the only one.'),
   options: options.optional().describe("Ollama's options where a request does not say, for example num_ctx: 16384."),
@@ -28,20 +27,4 @@ export const modelRule = z.strictObject({
     .enum(['error', 'truncate'])
     .default('error')
     .describe('A prompt longer than the context is a 400, or is cut: then the answer has x-llamaduct-truncated.'),
-});
-
-/** Images that a chat names by address. */
-export const images = z.strictObject({
-  fetch: z
-    .boolean()
-    .default(false)
-    .describe('Whether http and https addresses are fetched; private ones only if allowed.'),
-  allow: z
-    .array(z.union([z.cidrv4(), z.cidrv6()], 'expected a network such as 10.1.2.0/24'))
-    .default([])
-    .describe('Private networks that may be fetched from, for example 10.1.2.0/24.'),
-  ports: z.array(z.int().min(1).max(65535)).min(1).default([80, 443]).describe('Ports that may be fetched from.'),
-  count: z.int().min(1).max(256).default(8).describe('Addresses in one request.'),
-  bytes: size.prefault('20MiB').describe('The largest image.'),
-  timeout: duration.prefault('10s').describe('For one image, redirects included.'),
 });

@@ -1,0 +1,42 @@
+import { editConfigFile } from '../../config/edit/edit-file.ts';
+import { duration } from '../../config/schema/values.ts';
+import { hashSecret, newSecret } from '../../config/secret.ts';
+import type { ChangeKeyFlags } from '../args.ts';
+import { CommandError } from '../error.ts';
+import { requireConfigFile, requireKey, secretNotice } from './shared.ts';
+
+/** Milliseconds that a previous secret can stay valid at most. */
+const maxKeep = 366 * 86_400_000;
+
+/**
+ * `keys rotate`: replaces the secret of a key and prints the new one. The previous secret becomes invalid at once, or after
+ * `--keep`.
+ *
+ * @throws {CommandError} when there is no key with this name, or `--keep` is invalid
+ * @throws {ConfigError} when the file is invalid or cannot be edited
+ */
+export async function rotateKey(name: string, flags: ChangeKeyFlags): Promise<void> {
+  const file = requireConfigFile('rotate', flags);
+  const keep = parseKeep(flags);
+  const until = isoSeconds(Date.now() + keep);
+  const secret = newSecret();
+  await editConfigFile(file, (config) => {
+    const { hash } = requireKey(config, name, file);
+    return { kind: 'rotate', name, hash: hashSecret(secret), ...(keep > 0 && { retiring: { hash, until } }) };
+  });
+  const previous = keep > 0 ? `The one before is valid until ${until}` : 'The one before is no longer valid';
+  process.stdout.write(`${secretNotice(secret)}${file} lets it in as ${name}. ${previous}.\n`);
+}
+
+/** @returns milliseconds */
+function parseKeep({ keep }: ChangeKeyFlags): number {
+  const parsed = duration.safeParse(keep ?? '0s');
+  if (!parsed.success) throw new CommandError(`--keep: ${parsed.error.issues[0]?.message}`, 2);
+  if (parsed.data > maxKeep) throw new CommandError('--keep: at most 366d', 2);
+  return parsed.data;
+}
+
+/** Formats a time without milliseconds, rounded up. */
+function isoSeconds(time: number): string {
+  return new Date(Math.ceil(time / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+}

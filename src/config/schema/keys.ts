@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { usageLimits } from './groups.ts';
+import { displayName, modelPatterns, requireUniqueNames, sha256 } from './values.ts';
+
+/** The permissions of a key. */
+export const scopes = ['inference', 'admin', 'metrics'] as const;
+export type Scope = (typeof scopes)[number];
+
+/** The values of the `key` label for requests that use no key of the configuration file. */
+const reservedNames = /^(anonymous|env|none|metrics-token|token(-.*)?)$/;
+
+/** One entry of `keys`. */
+export const keySchema = z.strictObject({
+  name: displayName
+    .refine(
+      (name) => !reservedNames.test(name),
+      'this name is taken: it stands for requests without a key of this file',
+    )
+    .describe('Who holds the key. It is the `key` label of the metrics and stands in every log line.'),
+  hash: sha256.describe('SHA-256 of the secret. The secret itself is stored nowhere.'),
+  scopes: z
+    .array(z.enum(scopes))
+    .min(1)
+    .default(['inference'])
+    .describe('inference: chat, generate, embed, models. admin: pull, push, create, copy, delete. metrics: /metrics.'),
+  models: modelPatterns
+    .optional()
+    .describe(
+      'Patterns of models the key may use; * stands for any text. Absent: those of its group, or all. Lists show these only.',
+    ),
+  expires: z
+    .union(
+      [z.iso.datetime({ offset: true }), z.iso.date()],
+      'expected a date such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z',
+    )
+    .optional()
+    .describe('From when the key is refused: a date (as it begins in UTC), or a time with zone.'),
+  hide_thinking: z.boolean().optional().describe('Keeps the thinking out of answers of /v1 to this key.'),
+  group: displayName.optional().describe('One of `groups`.'),
+  limits: usageLimits.optional().describe("Its own; what it does not say is its group's."),
+  retiring: z
+    .strictObject({ hash: sha256, until: z.iso.datetime({ offset: true }) })
+    .optional()
+    .describe('The secret it had before, as `llamaduct keys rotate --keep` leaves it.'),
+});
+
+/** One entry of `keys`, parsed. */
+export type KeyConfig = z.output<typeof keySchema>;
+
+/** `keys`: no two share a name or a secret. */
+export const keys = z.array(keySchema).superRefine((list, context) => {
+  refuseModelsOfAdmins(list, context);
+  requireUniqueHashes(list, context);
+  requireUniqueNames(list, context, 'key');
+});
+
+function refuseModelsOfAdmins(list: readonly KeyConfig[], context: z.RefinementCtx): void {
+  list.forEach(({ models, scopes: granted }, index) => {
+    if (models === undefined || !granted.includes('admin')) return;
+    const message = 'a key with the admin scope reaches every model; give this one no models, or no admin scope';
+    context.addIssue({ code: 'custom', path: [index, 'models'], message });
+  });
+}
+
+/** Reports each secret, current or retiring, that an earlier entry already has: a secret must identify one key. */
+function requireUniqueHashes(list: readonly KeyConfig[], context: z.RefinementCtx): void {
+  const seen = new Set<string>();
+  const requireUnseen = (hash: string, path: readonly (string | number)[]): void => {
+    if (seen.has(hash)) context.addIssue({ code: 'custom', path: [...path], message: 'another secret has this hash' });
+    seen.add(hash);
+  };
+  list.forEach(({ hash, retiring }, index) => {
+    requireUnseen(hash, [index, 'hash']);
+    if (retiring !== undefined) requireUnseen(retiring.hash, [index, 'retiring', 'hash']);
+  });
+}
