@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Plain JavaScript that Node 12 still parses, so that an old Node gets a sentence instead of a syntax error.
+// Plain JavaScript that Node.js 12 can parse, so that old versions print this message instead of a syntax error.
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
 if (major < 22 || (major === 22 && minor < 19)) {

@@ -12,31 +12,36 @@ import { Metrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
 import { createServices } from './wiring.ts';
 
-/** Connections to the listener of the metrics. */
+/** Open connections that the metrics listener accepts. */
 const maxScrapers = 100;
 
-/** A running llamaduct. */
+/** A running gateway. */
 export interface Gateway {
-  /** As it is bound, for example `http://127.0.0.1:11435`. */
+  /** The bound address, with the actual port, for example `http://127.0.0.1:11435`. The host may be a wildcard. */
   readonly url: string;
-  /** Of the metrics' own listener, where there is one. */
+  /** URL of /metrics on its own listener; undefined when there is no such listener. */
   readonly metricsUrl: string | undefined;
-  /** Names of the upstream's models. @throws {GatewayError} when it does not answer */
+  /**
+   * @returns the names of the models of all upstreams
+   * @throws {GatewayError} when no upstream answers
+   */
   models(): Promise<string[]>;
-  /** Decides by another configuration from now on; by the one before where that has faults, which are logged. */
+  /** Applies a new configuration. One that is invalid is logged, and the current one stays in effect. Never rejects. */
   reload(load: () => Promise<Config>): Promise<void>;
   /**
-   * Says that it is not ready any more, and goes on serving for the drain time. Then stops accepting, refuses what waits
-   * for its turn, lets answers finish for the grace time, and ends them with an error their clients can see.
+   * Shuts down. First /readyz fails while requests are still served, for `timeouts.drain`. Then no connection is accepted,
+   * queued requests get an error, and running responses may finish within `timeouts.grace`; after that they are ended with
+   * an error in the client's format.
    */
   close(): Promise<void>;
 }
 
 /**
- * Starts serving.
+ * Starts the gateway: opens the store, listens, and starts the health checks.
  *
- * @param portable whether nothing of Node is used where fetch's own types will do, as on other runtimes
- * @throws {Error} of `listen`, for example EADDRINUSE
+ * @param portable true to serve only through the Fetch API, as other runtimes do, without Node's own request and response
+ * @throws {ConfigError} when the usage database cannot be opened
+ * @throws {Error} of `listen`, for example with the code EADDRINUSE
  */
 export async function startGateway(config: Config, logger: Logger, portable = false): Promise<Gateway> {
   const metrics = new Metrics(version);
@@ -48,9 +53,9 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
   const services = createServices(config, protocols, state, metrics, logger);
   const { exchanges, pool, limiter } = services;
   const app = createApp(protocols, services);
-  // The small one first: where it fails, nothing has been served yet.
+  // The metrics listener starts first: if its address is in use, no request has been served yet.
   const { idle: sendTimeout } = config.timeouts;
-  const scraped =
+  const metricsListener =
     config.metrics.listen &&
     (await listen(metricsOnly(metrics), config.metrics.listen, refuseMalformed, {
       sendTimeout,
@@ -62,7 +67,7 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
     connections: config.limits.connections,
     onDropped: () => metrics.connectionsDropped.inc(),
   }).catch(async (error: unknown) => {
-    await Promise.all([scraped?.close(0), ...pool.upstreams.map(async ({ client }) => await client.close())]);
+    await Promise.all([metricsListener?.close(0), ...pool.upstreams.map(async ({ client }) => await client.close())]);
     state.close();
     throw error;
   });
@@ -71,10 +76,10 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       logger.info({ upstream }, 'no queue: the upstream has no `parallel`, so it gets requests as they come');
     }
   }
-  const stopProbing = startHealthChecks(pool.upstreams, config.health.interval);
+  const stopHealthChecks = startHealthChecks(pool.upstreams, config.health.interval);
   return {
     url: main.url,
-    metricsUrl: scraped && `${scraped.url}/metrics`,
+    metricsUrl: metricsListener && `${metricsListener.url}/metrics`,
     reload: createReload(services, config, logger),
     models: async () => (await pool.models.list()).map(({ name }) => name),
     async close() {
@@ -82,12 +87,12 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       exchanges.drain();
       main.drain();
       if (drain > 0) await sleep(drain);
-      stopProbing();
+      stopHealthChecks();
       const closed = main.close(grace);
       await exchanges.stop(grace);
       await Promise.all([
         closed,
-        scraped?.close(0),
+        metricsListener?.close(0),
         ...pool.upstreams.map(async ({ client }) => await client.close()),
         services.images?.close(),
       ]);

@@ -5,25 +5,26 @@ import type { Services } from './services.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createAccess } from './wiring.ts';
 
-/** What is decided by anew; the rest of a configuration takes a restart. */
-const live: readonly (keyof Config)[] = ['access', 'aliases', 'default_model', 'groups', 'jwt', 'keys', 'models'];
+/** Settings that a reload applies. All others need a restart. */
+const reloadable: readonly (keyof Config)[] = ['access', 'aliases', 'default_model', 'groups', 'jwt', 'keys', 'models'];
 
-/** Reads a configuration. @throws {ConfigError} */
+/** Reads a configuration. @throws {ConfigError} when it is invalid */
 type Load = () => Promise<Config>;
 
 /**
- * Makes services decide by another configuration, all at once; one with faults changes nothing, and is logged.
+ * Creates the function that applies a new configuration to running services. All of it takes effect at once. A configuration
+ * that cannot be loaded or applied is logged and changes nothing.
  *
- * @param started what the services were made with
- * @returns a function that never rejects; called while it runs, it runs once more after that
+ * @param started the configuration that the services were created with
+ * @returns a function that never rejects; calls run one after another, in order
  */
 export function createReload(services: Services, started: Config, logger: Logger): (load: Load) => Promise<void> {
   const { gatekeeper, metrics, rules } = services;
-  const succeeded = (success: boolean): void => {
+  const recordResult = (success: boolean): void => {
     metrics.reloadSuccess.set(success ? 1 : 0);
     if (success) metrics.reloadedAt.setToCurrentTime();
   };
-  succeeded(true);
+  recordResult(true);
   let current = started;
   const reload = async (load: Load): Promise<void> => {
     try {
@@ -32,13 +33,13 @@ export function createReload(services: Services, started: Config, logger: Logger
       rules.use(config);
       current = config;
     } catch (error) {
-      succeeded(false);
+      recordResult(false);
       const faults = error instanceof ConfigError ? error.message.split('\n') : ['it cannot be read'];
       return logger.error({ faults }, 'configuration not reloaded');
     }
-    succeeded(true);
-    const unchanged = needingRestart(current, started);
-    logger.info({ needs_restart: unchanged.length > 0 ? unchanged : undefined }, 'configuration reloaded');
+    recordResult(true);
+    const pending = settingsNeedingRestart(current, started);
+    logger.info({ needs_restart: pending.length > 0 ? pending : undefined }, 'configuration reloaded');
   };
   let last = Promise.resolve();
   return async (load) => {
@@ -47,12 +48,14 @@ export function createReload(services: Services, started: Config, logger: Logger
   };
 }
 
-function needingRestart(config: Config, started: Config): string[] {
-  // What is left out now has changed as well.
+/** @returns the names of changed settings that the running services do not use yet */
+function settingsNeedingRestart(config: Config, started: Config): string[] {
+  // A setting that only one of the two has counts as changed.
   const settings = new Set([...Object.keys(config), ...Object.keys(started)]);
   return [...settings].filter((setting) => {
     const name = setting as keyof Config;
-    if (live.includes(name)) return false;
+    if (reloadable.includes(name)) return false;
+    // Of `metrics`, only `listen` needs a restart: the token is applied with the keys.
     if (name === 'metrics') return !isDeepStrictEqual(config.metrics.listen, started.metrics.listen);
     return !isDeepStrictEqual(config[name], started[name]);
   });

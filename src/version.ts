@@ -2,5 +2,5 @@ import { readFileSync } from 'node:fs';
 
 const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
-/** llamaduct's own version. */
+/** The version of llamaduct, from package.json. */
 export const version = manifest.version;

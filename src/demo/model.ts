@@ -1,7 +1,8 @@
-/** What the demo model answers: the same words for the same question, a word a piece as a language model's tokens come. */
-export function demoAnswer(question: string): string[] {
-  const quoted = Array.from(question.trim().replace(/\s+/g, ' '));
-  const quote = quoted.length > 80 ? `${quoted.slice(0, 80).join('')}…` : quoted.join('');
+/** @returns the demo model's response to `question`, split into words, each with the space before it */
+export function demoResponse(question: string): string[] {
+  // By code points, so that a quote never ends in half an emoji.
+  const characters = Array.from(question.trim().replace(/\s+/g, ' '));
+  const quote = characters.length > 80 ? `${characters.slice(0, 80).join('')}…` : characters.join('');
   const text =
     `You wrote: “${quote}” I am llamaduct's demo model, not a language model: I can only quote you. ` +
     'Start Ollama, then llamaduct, and real answers will come this way.';
@@ -21,15 +22,15 @@ const details = {
 const contextLength = 4096;
 const modifiedAt = '2026-01-01T00:00:00Z';
 
-/** Whether `model`, as a request names it, is the demo model. */
+/** True when a request with this `model` means the demo model. */
 export function isDemoModel(model: unknown): boolean {
   return model === name || model === 'demo';
 }
 
-/** The answer of /api/tags. */
+/** The response body of /api/tags. */
 export const tags = { models: [{ name, model: name, modified_at: modifiedAt, size: 1024, digest, details }] };
 
-/** The answer of /api/ps. */
+/** The response body of /api/ps. */
 export const running = {
   models: [
     {
@@ -45,7 +46,7 @@ export const running = {
   ],
 };
 
-/** The answer of /api/show. */
+/** The response body of /api/show. */
 export const shown = {
   modelfile: '# The demo model of llamaduct\nFROM demo\n',
   template: '{{ .Prompt }}',

@@ -3,15 +3,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { json as readJson } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { demoAnswer, isDemoModel, running, shown, tags } from './model.ts';
+import { demoResponse, isDemoModel, running, shown, tags } from './model.ts';
 
-/** A stand-in for Ollama: its wire format over real HTTP, with a model that is none. */
+/** An HTTP server that speaks Ollama's API, with a model that only quotes the question. */
 export interface Demo {
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** What a request to /api/chat, /api/generate or /api/show may hold, as far as it is looked at. */
+/** The fields of requests to /api/chat, /api/generate and /api/show that the demo reads. Nothing validates their types. */
 interface DemoRequest {
   readonly model?: unknown;
   readonly name?: unknown;
@@ -23,9 +23,10 @@ interface DemoRequest {
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-const millisecondsPerWord = 30;
+/** Milliseconds between two words, so that a stream is visible as one. */
+const wordInterval = 30;
 
-/** Starts the stand-in on a loopback port that the system chooses. */
+/** Starts the demo server on a loopback port that the operating system picks. */
 export async function startDemo(): Promise<Demo> {
   const server = createServer((request, response) => {
     route(request)(request, response)?.catch((error: unknown) => {
@@ -72,9 +73,9 @@ function route(request: IncomingMessage): Handler {
 
 async function show(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { model, name } = (await readJson(request)) as DemoRequest;
-  const wanted = model ?? name;
-  if (!wanted) return sendJson(response, 400, { error: 'model is required' });
-  if (!isDemoModel(wanted)) return sendJson(response, 404, notFound(wanted));
+  const requested = model ?? name;
+  if (!requested) return sendJson(response, 400, { error: 'model is required' });
+  if (!isDemoModel(requested)) return sendJson(response, 404, notFound(requested));
   sendJson(response, 200, shown);
 }
 
@@ -84,48 +85,49 @@ async function chat(request: IncomingMessage, response: ServerResponse): Promise
   const question = body.messages?.length
     ? (body.messages.findLast(({ role }) => role === 'user')?.content ?? '')
     : undefined;
-  await answer(response, body, question, (content) => ({ message: { role: 'assistant', content } }));
+  await respond(response, body, question, (content) => ({ message: { role: 'assistant', content } }));
 }
 
 async function generate(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = (await readJson(request)) as DemoRequest;
-  await answer(response, body, body.prompt || undefined, (text) => ({ response: text }));
+  await respond(response, body, body.prompt || undefined, (text) => ({ response: text }));
 }
 
-/** Answers a chat or a generate; `piece` is what the two carry text in. A client that leaves stops it. */
-async function answer(
+/**
+ * Responds to a chat or generate request, as a stream or as a whole. Stops when the client disconnects.
+ *
+ * @param question undefined for a request that only loads the model
+ * @param textField puts text into the field that the endpoint uses for it
+ */
+async function respond(
   response: ServerResponse,
-  body: DemoRequest,
+  { model, stream = true, options }: DemoRequest,
   question: unknown,
-  piece: (text: string) => object,
+  textField: (text: string) => object,
 ): Promise<void> {
-  const { model, stream = true } = body;
   if (!isDemoModel(model)) return sendJson(response, 404, notFound(model));
-  const line = (text: string, rest: object) => ({
+  const chunk = (text: string, rest: object): object => ({
     model,
     created_at: new Date().toISOString(),
-    ...piece(text),
+    ...textField(text),
     ...rest,
   });
-  // A request without a question only loads the model.
-  if (question === undefined) return sendJson(response, 200, line('', { done: true, done_reason: 'load' }));
+  if (question === undefined) return sendJson(response, 200, chunk('', { done: true, done_reason: 'load' }));
 
   const start = process.hrtime.bigint();
   const prompt = textOf(question);
-  const all = demoAnswer(prompt);
-  const limit = Number(body.options?.num_predict ?? 0);
-  const words = limit > 0 ? all.slice(0, limit) : all;
+  const { words, doneReason } = limitWords(demoResponse(prompt), Number(options?.num_predict ?? 0));
   if (stream) response.setHeader('Content-Type', 'application/x-ndjson');
   for (const word of words) {
-    await delay(millisecondsPerWord);
+    await delay(wordInterval);
     if (response.destroyed) return;
-    if (stream) response.write(`${JSON.stringify(line(word, { done: false }))}\n`);
+    if (stream) response.write(`${JSON.stringify(chunk(word, { done: false }))}\n`);
   }
 
   const elapsed = Number(process.hrtime.bigint() - start);
-  const done = {
+  const last = {
     done: true,
-    done_reason: words.length < all.length ? 'length' : 'stop',
+    done_reason: doneReason,
     total_duration: elapsed + 2,
     load_duration: 1,
     prompt_eval_count: prompt.split(/\s+/).length,
@@ -133,8 +135,14 @@ async function answer(
     eval_count: words.length,
     eval_duration: elapsed,
   };
-  if (stream) response.end(`${JSON.stringify(line('', done))}\n`);
-  else sendJson(response, 200, line(words.join(''), done));
+  if (stream) response.end(`${JSON.stringify(chunk('', last))}\n`);
+  else sendJson(response, 200, chunk(words.join(''), last));
+}
+
+/** @param limit the request's `num_predict`; there is no limit when it is not a positive number */
+function limitWords(words: readonly string[], limit: number): { words: readonly string[]; doneReason: string } {
+  if (limit > 0 && limit < words.length) return { words: words.slice(0, limit), doneReason: 'length' };
+  return { words, doneReason: 'stop' };
 }
 
 function notFound(model: unknown): object {
