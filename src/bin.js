@@ -4,8 +4,8 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
 if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write(
-    `llamaduct needs Node 22.19 or newer; this is ${process.versions.node}. ` +
-      '`npm start` in a checkout and `npx llamaduct` bring their own.\n',
+    `llamaduct needs Node.js 22.19 or newer; this is ${process.versions.node}. ` +
+      '`npm start` in a checkout and `npx llamaduct` install a suitable one.\n',
   );
   process.exitCode = 1;
 } else {

@@ -71,11 +71,6 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
     state.close();
     throw error;
   });
-  for (const { name: upstream, queue } of pool.upstreams) {
-    if (queue === undefined) {
-      logger.info({ upstream }, 'no queue: the upstream has no `parallel`, so it gets requests as they come');
-    }
-  }
   const stopHealthChecks = startHealthChecks(pool.upstreams, config.health.interval);
   return {
     url: main.url,

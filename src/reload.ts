@@ -34,7 +34,7 @@ export function createReload(services: Services, started: Config, logger: Logger
       current = config;
     } catch (error) {
       recordResult(false);
-      const faults = error instanceof ConfigError ? error.message.split('\n') : ['it cannot be read'];
+      const faults = error instanceof ConfigError ? error.message.split('\n') : ['unexpected error; it is not logged, because it could contain a secret'];
       return logger.error({ faults }, 'configuration not reloaded');
     }
     recordResult(true);

@@ -16,7 +16,7 @@ for (const old of ['12.22.12', '18.20.8', '20.20.2', '22.18.0']) {
     assert.deepEqual(await asNode(old), {
       code: 1,
       stdout: '',
-      stderr: `llamaduct needs Node 22.19 or newer; this is ${old}. \`npm start\` in a checkout and \`npx llamaduct\` bring their own.\n`,
+      stderr: `llamaduct needs Node.js 22.19 or newer; this is ${old}. \`npm start\` in a checkout and \`npx llamaduct\` install a suitable one.\n`,
     });
   });
 }
@@ -44,6 +44,6 @@ test('--help names every command and variable', async () => {
 });
 
 test('a wrong command line is one line on standard error and exit code 2', async () => {
-  const stderr = "llamaduct: Unknown option '--foo' (llamaduct --help shows what there is)\n";
+  const stderr = "llamaduct: Unknown option '--foo' (see llamaduct --help)\n";
   assert.deepEqual(await run(['--foo']), { code: 2, stdout: '', stderr });
 });

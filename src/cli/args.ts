@@ -82,9 +82,7 @@ function parseKeys([verb, ...args]: readonly string[]): Command {
       return { name: 'keys rotate', ...parseKeyName(verb, args, ['config', 'keep']) };
     default:
       throw usageError(
-        verb === undefined
-          ? "'keys' needs 'new', 'list', 'revoke' or 'rotate' after it"
-          : `unknown command 'keys ${verb}'`,
+        verb === undefined ? "'keys' needs a command: new, list, revoke or rotate" : `unknown command 'keys ${verb}'`,
       );
   }
 }
@@ -97,7 +95,7 @@ function parseKeyName<Flag extends string>(
 ): { readonly keyName: string; readonly flags: { [F in Flag]?: string } } {
   const { values: flags, positionals } = parse(args, flagNames, true);
   const [keyName, ...extra] = positionals;
-  if (keyName === undefined || extra.length > 0) throw usageError(`'keys ${verb}' needs one NAME after it`);
+  if (keyName === undefined || extra.length > 0) throw usageError(`'keys ${verb}' needs one NAME`);
   return { keyName, flags };
 }
 
@@ -109,8 +107,7 @@ function parseUsage(args: readonly string[]): Command {
 
 function parseCheck(args: readonly string[]): Command {
   const [file, ...extra] = args;
-  if (file === undefined || file.startsWith('-') || extra.length > 0)
-    throw usageError("'check' needs one FILE after it");
+  if (file === undefined || file.startsWith('-') || extra.length > 0) throw usageError("'check' needs one FILE");
   return { name: 'check', file };
 }
 
@@ -137,5 +134,5 @@ function parse<Flag extends string>(
 }
 
 function usageError(message: string): CommandError {
-  return new CommandError(`${message} (llamaduct --help shows what there is)`, 2);
+  return new CommandError(`${message} (see llamaduct --help)`, 2);
 }

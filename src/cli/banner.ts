@@ -15,7 +15,7 @@ export const keyFromEnvironment: KeyText = { shell: '$LLAMADUCT_KEY', javascript
 /** Formats the key and ready-to-paste snippets of one chat request: for curl, the OpenAI SDK and the AI SDK. */
 export function banner(url: string, key: KeyText, model: string): string {
   return `
-The key:
+API key:
 ${key.shell}
 
 # curl

@@ -1,46 +1,49 @@
 import { version } from '../version.ts';
 
-const help = `llamaduct: an OpenAI-compatible, authenticated and measured reverse proxy for Ollama
+const help = `llamaduct: a gateway for a shared Ollama server with API keys, limits, a fair queue, usage and metrics
 
-  llamaduct [serve] [flags]     serve until SIGTERM or Ctrl-C
-    --config FILE               YAML configuration              LLAMADUCT_CONFIG
-    --upstream URL              where Ollama listens            LLAMADUCT_UPSTREAM
-    --listen HOST:PORT          where to serve; port 0: any     LLAMADUCT_LISTEN
-    --once TEXT                 send one chat through itself, print the answer and exit
-  llamaduct keys new            make a key: prints the secret once
-    --name NAME                 who holds it
-    --scopes A,B                inference (default), admin, metrics
-    --models 'A*,B'             the models it may use; without: those of its group, or all
-    --group NAME                one of the groups of the configuration
-    --expires DATE              from when it is refused, such as 2027-01-31; without: never
-    --config FILE               the file that gets it; without: prints the lines    LLAMADUCT_CONFIG
-  llamaduct keys list           the keys of the configuration, and their limits
-    --config FILE               YAML configuration              LLAMADUCT_CONFIG
-  llamaduct keys revoke NAME    take a key out of the configuration
-    --config FILE               YAML configuration              LLAMADUCT_CONFIG
-  llamaduct keys rotate NAME    give a key a new secret: prints it once
-    --config FILE               YAML configuration              LLAMADUCT_CONFIG
-    --keep 24h                  for how long the secret before stays valid; without: not at all
-  llamaduct usage               who used how much, from the file that usage.file names
-    --by key                    or model, group, day, outcome
-    --since 30d                 a time ago, or a date
-    --json                      for machines
-    --config FILE               YAML configuration              LLAMADUCT_CONFIG
-  llamaduct check FILE          every fault of a configuration, with line and column
+  llamaduct [serve] [flags]     start the gateway; it runs until SIGTERM or Ctrl-C
+    --config FILE               configuration file in YAML        LLAMADUCT_CONFIG
+    --upstream URL              address of the Ollama server      LLAMADUCT_UPSTREAM
+    --listen HOST:PORT          address to listen on; the system picks the port if it is 0    LLAMADUCT_LISTEN
+    --once TEXT                 send one chat request through the gateway, print the response and exit
+  llamaduct keys new            create a key and print it (shown only once)
+    --name NAME                 name of the user or program that uses the key
+    --scopes A,B                any of inference (default), admin, metrics
+    --models 'A*,B'             models the key may use; default: those of its group, or all
+    --group NAME                one of the groups in the configuration file
+    --expires DATE              first day on which the key is rejected, such as 2027-01-31; default: never
+    --config FILE               file to add the key to; without it, prints the lines to paste    LLAMADUCT_CONFIG
+  llamaduct keys list           list the keys in the configuration file and their limits
+    --config FILE               configuration file                LLAMADUCT_CONFIG
+  llamaduct keys revoke NAME    remove a key from the configuration file
+    --config FILE               configuration file                LLAMADUCT_CONFIG
+  llamaduct keys rotate NAME    replace a key and print the new one (shown only once)
+    --config FILE               configuration file                LLAMADUCT_CONFIG
+    --keep 24h                  how long the previous key stays valid; default: not at all
+  llamaduct usage               print a usage report from the database in usage.file
+    --by key                    group by key (default), model, group, day or outcome
+    --since 30d                 start of the report: how long ago (default 30d), or a date
+    --json                      print JSON
+    --config FILE               configuration file                LLAMADUCT_CONFIG
+  llamaduct check FILE          check a configuration file; prints every error with line and column
   llamaduct --help | --version
 
-Flags win over the environment, the environment wins over the file. Also in the environment:
-  LLAMADUCT_KEY                 a ready-made secret that opens everything
-  LLAMADUCT_METRICS_TOKEN       a bearer token that opens /metrics only
-  OLLAMA_HOST                   where Ollama listens, unless told above; default 127.0.0.1:11434
+Flags override environment variables, which override the configuration file. More environment variables:
+  LLAMADUCT_KEY                 a ready-made key with every scope
+  LLAMADUCT_METRICS_TOKEN       a bearer token that can only read /metrics
+  OLLAMA_HOST                   address of the Ollama server if none is configured; default 127.0.0.1:11434
+  OLLAMA_NUM_PARALLEL           requests that Ollama processes at a time; all others wait in the queue
 
-With no file and no upstream told, and where no Ollama answers, a built-in demo model does.
+Without a configuration file and --upstream, a built-in demo model answers if no Ollama is running.
 `;
 
+/** Prints the usage of every command. */
 export function printHelp(): void {
   process.stdout.write(help);
 }
 
+/** Prints the version number. */
 export function printVersion(): void {
   process.stdout.write(`${version}\n`);
 }

@@ -38,7 +38,7 @@ export async function once(text: string, flags: Flags): Promise<void> {
 /** Sends the request and prints its frames. @returns the text of the response */
 async function chat(gateway: Gateway, secret: string, prompt: string): Promise<string> {
   const [model] = await gateway.models();
-  if (model === undefined) throw new CommandError('the upstream has no models; `ollama pull` fetches one');
+  if (model === undefined) throw new CommandError('the upstream has no models; install one with `ollama pull`');
   const response = await fetch(`${toLoopback(gateway.url)}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
@@ -51,7 +51,7 @@ async function chat(gateway: Gateway, secret: string, prompt: string): Promise<s
     process.stdout.write(text);
     frames += text;
   }
-  if (!frames.endsWith('data: [DONE]\n\n')) throw new CommandError('the answer broke off');
+  if (!frames.endsWith('data: [DONE]\n\n')) throw new CommandError('the response ended before it was complete');
   return contentOf(frames);
 }
 

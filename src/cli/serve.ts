@@ -26,7 +26,7 @@ export async function serve(flags: Flags): Promise<void> {
 
   const { gateway } = service;
   if (file !== undefined) await reloadOnChange(gateway, file, { flags, started: config });
-  const metrics = gateway.metricsUrl === undefined ? '' : `, its metrics on ${gateway.metricsUrl}`;
+  const metrics = gateway.metricsUrl === undefined ? '' : `, metrics on ${gateway.metricsUrl}`;
   process.stdout.write(`llamaduct is ready on ${gateway.url}${metrics}\n`);
   if (file !== undefined) return;
   const key = created === undefined ? keyFromEnvironment : literalKey(created.secret);
@@ -50,7 +50,9 @@ async function reloadOnChange(
 function warnIfOpen({ access, listen }: Config): void {
   if (access !== 'open' || listen.host === 'localhost' || listen.host === '::1' || listen.host.startsWith('127.'))
     return;
-  process.stderr.write(`llamaduct: access is open: anyone who reaches ${listen.host}:${listen.port} may use Ollama\n`);
+  process.stderr.write(
+    `llamaduct: warning: access is open: everyone who can reach ${listen.host}:${listen.port} can use the upstream\n`,
+  );
 }
 
 /** @returns a placeholder when the upstream has no models, or does not answer */

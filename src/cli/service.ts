@@ -24,12 +24,13 @@ export async function startService(config: Config, allowDemo: boolean, logger: L
   let demo: Demo | undefined;
   if (allowDemo && !(await answers(url))) {
     demo = await startDemo();
-    process.stderr.write(`llamaduct: no Ollama answers at ${new URL(url).origin}, so a built-in demo model does\n`);
+    process.stderr.write(`llamaduct: no Ollama at ${new URL(url).origin}; using the built-in demo model\n`);
   }
   const upstreams: Upstreams =
     demo === undefined ? config.upstreams : [{ name: 'demo', kind: 'ollama', url: demo.url }];
   try {
     const gateway = await startGateway({ ...config, upstreams }, logger);
+    if (demo === undefined) logUnqueued(upstreams, logger);
     return {
       gateway,
       async close() {
@@ -40,6 +41,14 @@ export async function startService(config: Config, allowDemo: boolean, logger: L
   } catch (error) {
     await demo?.close();
     throw listenError(error) ?? error;
+  }
+}
+
+function logUnqueued(upstreams: Upstreams, logger: Logger): void {
+  for (const { name: upstream, parallel } of upstreams) {
+    if (parallel === undefined) {
+      logger.info({ upstream }, 'no queue: `parallel` is not set, so requests are sent to the upstream as they arrive');
+    }
   }
 }
 
@@ -67,8 +76,8 @@ function listenError(error: unknown): CommandError | undefined {
   const place = address === undefined ? '' : ` on ${address}:${port}`;
   const reasons: Record<string, string> = {
     EADDRINUSE: 'the address is in use',
-    EACCES: 'ports below 1024 need a privilege',
-    EADDRNOTAVAIL: 'this machine has no such address',
+    EACCES: 'permission denied (ports below 1024 need extra privileges)',
+    EADDRNOTAVAIL: 'this machine does not have the address',
   };
   return new CommandError(`cannot listen${place}: ${reasons[code ?? ''] ?? message}`);
 }

@@ -28,15 +28,16 @@ export async function usage({ by = 'key', since = '30d', json = false, ...flags 
   } else {
     process.stdout.write(table(grouping, lines));
   }
-  if (more) process.stderr.write(`llamaduct: there are more lines than these ${lines.length}\n`);
+  if (more) process.stderr.write(`llamaduct: there are more than ${lines.length} lines; the rest is not shown\n`);
 }
 
 async function databaseFile(flag: string | undefined): Promise<string> {
   const config = flag ?? readEnvironment().LLAMADUCT_CONFIG;
   if (config === undefined) throw new CommandError("'usage' needs --config FILE", 2);
   const { file } = (await readConfigFile(config)).usage;
-  if (file === undefined) throw new CommandError(`${config} names no usage.file, so usage is kept in memory only`);
-  if (!existsSync(file)) throw new CommandError(`${file} does not exist: no llamaduct has been started with it yet`);
+  if (file === undefined)
+    throw new CommandError(`usage.file is not set in ${config}, so usage is stored only in memory`);
+  if (!existsSync(file)) throw new CommandError(`${file} does not exist; llamaduct creates it when it starts`);
   return file;
 }
 

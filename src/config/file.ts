@@ -24,7 +24,7 @@ export async function readConfigFile(file: string): Promise<FileConfig> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(`cannot read the configuration: ${(error as Error).message}`);
+    throw new ConfigError(`cannot read the configuration file: ${(error as Error).message}`);
   }
   const config = parseConfig(text, file);
   if (config.usage.file === undefined) return config;
@@ -69,7 +69,7 @@ function syntaxIssues(document: Document): OffsetIssue[] {
   visit(document, {
     Alias(_, alias) {
       if (alias.resolve(document) !== undefined) return;
-      issues.push({ offset: startOf(alias) ?? 0, path: [], message: `no anchor &${alias.source} before this` });
+      issues.push({ offset: startOf(alias) ?? 0, path: [], message: `no anchor &${alias.source} before this alias` });
     },
   });
   return issues;

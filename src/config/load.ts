@@ -114,8 +114,8 @@ function hashVariable(variable: string, secret: string): string {
 
 function noClientMessage(file: string): string {
   return (
-    `${file} names no keys, so nobody could come in. Either add one (llamaduct keys new --name NAME prints the lines), ` +
-    'or set LLAMADUCT_KEY, or write access: open to let in anyone who reaches the address.'
+    `${file} defines no keys, so every request would be rejected. Add a key with llamaduct keys new --name NAME ` +
+    `--config ${file}, or set LLAMADUCT_KEY, or set access: open to serve everyone who can reach the address.`
   );
 }
 

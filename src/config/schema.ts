@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { groups } from './schema/groups.ts';
+import { groups, unknownGroup } from './schema/groups.ts';
 import { images } from './schema/images.ts';
 import { jwt } from './schema/jwt.ts';
 import { keys } from './schema/keys.ts';
@@ -99,7 +99,7 @@ function requireKnownGroups({ groups: defined, keys: list, jwt: tokens }: Settin
   ];
   for (const { name, path } of references) {
     if (name === undefined || Object.hasOwn(defined, name)) continue;
-    context.addIssue({ code: 'custom', path, message: 'there is no group of this name' });
+    context.addIssue({ code: 'custom', path, message: unknownGroup(name, defined) });
   }
 }
 
@@ -111,7 +111,8 @@ function requireDurableCounters(file: Settings, context: z.RefinementCtx): void 
     ...Object.values(file.groups).flatMap((group) => [group.limits, group.shared]),
   ];
   if (limitSets.every((set) => set?.tokens_per_day === undefined && set?.tokens_per_month === undefined)) return;
-  const message = 'tokens_per_day and tokens_per_month need a usage.file (or valkey), or a restart would forget them';
+  const message =
+    'tokens_per_day and tokens_per_month need usage.file or valkey, so that their counters survive a restart';
   context.addIssue({ code: 'custom', path: ['usage'], message });
 }
 

@@ -53,7 +53,9 @@ function withApiKey(
 ): UpstreamConfig {
   if (variable === undefined) return upstream;
   const key = readVariable(variable);
-  if (key === undefined) throw new ConfigError(`upstreams[${index}].key_env: the environment has no ${variable}`);
-  if (!/^[\x21-\x7e]+$/.test(key)) throw new ConfigError(`${variable}: expected a key without white space`);
+  if (key === undefined)
+    throw new ConfigError(`upstreams[${index}].key_env: the environment variable ${variable} is not set`);
+  if (!/^[\x21-\x7e]+$/.test(key))
+    throw new ConfigError(`${variable}: expected printable ASCII characters without spaces`);
   return { ...upstream, key };
 }

@@ -4,8 +4,8 @@ export function demoResponse(question: string): string[] {
   const characters = Array.from(question.trim().replace(/\s+/g, ' '));
   const quote = characters.length > 80 ? `${characters.slice(0, 80).join('')}…` : characters.join('');
   const text =
-    `You wrote: “${quote}” I am llamaduct's demo model, not a language model: I can only quote you. ` +
-    'Start Ollama, then llamaduct, and real answers will come this way.';
+    `You wrote: “${quote}” I am llamaduct's demo model, not a language model: I can only repeat your question. ` +
+    'Start Ollama and then restart llamaduct to get real answers.';
   return text.match(/\s*\S+/g) ?? [];
 }
 

@@ -34,13 +34,13 @@ const refused: readonly [line: string, message: string][] = [
   ['--listen', "Option '--listen <value>' argument missing"],
   ['--once --listen', "Option '--once' argument is ambiguous"],
   ['start', "unknown command 'start'"],
-  ['keys', "'keys' needs 'new', 'list', 'revoke' or 'rotate' after it"],
-  ['keys revoke', "'keys revoke' needs one NAME after it"],
-  ['keys rotate a b', "'keys rotate' needs one NAME after it"],
+  ['keys', "'keys' needs a command: new, list, revoke or rotate"],
+  ['keys revoke', "'keys revoke' needs one NAME"],
+  ['keys rotate a b', "'keys rotate' needs one NAME"],
   ['keys revoke a --keep 1h', "Unknown option '--keep'"],
   ['keys remove', "unknown command 'keys remove'"],
-  ['check', "'check' needs one FILE after it"],
-  ['check a b', "'check' needs one FILE after it"],
+  ['check', "'check' needs one FILE"],
+  ['check a b', "'check' needs one FILE"],
 ];
 
 for (const [line, message] of refused) {
@@ -48,7 +48,7 @@ for (const [line, message] of refused) {
     const expected = {
       name: 'CommandError',
       exitCode: 2,
-      message: `${message} (llamaduct --help shows what there is)`,
+      message: `${message} (see llamaduct --help)`,
     };
     assert.throws(() => parseCommand(words(line)), expected);
   });

@@ -26,5 +26,5 @@ test('check prints every fault with its place and exits 1', async () => {
 test('check exits 1 where there is no file', async () => {
   const { code, stdout } = await run(['check', join(folder, 'none.yaml')]);
   assert.equal(code, 1);
-  assert.match(stdout, /^cannot read the configuration: ENOENT/);
+  assert.match(stdout, /^cannot read the configuration file: ENOENT/);
 });

@@ -49,7 +49,7 @@ test('keys new adds the key to the file', async (context) => {
   const { code, stdout, stderr } = await run(['keys', 'new', '--name', 'carol', '--group', 'lab', '--config', file]);
   assert.deepEqual([code, stderr], [0, '']);
   const secret = secretIn(stdout);
-  assert.ok(stdout.endsWith(`\n${file} lets it in as carol.\n`), stdout);
+  assert.ok(stdout.endsWith(`\nAdded key "carol" to ${file}.\n`), stdout);
   assert.ok(read().startsWith(two) && !read().includes(secret));
   const { keys } = parseConfig(read(), file);
   assert.deepEqual(keys.at(-1), { name: 'carol', hash: hashSecret(secret), scopes: ['inference'], group: 'lab' });
@@ -68,7 +68,7 @@ test('the file may be named by the environment', async (context) => {
 test('keys revoke takes the key out', async (context) => {
   const { file, read } = scratch(context);
   const finished = await run(['keys', 'revoke', 'bob', '--config', file]);
-  assert.deepEqual(finished, { code: 0, stdout: `${file} no longer lets bob in.\n`, stderr: '' });
+  assert.deepEqual(finished, { code: 0, stdout: `Removed key "bob" from ${file}.\n`, stderr: '' });
   assert.equal(read(), two.slice(0, two.indexOf('  - name: bob')));
 });
 
@@ -76,7 +76,7 @@ test('keys rotate puts a new secret in place of the old one', async (context) =>
   const { file, read } = scratch(context);
   const { code, stdout, stderr } = await run(['keys', 'rotate', 'alice', '--config', file]);
   assert.deepEqual([code, stderr], [0, '']);
-  assert.ok(stdout.endsWith(`\n${file} lets it in as alice. The one before is no longer valid.\n`), stdout);
+  assert.ok(stdout.endsWith(`\nReplaced key "alice" in ${file}. The previous key is no longer valid.\n`), stdout);
   assert.equal(read(), two.replace(alice, hashSecret(secretIn(stdout))));
 });
 
@@ -101,12 +101,15 @@ test('keys rotate --keep lets the old secret in for a time, and the next rotatio
 test('what does not fit is said, and the file is left as it was', async (context) => {
   const { file, read } = scratch(context);
   const refused: readonly [edit: () => Promise<void>, message: RegExp, exitCode?: number][] = [
-    [async () => await newKey({ name: 'bob', config: file }), /has a key of the name bob$/],
-    [async () => await newKey({ name: 'carol', group: 'no', config: file }), /^--group: .* no group of the name no$/],
+    [async () => await newKey({ name: 'bob', config: file }), /^a key named "bob" already exists in /],
+    [
+      async () => await newKey({ name: 'carol', group: 'no', config: file }),
+      /^--group: unknown group "no" \(defined groups: lab\)$/,
+    ],
     [async () => await newKey({ name: 'a b', config: file }), /^--name: /, 2],
-    [async () => await revokeKey('carol', { config: file }), /has no key of the name carol$/],
-    [async () => await revokeKey('__proto__', { config: file }), /has no key of the name __proto__$/],
-    [async () => await rotateKey('carol', { config: file }), /has no key of the name carol$/],
+    [async () => await revokeKey('carol', { config: file }), /^no key named "carol" in /],
+    [async () => await revokeKey('__proto__', { config: file }), /^no key named "__proto__" in /],
+    [async () => await rotateKey('carol', { config: file }), /^no key named "carol" in /],
     [async () => await rotateKey('bob', { config: file, keep: 'long' }), /^--keep: expected a duration/, 2],
     [async () => await rotateKey('bob', { config: file, keep: '9999999999d' }), /^--keep: at most 366d$/, 2],
     [async () => await rotateKey('bob', {}), /^'keys rotate' needs --config FILE$/, 2],
@@ -115,7 +118,7 @@ test('what does not fit is said, and the file is left as it was', async (context
     await assert.rejects(edit(), { name: 'CommandError', message, exitCode });
   }
   const faulty = { name: 'carol', scopes: 'admin', models: 'a', config: file };
-  await assert.rejects(newKey(faulty), { name: 'ConfigError', message: /is left as it was.*keys\[2\]\.models: a key/ });
+  await assert.rejects(newKey(faulty), { name: 'ConfigError', message: /was not changed.*keys\[2\]\.models: a key/ });
   assert.equal(read(), two);
 });
 
@@ -124,7 +127,7 @@ test('the only key is not revoked where nobody else could come in', async (conte
   const { file, read } = scratch(context, one);
   const finished = await run(['keys', 'revoke', 'alice', '--config', file]);
   assert.equal(finished.code, 1);
-  assert.match(finished.stderr, /^llamaduct: alice is the only key of .*: make another before\n$/);
+  assert.match(finished.stderr, /^llamaduct: "alice" is the only key in .*Create another key first\n$/);
   assert.equal(read(), one);
   const environment = { LLAMADUCT_KEY: 'a-ready-made-secret' };
   assert.equal((await run(['keys', 'revoke', 'alice', '--config', file], environment)).code, 0);

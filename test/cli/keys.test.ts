@@ -73,11 +73,11 @@ keys:
   - {name: root, hash: "${hash(5)}", scopes: [admin], group: lab, retiring: {hash: "${hash(6)}", until: 2020-01-01T00:00:00Z}}
 `,
   );
-  const expected = `NAME        SCOPES             MODELS         GROUP  EXPIRES                                      LIMITS
-alice       inference,metrics  llama3*,qwen*  -      2999-01-01                                   -
-bob         inference          gemma*         lab    2020-01-01 (expired)                         60 requests/min, 100k tokens/min, 3M tokens/answer
-prometheus  metrics            all            -      never (secret before: 2999-01-01T00:00:00Z)  -
-root        admin              all            lab    never                                        60 requests/min, 100k tokens/min, 8192 tokens/answer
+  const expected = `NAME        SCOPES             MODELS         GROUP  EXPIRES                                     LIMITS
+alice       inference,metrics  llama3*,qwen*  -      2999-01-01                                  -
+bob         inference          gemma*         lab    2020-01-01 (expired)                        60 requests/min, 100k tokens/min, 3M tokens/response
+prometheus  metrics            all            -      never (previous key: 2999-01-01T00:00:00Z)  -
+root        admin              all            lab    never                                       60 requests/min, 100k tokens/min, 8192 tokens/response
 `;
   assert.deepEqual(await run(['keys', 'list', '--config', file]), { code: 0, stdout: expected, stderr: '' });
   assert.equal((await run(['keys', 'list'], { LLAMADUCT_CONFIG: file })).stdout, expected);

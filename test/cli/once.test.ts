@@ -22,7 +22,7 @@ test('--once prints frames as they come, then the text', async () => {
     stdout,
     /^(data: \{.*\}\n\n){20,}: server-timing: .*\n\ndata: \[DONE\]\n\n---\nYou wrote: “a question” I am .*\n$/,
   );
-  assert.match(stderr, /^llamaduct: no Ollama answers at http:\/\/127\.0\.0\.1:1, .*\n$/);
+  assert.match(stderr, /^llamaduct: no Ollama at http:\/\/127\.0\.0\.1:1; .*\n$/);
 });
 
 test('--once goes through the configured gateway, whose own addresses may be taken', async () => {
@@ -54,7 +54,7 @@ test('--once fails in one line where the upstream does', async () => {
 
   await using empty = await fakeUpstream(() => undefined, []);
   const { code, stderr } = await run(['--once', 'hello', '--upstream', empty.url]);
-  assert.deepEqual([code, stderr], [1, 'llamaduct: the upstream has no models; `ollama pull` fetches one\n']);
+  assert.deepEqual([code, stderr], [1, 'llamaduct: the upstream has no models; install one with `ollama pull`\n']);
 });
 
 test('--once does not take a part for an answer', async () => {
@@ -65,7 +65,7 @@ test('--once does not take a part for an answer', async () => {
   const { code, stdout, stderr } = await run(['--once', 'hello', '--upstream', upstream.url]);
   assert.equal(code, 1);
   assert.match(stdout, /data: \{"error":/);
-  assert.match(stderr, /llamaduct: the answer broke off\n$/);
+  assert.match(stderr, /llamaduct: the response ended before it was complete\n$/);
 });
 
 test('--once shows the refusal of the upstream', async () => {

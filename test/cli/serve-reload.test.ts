@@ -145,7 +145,7 @@ suite('while llamaduct serves', () => {
     assert.equal(code, 0);
     const [first = '', second = '', ...more] = stderr.match(/^.*"configuration not reloaded".*$/gm) ?? [];
     assert.match(first, /:8:1: listne: unknown setting"/);
-    assert.match(second, /cannot read the configuration: ENOENT/);
+    assert.match(second, /cannot read the configuration file: ENOENT/);
     assert.deepEqual(more, []);
   });
 
@@ -266,17 +266,30 @@ suite('check', () => {
   const hash = hashSecret(root);
   const jwt = 'issuer: https://login.test, audience: a, jwks_url: "https://login.test/keys"';
   for (const [text, fault] of [
-    [`keys: [{name: a, hash: "${hash}", group: lab}]\n`, /:1:\d+: keys\[0\]\.group: there is no group of this name$/],
-    [`keys: [{name: a, hash: "${hash}", group: constructor}]\n`, /keys\[0\]\.group: there is no group/],
-    [`keys: [{name: a, hash: "${hash}", limits: {tokens_per_day: 5}}]\n`, /: usage: tokens_per_day and .* usage\.file/],
+    [
+      `keys: [{name: a, hash: "${hash}", group: lab}]\n`,
+      /:1:\d+: keys\[0\]\.group: unknown group "lab" \(no groups are defined\)$/,
+    ],
+    [`keys: [{name: a, hash: "${hash}", group: constructor}]\n`, /keys\[0\]\.group: unknown group "constructor"/],
+    [
+      `keys: [{name: a, hash: "${hash}", limits: {tokens_per_day: 5}}]\n`,
+      /: usage: tokens_per_day and .* usage\.file or valkey/,
+    ],
     ['groups: {lab: {limits: {tokens_per_month: 5}}}\n', /: usage: tokens_per_day and tokens_per_month need/],
     ['groups: {lab: {shared: {tokens_per_day: 5}}}\n', /: usage: tokens_per_day and tokens_per_month need/],
     ...['anonymous', 'none', 'metrics-token', 'token', 'token-lab'].map(
-      (name) => [`keys: [{name: ${name}, hash: "${hash}"}]\n`, /:1:15: keys\[0\]\.name: this name is taken/] as const,
+      (name) =>
+        [`keys: [{name: ${name}, hash: "${hash}"}]\n`, /:1:15: keys\[0\]\.name: this name is reserved/] as const,
     ),
-    [`jwt: {${jwt}, default_group: lab}\n`, /:1:\d+: jwt\.default_group: there is no group of this name$/],
-    [`jwt: {${jwt.replace('//login.test/', '//me:pass@login.test/')}}\n`, /jwt\.jwks_url: expected no user and/],
-    [`jwt: {${jwt.replace('//login.test/', '//:pass@login.test/')}}\n`, /jwt\.jwks_url: expected no user and/],
+    [`jwt: {${jwt}, default_group: lab}\n`, /:1:\d+: jwt\.default_group: unknown group "lab" /],
+    [
+      `jwt: {${jwt.replace('//login.test/', '//me:pass@login.test/')}}\n`,
+      /jwt\.jwks_url: expected a URL without user name/,
+    ],
+    [
+      `jwt: {${jwt.replace('//login.test/', '//:pass@login.test/')}}\n`,
+      /jwt\.jwks_url: expected a URL without user name/,
+    ],
   ] as const) {
     test(`refuses ${text.trim()}`, () => {
       assert.throws(

@@ -31,7 +31,7 @@ async function bannerOf(llamaduct: Running): Promise<{ key: string; curl: string
   const after = (heading: string): string =>
     new RegExp(`^${heading}.*\\n((?:.+\\n)+)`, 'm').exec(input)?.[1] ?? `no ${heading}`;
   return {
-    key: after('The key').trim(),
+    key: after('API key').trim(),
     curl: after('# curl'),
     openai: after('// OpenAI SDK'),
     ai: after('// AI SDK'),
@@ -79,10 +79,8 @@ test('without a file and without Ollama: the demo, a key, and snippets that work
   llamaduct.kill('SIGINT');
   const { code, stderr } = await llamaduct.ended;
   assert.equal(code, 0);
-  assert.equal(
-    stderr.split('\n', 1)[0],
-    'llamaduct: no Ollama answers at http://127.0.0.1:1, so a built-in demo model does',
-  );
+  assert.equal(stderr.split('\n', 1)[0], 'llamaduct: no Ollama at http://127.0.0.1:1; using the built-in demo model');
+  assert.doesNotMatch(stderr, /no queue/);
 });
 
 test('a key from the environment is never printed, and the snippets take it from there', async (t) => {
@@ -122,7 +120,9 @@ test('with an upstream told, an unreachable one is an error the client sees, and
   assert.equal((await fetch(`${url}/readyz`)).status, 503);
   assert.match((await bannerOf(llamaduct)).curl, /"model":"MODEL"/);
   llamaduct.kill('SIGTERM');
-  assert.doesNotMatch((await llamaduct.ended).stderr, /built-in demo/);
+  const { stderr } = await llamaduct.ended;
+  assert.doesNotMatch(stderr, /built-in demo/);
+  assert.match(stderr, /"upstream":"ollama","msg":"no queue: /);
 });
 
 test('with a file only the address is printed', async () => {
@@ -133,7 +133,7 @@ test('with a file only the address is printed', async () => {
   );
   const llamaduct = startLlamaduct(['--config', file], { LLAMADUCT_KEY: `${secret}-2` });
   const pattern =
-    /^llamaduct is ready on (http:\/\/127\.0\.0\.1:\d+), its metrics on (http:\/\/127\.0\.0\.1:\d+\/metrics)\n$/;
+    /^llamaduct is ready on (http:\/\/127\.0\.0\.1:\d+), metrics on (http:\/\/127\.0\.0\.1:\d+\/metrics)\n$/;
   const [, url = '', metricsUrl = ''] = await llamaduct.until(pattern);
   for (const key of [secret, `${secret}-2`]) {
     const models = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
@@ -153,7 +153,7 @@ test('open access beyond loopback is warned about, on loopback it is not', async
   beyond.kill('SIGTERM');
   assert.match(
     (await beyond.ended).stderr,
-    /^llamaduct: access is open: anyone who reaches 0\.0\.0\.0:0 may use Ollama$/m,
+    /^llamaduct: warning: access is open: everyone who can reach 0\.0\.0\.0:0 can use the upstream$/m,
   );
   const loopback = startLlamaduct(['--config', file, ...anyPort]);
   await loopback.until(/ready/);
@@ -170,7 +170,7 @@ test('a faulty configuration is an exit code 1 and its faults', async () => {
   });
   const { code, stderr } = await run(['--config', fileOf('empty.yaml', '')]);
   assert.equal(code, 1);
-  assert.match(stderr, /^llamaduct: .*empty\.yaml names no keys.*keys new.*LLAMADUCT_KEY.*access: open.*\n$/);
+  assert.match(stderr, /^llamaduct: .*empty\.yaml defines no keys.*keys new.*LLAMADUCT_KEY.*access: open.*\n$/);
 });
 
 test('an address in use is one line and exit code 1, with a demo running or not', async () => {

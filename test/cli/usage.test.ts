@@ -92,12 +92,12 @@ bob             1       0         10       5       1.0s       0.1s      0.1s
     ['another --by', { config, by: 'user' }, 2, /^--by: expected one of key, model, group, day, outcome$/],
     ['another --since', { config, since: 'soon' }, 2, /^--since: expected a time ago such as 7d/],
     ['no configuration', {}, 2, /^'usage' needs --config FILE$/],
-    ['no ledger', { config: configured('none.yaml', undefined) }, 1, /none\.yaml names no usage\.file/],
+    ['no ledger', { config: configured('none.yaml', undefined) }, 1, /^usage\.file is not set in .*none\.yaml/],
     [
       'a ledger that is not there',
       { config: configured('later.yaml', join(folder, 'later.db')) },
       1,
-      /later\.db does not exist: no llamaduct has been started with it yet$/,
+      /later\.db does not exist; llamaduct creates it when it starts$/,
     ],
   ] as const) {
     test(`says what is wrong with ${what}`, async () => {

@@ -185,7 +185,7 @@ for (const [what, before] of [
   ],
 ] as const) {
   test(`what two keys ${what} share is not taken from one of them`, async () => {
-    const message = `${file} shares this key with other settings; please edit it by hand`;
+    const message = `other settings in ${file} refer to this key by a YAML alias; edit the file by hand`;
     await assert.rejects(edited(before, removeAlice), { name: 'ConfigError', message });
     assert.equal(readFileSync(file, 'utf8'), before);
   });
@@ -205,7 +205,7 @@ test('a file with faults is refused, and nothing is decided', async () => {
 
 test('a file that is not there is said to be so', async () => {
   const missing = editConfigFile(join(folder, 'missing.yaml'), () => addBob);
-  await assert.rejects(missing, { name: 'ConfigError', message: /^cannot read the configuration: ENOENT/ });
+  await assert.rejects(missing, { name: 'ConfigError', message: /^cannot read the configuration file: ENOENT/ });
 });
 
 test('what is thrown in deciding goes on, and leaves nothing behind', async () => {
@@ -253,7 +253,7 @@ test('an edit that was cut off is named, and not overwritten', async () => {
   writeFileSync(file, '');
   const left = join(folder, '.llamaduct.yaml.new');
   writeFileSync(left, 'half');
-  const message = `somebody else is editing the configuration; if nobody is, delete ${left}`;
+  const message = `another edit of the configuration file is running; if none is, delete ${left}`;
   await assert.rejects(
     editConfigFile(file, () => addBob),
     { name: 'ConfigError', message },

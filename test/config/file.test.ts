@@ -45,7 +45,7 @@ const faults: readonly [name: string, text: string, expected: readonly string[]]
     'log_level: info\nlisten: here',
     ['2:9 listen expected HOST:PORT, for example 127.0.0.1:11435'],
   ],
-  ['a port that does not exist', 'listen: a:99999', ['1:9 listen the port is at most 65535']],
+  ['a port that does not exist', 'listen: a:99999', ['1:9 listen expected a port of at most 65535']],
   [
     'a number for a duration',
     'timeouts: {grace: 30}',
@@ -82,7 +82,7 @@ const faults: readonly [name: string, text: string, expected: readonly string[]]
   ['no map at all', '\n- a', ['2:1  expected object, received array']],
   ['a key twice', 'listen: a:1\nlisten: a:2\n', ['2:1  Map keys must be unique']],
   ['what is no YAML', 'access: keys\nlisten: "x', ['2:11  Missing closing "quote']],
-  ['an alias of nothing', 'listen: *x', ['1:9  no anchor &x before this']],
+  ['an alias of nothing', 'listen: *x', ['1:9  no anchor &x before this alias']],
   [
     'all faults in their order',
     'foo: 1\naccess: opn\nbar: 2\n',

@@ -87,11 +87,11 @@ test("the upstream's own key comes from the environment, and is missed where it 
   });
   await assert.rejects(
     loadConfig({ config: file }, {}, () => undefined),
-    /key_env: the environment has no CLOUD_KEY/,
+    /key_env: the environment variable CLOUD_KEY is not set/,
   );
   await assert.rejects(
     loadConfig({ config: file }, {}, () => 'two words'),
-    /CLOUD_KEY: expected a key without white space/,
+    /CLOUD_KEY: expected printable ASCII characters without spaces/,
   );
 });
 

@@ -9,8 +9,8 @@ type Limits = NonNullable<KeyConfig['limits']>;
 const units: Readonly<Record<keyof Limits, string>> = {
   requests_per_minute: 'requests/min',
   tokens_per_minute: 'tokens/min',
-  concurrent: 'at a time',
-  max_tokens: 'tokens/answer',
+  concurrent: 'concurrent',
+  max_tokens: 'tokens/response',
   tokens_per_day: 'tokens/day',
   tokens_per_month: 'tokens/month',
 };
@@ -38,7 +38,7 @@ function rowOf(key: KeyConfig, groups: FileConfig['groups']): string[] {
 function expiryText({ expires, retiring }: KeyConfig): string {
   const expired = expires !== undefined && Date.parse(expires) <= Date.now();
   const previousIsValid = retiring !== undefined && Date.parse(retiring.until) > Date.now();
-  const previous = previousIsValid ? ` (secret before: ${retiring.until})` : '';
+  const previous = previousIsValid ? ` (previous key: ${retiring.until})` : '';
   return `${expires ?? 'never'}${expired ? ' (expired)' : ''}${previous}`;
 }
 

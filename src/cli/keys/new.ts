@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { editConfigFile } from '../../config/edit/edit-file.ts';
 import { readEnvironment } from '../../config/env.ts';
 import { type FileConfig, type KeyConfig, keySchema } from '../../config/schema.ts';
+import { unknownGroup } from '../../config/schema/groups.ts';
 import { hashSecret, newSecret } from '../../config/secret.ts';
 import type { NewKeyFlags } from '../args.ts';
 import { CommandError } from '../error.ts';
@@ -20,21 +21,22 @@ export async function newKey(flags: NewKeyFlags): Promise<void> {
   const file = flags.config ?? readEnvironment().LLAMADUCT_CONFIG;
   if (file === undefined) {
     const lines = stringify([key]).replace(/^(?=.)/gm, '  ');
-    process.stdout.write(`${secretNotice(secret)}The lines for the configuration file, under keys:\n\n${lines}`);
+    process.stdout.write(`${secretNotice(secret)}Add these lines to the configuration file, under keys:\n\n${lines}`);
     return;
   }
   await editConfigFile(file, (config) => {
     requireFit(key, config, file);
     return { kind: 'add', key };
   });
-  process.stdout.write(`${secretNotice(secret)}${file} lets it in as ${key.name}.\n`);
+  process.stdout.write(`${secretNotice(secret)}Added key "${key.name}" to ${file}.\n`);
 }
 
 /** @throws {CommandError} when the file already has a key of this name, or does not define its group */
 function requireFit(key: KeyConfig, { keys, groups }: FileConfig, file: string): void {
-  if (keys.some(({ name }) => name === key.name)) throw new CommandError(`${file} has a key of the name ${key.name}`);
+  if (keys.some(({ name }) => name === key.name))
+    throw new CommandError(`a key named "${key.name}" already exists in ${file}`);
   if (key.group !== undefined && !Object.hasOwn(groups, key.group)) {
-    throw new CommandError(`--group: ${file} has no group of the name ${key.group}`);
+    throw new CommandError(`--group: ${unknownGroup(key.group, groups)}`);
   }
 }
 

@@ -18,9 +18,11 @@ export async function revokeKey(name: string, flags: ChangeKeyFlags): Promise<vo
     // A running llamaduct would reject such a file on reload and continue to accept the revoked key.
     const keys = config.keys.filter((key) => key.name !== name);
     if (!admitsAnyClient({ ...config, keys }) && readEnvironment().LLAMADUCT_KEY === undefined) {
-      throw new CommandError(`${name} is the only key of ${file}, which would let nobody in: make another before`);
+      throw new CommandError(
+        `"${name}" is the only key in ${file}; without it every request would be rejected. Create another key first`,
+      );
     }
     return { kind: 'remove', name };
   });
-  process.stdout.write(`${file} no longer lets ${name} in.\n`);
+  process.stdout.write(`Removed key "${name}" from ${file}.\n`);
 }

@@ -24,8 +24,8 @@ export async function rotateKey(name: string, flags: ChangeKeyFlags): Promise<vo
     const { hash } = requireKey(config, name, file);
     return { kind: 'rotate', name, hash: hashSecret(secret), ...(keep > 0 && { retiring: { hash, until } }) };
   });
-  const previous = keep > 0 ? `The one before is valid until ${until}` : 'The one before is no longer valid';
-  process.stdout.write(`${secretNotice(secret)}${file} lets it in as ${name}. ${previous}.\n`);
+  const previous = keep > 0 ? `The previous key stays valid until ${until}` : 'The previous key is no longer valid';
+  process.stdout.write(`${secretNotice(secret)}Replaced key "${name}" in ${file}. ${previous}.\n`);
 }
 
 /** @returns milliseconds */

@@ -17,11 +17,11 @@ export function requireConfigFile(verb: string, { config }: { readonly config?: 
 /** @throws {CommandError} when the file has no key with this name */
 export function requireKey({ keys }: FileConfig, name: string, file: string): KeyConfig {
   const key = keys.find((candidate) => candidate.name === name);
-  if (key === undefined) throw new CommandError(`${file} has no key of the name ${name}`);
+  if (key === undefined) throw new CommandError(`no key named "${name}" in ${file}`);
   return key;
 }
 
 /** Formats a new secret for the only time that it is printed. */
 export function secretNotice(secret: string): string {
-  return `The secret, shown only now:\n\n  ${secret}\n\n`;
+  return `API key (shown only once):\n\n  ${secret}\n\n`;
 }

@@ -22,15 +22,17 @@ const lockRetryInterval = 20;
  * @throws {ConfigError} when the file is invalid before or after the edit, is locked, or cannot be read or written
  */
 export async function editConfigFile(file: string, decide: (config: FileConfig) => KeyEdit): Promise<void> {
-  const target = await realpath(file).catch((error: unknown) => fail('cannot read the configuration', error));
+  const target = await realpath(file).catch((error: unknown) => fail('cannot read the configuration file', error));
   // In the same folder as the file, so that it can be renamed over it. Its existence also serves as the lock.
   const temporary = join(dirname(target), `.${basename(target)}.new`);
   const handle = await createExclusively(temporary);
   try {
-    const text = await readFile(target, 'utf8').catch((error: unknown) => fail('cannot read the configuration', error));
+    const text = await readFile(target, 'utf8').catch((error: unknown) =>
+      fail('cannot read the configuration file', error),
+    );
     const config = parseConfig(text, file);
     await writeLikeTarget(handle, target, editText({ file, text, config }, decide(config)));
-    await rename(temporary, target).catch((error: unknown) => fail('cannot write the configuration', error));
+    await rename(temporary, target).catch((error: unknown) => fail('cannot write the configuration file', error));
   } catch (error) {
     // Only after a failure: after the rename, another edit may already have created a file of this name.
     await rm(temporary, { force: true });
@@ -47,9 +49,9 @@ async function createExclusively(path: string): Promise<FileHandle> {
     try {
       return await open(path, 'wx', 0o600);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return fail('cannot write the configuration', error);
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return fail('cannot write the configuration file', error);
       if (performance.now() > deadline) {
-        throw new ConfigError(`somebody else is editing the configuration; if nobody is, delete ${path}`);
+        throw new ConfigError(`another edit of the configuration file is running; if none is, delete ${path}`);
       }
       await sleep(lockRetryInterval);
     }
@@ -66,7 +68,7 @@ async function writeLikeTarget(handle: FileHandle, target: string, text: string)
     await handle.chmod(mode & 0o7777);
     await handle.sync();
   } catch (error) {
-    fail('cannot write the configuration', error);
+    fail('cannot write the configuration file', error);
   }
 }
 

@@ -34,7 +34,7 @@ export function editText(before: ConfigText, edit: KeyEdit): string {
   const written = tryStringify(document);
   if (written !== undefined && isDeepStrictEqual(parseResult(written, before.file), expected))
     return restoreLineEndings(before, written);
-  throw new ConfigError(`${before.file} shares this key with other settings; please edit it by hand`);
+  throw new ConfigError(`other settings in ${before.file} refer to this key by a YAML alias; edit the file by hand`);
 }
 
 /** @returns undefined when an alias is left whose anchor was removed */
@@ -61,7 +61,7 @@ function parseResult(text: string, file: string): FileConfig {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const issues = error.issues.map(({ path, message }) => [path, message].filter(Boolean).join(': '));
-    throw new ConfigError(`${file} is left as it was, for it would have faults: ${issues.join('; ')}`);
+    throw new ConfigError(`${file} was not changed, because it would become invalid: ${issues.join('; ')}`);
   }
 }
 

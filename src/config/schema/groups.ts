@@ -36,3 +36,9 @@ const group = z.strictObject({
 
 /** `groups`: settings that several keys share, by group name. */
 export const groups = z.record(displayName, group);
+
+/** @returns the error message for a reference to a group that is not one of `defined` */
+export function unknownGroup(name: string, defined: object): string {
+  const names = Object.keys(defined);
+  return `unknown group "${name}" (${names.length === 0 ? 'no groups are defined' : `defined groups: ${names.join(', ')}`})`;
+}

@@ -13,7 +13,7 @@ export const jwt = z.strictObject({
     .refine((text) => {
       const url = URL.parse(text);
       return url === null || url.username + url.password === '';
-    }, 'expected no user and no password in it')
+    }, 'expected a URL without user name and password')
     .describe('Where the keys are that they are signed with.'),
   name_claim: z.string().min(1).default('sub').describe('The claim that names the holder.'),
   group_claim: z.string().min(1).optional().describe('The claim that names the group, one of `groups`.'),

@@ -12,10 +12,7 @@ const reservedNames = /^(anonymous|env|none|metrics-token|token(-.*)?)$/;
 /** One entry of `keys`. */
 export const keySchema = z.strictObject({
   name: displayName
-    .refine(
-      (name) => !reservedNames.test(name),
-      'this name is taken: it stands for requests without a key of this file',
-    )
+    .refine((name) => !reservedNames.test(name), 'this name is reserved for requests that use no key of this file')
     .describe('Who holds the key. It is the `key` label of the metrics and stands in every log line.'),
   hash: sha256.describe('SHA-256 of the secret. The secret itself is stored nowhere.'),
   scopes: z
@@ -57,7 +54,7 @@ export const keys = z.array(keySchema).superRefine((list, context) => {
 function refuseModelsOfAdmins(list: readonly KeyConfig[], context: z.RefinementCtx): void {
   list.forEach(({ models, scopes: granted }, index) => {
     if (models === undefined || !granted.includes('admin')) return;
-    const message = 'a key with the admin scope reaches every model; give this one no models, or no admin scope';
+    const message = 'a key with the admin scope can use every model; remove `models` or the admin scope';
     context.addIssue({ code: 'custom', path: [index, 'models'], message });
   });
 }

@@ -44,7 +44,7 @@ export const address = z
     const colon = text.lastIndexOf(':');
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   })
-  .refine(({ port }) => port <= 65535, 'the port is at most 65535');
+  .refine(({ port }) => port <= 65535, 'expected a port of at most 65535');
 
 /** The origin of a web page, exactly as browsers send it in the `Origin` header. */
 export const origin = z
@@ -54,7 +54,7 @@ export const origin = z
     // The URL standard gives other schemes the origin "null", but browsers send chrome-extension://… and the like.
     if (!/^https?:/.test(text)) return true;
     return URL.parse(text)?.origin === text;
-  }, 'browsers write this origin otherwise: in lower case, without the port that goes without saying');
+  }, 'expected the origin as browsers send it: in lower case, without the default port');
 
 /** The name of a key or a group. Safe in metric labels and log lines. */
 export const displayName = z
