@@ -15,72 +15,87 @@ export { type KeyConfig, type Scope, keySchema, scopes } from './schema/keys.ts'
 const metrics = z.strictObject({
   listen: address
     .optional()
-    .describe('An open listener of its own for /metrics. Absent: on the main listener, behind a key.'),
-  token: sha256.optional().describe('SHA-256 of a bearer token that opens /metrics and nothing else.'),
+    .describe(
+      'Serves /metrics on this separate address, without authentication. Absent: /metrics is on the main address and needs a key.',
+    ),
+  token: sha256.optional().describe('SHA-256 hash of a bearer token that can only read /metrics.'),
 });
 
 /** The settings of the configuration file, each checked by itself. All are optional. */
 const settings = z.strictObject({
-  listen: address.prefault('127.0.0.1:11435').describe('The address to serve on.'),
+  listen: address.prefault('127.0.0.1:11435').describe('Address to listen on.'),
   upstreams: upstreams
     .optional()
-    .describe('The servers to stand in front of: Ollamas, and such that speak the OpenAI API.'),
-  health: health.prefault({}).describe('When an upstream is taken out, and comes back.'),
-  retries: retries
-    .prefault({})
-    .describe('What fails before anything of an answer came is asked again, of another upstream where there is one.'),
+    .describe(
+      'The servers behind llamaduct: Ollama servers, and servers with an OpenAI-compatible API. Default: OLLAMA_HOST, or http://127.0.0.1:11434.',
+    ),
+  health: health.prefault({}).describe('When an upstream is ejected, and how often it is checked.'),
+  retries: retries.prefault({}).describe('Retries of requests that fail before the first byte of the response.'),
   access: z
     .enum(['keys', 'open'])
     .default('keys')
     .describe(
-      'keys: every request needs a key. open: anyone who reaches the address may chat and read /metrics; what changes the box still needs a key.',
+      'keys: every request needs a key. open: no key is needed for inference and /metrics; endpoints that modify a server (pull, delete, …) still need one.',
     ),
   cors: z
     .array(origin)
     .default([])
-    .describe('Origins whose pages may use this from a browser, for example https://chat.example.org. None: no CORS.'),
-  jwt: jwt.optional().describe('Bearer tokens of an identity provider (OpenID Connect).'),
-  groups: groups.default({}).describe('What keys have in common, by the name of the group.'),
-  queue: queue.prefault({}).describe('Requests that wait for an upstream whose `parallel` are taken.'),
-  usage: usage.prefault({}).describe('A row for each request: who, when, which model, how many tokens. No content.'),
-  keys: keys.default([]).describe('Who may come in.'),
+    .describe(
+      'Origins of the web pages that may send requests (CORS), for example https://chat.example.org. Empty: none.',
+    ),
+  jwt: jwt.optional().describe('Accepts bearer tokens of an identity provider (OpenID Connect) in addition to keys.'),
+  groups: groups.default({}).describe('Settings that several keys share, by group name.'),
+  queue: queue.prefault({}).describe('The queue in front of each upstream that has `parallel`.'),
+  usage: usage
+    .prefault({})
+    .describe('Usage accounting: one row per request with time, key, model, tokens and outcome, but no content.'),
+  keys: keys.default([]).describe('The API keys.'),
   aliases: z
     .record(z.string().min(1), z.string().min(1))
     .default({})
-    .describe('Other names of models, for example gpt-4o-mini: llama3.1:8b.'),
-  default_model: z.string().min(1).optional().describe('The model of requests that name none.'),
+    .describe('Alternative model names, for example gpt-4o-mini: llama3.1:8b.'),
+  default_model: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The model for requests that do not name one. Absent: such a request gets a 400.'),
   default_for_unknown: z
     .boolean()
     .default(false)
-    .describe('Whether default_model also stands in for models that the upstream does not have.'),
-  models: z
-    .array(modelRule)
-    .default([])
-    .describe('What you decide about requests, model by model, for every client and route.'),
+    .describe('true: default_model is also used for models that no upstream has.'),
+  models: z.array(modelRule).default([]).describe('Rules for models. They apply to every client and endpoint.'),
   strict: z
     .boolean()
     .default(false)
-    .describe('Refuses fields that would change nothing. Otherwise x-llamaduct-dropped names them.'),
+    .describe(
+      'true: a request with unsupported fields gets a 400. false: the fields are listed in the header x-llamaduct-dropped.',
+    ),
   validate_json: z
     .boolean()
     .default(false)
-    .describe('Checks whole answers against the JSON Schema they were asked to follow, and asks once more.'),
-  images: images.prefault({}).describe('Images that a chat names by address.'),
+    .describe(
+      'true: checks non-streamed responses against the JSON Schema in the request, and generates once more when one does not match.',
+    ),
+  images: images.prefault({}).describe('Images that a request refers to by URL.'),
   reasoning_field: z
     .enum(['both', 'reasoning_content', 'reasoning'])
     .default('both')
-    .describe('Where a chat completion carries the thinking. Clients differ in what they read.'),
-  responses: responses.prefault({}).describe('Answers of /v1/responses, which are kept so that they can be continued.'),
+    .describe('The field of a chat completion that contains the thinking. Clients differ in which one they read.'),
+  responses: responses.prefault({}).describe('Storage of /v1/responses, for `previous_response_id`.'),
   valkey: valkey
     .optional()
-    .describe('A Valkey or Redis that keeps what several llamaducts share. Absent: each keeps its own, in memory.'),
-  limits: limits.prefault({}).describe('Upper bounds on what one request may hold.'),
-  timeouts: timeouts.prefault({}).describe('Deadlines.'),
-  metrics: metrics.prefault({}).describe('Who may scrape /metrics, and where.'),
+    .describe(
+      'A Valkey or Redis server where several llamaduct instances share limits and stored responses. Absent: each instance has its own, in memory.',
+    ),
+  limits: limits
+    .prefault({})
+    .describe('Limits that protect llamaduct itself. The limits of keys and groups are set there.'),
+  timeouts: timeouts.prefault({}).describe('Timeouts of requests and of shutdown.'),
+  metrics: metrics.prefault({}).describe('Address and authentication of /metrics.'),
   log_level: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
-    .describe('JSON lines on standard error.'),
+    .describe('Lowest level that is logged, as JSON lines on standard error.'),
 });
 
 type Settings = z.output<typeof settings>;

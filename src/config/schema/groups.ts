@@ -5,33 +5,37 @@ const tokens = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
 
 /** Usage limits of one key, or of a group. A limit that is absent does not apply. */
 export const usageLimits = z.strictObject({
-  requests_per_minute: z.int().min(1).max(1_000_000).optional().describe('Requests in a minute.'),
-  tokens_per_minute: tokens.optional().describe('Tokens of prompts and answers in a minute.'),
+  requests_per_minute: z.int().min(1).max(1_000_000).optional().describe('Requests per minute.'),
+  tokens_per_minute: tokens.optional().describe('Prompt and response tokens per minute.'),
   concurrent: z
     .int()
     .min(1)
     .max(100_000)
     .optional()
-    .describe('Requests at a time, those that wait included; one for several answers is one.'),
-  max_tokens: tokens.optional().describe('The longest answer a request may ask for, in tokens.'),
-  tokens_per_day: tokens.optional().describe('Tokens in a day of UTC.'),
-  tokens_per_month: tokens.optional().describe('Tokens in a month of UTC.'),
+    .describe('Requests at a time, including those that wait. A request for several choices (n) counts once.'),
+  max_tokens: tokens
+    .optional()
+    .describe(
+      'Maximum tokens of one response. It replaces a higher value in a request and applies when there is none.',
+    ),
+  tokens_per_day: tokens.optional().describe('Prompt and response tokens per day (UTC).'),
+  tokens_per_month: tokens.optional().describe('Prompt and response tokens per month (UTC).'),
 });
 
 const group = z.strictObject({
-  limits: usageLimits.optional().describe('For each of its keys that has no such limit of its own.'),
-  shared: usageLimits.omit({ max_tokens: true }).optional().describe('For all of its keys together.'),
+  limits: usageLimits.optional().describe('Limits of each key in the group. The limits of a key take precedence.'),
+  shared: usageLimits.omit({ max_tokens: true }).optional().describe('Limits for all keys of the group in total.'),
   weight: z
     .number()
     .min(0.01)
     .max(100)
     .default(1)
-    .describe('Of each of its keys in the queue: 2 gets twice what 1 gets.'),
+    .describe('Share of each key in the queue: a key of weight 2 gets twice as many tokens as one of weight 1.'),
   priority: z
     .enum(['interactive', 'batch'])
     .default('interactive')
-    .describe('batch waits for interactive requests, without starving. Keys take turns in each.'),
-  models: modelPatterns.optional().describe('For each of its keys that names no models.'),
+    .describe('batch requests wait for interactive ones, but never starve (see queue.batch_share).'),
+  models: modelPatterns.optional().describe('Models for the keys of the group that have no `models`.'),
 });
 
 /** `groups`: settings that several keys share, by group name. */

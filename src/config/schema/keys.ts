@@ -13,17 +13,21 @@ const reservedNames = /^(anonymous|env|none|metrics-token|token(-.*)?)$/;
 export const keySchema = z.strictObject({
   name: displayName
     .refine((name) => !reservedNames.test(name), 'this name is reserved for requests that use no key of this file')
-    .describe('Who holds the key. It is the `key` label of the metrics and stands in every log line.'),
-  hash: sha256.describe('SHA-256 of the secret. The secret itself is stored nowhere.'),
+    .describe(
+      'Name of the user or program that uses the key. It is the `key` label of the metrics and is in every log line.',
+    ),
+  hash: sha256.describe('SHA-256 hash of the secret. The secret itself is not stored.'),
   scopes: z
     .array(z.enum(scopes))
     .min(1)
     .default(['inference'])
-    .describe('inference: chat, generate, embed, models. admin: pull, push, create, copy, delete. metrics: /metrics.'),
+    .describe(
+      'Permissions. inference: chat, generate, embed, list models. admin: pull, push, create, copy, delete. metrics: /metrics.',
+    ),
   models: modelPatterns
     .optional()
     .describe(
-      'Patterns of models the key may use; * stands for any text. Absent: those of its group, or all. Lists show these only.',
+      'Names or patterns of the models that the key may use and sees in lists; * matches any text. Absent: those of its group, or all.',
     ),
   expires: z
     .union(
@@ -31,14 +35,14 @@ export const keySchema = z.strictObject({
       'expected a date such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z',
     )
     .optional()
-    .describe('From when the key is refused: a date (as it begins in UTC), or a time with zone.'),
-  hide_thinking: z.boolean().optional().describe('Keeps the thinking out of answers of /v1 to this key.'),
-  group: displayName.optional().describe('One of `groups`.'),
-  limits: usageLimits.optional().describe("Its own; what it does not say is its group's."),
+    .describe('When the key expires: a date (at 00:00 UTC), or a time with a time zone. Absent: never.'),
+  hide_thinking: z.boolean().optional().describe('true: responses of /v1 to this key do not contain the thinking.'),
+  group: displayName.optional().describe('Name of a group in `groups`.'),
+  limits: usageLimits.optional().describe('Limits of this key. They take precedence over those of its group.'),
   retiring: z
     .strictObject({ hash: sha256, until: z.iso.datetime({ offset: true }) })
     .optional()
-    .describe('The secret it had before, as `llamaduct keys rotate --keep` leaves it.'),
+    .describe('The previous secret and how long it stays valid. Written by `llamaduct keys rotate --keep`.'),
 });
 
 /** One entry of `keys`, parsed. */

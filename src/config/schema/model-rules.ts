@@ -4,27 +4,42 @@ const options = z.record(z.string(), z.unknown());
 
 /** One entry of `models`: the operator's rules for the models that `match` matches. */
 export const modelRule = z.strictObject({
-  match: z.string().min(1).describe('A model, * for any text. The first rule that matches a model is the only one.'),
-  options: options.optional().describe("Ollama's options where a request does not say, for example num_ctx: 16384."),
+  match: z
+    .string()
+    .min(1)
+    .describe('Model name or pattern; * matches any text. Only the first rule that matches a model applies.'),
+  options: options
+    .optional()
+    .describe("Default values of Ollama's options, for example num_ctx: 16384. Options in a request take precedence."),
   pin: options
     .optional()
     .describe(
-      'Options that no request changes, on any route. A pinned num_ctx keeps clients from reloading the model under each other.',
+      'Fixed values of options, which requests cannot change. Without a fixed num_ctx, each client that uses another value makes Ollama reload the model.',
     ),
   keep_alive: z
     .union([z.string(), z.number()])
     .optional()
-    .describe('How long the model stays loaded, whatever requests say: 10m, or seconds; -1 for ever.'),
+    .describe(
+      'How long the model stays loaded, for example 10m or a number of seconds; -1: forever. Requests cannot change it.',
+    ),
   think: z
     .union([z.boolean(), z.enum(['low', 'medium', 'high', 'max'])])
     .optional()
-    .describe('Whether and how hard to think where a request does not say.'),
-  max_tokens: z.int().min(1).optional().describe('The longest answer a request may ask for, in tokens.'),
-  system_prepend: z.string().min(1).optional().describe('A system message before those of a chat.'),
-  system_append: z.string().min(1).optional().describe('A system message after those of a chat.'),
-  hide_thinking: z.boolean().default(false).describe('Keeps the thinking out of answers of /v1.'),
+    .describe('Default for thinking: on, off, or a level.'),
+  max_tokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'Maximum tokens of one response. It replaces a higher value in a request and applies when there is none.',
+    ),
+  system_prepend: z.string().min(1).optional().describe('System message to add before those of the request.'),
+  system_append: z.string().min(1).optional().describe('System message to add after those of the request.'),
+  hide_thinking: z.boolean().default(false).describe('true: responses of /v1 do not contain the thinking.'),
   on_overflow: z
     .enum(['error', 'truncate'])
     .default('error')
-    .describe('A prompt longer than the context is a 400, or is cut: then the answer has x-llamaduct-truncated.'),
+    .describe(
+      'For a prompt longer than the context. error: the request gets a 400. truncate: the prompt is cut, and the response has the header x-llamaduct-truncated.',
+    ),
 });

@@ -3,48 +3,64 @@ import { size, timeout } from './values.ts';
 
 /** `limits`: upper bounds that protect the process itself. The limits of a key or a group are in `groups.ts`. */
 export const limits = z.strictObject({
-  body: size.prefault('64MiB').describe('A request body.'),
-  line: size.prefault('8MiB').describe('One line of an upstream answer.'),
+  body: size.prefault('64MiB').describe('Maximum size of a request body.'),
+  line: size.prefault('8MiB').describe('Maximum size of one line of an upstream response.'),
   in_flight: z
     .int()
     .min(1)
     .max(100_000)
     .default(1024)
-    .describe('Requests at a time, over all keys. One more gets a 503.'),
-  choices: z.int().min(1).max(128).default(8).describe('Answers to one request: its n, times its prompts.'),
-  depth: z.int().min(16).max(1000).default(128).describe('Objects and arrays of a JSON body within each other.'),
+    .describe('Maximum number of requests at a time, for all keys; one more gets a 503.'),
+  choices: z
+    .int()
+    .min(1)
+    .max(128)
+    .default(8)
+    .describe('Maximum number of choices of one request: its n multiplied by its prompts.'),
+  depth: z
+    .int()
+    .min(16)
+    .max(1000)
+    .default(128)
+    .describe('Maximum nesting of objects and arrays in a JSON body; a deeper one gets a 400.'),
   connections: z
     .int()
     .min(1)
     .max(1_000_000)
     .default(10_000)
-    .describe('Connections at a time, idle ones included. One more is closed at once.'),
+    .describe('Maximum number of connections at a time, including idle ones; one more is closed at once.'),
 });
 
 /** `timeouts`: the deadlines of requests and of shutdown. */
 export const timeouts = z.strictObject({
-  body: timeout.prefault('60s').describe('To receive a whole request body.'),
-  connect: timeout.prefault('5s').describe('To open a connection to the upstream.'),
+  body: timeout.prefault('60s').describe('Time to receive a request body.'),
+  connect: timeout.prefault('5s').describe('Time to open a connection to an upstream.'),
   first_byte: timeout
     .prefault('30m')
     .describe(
-      'Until the upstream answers. Loading a large model from a slow disk takes minutes, and so does waiting for a busy one.',
+      'Time until an upstream starts to respond. Loading a large model from a slow disk takes minutes, and so does waiting in the queue of a busy server.',
     ),
-  idle: timeout.prefault('5m').describe('Between two pieces of an answer, from the upstream and to a client.'),
+  idle: timeout
+    .prefault('5m')
+    .describe('Longest pause between two chunks of a response, from the upstream and to the client.'),
   first_token: timeout
     .prefault('0s')
     .describe(
-      'From its turn at the upstream until something of an answer came, loading the model included; 0s for any time.',
+      'Time from when a request is sent to an upstream until the first part of the response, including loading the model. 0s: no timeout.',
     ),
-  total: timeout.prefault('0s').describe('For a request and its whole answer, waiting included; 0s for any time.'),
-  queue: timeout.prefault('10m').describe('For a turn, where `parallel` requests are under way.'),
+  total: timeout
+    .prefault('0s')
+    .describe('Time for a request and its complete response, including waiting. 0s: no timeout.'),
+  queue: timeout.prefault('10m').describe('Time that a request can wait in the queue.'),
   silence: timeout
     .prefault('10s')
-    .describe('Until a stream that has nothing yet says so in a comment, and between such comments; 0s for never.'),
+    .describe(
+      'While a stream waits for its first chunk, an SSE comment is sent after each such interval, so that proxies do not time out. 0s: never.',
+    ),
   drain: timeout
     .prefault('0s')
     .describe(
-      'From SIGTERM until nothing new is taken: time for a load balancer to see that /readyz is 503. Kubernetes: 5s.',
+      'Time from SIGTERM until new requests are rejected. During it /readyz is 503, so that a load balancer can react. For Kubernetes: 5s.',
     ),
-  grace: timeout.prefault('30s').describe('For running answers to finish after that.'),
+  grace: timeout.prefault('30s').describe('Time after that for running responses to finish.'),
 });

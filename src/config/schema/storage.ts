@@ -8,25 +8,30 @@ export const usage = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'An SQLite file, made where there is none; relative to this file. Absent: kept in memory, and gone with the process.',
+      'SQLite database, relative to the folder of this file; created if it does not exist. Absent: usage is only in memory and lost when the process ends.',
     ),
-  retention: duration.prefault('90d').describe('How long rows are kept.'),
+  retention: duration.prefault('90d').describe('How long rows are stored.'),
 });
 
 /** `responses`: how long and how many responses of /v1/responses are stored. */
 export const responses = z.strictObject({
-  ttl: duration.prefault('24h').describe('How long an answer can be continued by previous_response_id, or read.'),
-  entries: z.int().min(0).max(1_000_000).default(1000).describe('Answers that are kept in memory; 0 keeps none.'),
-  bytes: size.prefault('64MiB').describe('Memory for them.'),
+  ttl: duration.prefault('24h').describe('How long a response is stored.'),
+  entries: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1000)
+    .describe('Maximum number of responses in memory, for all keys. 0: none are stored.'),
+  bytes: size.prefault('64MiB').describe('Maximum memory for stored responses.'),
 });
 
 /** `valkey`: a server that several llamaduct instances share for limits and stored responses. */
 export const valkey = z.strictObject({
   url: z
     .url({ protocol: /^(redis|valkey)s?$/, error: 'expected a URL such as redis://127.0.0.1:6379' })
-    .describe('Where it listens.'),
+    .describe('URL of the server.'),
   when_down: z
     .enum(['open', 'closed'])
     .default('open')
-    .describe('Whether requests pass without their limits (open), or not at all (closed), while it does not answer.'),
+    .describe('While the server does not answer: open serves requests without checking limits, closed rejects them.'),
 });
