@@ -108,13 +108,13 @@ const unit = new Map(
 const { drain, grace } = configSchema.parse({}).timeouts;
 
 describe('deploy/Dockerfile', () => {
-  test('its service is nobody special and gets the signals itself', () => {
+  test('the process runs without root and receives signals itself', () => {
     const [uid] = instruction('USER').split(':');
     assert.match(uid ?? '', /^[1-9]\d*$/);
     assert.deepEqual(JSON.parse(instruction('ENTRYPOINT')), ['node', '--max-semi-space-size=16', '/app/dist/bin.js']);
   });
 
-  test('nothing that it copies is ignored', () => {
+  test('Dockerfile.dockerignore allows exactly what COPY needs', () => {
     const allowed = new Set(
       read('Dockerfile.dockerignore')
         .split('\n')
@@ -127,7 +127,7 @@ describe('deploy/Dockerfile', () => {
     assert.deepEqual(new Set(copied.map((source) => source.replace('./', ''))), allowed);
   });
 
-  test('its health check tells a running llamaduct from none', async () => {
+  test('HEALTHCHECK succeeds while llamaduct runs and fails otherwise', async () => {
     const [, command] = /CMD (\[.*\])$/.exec(instruction('HEALTHCHECK')) ?? [];
     const [, ...args] = JSON.parse(command ?? '') as string[];
     const exitCode = async (listen: string): Promise<unknown> => {
@@ -144,7 +144,7 @@ describe('deploy/Dockerfile', () => {
 });
 
 describe('deploy/compose.yaml', () => {
-  test('Ollama is reached through llamaduct only', () => {
+  test('Ollama can be reached only through llamaduct', () => {
     assert.equal(ollama.ports, undefined);
     assert.deepEqual(
       ollama.networks.filter((network) => prometheus.networks.includes(network)),
@@ -153,7 +153,7 @@ describe('deploy/compose.yaml', () => {
     assert.equal(llamaduct.environment?.['LLAMADUCT_UPSTREAM'], 'http://ollama:11434');
   });
 
-  test('one port runs from the image to Prometheus', () => {
+  test('the image, the published port and Prometheus use the same port', () => {
     const listen = /LLAMADUCT_LISTEN=\S+:(\d+)/.exec(instruction('ENV'))?.[1];
     assert.equal(instruction('EXPOSE'), listen);
     assert.deepEqual(
@@ -164,7 +164,7 @@ describe('deploy/compose.yaml', () => {
     assert.ok(llamaduct.networks.some((network) => prometheus.networks.includes(network)));
   });
 
-  test('llamaduct reads every variable it is given, and the folder that is mounted', () => {
+  test('llamaduct reads every variable that is set and both folders that are mounted', () => {
     assert.deepEqual(Object.keys(readEnvironment(llamaduct.environment)), Object.keys(llamaduct.environment ?? {}));
     const [config, state] = llamaduct.volumes.map((volume) => volume.split(':')[1]);
     assert.equal(config, dirname(llamaduct.environment?.['LLAMADUCT_CONFIG'] ?? ''));
@@ -172,12 +172,12 @@ describe('deploy/compose.yaml', () => {
     assert.ok(read('llamaduct.example.yaml').includes(`#file: ${state}/`));
   });
 
-  test('as many requests go to Ollama as it takes', () => {
+  test('llamaduct and Ollama get the same OLLAMA_NUM_PARALLEL', () => {
     assert.ok(ollama.environment?.['OLLAMA_NUM_PARALLEL']);
     assert.equal(llamaduct.environment?.['OLLAMA_NUM_PARALLEL'], ollama.environment['OLLAMA_NUM_PARALLEL']);
   });
 
-  test('Prometheus has its rules beside its configuration, and the token that llamaduct takes', () => {
+  test('Prometheus gets its rules, its configuration and the token that llamaduct accepts', () => {
     const mounted = prometheus.configs.map(({ source, target }) => [compose.configs[source]?.file, target]);
     const expected = ['prometheus.yml', ...scraping.rule_files].map((file) => [`./${file}`, `/etc/prometheus/${file}`]);
     assert.deepEqual(mounted, expected);
@@ -200,28 +200,28 @@ describe('deploy/kubernetes.yaml', () => {
   const { spec } = resource('Deployment') as Resource & Deployment;
   const pod = spec.template.spec;
   const [container] = pod.containers;
-  const environment = Object.fromEntries(container.env.map(({ name, value = 'of a Secret' }) => [name, value]));
+  const environment = Object.fromEntries(container.env.map(({ name, value = 'from a Secret' }) => [name, value]));
   const configFile = environment['LLAMADUCT_CONFIG'] ?? '';
   const config = parseConfig(data[basename(configFile)] ?? 'missing', 'llamaduct.yaml');
   const mountOf = (path: string): Deployment['spec']['template']['spec']['volumes'][number] | undefined => {
     const mount = container.volumeMounts.find(({ mountPath }) => mountPath === dirname(path));
-    // A file that is mounted by subPath stays the old one.
+    // A file that is mounted by subPath is not updated.
     assert.equal(mount?.subPath, undefined);
     return pod.volumes.find(({ name }) => name === mount?.name);
   };
 
-  test('the folder of its configuration is mounted, and the one of its usage outlives the pod', () => {
+  test('the configuration folder is mounted, and the usage database is on a persistent volume', () => {
     assert.deepEqual(Object.keys(readEnvironment(environment)), Object.keys(environment));
     assert.equal(mountOf(configFile)?.configMap?.name, resource('ConfigMap').metadata.name);
     const claim = resource('PersistentVolumeClaim').metadata.name;
     assert.equal(mountOf(config.usage.file ?? '')?.persistentVolumeClaim?.claimName, claim);
-    // Two at a time would each give the box `parallel` requests.
+    // Two replicas would each send `parallel` requests to the upstream.
     assert.deepEqual([spec.replicas, spec.strategy.type], [1, 'Recreate']);
-    // It does not start without anybody who could come in.
+    // llamaduct does not start without a key.
     assert.equal(config.keys.length, 1);
   });
 
-  test('one port runs from the image to the Service', () => {
+  test('the image, the container, the probes and the Service use the same port', () => {
     const [published] = container.ports;
     assert.equal(String(published.containerPort), instruction('EXPOSE'));
     const { spec: service } = resource('Service') as Resource & ServiceSpec;
@@ -236,16 +236,16 @@ describe('deploy/kubernetes.yaml', () => {
     }
   });
 
-  test('the load balancer has time to see it go, and answers to finish', () => {
+  test('a load balancer has time to see /readyz fail, and responses have time to finish', () => {
     const { readinessProbe } = container;
     assert.ok(config.timeouts.drain >= 5000);
     const seen = readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000;
-    assert.ok(config.timeouts.drain >= seen, 'also one that goes by the probe alone');
+    assert.ok(config.timeouts.drain >= seen, 'long enough for a load balancer that relies on the probe alone');
     assert.ok(pod.terminationGracePeriodSeconds * 1000 > config.timeouts.drain + config.timeouts.grace + 1000);
     assert.equal(container.lifecycle, undefined);
   });
 
-  test('it may do nothing but serve', () => {
+  test('the container has no privileges and bounded memory', () => {
     const [uid] = instruction('USER').split(':');
     assert.equal(String(pod.securityContext['runAsUser']), uid);
     assert.equal(pod.securityContext['runAsNonRoot'], true);
@@ -260,21 +260,21 @@ describe('deploy/kubernetes.yaml', () => {
   });
 });
 
-test('answers may finish after SIGTERM before compose or systemd kills', () => {
-  for (const patience of [llamaduct.stop_grace_period, unit.get('TimeoutStopSec')]) {
-    assert.match(patience ?? '', /^\d+s$/);
+test('compose and systemd wait longer after SIGTERM than timeouts.drain plus timeouts.grace', () => {
+  for (const stopTimeout of [llamaduct.stop_grace_period, unit.get('TimeoutStopSec')]) {
+    assert.match(stopTimeout ?? '', /^\d+s$/);
     const needed = drain + grace + 1000;
-    assert.ok(Number.parseInt(patience ?? '', 10) * 1000 > needed, `${patience} is not longer than ${needed} ms`);
+    assert.ok(Number.parseInt(stopTimeout ?? '', 10) * 1000 > needed, `${stopTimeout} is not longer than ${needed} ms`);
   }
 });
 
-test('deploy/llamaduct.service reads the file that its head says to install, and may write where the example has usage', () => {
+test('deploy/llamaduct.service reads the installed configuration file and can write the usage database of the example', () => {
   const [, installed] = /^# install -D -m 644 llamaduct.yaml (\S+)$/m.exec(read('llamaduct.service')) ?? [];
   assert.ok(unit.get('Environment')?.split(' ').includes(`LLAMADUCT_CONFIG=${installed}`));
   assert.ok(read('llamaduct.example.yaml').includes(`#file: /var/lib/${unit.get('StateDirectory')}/`));
 });
 
-test('the alerts select series that llamaduct exposes', async () => {
+test('deploy/alerts.yml uses only series and labels that llamaduct exposes', async () => {
   await using upstream = await fakeUpstream((res, { body }) => {
     if (body.includes('"broken"')) res.writeHead(500).end('{"error":"it broke"}');
     else void plainAnswer()(res, { method: 'POST', url: '/api/chat', headers: {}, body });
@@ -289,7 +289,7 @@ test('the alerts select series that llamaduct exposes', async () => {
       labels: new Map([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, value]) => [label, value])),
     }),
   );
-  // Prometheus itself adds these two, and makes `up`.
+  // Prometheus itself adds these two labels and the series `up`.
   const added = new Set(['instance', 'job']);
 
   const rules = alerts.groups.flatMap((group) => group.rules);

@@ -8,7 +8,7 @@ import { type Finished, start } from './cli/run.ts';
 const folder = mkdtempSync(join(tmpdir(), 'llamaduct-package-'));
 after(() => rmSync(folder, { recursive: true }));
 
-/** Milliseconds: an empty cache takes its packages from the network. */
+/** Milliseconds. With an empty npm cache, the packages are downloaded. */
 const deadline = 120_000;
 
 async function succeed(program: string, ...args: readonly string[]): Promise<Finished> {
@@ -17,10 +17,10 @@ async function succeed(program: string, ...args: readonly string[]): Promise<Fin
   return finished;
 }
 
-test('the package installs elsewhere, and its bin runs compiled JavaScript', async () => {
+test('the packed package installs in another folder and runs compiled JavaScript', async () => {
   await succeed('npm', 'pack', '--pack-destination', folder);
   const [tarball = ''] = readdirSync(folder);
-  // Without its scripts the package `node` brings no Node: the one of this test is used.
+  // Without install scripts, the npm package `node` installs no binary: the test uses its own Node.
   await succeed(
     'npm',
     'install',

@@ -17,28 +17,28 @@ const tester = { name: 'tester', hash: hashSecret(secret), scopes: ['inference',
 const alice = { name: 'alice', hash: hashSecret('the-secret-of-alice') };
 const asAlice = { headers: { authorization: 'Bearer the-secret-of-alice' } };
 
-/** What a file with these settings is loaded as; beside others the tester's key is always in it. */
+/** Builds the configuration of a file with these settings. It always contains the key of the tests. */
 function configOf(upstream: Pick<FakeUpstream, 'url'>, { keys = [], ...settings }: Settings = {}): Config {
-  const all = { retries: { attempts: 1 }, listen: '127.0.0.1:0', keys: [tester, ...(keys as object[])], ...settings };
-  const { upstreams: _, ...file } = configSchema.parse(all);
+  const input = { retries: { attempts: 1 }, listen: '127.0.0.1:0', keys: [tester, ...(keys as object[])], ...settings };
+  const { upstreams: _, ...file } = configSchema.parse(input);
   return { ...file, upstreams: [{ name: 'ollama', kind: 'ollama', url: upstream.url }] };
 }
 
-interface Reloadable extends AsyncDisposable {
+interface ReloadableService extends AsyncDisposable {
   readonly upstream: FakeUpstream;
   readonly gateway: TestGateway;
   reload(settings?: Settings): Promise<void>;
-  /** The status of a chat. */
+  /** @returns the status of a chat request */
   chat(body?: object, init?: RequestInit): Promise<number>;
 }
 
-async function reloadable({ keys = [], ...settings }: Settings = {}): Promise<Reloadable> {
+async function startReloadable({ keys = [], ...settings }: Settings = {}): Promise<ReloadableService> {
   const upstream = await fakeUpstream(plainAnswer());
   const gateway = await testGateway(upstream, { keys: [tester, ...(keys as object[])], ...settings });
   return {
     upstream,
     gateway,
-    reload: async (given) => await gateway.reload(async () => await Promise.resolve(configOf(upstream, given))),
+    reload: async (next) => await gateway.reload(async () => await Promise.resolve(configOf(upstream, next))),
     async chat(body, init) {
       const response = await gateway.chat(body, init);
       await response.text();
@@ -58,110 +58,118 @@ function lastLine({ log }: TestGateway, message: string): Record<string, unknown
 
 const success = 'llamaduct_config_last_reload_success';
 
-suite('what is decided by anew', () => {
-  test('a new key comes in, one that is gone no longer does', async () => {
-    await using box = await reloadable();
-    assert.equal(await box.chat({}, asAlice), 401);
-    await box.reload({ keys: [alice] });
-    assert.equal(await box.chat({}, asAlice), 200);
-    await box.reload({});
-    assert.equal(await box.chat({}, asAlice), 401);
-    assert.equal(await box.chat(), 200);
+suite('a reload applies', () => {
+  test('a new key and the removal of a key', async () => {
+    await using service = await startReloadable();
+    assert.equal(await service.chat({}, asAlice), 401);
+    await service.reload({ keys: [alice] });
+    assert.equal(await service.chat({}, asAlice), 200);
+    await service.reload({});
+    assert.equal(await service.chat({}, asAlice), 401);
+    assert.equal(await service.chat(), 200);
   });
 
-  test('a key has its new secret, and the one before for as long as it is said', async () => {
-    await using box = await reloadable({ keys: [alice] });
+  test('a new secret, with the previous one valid until `retiring.until`', async () => {
+    await using service = await startReloadable({ keys: [alice] });
     const asNew = { headers: { authorization: 'Bearer the-new-secret-of-alice' } };
     const retiring = (seconds: number): object => ({
       ...alice,
       hash: hashSecret('the-new-secret-of-alice'),
       retiring: { hash: alice.hash, until: new Date(Date.now() + seconds * 1000).toISOString() },
     });
-    await box.reload({ keys: [retiring(60)] });
-    assert.deepEqual([await box.chat({}, asAlice), await box.chat({}, asNew)], [200, 200]);
-    await box.reload({ keys: [retiring(-1)] });
-    assert.deepEqual([await box.chat({}, asAlice), await box.chat({}, asNew)], [401, 200]);
+    await service.reload({ keys: [retiring(60)] });
+    assert.deepEqual([await service.chat({}, asAlice), await service.chat({}, asNew)], [200, 200]);
+    await service.reload({ keys: [retiring(-1)] });
+    assert.deepEqual([await service.chat({}, asAlice), await service.chat({}, asNew)], [401, 200]);
   });
 
   test('scopes, models and expiry of a key', async () => {
-    await using box = await reloadable({ keys: [alice] });
-    assert.equal((await box.gateway.fetch('/metrics', asAlice)).status, 403);
-    await box.reload({ keys: [{ ...alice, scopes: ['inference', 'metrics'], models: ['other*'] }] });
-    assert.equal((await box.gateway.fetch('/metrics', asAlice)).status, 200);
-    assert.equal(await box.chat({}, asAlice), 403);
-    assert.equal(await box.chat({ model: 'other' }, asAlice), 200);
-    await box.reload({ keys: [{ ...alice, expires: '2020-01-01' }] });
-    assert.equal(await box.chat({}, asAlice), 401);
+    await using service = await startReloadable({ keys: [alice] });
+    assert.equal((await service.gateway.fetch('/metrics', asAlice)).status, 403);
+    await service.reload({ keys: [{ ...alice, scopes: ['inference', 'metrics'], models: ['other*'] }] });
+    assert.equal((await service.gateway.fetch('/metrics', asAlice)).status, 200);
+    assert.equal(await service.chat({}, asAlice), 403);
+    assert.equal(await service.chat({ model: 'other' }, asAlice), 200);
+    await service.reload({ keys: [{ ...alice, expires: '2020-01-01' }] });
+    assert.equal(await service.chat({}, asAlice), 401);
   });
 
-  test('groups, and the limits that keys have of them', async () => {
-    await using box = await reloadable({ keys: [alice] });
+  test('groups and their limits, without resetting counters', async () => {
+    await using service = await startReloadable({ keys: [alice] });
     const keys = [{ ...alice, group: 'lab' }];
-    await box.reload({ keys, groups: { lab: { limits: { max_tokens: 7, requests_per_minute: 2 }, models: ['s*'] } } });
-    const first = await box.gateway.chat({}, asAlice);
+    await service.reload({
+      keys,
+      groups: { lab: { limits: { max_tokens: 7, requests_per_minute: 2 }, models: ['s*'] } },
+    });
+    const first = await service.gateway.chat({}, asAlice);
     await first.text();
     assert.equal(first.headers.get('x-ratelimit-limit-requests'), '2');
-    const { options } = JSON.parse(box.upstream.requests.at(-1)?.body ?? '') as { options: { num_predict: number } };
+    const { options } = JSON.parse(service.upstream.requests.at(-1)?.body ?? '') as {
+      options: { num_predict: number };
+    };
     assert.equal(options.num_predict, 7);
-    assert.equal(await box.chat({ model: 'other' }, asAlice), 403);
-    assert.equal(await box.chat({}, asAlice), 200);
-    const refused = await box.gateway.chat({}, asAlice);
+    assert.equal(await service.chat({ model: 'other' }, asAlice), 403);
+    assert.equal(await service.chat({}, asAlice), 200);
+    const refused = await service.gateway.chat({}, asAlice);
     assert.equal(refused.status, 429);
     assert.equal(await codeOf(refused), 'rate_limit_exceeded');
-    // What was used of the minute is not forgotten.
-    await box.reload({ keys, groups: { lab: { limits: { requests_per_minute: 3 } } } });
-    assert.deepEqual([await box.chat({}, asAlice), await box.chat({}, asAlice)], [200, 429]);
-    await box.reload({ keys: [alice] });
-    assert.equal(await box.chat({}, asAlice), 200);
+    // The requests of the current minute still count.
+    await service.reload({ keys, groups: { lab: { limits: { requests_per_minute: 3 } } } });
+    assert.deepEqual([await service.chat({}, asAlice), await service.chat({}, asAlice)], [200, 429]);
+    await service.reload({ keys: [alice] });
+    assert.equal(await service.chat({}, asAlice), 200);
   });
 
-  test('aliases, the default model and the rules of models', async () => {
-    await using box = await reloadable();
-    await box.reload({
+  test('aliases, the default model and model rules', async () => {
+    await using service = await startReloadable();
+    await service.reload({
       aliases: { 'gpt-4o': 'scripted-plain' },
       default_model: 'scripted-plain:latest',
       models: [{ match: 'scripted*', options: { seed: 11 } }],
     });
-    for (const [model, asked] of [
+    for (const [model, expected] of [
       ['gpt-4o', 'scripted-plain'],
       ['', 'scripted-plain:latest'],
     ]) {
-      assert.equal(await box.chat({ model }), 200);
-      const sent = JSON.parse(box.upstream.requests.at(-1)?.body ?? '') as { model: string; options: { seed: number } };
-      assert.deepEqual([sent.model, sent.options.seed], [asked, 11]);
+      assert.equal(await service.chat({ model }), 200);
+      const sent = JSON.parse(service.upstream.requests.at(-1)?.body ?? '') as {
+        model: string;
+        options: { seed: number };
+      };
+      assert.deepEqual([sent.model, sent.options.seed], [expected, 11]);
     }
-    const { data } = (await (await box.gateway.fetch('/v1/models')).json()) as { data: { id: string }[] };
+    const { data } = (await (await service.gateway.fetch('/v1/models')).json()) as { data: { id: string }[] };
     assert.deepEqual(
       data.map(({ id }) => id),
       ['scripted-plain:latest', 'gpt-4o'],
     );
-    await box.reload();
-    assert.equal(await box.chat({ model: '' }), 400);
-    assert.equal(await box.chat({ model: 'gpt-4o' }), 200);
-    const sent = JSON.parse(box.upstream.requests.at(-1)?.body ?? '') as { model: string; options?: object };
+    await service.reload();
+    assert.equal(await service.chat({ model: '' }), 400);
+    assert.equal(await service.chat({ model: 'gpt-4o' }), 200);
+    const sent = JSON.parse(service.upstream.requests.at(-1)?.body ?? '') as { model: string; options?: object };
     assert.deepEqual([sent.model, sent.options], ['gpt-4o', undefined]);
   });
 
-  test('the token of the metrics, and open access', async () => {
-    await using box = await reloadable();
+  test('the metrics token and open access', async () => {
+    await using service = await startReloadable();
     const scrape = { headers: { authorization: 'Bearer a-token-to-scrape-with' } };
     const nobody = { headers: { authorization: '' } };
-    assert.equal((await box.gateway.fetch('/metrics', scrape)).status, 401);
-    await box.reload({ metrics: { token: hashSecret('a-token-to-scrape-with') } });
-    assert.equal((await box.gateway.fetch('/metrics', scrape)).status, 200);
-    assert.equal(await box.chat({}, nobody), 401);
-    await box.reload({ access: 'open' });
-    assert.equal(await box.chat({}, nobody), 200);
-    await box.reload();
-    assert.equal(await box.chat({}, nobody), 401);
+    assert.equal((await service.gateway.fetch('/metrics', scrape)).status, 401);
+    await service.reload({ metrics: { token: hashSecret('a-token-to-scrape-with') } });
+    assert.equal((await service.gateway.fetch('/metrics', scrape)).status, 200);
+    assert.equal(await service.chat({}, nobody), 401);
+    await service.reload({ access: 'open' });
+    assert.equal(await service.chat({}, nobody), 200);
+    await service.reload();
+    assert.equal(await service.chat({}, nobody), 401);
   });
 });
 
-test('a stream that runs goes on, also that of a key that is gone', async () => {
-  const go = Promise.withResolvers<void>();
+test('a reload that removes a key does not interrupt its running stream', async () => {
+  const reloaded = Promise.withResolvers<void>();
   await using upstream = await fakeUpstream(async (res) => {
     ndjson(res).write(chatLine('Hello'));
-    await go.promise;
+    await reloaded.promise;
     res.write(chatLine(' again'));
     res.end(doneLine());
   });
@@ -170,12 +178,12 @@ test('a stream that runs goes on, also that of a key that is gone', async () => 
   assert.equal(response.status, 200);
   await gateway.reload(async () => await Promise.resolve(configOf(upstream)));
   assert.equal((await gateway.chat({}, asAlice)).status, 401);
-  go.resolve();
+  reloaded.resolve();
   assert.match(await response.text(), /Hello[^]*again[^]*data: \[DONE\]\n\n$/);
   await until('its end', () => gateway.log.some(({ key, outcome }) => key === 'alice' && outcome === 'ok'));
 });
 
-/** A gateway that reads a file, as `serve` does. */
+/** Starts a gateway that reloads a file, like `serve`. */
 async function fromFile(t: TestContext): Promise<{ gateway: TestGateway; write: (text: string) => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'llamaduct-reload-'));
   const file = join(folder, 'llamaduct.yaml');
@@ -198,11 +206,11 @@ async function fromFile(t: TestContext): Promise<{ gateway: TestGateway; write: 
 
 const keyLines = `keys:\n  - {name: tester, hash: "${tester.hash}", scopes: [inference, metrics]}\n`;
 
-test('a faulty file keeps what is, and its faults are logged and nothing of its secrets', async (t) => {
+test('an invalid file changes nothing, and its errors are logged without secrets', async (t) => {
   const { gateway, write } = await fromFile(t);
   assert.equal(await gateway.metric(success), 1);
   const since = await gateway.metric(`${success}_timestamp_seconds`);
-  const faulty: readonly [text: string, fault: RegExp][] = [
+  const invalid: readonly [text: string, message: RegExp][] = [
     [`access: open\nlistne: x\n${keyLines}`, /:2:1: listne: unknown setting$/],
     [`access: open\nkeys: [{name: a, hash: my-top-secret}]\n`, /:2:\d+: keys\[0\]\.hash: expected sha256/],
     [`access: open\nvalkey: {url: "http://me:my-top-secret@host"}\n`, /valkey\.url: expected a URL/],
@@ -215,11 +223,11 @@ test('a faulty file keeps what is, and its faults are logged and nothing of its 
     ['access: open\n  - my-top-secret: [\n', /:\d+:\d+: /],
     ['{}\n', /defines no keys, so every request would be rejected/],
   ];
-  for (const [text, fault] of faulty) {
+  for (const [text, message] of invalid) {
     await write(text);
     const { level, faults } = lastLine(gateway, 'configuration not reloaded') ?? {};
     assert.equal(level, 50, text);
-    assert.match((faults as string[]).join('\n'), fault);
+    assert.match((faults as string[]).join('\n'), message);
     assert.doesNotMatch(JSON.stringify(gateway.log), /my-top-secret/);
     assert.equal(await gateway.metric(success), 0);
     assert.equal((await gateway.fetch('/v1/models', { headers: { authorization: '' } })).status, 401);
@@ -231,35 +239,35 @@ test('a faulty file keeps what is, and its faults are logged and nothing of its 
   assert.equal((await gateway.fetch('/v1/models', { headers: { authorization: '' } })).status, 200);
 });
 
-test('whatever a load fails with, the next one counts', async () => {
-  await using box = await reloadable();
+test('after any failed reload, the next one is applied', async () => {
+  await using service = await startReloadable();
   const failing: readonly (() => Promise<Config>)[] = [
-    async () => await Promise.reject(new Error('of a secret')),
-    // Cannot be decided by: a fault of ours, but not the end.
-    async () => await Promise.resolve({ ...configOf(box.upstream), keys: undefined as unknown as Config['keys'] }),
+    async () => await Promise.reject(new Error('contains my-top-secret')),
+    // Cannot be applied, which would be a bug, but must not end the service.
+    async () => await Promise.resolve({ ...configOf(service.upstream), keys: undefined as unknown as Config['keys'] }),
   ];
   for (const load of failing) {
-    await box.gateway.reload(load);
-    assert.deepEqual(lastLine(box.gateway, 'configuration not reloaded')?.['faults'], [
+    await service.gateway.reload(load);
+    assert.deepEqual(lastLine(service.gateway, 'configuration not reloaded')?.['faults'], [
       'unexpected error; it is not logged, because it could contain a secret',
     ]);
-    assert.equal(await box.gateway.metric(success), 0);
-    assert.equal(await box.chat(), 200);
+    assert.equal(await service.gateway.metric(success), 0);
+    assert.equal(await service.chat(), 200);
   }
-  assert.doesNotMatch(JSON.stringify(box.gateway.log), /of a secret/);
-  await box.reload({ keys: [alice] });
-  assert.equal(await box.chat({}, asAlice), 200);
-  assert.equal(await box.gateway.metric(success), 1);
+  assert.doesNotMatch(JSON.stringify(service.gateway.log), /my-top-secret/);
+  await service.reload({ keys: [alice] });
+  assert.equal(await service.chat({}, asAlice), 200);
+  assert.equal(await service.gateway.metric(success), 1);
 });
 
-test('what needs a restart is named, and nothing else', async () => {
-  await using box = await reloadable({ responses: { entries: 5 }, valkey: undefined });
-  const named = async (settings: Settings): Promise<unknown> => {
-    await box.reload({ responses: { entries: 5 }, ...settings });
-    return lastLine(box.gateway, 'configuration reloaded')?.['needs_restart'];
+test('a reload logs exactly the changed settings that need a restart', async () => {
+  await using service = await startReloadable({ responses: { entries: 5 }, valkey: undefined });
+  const needsRestart = async (settings: Settings): Promise<unknown> => {
+    await service.reload({ responses: { entries: 5 }, ...settings });
+    return lastLine(service.gateway, 'configuration reloaded')?.['needs_restart'];
   };
-  assert.equal(await named({}), undefined);
-  const live = {
+  assert.equal(await needsRestart({}), undefined);
+  const reloadable = {
     keys: [{ ...alice, group: 'lab' }],
     groups: { lab: {} },
     aliases: { a: 'b' },
@@ -269,19 +277,18 @@ test('what needs a restart is named, and nothing else', async () => {
     access: 'open',
     jwt: { issuer: 'https://a.test', audience: 'b', jwks_url: 'https://a.test/keys' },
   };
-  assert.equal(await named(live), undefined);
-  assert.deepEqual(await named({ ...live, listen: '127.0.0.1:1', timeouts: { idle: '7s' }, strict: true }), [
-    'listen',
-    'strict',
-    'timeouts',
-  ]);
-  assert.deepEqual(await named({ metrics: { listen: '127.0.0.1:0' } }), ['metrics']);
-  assert.deepEqual(await named({ responses: {} }), ['responses']);
-  assert.deepEqual(await named({ valkey: { url: 'redis://127.0.0.1:1' } }), ['valkey']);
-  assert.equal(await named({}), undefined);
+  assert.equal(await needsRestart(reloadable), undefined);
+  assert.deepEqual(
+    await needsRestart({ ...reloadable, listen: '127.0.0.1:1', timeouts: { idle: '7s' }, strict: true }),
+    ['listen', 'strict', 'timeouts'],
+  );
+  assert.deepEqual(await needsRestart({ metrics: { listen: '127.0.0.1:0' } }), ['metrics']);
+  assert.deepEqual(await needsRestart({ responses: {} }), ['responses']);
+  assert.deepEqual(await needsRestart({ valkey: { url: 'redis://127.0.0.1:1' } }), ['valkey']);
+  assert.equal(await needsRestart({}), undefined);
 });
 
-test('a setting that is left out now needs a restart as well', async () => {
+test('a reload logs a setting that is now absent as one that needs a restart', async () => {
   await using upstream = await fakeUpstream(plainAnswer());
   await using gateway = await testGateway(upstream, { keys: [tester], metrics: { listen: '127.0.0.1:0' } });
   const config = configOf(upstream);
@@ -290,28 +297,28 @@ test('a setting that is left out now needs a restart as well', async () => {
   assert.deepEqual(lastLine(gateway, 'configuration reloaded')?.['needs_restart'], ['metrics', 'log_level']);
 });
 
-test('reloads at the same time count in the order they were asked for', async () => {
-  await using box = await reloadable();
+test('concurrent reloads are applied in order', async () => {
+  await using service = await startReloadable();
   const slow = Promise.withResolvers<Config>();
   const order: string[] = [];
-  const first = box.gateway.reload(async () => {
+  const first = service.gateway.reload(async () => {
     order.push('first');
     return await slow.promise;
   });
-  const second = box.gateway.reload(async () => {
+  const second = service.gateway.reload(async () => {
     order.push('second');
-    return await Promise.resolve(configOf(box.upstream, { keys: [alice] }));
+    return await Promise.resolve(configOf(service.upstream, { keys: [alice] }));
   });
   await until('the first to be loaded', () => order.length > 0);
-  assert.equal(await box.chat({}, asAlice), 401);
+  assert.equal(await service.chat({}, asAlice), 401);
   assert.deepEqual(order, ['first']);
-  slow.resolve(configOf(box.upstream));
+  slow.resolve(configOf(service.upstream));
   await Promise.all([first, second]);
   assert.deepEqual(order, ['first', 'second']);
-  assert.equal(await box.chat({}, asAlice), 200);
+  assert.equal(await service.chat({}, asAlice), 200);
 });
 
-test('an identity provider that stays is not asked again, and one that changes counts at once', async () => {
+test('a reload keeps the keys of an unchanged identity provider and replaces a changed one at once', async () => {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   await using provider = await fakeUpstream(async (res) => {
     res.setHeader('content-type', 'application/json');
@@ -325,14 +332,14 @@ test('an identity provider that stays is not asked again, and one that changes c
     return { headers: { authorization: `Bearer ${text}` } };
   };
   const [bob, carol] = await Promise.all([token('bob'), token('carol')]);
-  await using box = await reloadable({ jwt });
-  assert.equal(await box.chat({}, bob), 200);
+  await using service = await startReloadable({ jwt });
+  assert.equal(await service.chat({}, bob), 200);
   await provider[Symbol.asyncDispose]();
-  await box.reload({ jwt, keys: [alice] });
-  assert.deepEqual([await box.chat({}, bob), await box.chat({}, carol)], [200, 200]);
+  await service.reload({ jwt, keys: [alice] });
+  assert.deepEqual([await service.chat({}, bob), await service.chat({}, carol)], [200, 200]);
   assert.equal(provider.requests.length, 1);
-  await box.reload({ jwt: { ...jwt, audience: 'somebody-else' } });
-  assert.equal(await box.chat({}, bob), 503);
-  await box.reload();
-  assert.equal(await box.chat({}, bob), 401);
+  await service.reload({ jwt: { ...jwt, audience: 'other' } });
+  assert.equal(await service.chat({}, bob), 503);
+  await service.reload();
+  assert.equal(await service.chat({}, bob), 401);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Command, parseCommand } from '../../src/cli/args.ts';
 
-const understood: readonly [line: string, command: Command][] = [
+const valid: readonly [line: string, command: Command][] = [
   ['', { name: 'serve', flags: {} }],
   ['serve', { name: 'serve', flags: {} }],
   ['--config f --upstream u --listen l', { name: 'serve', flags: { config: 'f', upstream: 'u', listen: 'l' } }],
@@ -23,11 +23,12 @@ const understood: readonly [line: string, command: Command][] = [
   ['--version', { name: 'version' }],
 ];
 
-for (const [line, command] of understood) {
-  test(`understands: llamaduct ${line}`, () => assert.deepEqual(structuredClone(parseCommand(words(line))), command));
+for (const [line, command] of valid) {
+  test(`parseCommand accepts: llamaduct ${line}`, () =>
+    assert.deepEqual(structuredClone(parseCommand(words(line))), command));
 }
 
-const refused: readonly [line: string, message: string][] = [
+const invalid: readonly [line: string, message: string][] = [
   ['--foo', "Unknown option '--foo'"],
   ['keys list --once x', "Unknown option '--once'"],
   ['serve now', "Unexpected argument 'now'"],
@@ -43,8 +44,8 @@ const refused: readonly [line: string, message: string][] = [
   ['check a b', "'check' needs one FILE"],
 ];
 
-for (const [line, message] of refused) {
-  test(`refuses on one line: llamaduct ${line}`, () => {
+for (const [line, message] of invalid) {
+  test(`parseCommand rejects with one line: llamaduct ${line}`, () => {
     const expected = {
       name: 'CommandError',
       exitCode: 2,

@@ -8,12 +8,12 @@ import { run } from './run.ts';
 const folder = mkdtempSync(join(tmpdir(), 'llamaduct-check-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('check says that a file is right', async () => {
+test('check prints ok for a valid file', async () => {
   const file = 'deploy/llamaduct.example.yaml';
   assert.deepEqual(await run(['check', file]), { code: 0, stdout: `${file}: ok\n`, stderr: '' });
 });
 
-test('check prints every fault with its place and exits 1', async () => {
+test('check prints every error with line and column and exits with 1', async () => {
   const file = join(folder, 'faulty.yaml');
   writeFileSync(file, 'listen: here\nlimits:\n  bdy: 1MiB\n');
   assert.deepEqual(await run(['check', file]), {
@@ -23,7 +23,7 @@ test('check prints every fault with its place and exits 1', async () => {
   });
 });
 
-test('check exits 1 where there is no file', async () => {
+test('check exits with 1 when the file is missing', async () => {
   const { code, stdout } = await run(['check', join(folder, 'none.yaml')]);
   assert.equal(code, 1);
   assert.match(stdout, /^cannot read the configuration file: ENOENT/);

@@ -12,10 +12,10 @@ import { KeyRing } from '../../src/policy/keys.ts';
 import { run } from './run.ts';
 
 const alice = `sha256:${'1'.repeat(64)}`;
-const two = `groups:
+const twoKeys = `groups:
   lab: {}
 keys:
-  - name: alice # of the second floor
+  - name: alice # second floor
     hash: ${alice}
   - name: bob
     hash: sha256:${'2'.repeat(64)}
@@ -26,21 +26,21 @@ interface Scratch {
   readonly read: () => string;
 }
 
-function scratch(context: TestContext, text = two): Scratch {
+function scratch(context: TestContext, text = twoKeys): Scratch {
   const folder = mkdtempSync(join(tmpdir(), 'llamaduct-keys-'));
   const file = join(folder, 'llamaduct.yaml');
   writeFileSync(file, text);
   context.after(() => {
-    const left = readdirSync(folder);
+    const names = readdirSync(folder);
     rmSync(folder, { recursive: true });
-    assert.deepEqual(left, ['llamaduct.yaml'], 'nothing is left beside the file');
+    assert.deepEqual(names, ['llamaduct.yaml'], 'no temporary file is left');
   });
   return { file, read: () => readFileSync(file, 'utf8') };
 }
 
 function secretIn(stdout: string): string {
-  const [secret, ...more] = stdout.match(/ld-[\w-]{43}/g) ?? [];
-  assert.ok(secret !== undefined && more.length === 0, stdout);
+  const [secret, ...others] = stdout.match(/ld-[\w-]{43}/g) ?? [];
+  assert.ok(secret !== undefined && others.length === 0, stdout);
   return secret;
 }
 
@@ -50,12 +50,12 @@ test('keys new adds the key to the file', async (context) => {
   assert.deepEqual([code, stderr], [0, '']);
   const secret = secretIn(stdout);
   assert.ok(stdout.endsWith(`\nAdded key "carol" to ${file}.\n`), stdout);
-  assert.ok(read().startsWith(two) && !read().includes(secret));
+  assert.ok(read().startsWith(twoKeys) && !read().includes(secret));
   const { keys } = parseConfig(read(), file);
   assert.deepEqual(keys.at(-1), { name: 'carol', hash: hashSecret(secret), scopes: ['inference'], group: 'lab' });
 });
 
-test('the file may be named by the environment', async (context) => {
+test('keys new and keys revoke use the file in LLAMADUCT_CONFIG', async (context) => {
   const { file, read } = scratch(context);
   assert.equal((await run(['keys', 'new', '--name', 'carol'], { LLAMADUCT_CONFIG: file })).code, 0);
   assert.equal((await run(['keys', 'revoke', 'alice'], { LLAMADUCT_CONFIG: file })).code, 0);
@@ -65,22 +65,22 @@ test('the file may be named by the environment', async (context) => {
   );
 });
 
-test('keys revoke takes the key out', async (context) => {
+test('keys revoke removes the key from the file', async (context) => {
   const { file, read } = scratch(context);
   const finished = await run(['keys', 'revoke', 'bob', '--config', file]);
   assert.deepEqual(finished, { code: 0, stdout: `Removed key "bob" from ${file}.\n`, stderr: '' });
-  assert.equal(read(), two.slice(0, two.indexOf('  - name: bob')));
+  assert.equal(read(), twoKeys.slice(0, twoKeys.indexOf('  - name: bob')));
 });
 
-test('keys rotate puts a new secret in place of the old one', async (context) => {
+test('keys rotate replaces the secret', async (context) => {
   const { file, read } = scratch(context);
   const { code, stdout, stderr } = await run(['keys', 'rotate', 'alice', '--config', file]);
   assert.deepEqual([code, stderr], [0, '']);
   assert.ok(stdout.endsWith(`\nReplaced key "alice" in ${file}. The previous key is no longer valid.\n`), stdout);
-  assert.equal(read(), two.replace(alice, hashSecret(secretIn(stdout))));
+  assert.equal(read(), twoKeys.replace(alice, hashSecret(secretIn(stdout))));
 });
 
-test('keys rotate --keep lets the old secret in for a time, and the next rotation ends it', async (context) => {
+test('keys rotate --keep keeps the previous secret valid until it expires or the next rotation', async (context) => {
   const { file, read } = scratch(context);
   const [first, second] = [
     await run(['keys', 'rotate', 'alice', '--config', file]),
@@ -89,18 +89,18 @@ test('keys rotate --keep lets the old secret in for a time, and the next rotatio
   assert.ok(first !== undefined && second !== undefined);
   const ring = new KeyRing(parseConfig(read(), file).keys);
   assert.equal(ring.find(second)?.expires, Infinity);
-  const left = (ring.find(first)?.expires ?? 0) - Date.now();
-  assert.ok(left > 86_400_000 - 20_000 && left <= 86_401_000, `${left} ms are left`);
+  const validFor = (ring.find(first)?.expires ?? 0) - Date.now();
+  assert.ok(validFor > 86_400_000 - 20_000 && validFor <= 86_401_000, `valid for ${validFor} ms`);
 
   const third = secretIn((await run(['keys', 'rotate', 'alice', '--keep', '0s', '--config', file])).stdout);
   const after = new KeyRing(parseConfig(read(), file).keys);
-  assert.equal(read(), two.replace(alice, hashSecret(third)));
+  assert.equal(read(), twoKeys.replace(alice, hashSecret(third)));
   assert.deepEqual([after.find(first), after.find(second), after.find(third)?.name], [undefined, undefined, 'alice']);
 });
 
-test('what does not fit is said, and the file is left as it was', async (context) => {
+test('keys commands report invalid input and leave the file unchanged', async (context) => {
   const { file, read } = scratch(context);
-  const refused: readonly [edit: () => Promise<void>, message: RegExp, exitCode?: number][] = [
+  const invalid: readonly [edit: () => Promise<void>, message: RegExp, exitCode?: number][] = [
     [async () => await newKey({ name: 'bob', config: file }), /^a key named "bob" already exists in /],
     [
       async () => await newKey({ name: 'carol', group: 'no', config: file }),
@@ -114,21 +114,24 @@ test('what does not fit is said, and the file is left as it was', async (context
     [async () => await rotateKey('bob', { config: file, keep: '9999999999d' }), /^--keep: at most 366d$/, 2],
     [async () => await rotateKey('bob', {}), /^'keys rotate' needs --config FILE$/, 2],
   ];
-  for (const [edit, message, exitCode = 1] of refused) {
+  for (const [edit, message, exitCode = 1] of invalid) {
     await assert.rejects(edit(), { name: 'CommandError', message, exitCode });
   }
-  const faulty = { name: 'carol', scopes: 'admin', models: 'a', config: file };
-  await assert.rejects(newKey(faulty), { name: 'ConfigError', message: /was not changed.*keys\[2\]\.models: a key/ });
-  assert.equal(read(), two);
+  const adminWithModels = { name: 'carol', scopes: 'admin', models: 'a', config: file };
+  await assert.rejects(newKey(adminWithModels), {
+    name: 'ConfigError',
+    message: /was not changed.*keys\[2\]\.models: a key/,
+  });
+  assert.equal(read(), twoKeys);
 });
 
-test('the only key is not revoked where nobody else could come in', async (context) => {
-  const one = `keys:\n  - name: alice\n    hash: ${alice}\n`;
-  const { file, read } = scratch(context, one);
+test('keys revoke refuses to remove the only key, unless LLAMADUCT_KEY is set', async (context) => {
+  const oneKey = `keys:\n  - name: alice\n    hash: ${alice}\n`;
+  const { file, read } = scratch(context, oneKey);
   const finished = await run(['keys', 'revoke', 'alice', '--config', file]);
   assert.equal(finished.code, 1);
   assert.match(finished.stderr, /^llamaduct: "alice" is the only key in .*Create another key first\n$/);
-  assert.equal(read(), one);
+  assert.equal(read(), oneKey);
   const environment = { LLAMADUCT_KEY: 'a-ready-made-secret' };
   assert.equal((await run(['keys', 'revoke', 'alice', '--config', file], environment)).code, 0);
   assert.equal(read(), 'keys: []\n');

@@ -11,7 +11,7 @@ import { run } from './run.ts';
 const folder = mkdtempSync(join(tmpdir(), 'llamaduct-keys-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('keys new prints a secret, and lines that let it in', async () => {
+test('keys new prints a secret and the lines for the configuration file', async () => {
   const flags = [
     '--name',
     'alice',
@@ -24,8 +24,8 @@ test('keys new prints a secret, and lines that let it in', async () => {
   ];
   const { code, stdout, stderr } = await run(['keys', 'new', ...flags]);
   assert.deepEqual([code, stderr], [0, '']);
-  const [secret = '', ...more] = stdout.match(/ld-[\w-]{43}/g) ?? [];
-  assert.deepEqual(more, []);
+  const [secret = '', ...others] = stdout.match(/ld-[\w-]{43}/g) ?? [];
+  assert.deepEqual(others, []);
   const lines = stdout.slice(stdout.indexOf('  - name'));
   assert.deepEqual(parseConfig(`keys:\n${lines}`, 'pasted').keys, [
     {
@@ -38,7 +38,7 @@ test('keys new prints a secret, and lines that let it in', async () => {
   ]);
 });
 
-test('keys new needs but a name', async () => {
+test('keys new needs only --name', async () => {
   const { code, stdout } = await run(['keys', 'new', '--name', 'bob']);
   assert.equal(code, 0);
   assert.match(stdout, /- name: bob\n {4}hash: sha256:[0-9a-f]{64}\n {4}scopes:\n {6}- inference\n$/);
@@ -51,7 +51,7 @@ for (const [flags, message] of [
   [{ name: 'a', expires: 'soon' }, /^--expires: expected a date such as 2027-01-31/],
   [{ name: 'a', models: '' }, /^--models: /],
 ] as const) {
-  test(`keys new refuses ${JSON.stringify(flags)}`, async () => {
+  test(`keys new rejects the flags ${JSON.stringify(flags)}`, async () => {
     await assert.rejects(newKey(flags), { name: 'CommandError', exitCode: 2, message });
   });
 }
@@ -60,7 +60,7 @@ function hash(digit: number): string {
   return `sha256:${String(digit).repeat(64)}`;
 }
 
-test('keys list shows who may come in, and no hash', async () => {
+test('keys list prints every key with its limits, but no hash', async () => {
   const file = join(folder, 'keys.yaml');
   writeFileSync(
     file,
@@ -83,7 +83,7 @@ root        admin              all            lab    never                      
   assert.equal((await run(['keys', 'list'], { LLAMADUCT_CONFIG: file })).stdout, expected);
 });
 
-test('keys list needs a file', async () => {
+test('keys list needs a configuration file', async () => {
   assert.deepEqual(await run(['keys', 'list']), {
     code: 2,
     stdout: '',

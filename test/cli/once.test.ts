@@ -12,7 +12,7 @@ import { run, startLlamaduct } from './run.ts';
 const folder = mkdtempSync(join(tmpdir(), 'llamaduct-once-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('--once prints frames as they come, then the text', async () => {
+test('--once prints the SSE frames as they arrive, then the text', async () => {
   const llamaduct = startLlamaduct(['--once', 'a question']);
   const { input: first } = await llamaduct.until(/^data: /);
   assert.doesNotMatch(first, /"finish_reason":"stop"/);
@@ -25,11 +25,11 @@ test('--once prints frames as they come, then the text', async () => {
   assert.match(stderr, /^llamaduct: no Ollama at http:\/\/127\.0\.0\.1:1; .*\n$/);
 });
 
-test('--once goes through the configured gateway, whose own addresses may be taken', async () => {
+test('--once uses the configuration, and a free port when the configured addresses are in use', async () => {
   await using upstream = await fakeUpstream((res) => void ndjson(res).end(chatLine('Hi') + doneLine()));
-  const taken = createServer().listen(0, '127.0.0.1');
-  await until('a port', () => taken.listening);
-  const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+  const other = createServer().listen(0, '127.0.0.1');
+  await until('a port', () => other.listening);
+  const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
   const file = join(folder, 'llamaduct.yaml');
   writeFileSync(
     file,
@@ -38,16 +38,16 @@ test('--once goes through the configured gateway, whose own addresses may be tak
   const { code, stdout, stderr } = await run(['--config', file, '--once', 'hello']);
   assert.deepEqual([code, stderr], [0, '']);
   assert.match(stdout, /---\nHi\n$/);
-  const [sent, ...more] = upstream.requests.map(({ body }) => JSON.parse(body) as { messages: unknown });
-  assert.deepEqual([sent?.messages, more], [[{ role: 'user', content: 'hello' }], []]);
+  const [sent, ...others] = upstream.requests.map(({ body }) => JSON.parse(body) as { messages: unknown });
+  assert.deepEqual([sent?.messages, others], [[{ role: 'user', content: 'hello' }], []]);
 
   const explicit = await run(['--config', file, '--once', 'hello', '--listen', address]);
   assert.equal(explicit.code, 1);
   assert.match(explicit.stderr, /address is in use/);
-  taken.close();
+  other.close();
 });
 
-test('--once fails in one line where the upstream does', async () => {
+test('--once prints one line when the upstream is unreachable or has no models', async () => {
   const unreachable = await run(['--once', 'hello', '--upstream', 'http://127.0.0.1:1']);
   assert.deepEqual([unreachable.code, unreachable.stdout], [1, '']);
   assert.match(unreachable.stderr, /^llamaduct: .+\n$/m);
@@ -57,7 +57,7 @@ test('--once fails in one line where the upstream does', async () => {
   assert.deepEqual([code, stderr], [1, 'llamaduct: the upstream has no models; install one with `ollama pull`\n']);
 });
 
-test('--once does not take a part for an answer', async () => {
+test('--once fails when the response is incomplete', async () => {
   await using upstream = await fakeUpstream((res) => {
     ndjson(res).write(chatLine('Hel'));
     setImmediate(() => res.destroy());
@@ -68,7 +68,7 @@ test('--once does not take a part for an answer', async () => {
   assert.match(stderr, /llamaduct: the response ended before it was complete\n$/);
 });
 
-test('--once shows the refusal of the upstream', async () => {
+test('--once prints the error of the upstream', async () => {
   await using upstream = await fakeUpstream((res) => void res.writeHead(500).end('{"error":"no room for this model"}'));
   const { code, stderr } = await run(['--once', 'hello', '--upstream', upstream.url]);
   assert.equal(code, 1);

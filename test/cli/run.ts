@@ -12,15 +12,17 @@ export interface Finished {
 }
 
 export interface Running {
-  /** Waits until standard output matches. @throws when that takes too long, or the process ends before */
+  /** Waits until standard output matches. @throws {Error} when that takes too long, or the process ends first */
   until(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Finished>;
 }
 
 /**
- * Starts a program, which has `deadline` milliseconds to end. Of the variables that configure llamaduct it sees only `env`, and it finds no Ollama unless `env`
- * names one, whatever runs on this machine.
+ * Starts a program. Of the variables that configure llamaduct it gets only those in `env`, and it finds no Ollama server that
+ * happens to run on this machine.
+ *
+ * @param deadline milliseconds after which it is killed
  */
 export function start(
   program: string,
@@ -28,10 +30,10 @@ export function start(
   env: Readonly<Record<string, string>> = {},
   deadline = 20_000,
 ): Running {
-  const outer = Object.entries(process.env).filter(([name]) => !/^(LLAMADUCT|NODE_TEST|npm_lifecycle)_/.test(name));
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(LLAMADUCT|NODE_TEST|npm_lifecycle)_/.test(name));
   const child = spawn(program, args, {
     cwd: root,
-    env: { ...Object.fromEntries(outer), OLLAMA_HOST: '127.0.0.1:1', ...env },
+    env: { ...Object.fromEntries(inherited), OLLAMA_HOST: '127.0.0.1:1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const timer = setTimeout(() => {
@@ -41,8 +43,8 @@ export function start(
   }, deadline);
   let stdout = '';
   let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (piece: string) => (stdout += piece));
-  child.stderr.setEncoding('utf8').on('data', (piece: string) => (stderr += piece));
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const ended = once(child, 'close').then(([code]) => {
     clearTimeout(timer);
     return { code: code as number | null, stdout, stderr };
@@ -68,7 +70,7 @@ export function startLlamaduct(args: readonly string[], env: Readonly<Record<str
   return start(process.execPath, ['src/bin.js', ...args], env);
 }
 
-/** Runs llamaduct to its end. */
+/** Runs llamaduct until it exits. */
 export async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> {
   return await startLlamaduct(args, env).ended;
 }

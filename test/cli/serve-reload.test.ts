@@ -16,17 +16,17 @@ const ready = /^llamaduct is ready on (http:\/\/127\.0\.0\.1:\d+)\n/m;
 let files = 0;
 
 interface Settings {
-  /** Lines of the file beside those that every one has. */
+  /** Additional lines of the file. */
   readonly lines?: string;
-  /** Of the key that the file has. */
+  /** Additional lines of its key, or more keys. */
   readonly key?: string;
 }
 
-interface Box {
+interface Setup {
   readonly file: string;
   readonly usageFile: string;
   readonly upstream: FakeUpstream;
-  /** The lines of the file. */
+  /** Formats a configuration file. */
   readonly text: (settings?: Settings) => string;
   readonly serve: () => Promise<Served>;
 }
@@ -34,17 +34,17 @@ interface Box {
 interface Served {
   readonly llamaduct: Running;
   readonly url: string;
-  /** The status of a chat. */
+  /** @returns the status of a chat request */
   chat(key?: string): Promise<number>;
-  /** Waits until a chat has this status. */
+  /** Waits until a chat request with this key has this status. */
   until(what: string, key: string, status: number): Promise<void>;
   metric(name: string): Promise<string | undefined>;
-  /** Ends it at once, as a crash does. */
+  /** Kills it with SIGKILL, like a crash. */
   crash(): Promise<void>;
 }
 
-/** A configuration file, an upstream, and processes that are gone after the test. */
-async function box(t: TestContext): Promise<Box> {
+/** Creates a configuration file and an upstream, and ends every process after the test. */
+async function setUp(t: TestContext): Promise<Setup> {
   files += 1;
   const [file, usageFile] = [join(folder, `${files}.yaml`), join(folder, `${files}.db`)];
   const upstream = await fakeUpstream(plainAnswer());
@@ -67,7 +67,7 @@ async function box(t: TestContext): Promise<Box> {
 
 function served(llamaduct: Running, url: string): Served {
   const chat = async (key = root): Promise<number> => {
-    const response = await ask(url, key, {});
+    const response = await postChat(url, key, {});
     await response.text();
     return response.status;
   };
@@ -87,7 +87,7 @@ function served(llamaduct: Running, url: string): Served {
   };
 }
 
-async function ask(url: string, key: string, body: object): Promise<Response> {
+async function postChat(url: string, key: string, body: object): Promise<Response> {
   return await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}` },
@@ -95,8 +95,8 @@ async function ask(url: string, key: string, body: object): Promise<Response> {
   });
 }
 
-/** Runs a command to its end. @returns what it printed */
-async function ran(...args: readonly string[]): Promise<string> {
+/** Runs a command that must succeed. @returns its standard output */
+async function runOk(...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await run(args);
   assert.deepEqual([code, stderr], [0, '']);
   return stdout;
@@ -106,72 +106,72 @@ function secretIn(stdout: string): string {
   return /^ {2}(ld-\S+)$/m.exec(stdout)?.[1] ?? assert.fail(stdout);
 }
 
-suite('while llamaduct serves', () => {
-  test('keys are made, rotated and revoked', async (t) => {
-    const { file, serve } = await box(t);
+suite('a running llamaduct', () => {
+  test('applies keys new, keys rotate and keys revoke', async (t) => {
+    const { file, serve } = await setUp(t);
     const served = await serve();
-    const first = secretIn(await ran('keys', 'new', '--name', 'alice', '--config', file));
-    await served.until('the new key to come in', first, 200);
-    const second = secretIn(await ran('keys', 'rotate', 'alice', '--keep', '1h', '--config', file));
-    await served.until('the new secret to come in', second, 200);
+    const first = secretIn(await runOk('keys', 'new', '--name', 'alice', '--config', file));
+    await served.until('the new key to be accepted', first, 200);
+    const second = secretIn(await runOk('keys', 'rotate', 'alice', '--keep', '1h', '--config', file));
+    await served.until('the new secret to be accepted', second, 200);
     assert.equal(await served.chat(first), 200);
-    const third = secretIn(await ran('keys', 'rotate', 'alice', '--config', file));
-    await served.until('the last secret to come in', third, 200);
+    const third = secretIn(await runOk('keys', 'rotate', 'alice', '--config', file));
+    await served.until('the last secret to be accepted', third, 200);
     assert.deepEqual([await served.chat(first), await served.chat(second)], [401, 401]);
-    await ran('keys', 'revoke', 'alice', '--config', file);
-    await served.until('the key to be out', third, 401);
+    await runOk('keys', 'revoke', 'alice', '--config', file);
+    await served.until('the key to be rejected', third, 401);
     assert.equal(await served.chat(), 200);
   });
 
-  test('a file with faults keeps what is, until the next one without', async (t) => {
-    const { file, serve, text } = await box(t);
+  test('keeps its configuration when the file becomes invalid, until it is valid again', async (t) => {
+    const { file, serve, text } = await setUp(t);
     const served = await serve();
     const success = 'llamaduct_config_last_reload_success';
     assert.equal(await served.metric(success), '1');
     writeFileSync(file, `${text()}listne: x\n`);
-    await until('the failure to be told', async () => (await served.metric(success)) === '0');
+    await until('the failure to be reported', async () => (await served.metric(success)) === '0');
     assert.equal(await served.chat(), 200);
     const key = `  - name: alice\n    hash: ${hashSecret('the-secret-of-alice')}\n`;
     writeFileSync(`${file}.tmp`, text({ key }));
     renameSync(`${file}.tmp`, file);
-    await served.until('the new key to come in', 'the-secret-of-alice', 200);
+    await served.until('the new key to be accepted', 'the-secret-of-alice', 200);
     assert.equal(await served.metric(success), '1');
     rmSync(file);
     served.llamaduct.kill('SIGHUP');
-    await until('the failure to be told', async () => (await served.metric(success)) === '0');
+    await until('the failure to be reported', async () => (await served.metric(success)) === '0');
     assert.equal(await served.chat(), 200);
     served.llamaduct.kill('SIGTERM');
     const { code, stderr } = await served.llamaduct.ended;
     assert.equal(code, 0);
-    const [first = '', second = '', ...more] = stderr.match(/^.*"configuration not reloaded".*$/gm) ?? [];
+    const [first = '', second = '', ...others] = stderr.match(/^.*"configuration not reloaded".*$/gm) ?? [];
     assert.match(first, /:8:1: listne: unknown setting"/);
     assert.match(second, /cannot read the configuration file: ENOENT/);
-    assert.deepEqual(more, []);
+    assert.deepEqual(others, []);
   });
 
-  test('SIGHUP reads the file again, also where nothing of it changed', async (t) => {
-    const { serve } = await box(t);
+  test('reloads an unchanged file on SIGHUP', async (t) => {
+    const { serve } = await setUp(t);
     const served = await serve();
     const name = 'llamaduct_config_last_reload_success_timestamp_seconds';
     const before = Number(await served.metric(name));
     served.llamaduct.kill('SIGHUP');
-    await until('it to be read', async () => Number(await served.metric(name)) > before);
+    await until('the reload', async () => Number(await served.metric(name)) > before);
     assert.equal(await served.chat(), 200);
   });
 
-  test('what an edit left beside the file does no harm', async (t) => {
-    const { file, serve, text } = await box(t);
+  test('ignores the temporary file of an interrupted edit', async (t) => {
+    const { file, serve, text } = await setUp(t);
     const served = await serve();
     writeFileSync(join(folder, `.${files}.yaml.new`), 'listne: half a f');
     const key = `  - name: alice\n    hash: ${hashSecret('the-secret-of-alice')}\n`;
     writeFileSync(file, text({ key }));
-    await served.until('the new key to come in', 'the-secret-of-alice', 200);
+    await served.until('the new key to be accepted', 'the-secret-of-alice', 200);
     served.llamaduct.kill('SIGTERM');
     assert.doesNotMatch((await served.llamaduct.ended).stderr, /not reloaded/);
   });
 
-  test('the file counts that was written while it started', async (t) => {
-    const { file, text, usageFile } = await box(t);
+  test('applies a file that was written while it started', async (t) => {
+    const { file, text, usageFile } = await setUp(t);
     const llamaduct = startLlamaduct(['--config', file]);
     t.after(async () => {
       llamaduct.kill('SIGKILL');
@@ -180,11 +180,11 @@ suite('while llamaduct serves', () => {
     await until('the file to have been read', () => existsSync(usageFile));
     writeFileSync(file, text({ key: `  - name: alice\n    hash: ${hashSecret('the-secret-of-alice')}\n` }));
     const [, url = ''] = await llamaduct.until(ready);
-    await served(llamaduct, url).until('the new key to come in', 'the-secret-of-alice', 200);
+    await served(llamaduct, url).until('the new key to be accepted', 'the-secret-of-alice', 200);
   });
 
-  test('many requests do not hold a change up that lies beside their usage', async (t) => {
-    const { file, serve, text } = await box(t);
+  test('applies a change while many requests write to a usage database in the same folder', async (t) => {
+    const { file, serve, text } = await setUp(t);
     const served = await serve();
     const done = new AbortController();
     const clients = Array.from({ length: 4 }, async () => {
@@ -192,14 +192,14 @@ suite('while llamaduct serves', () => {
     });
     const key = `  - name: alice\n    hash: ${hashSecret('the-secret-of-alice')}\n`;
     writeFileSync(file, text({ key }));
-    await served.until('the new key to come in', 'the-secret-of-alice', 200).finally(() => done.abort());
+    await served.until('the new key to be accepted', 'the-secret-of-alice', 200).finally(() => done.abort());
     await Promise.all(clients);
   });
 });
 
-test('a day’s tokens are counted on after a crash and after a restart', async (t) => {
-  const { file, serve, text } = await box(t);
-  // Of 90 an answer, and one more is estimated at no more than 10.
+test('tokens_per_day keeps its count after a crash and after a restart', async (t) => {
+  const { file, serve, text } = await setUp(t);
+  // A response takes 90 tokens, and the next request is estimated at 10 at most.
   const key = '    limits: {tokens_per_day: 200, max_tokens: 9}\n';
   writeFileSync(file, text({ key }));
   const first = await serve();
@@ -211,7 +211,7 @@ test('a day’s tokens are counted on after a crash and after a restart', async 
   assert.equal((await second.llamaduct.ended).code, 0);
   const third = await serve();
   assert.equal(await third.chat(), 200);
-  const refused = await ask(third.url, root, {});
+  const refused = await postChat(third.url, root, {});
   const { error } = (await refused.json()) as { error: { code: string } };
   assert.deepEqual([refused.status, error.code], [429, 'insufficient_quota']);
   await third.crash();
@@ -219,28 +219,28 @@ test('a day’s tokens are counted on after a crash and after a restart', async 
   assert.equal(await last.chat(), 429);
 });
 
-test('kill -9 in the middle of traffic loses no request that was answered', async (t) => {
-  const { file, serve, usageFile } = await box(t);
+test('SIGKILL under load loses no usage row of a completed response', async (t) => {
+  const { file, serve, usageFile } = await setUp(t);
   const first = await serve();
-  /** The ids of answers that clients had to their ends. */
-  const whole: string[] = [];
+  /** The ids of responses that clients received completely. */
+  const complete: string[] = [];
   let sent = 0;
   const clients = Array.from({ length: 10 }, async () => {
     for (;;) {
-      const streams = (sent += 1) % 2 === 0;
-      const response = await ask(first.url, root, { stream: streams });
+      const stream = (sent += 1) % 2 === 0;
+      const response = await postChat(first.url, root, { stream });
       const id = response.headers.get('x-request-id') ?? assert.fail();
-      if (!streams) await response.json();
+      if (!stream) await response.json();
       else if (!(await response.text()).endsWith('data: [DONE]\n\n')) throw new Error('cut off');
-      whole.push(id);
-      if (whole.length === 200) first.llamaduct.kill('SIGKILL');
+      complete.push(id);
+      if (complete.length === 200) first.llamaduct.kill('SIGKILL');
     }
   });
   for (const { status } of await Promise.allSettled(clients)) assert.equal(status, 'rejected');
   await first.llamaduct.ended;
-  assert.ok(whole.length >= 200 && whole.length < sent);
+  assert.ok(complete.length >= 200 && complete.length < sent);
 
-  const { data } = JSON.parse(await ran('usage', '--json', '--config', file)) as { data: { requests: number }[] };
+  const { data } = JSON.parse(await runOk('usage', '--json', '--config', file)) as { data: { requests: number }[] };
   const requests = data.reduce((sum, line) => sum + line.requests, 0);
   const second = await serve();
   assert.equal(await second.chat(), 200);
@@ -252,12 +252,12 @@ test('kill -9 in the middle of traffic loses no request that was answered', asyn
   const check = { ...database.prepare('PRAGMA integrity_check').get() };
   database.close();
   assert.deepEqual(check, { integrity_check: 'ok' });
-  const there = new Set(rows.map(({ id }) => String(id)));
+  const recorded = new Set(rows.map(({ id }) => String(id)));
   assert.deepEqual(
-    whole.filter((id) => !there.has(id)),
+    complete.filter((id) => !recorded.has(id)),
     [],
   );
-  assert.deepEqual([there.size, rows.length], [requests + 1, requests + 1]);
+  assert.deepEqual([recorded.size, rows.length], [requests + 1, requests + 1]);
   assert.ok(requests <= sent);
   assert.ok(readFileSync(usageFile).length > 0);
 });
@@ -265,7 +265,7 @@ test('kill -9 in the middle of traffic loses no request that was answered', asyn
 suite('check', () => {
   const hash = hashSecret(root);
   const jwt = 'issuer: https://login.test, audience: a, jwks_url: "https://login.test/keys"';
-  for (const [text, fault] of [
+  for (const [text, message] of [
     [
       `keys: [{name: a, hash: "${hash}", group: lab}]\n`,
       /:1:\d+: keys\[0\]\.group: unknown group "lab" \(no groups are defined\)$/,
@@ -291,31 +291,31 @@ suite('check', () => {
       /jwt\.jwks_url: expected a URL without user name/,
     ],
   ] as const) {
-    test(`refuses ${text.trim()}`, () => {
+    test(`rejects ${text.trim()}`, () => {
       assert.throws(
         () => parseConfig(text, 'file'),
         (error: Error) => {
           assert.equal(error.name, 'ConfigError');
-          assert.match(error.message, fault);
+          assert.match(error.message, message);
           return !error.message.includes('\n');
         },
       );
     });
   }
 
-  test('takes what is right, a file without keys but with tokens of a provider too, which serves', async (t) => {
-    const file = join(folder, 'right.yaml');
-    const group = 'groups: {lab: {limits: {tokens_per_day: 5}}}\nusage: {file: right.db}\n';
+  test('accepts a file without keys when jwt is set, and serve starts with it', async (t) => {
+    const file = join(folder, 'jwt.yaml');
+    const group = 'groups: {lab: {limits: {tokens_per_day: 5}}}\nusage: {file: jwt.db}\n';
     writeFileSync(file, `jwt: {${jwt}, default_group: lab}\n${group}`);
-    assert.equal(await ran('check', file), `${file}: ok\n`);
+    assert.equal(await runOk('check', file), `${file}: ok\n`);
     writeFileSync(file, `listen: 127.0.0.1:0\njwt: {${jwt}}\n`);
-    assert.equal(await ran('check', file), `${file}: ok\n`);
+    assert.equal(await runOk('check', file), `${file}: ok\n`);
     const llamaduct = startLlamaduct(['--config', file]);
     t.after(async () => {
       llamaduct.kill('SIGKILL');
       await llamaduct.ended;
     });
     const [, url = ''] = await llamaduct.until(ready);
-    assert.equal((await ask(url, root, {})).status, 401);
+    assert.equal((await postChat(url, root, {})).status, 401);
   });
 });

@@ -25,7 +25,7 @@ function fileOf(name: string, text: string): string {
   return file;
 }
 
-/** The snippets of a whole banner: from their heading to the next empty line. */
+/** The key and snippets of the banner, each from its heading to the next empty line. */
 async function bannerOf(llamaduct: Running): Promise<{ key: string; curl: string; openai: string; ai: string }> {
   const { input } = await llamaduct.until(/of textStream\) .*\n$/);
   const after = (heading: string): string =>
@@ -52,7 +52,7 @@ async function chat(url: string, key: string): Promise<Response> {
   });
 }
 
-/** Runs the snippets as they are, and holds them to the demo's answer. */
+/** Runs the snippets unchanged and asserts that each prints the demo's response. */
 async function tryOut(
   t: TestContext,
   snippets: { curl: string; openai: string; ai: string },
@@ -63,13 +63,13 @@ async function tryOut(
     start(process.execPath, ['--input-type=module', '--eval', snippets.openai], env).ended,
     start(process.execPath, ['--input-type=module', '--eval', snippets.ai], env).ended,
   ]);
-  if (curl.code === 127) t.diagnostic('there is no curl here to try the curl line with');
+  if (curl.code === 127) t.diagnostic('curl is not installed: its snippet was not run');
   else assert.match(curl.stdout, /^data: \{.*"model":"demo:latest".*\n\n[^]*data: \[DONE\]\n\n$/, curl.stderr);
   for (const { stdout, stderr } of sdks)
     assert.ok(stdout.startsWith("You wrote: “hello” I am llamaduct's demo model"), stderr);
 }
 
-test('without a file and without Ollama: the demo, a key, and snippets that work as they are', async (t) => {
+test('serve without a file and without Ollama starts the demo and prints a key and working snippets', async (t) => {
   const llamaduct = startLlamaduct(anyPort);
   const [, url = ''] = await llamaduct.until(ready);
   const { key, ...snippets } = await bannerOf(llamaduct);
@@ -83,7 +83,7 @@ test('without a file and without Ollama: the demo, a key, and snippets that work
   assert.doesNotMatch(stderr, /no queue/);
 });
 
-test('a key from the environment is never printed, and the snippets take it from there', async (t) => {
+test('serve never prints a key from the environment, and the snippets read it from there', async (t) => {
   const env = { LLAMADUCT_KEY: secret };
   const llamaduct = startLlamaduct(anyPort, env);
   const { key, ...snippets } = await bannerOf(llamaduct);
@@ -94,7 +94,7 @@ test('a key from the environment is never printed, and the snippets take it from
   assert.ok(!(stdout + stderr).includes(secret));
 });
 
-test('an Ollama at OLLAMA_HOST is used, also with a password, and the snippets name its model', async () => {
+test('serve uses the Ollama at OLLAMA_HOST, even with a password, and the snippets name its model', async () => {
   const ollama = await startDemo();
   const llamaduct = startLlamaduct(anyPort, { OLLAMA_HOST: ollama.url.replace('//', '//me:password@') });
   const { curl } = await bannerOf(llamaduct);
@@ -104,7 +104,7 @@ test('an Ollama at OLLAMA_HOST is used, also with a password, and the snippets n
   await ollama.close();
 });
 
-test('an OLLAMA_HOST that takes connections but never answers does not hold up the demo', async () => {
+test('serve starts the demo when OLLAMA_HOST accepts connections but never answers', async () => {
   const silent = createServer().listen(0, '127.0.0.1');
   await until('a port', () => silent.listening);
   const llamaduct = startLlamaduct(anyPort, { OLLAMA_HOST: `127.0.0.1:${(silent.address() as AddressInfo).port}` });
@@ -113,7 +113,7 @@ test('an OLLAMA_HOST that takes connections but never answers does not hold up t
   silent.close();
 });
 
-test('with an upstream told, an unreachable one is an error the client sees, and no demo', async () => {
+test('serve with an explicit upstream that is unreachable returns errors and starts no demo', async () => {
   const llamaduct = startLlamaduct([...anyPort, '--upstream', 'http://127.0.0.1:1'], { LLAMADUCT_KEY: secret });
   const [, url = ''] = await llamaduct.until(ready);
   assert.equal((await chat(url, secret)).status, 502);
@@ -125,7 +125,7 @@ test('with an upstream told, an unreachable one is an error the client sees, and
   assert.match(stderr, /"upstream":"ollama","msg":"no queue: /);
 });
 
-test('with a file only the address is printed', async () => {
+test('serve with a file prints only its addresses', async () => {
   await using upstream = await fakeUpstream(() => undefined);
   const file = fileOf(
     'keys.yaml',
@@ -146,7 +146,7 @@ test('with a file only the address is printed', async () => {
   assert.match(stdout, pattern);
 });
 
-test('open access beyond loopback is warned about, on loopback it is not', async () => {
+test('serve warns about open access unless it listens on loopback', async () => {
   const file = fileOf('open.yaml', 'access: open\n');
   const beyond = startLlamaduct(['--config', file, '--listen', '0.0.0.0:0']);
   await beyond.until(/ready/);
@@ -161,7 +161,7 @@ test('open access beyond loopback is warned about, on loopback it is not', async
   assert.doesNotMatch((await loopback.ended).stderr, /access is open/);
 });
 
-test('a faulty configuration is an exit code 1 and its faults', async () => {
+test('serve exits with 1 and prints the errors of an invalid configuration', async () => {
   const file = fileOf('faulty.yaml', 'listne: x\n');
   assert.deepEqual(await run(['--config', file]), {
     code: 1,
@@ -173,23 +173,23 @@ test('a faulty configuration is an exit code 1 and its faults', async () => {
   assert.match(stderr, /^llamaduct: .*empty\.yaml defines no keys.*keys new.*LLAMADUCT_KEY.*access: open.*\n$/);
 });
 
-test('an address in use is one line and exit code 1, with a demo running or not', async () => {
+test('serve exits with 1 and one line when the address is in use, with and without the demo', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await until('a port', () => other.listening);
   const listen = `127.0.0.1:${(other.address() as AddressInfo).port}`;
   const line = `llamaduct: cannot listen on ${listen}: the address is in use\n`;
-  for (const more of [[], ['--upstream', 'http://127.0.0.1:1']]) {
-    const { code, stdout, stderr } = await run(['--listen', listen, ...more]);
+  for (const extra of [[], ['--upstream', 'http://127.0.0.1:1']]) {
+    const { code, stdout, stderr } = await run(['--listen', listen, ...extra]);
     assert.deepEqual([code, stdout], [1, '']);
     assert.ok(stderr.endsWith(line), stderr);
   }
   other.close();
 });
 
-for (const [name, signals, whole] of [
-  ['the first signal lets an answer finish', [[0, 'SIGTERM']], true],
+for (const [name, signals, completes] of [
+  ['the first SIGTERM lets a response finish', [[0, 'SIGTERM']], true],
   [
-    'the Ctrl-C that npm repeats is one signal',
+    'a SIGINT that npm repeats counts once',
     [
       [0, 'SIGINT'],
       [20, 'SIGINT'],
@@ -197,7 +197,7 @@ for (const [name, signals, whole] of [
     true,
   ],
   [
-    'a second SIGTERM ends at once, however soon it comes',
+    'a second SIGTERM ends the process at once',
     [
       [0, 'SIGTERM'],
       [100, 'SIGTERM'],
@@ -205,7 +205,7 @@ for (const [name, signals, whole] of [
     false,
   ],
   [
-    'a second Ctrl-C ends at once',
+    'a second SIGINT after half a second ends the process at once',
     [
       [0, 'SIGINT'],
       [600, 'SIGINT'],
@@ -214,10 +214,10 @@ for (const [name, signals, whole] of [
   ],
 ] as const) {
   test(name, async () => {
-    const answers: ServerResponse[] = [];
+    const responses: ServerResponse[] = [];
     await using upstream = await fakeUpstream((res) => {
       ndjson(res).write(chatLine('Hello'));
-      answers.push(res);
+      responses.push(res);
     });
     const llamaduct = startLlamaduct([...anyPort, '--upstream', upstream.url], { LLAMADUCT_KEY: secret });
     const [, url = ''] = await llamaduct.until(ready);
@@ -232,14 +232,14 @@ for (const [name, signals, whole] of [
         () => true,
       ),
     );
-    if (whole) for (const res of answers) res.end(doneLine());
+    if (completes) for (const res of responses) res.end(doneLine());
     const text = await response.text().catch(() => 'cut off');
-    assert.match(text, whole ? /data: \[DONE\]\n\n$/ : /^cut off$/);
-    assert.equal((await llamaduct.ended).code, whole ? 0 : 1);
+    assert.match(text, completes ? /data: \[DONE\]\n\n$/ : /^cut off$/);
+    assert.equal((await llamaduct.ended).code, completes ? 0 : 1);
   });
 }
 
-test('npm start serves, and leaves nothing behind when npm is ended', async () => {
+test('npm start serves, and the gateway ends when npm is killed', async () => {
   const npm = start('npm', ['start', '--', ...anyPort]);
   const [, url = ''] = await npm.until(ready);
   assert.equal((await fetch(`${url}/healthz`)).status, 200);

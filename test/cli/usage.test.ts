@@ -12,14 +12,14 @@ const folder = temporaryFolder();
 const file = join(folder, 'usage.db');
 const config = configured('usage.yaml', file);
 
-/** A configuration that names a ledger. */
-function configured(name: string, ledger: string | undefined): string {
+/** Writes a configuration file. @param database its usage.file; undefined for none */
+function configured(name: string, database: string | undefined): string {
   const path = join(folder, name);
-  writeFileSync(path, ledger === undefined ? '{}\n' : `usage: {file: ${JSON.stringify(ledger)}}\n`);
+  writeFileSync(path, database === undefined ? '{}\n' : `usage: {file: ${JSON.stringify(database)}}\n`);
   return path;
 }
 
-/** What a process prints that does nothing else. */
+/** Runs the command in its own process. @returns its standard output */
 async function printed(flags: UsageFlags): Promise<string> {
   const module = JSON.stringify(new URL('../../src/cli/usage.ts', import.meta.url).href);
   const script = `const { usage } = await import(${module}); await usage(${JSON.stringify(flags)});`;
@@ -29,7 +29,7 @@ async function printed(flags: UsageFlags): Promise<string> {
 }
 
 function write(ledger: UsageLedger, ...rows: readonly Partial<UsageRow>[]): void {
-  for (const of of rows) ledger.record(row({ time: Date.now(), ...of }));
+  for (const values of rows) ledger.record(row({ time: Date.now(), ...values }));
 }
 
 suite('llamaduct usage', () => {
@@ -42,7 +42,7 @@ suite('llamaduct usage', () => {
     { key: 'bob', model: 'old', time: Date.now() - 10 * day },
   );
 
-  test('prints a table by key while llamaduct writes', async () => {
+  test('prints a table by key while another process has the database open', async () => {
     const stdout = await printed({ config, since: '7d' });
     assert.equal(
       stdout,
@@ -54,7 +54,7 @@ bob             1       0         10       5       1.0s       0.1s      0.1s
     );
   });
 
-  test('lets no model’s name play with the terminal', async () => {
+  test('replaces control characters in model names', async () => {
     const stdout = await printed({ config, since: '7d', by: 'model' });
     assert.deepEqual(
       stdout.split('\n').map((line) => line.split(/  /)[0]),
@@ -63,14 +63,14 @@ bob             1       0         10       5       1.0s       0.1s      0.1s
     assert.doesNotMatch(stdout, /[^\P{C}\n]/u);
   });
 
-  test('prints a single line without its total, and only the head for nothing', async () => {
+  test('prints no total for a single line, and only the header for no lines', async () => {
     const stdout = await printed({ config, by: 'group' });
     assert.match(stdout, /^GROUP .*\n- {13}4 .*\n$/);
     const none = await printed({ config, since: '2999-01-01' });
     assert.match(none, /^KEY +REQUESTS.*\n$/);
   });
 
-  test('prints JSON, of 30 days', async () => {
+  test('prints JSON for the last 30 days by default', async () => {
     const stdout = await printed({ config, json: true, by: 'model' });
     const { by, since, data } = JSON.parse(stdout) as { by: string; since: number; data: object[] };
     assert.equal(by, 'model');
@@ -88,24 +88,24 @@ bob             1       0         10       5       1.0s       0.1s      0.1s
     assert.equal(data.length, 3);
   });
 
-  for (const [what, flags, exitCode, message] of [
-    ['another --by', { config, by: 'user' }, 2, /^--by: expected one of key, model, group, day, outcome$/],
-    ['another --since', { config, since: 'soon' }, 2, /^--since: expected a time ago such as 7d/],
+  for (const [cause, flags, exitCode, message] of [
+    ['an unknown --by', { config, by: 'user' }, 2, /^--by: expected one of key, model, group, day, outcome$/],
+    ['an invalid --since', { config, since: 'soon' }, 2, /^--since: expected a time ago such as 7d/],
     ['no configuration', {}, 2, /^'usage' needs --config FILE$/],
-    ['no ledger', { config: configured('none.yaml', undefined) }, 1, /^usage\.file is not set in .*none\.yaml/],
+    ['no usage.file', { config: configured('none.yaml', undefined) }, 1, /^usage\.file is not set in .*none\.yaml/],
     [
-      'a ledger that is not there',
+      'a usage.file that does not exist',
       { config: configured('later.yaml', join(folder, 'later.db')) },
       1,
       /later\.db does not exist; llamaduct creates it when it starts$/,
     ],
   ] as const) {
-    test(`says what is wrong with ${what}`, async () => {
+    test(`explains ${cause}`, async () => {
       await assert.rejects(usage(flags), { name: 'CommandError', exitCode, message });
     });
   }
 
-  test('says what is wrong with a file of another kind', async () => {
+  test('explains a usage.file that is not a database', async () => {
     const text = configured('text.yaml', config);
     await assert.rejects(usage({ config: text }), { name: 'ConfigError', message: /it is not an SQLite database$/ });
   });

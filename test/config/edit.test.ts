@@ -28,7 +28,7 @@ const until = '2999-01-01T00:00:00Z';
 const addBob: KeyEdit = { kind: 'add', key: { name: 'bob', hash: hash(2), scopes: ['inference'] } };
 const removeAlice: KeyEdit = { kind: 'remove', name: 'alice' };
 const rotateAlice: KeyEdit = { kind: 'rotate', name: 'alice', hash: hash(3) };
-const keepAlice: KeyEdit = { ...rotateAlice, retiring: { hash: hash(1), until } };
+const rotateAliceKeepingOld: KeyEdit = { ...rotateAlice, retiring: { hash: hash(1), until } };
 
 async function edited(text: string, edit: KeyEdit): Promise<string> {
   writeFileSync(file, text);
@@ -40,7 +40,7 @@ const bob = `- name: bob\n  hash: ${hash(2)}\n  scopes:\n    - inference\n`;
 const indented = (text: string, by = '  '): string => text.replace(/^(?=.)/gm, by);
 const retiring = (digit: number): string => `retiring:\n  hash: ${hash(digit)}\n  until: ${until}\n`;
 
-/** One key, with comments wherever they may stand. */
+/** One key, with comments in every place that YAML allows. */
 const commented = `# The head.
 listen: 127.0.0.1:1   # where
 
@@ -54,52 +54,57 @@ keys: # who
 log_level:  "info" # loud
 # The end.`;
 
-const cases: readonly [what: string, before: string, edit: KeyEdit, after: string][] = [
+const cases: readonly [name: string, before: string, edit: KeyEdit, after: string][] = [
   [
-    'a key goes behind the last, with what is commented out of that',
+    'adds a key after the last one and its comments',
     commented,
     addBob,
     commented.replace('    #models: [a]\n', `    #models: [a]\n${indented(bob)}`),
   ],
-  ['a key goes into a list that is not indented', `keys:\n${pair(1)}# x\n`, addBob, `keys:\n${pair(1)}${bob}# x\n`],
-  ['a key goes behind a last line that does not end', `keys:\n${pair(1)}`.trimEnd(), addBob, `keys:\n${pair(1)}${bob}`],
-  ['a key goes into an empty file', '', addBob, `keys:\n${indented(bob)}`],
-  ['a key goes into comments only', '# none', addBob, `# none\nkeys:\n${indented(bob)}`],
-  ['a key goes into a file without any', 'strict: true', addBob, `strict: true\nkeys:\n${indented(bob)}`],
+  ['adds a key to a list that is not indented', `keys:\n${pair(1)}# x\n`, addBob, `keys:\n${pair(1)}${bob}# x\n`],
   [
-    'a key goes into an empty list',
+    'adds a key after a last line without a line break',
+    `keys:\n${pair(1)}`.trimEnd(),
+    addBob,
+    `keys:\n${pair(1)}${bob}`,
+  ],
+  ['adds a key to an empty file', '', addBob, `keys:\n${indented(bob)}`],
+  ['adds a key to a file with only comments', '# none', addBob, `# none\nkeys:\n${indented(bob)}`],
+  ['adds a key to a file without keys', 'strict: true', addBob, `strict: true\nkeys:\n${indented(bob)}`],
+  [
+    'adds a key to an empty list',
     'keys: [] # as yet\nstrict: true\n',
     addBob,
     `keys: # as yet\n${indented(bob)}strict: true\n`,
   ],
-  ['line ends stay those of Windows', crlf(`keys:\n${pair(1)}`), addBob, crlf(`keys:\n${pair(1)}${bob}`)],
-  ['a hash is replaced', commented, rotateAlice, commented.replace(hash(1), hash(3))],
+  ['keeps CRLF line endings', crlf(`keys:\n${pair(1)}`), addBob, crlf(`keys:\n${pair(1)}${bob}`)],
+  ['rotates a key and keeps the comment after its hash', commented, rotateAlice, commented.replace(hash(1), hash(3))],
   [
-    'the hash before is kept',
+    'rotates a key and keeps the previous hash as retiring',
     commented,
-    keepAlice,
+    rotateAliceKeepingOld,
     commented.replace(`${hash(1)} # its hash\n`, `${hash(3)} # its hash\n${indented(retiring(1), '    ')}`),
   ],
   [
-    'another hash before is replaced',
+    'rotates a key and replaces an earlier retiring hash',
     `keys:\n${pair(4)}${indented(retiring(5))}  # x\n`,
-    keepAlice,
+    rotateAliceKeepingOld,
     `keys:\n${pair(3)}${indented(retiring(1))}  # x\n`,
   ],
   [
-    'a hash before is dropped',
+    'rotates a key and removes an earlier retiring hash',
     `keys:\n${pair(1)}${indented(retiring(5))}  hide_thinking: true\n`,
     rotateAlice,
     `keys:\n${pair(3)}  hide_thinking: true\n`,
   ],
   [
-    'a key goes, and its comments in it',
+    'removes a key with the comments inside it',
     `keys:\n${indented(pair(1))}    #models: [a]\n  # his\n${indented(bob)}`,
     removeAlice,
     `keys:\n  # his\n${indented(bob)}`,
   ],
   [
-    'the last key goes',
+    'removes the last key and leaves an empty list',
     `strict: true\nkeys: # who\n${pair(1)}\n# Below.\n`,
     removeAlice,
     'strict: true\nkeys: [] # who\n\n# Below.\n',
@@ -114,24 +119,24 @@ function crlf(text: string): string {
   return text.replaceAll('\n', '\r\n');
 }
 
-for (const [what, before, edit, expected] of cases) {
-  test(what, async () => {
+for (const [name, before, edit, expected] of cases) {
+  test(`editConfigFile ${name}`, async () => {
     assert.equal(await edited(before, edit), expected);
   });
 }
 
-test('edits of the example change their own lines only', async () => {
+test('editConfigFile changes only the lines of the edited key in the example', async () => {
   const lines = example.split('\n');
-  for (const edit of [addBob, rotateAlice, keepAlice, removeAlice]) {
-    const now = (await edited(example, edit)).split('\n');
-    const gone = lines.filter((line) => !now.includes(line));
-    assert.ok(gone.length <= 30 && gone.every((line) => !line.startsWith('#')), gone.join('\n'));
+  for (const edit of [addBob, rotateAlice, rotateAliceKeepingOld, removeAlice]) {
+    const after = (await edited(example, edit)).split('\n');
+    const removed = lines.filter((line) => !after.includes(line));
+    assert.ok(removed.length <= 30 && removed.every((line) => !line.startsWith('#')), removed.join('\n'));
   }
   const settings = example.slice(0, example.indexOf('keys:\n'));
   assert.ok((await edited(example, removeAlice)).startsWith(settings));
 });
 
-for (const [what, before] of [
+for (const [layout, before] of [
   ['in braces', `keys: [{name: alice, hash: "${hash(1)}"}, {name: carol, hash: "${hash(4)}"}] # who\nstrict: true\n`],
   [
     'in JSON',
@@ -144,7 +149,7 @@ for (const [what, before] of [
     }),
   ],
   [
-    'by reference',
+    'with an anchor',
     `keys:\n  - &a {name: alice, hash: "${hash(1)}"}\n  - {name: carol, hash: "${hash(4)}"}\nstrict: true\n`,
   ],
   [
@@ -152,11 +157,11 @@ for (const [what, before] of [
     `keys:\n- hash: ${hash(1)}\n  name: alice\n- name: carol\n  hash: ${hash(4)}\nstrict: true\n`,
   ],
   [
-    'with the hash before first',
+    'with the retiring hash first',
     `keys:\n- retiring:\n    hash: ${hash(1)}\n    until: ${until}\n  hash: ${hash(5)}\n  name: alice\nstrict: true\n`,
   ],
 ] as const) {
-  test(`keys ${what} are edited as well`, async () => {
+  test(`editConfigFile edits keys written ${layout}`, async () => {
     const { keys, ...rest } = parseConfig(before, '');
     const [, ...others] = keys;
     const expected: readonly [KeyEdit, typeof keys][] = [
@@ -164,7 +169,7 @@ for (const [what, before] of [
       [removeAlice, others],
       [rotateAlice, [{ name: 'alice', hash: hash(3), scopes: ['inference'] }, ...others]],
       [
-        keepAlice,
+        rotateAliceKeepingOld,
         [{ name: 'alice', hash: hash(3), scopes: ['inference'], retiring: { hash: hash(1), until } }, ...others],
       ],
     ];
@@ -174,7 +179,7 @@ for (const [what, before] of [
   });
 }
 
-for (const [what, before] of [
+for (const [layout, before] of [
   [
     'in braces',
     `keys:\n  - {name: alice, hash: "${hash(1)}", scopes: &s [metrics]}\n  - {name: carol, hash: "${hash(2)}", scopes: *s}\n`,
@@ -184,31 +189,31 @@ for (const [what, before] of [
     `keys:\n- name: alice\n  hash: ${hash(1)}\n  scopes: &s [metrics]\n- name: carol\n  hash: ${hash(2)}\n  scopes: *s\n`,
   ],
 ] as const) {
-  test(`what two keys ${what} share is not taken from one of them`, async () => {
+  test(`editConfigFile refuses to remove a key written ${layout} whose anchor another key uses`, async () => {
     const message = `other settings in ${file} refer to this key by a YAML alias; edit the file by hand`;
     await assert.rejects(edited(before, removeAlice), { name: 'ConfigError', message });
     assert.equal(readFileSync(file, 'utf8'), before);
   });
 }
 
-test('a file with faults is refused, and nothing is decided', async () => {
+test('editConfigFile rejects an invalid file before it calls decide', async () => {
   writeFileSync(file, 'strict: perhaps\n');
-  let asked = false;
+  let called = false;
   const edit = editConfigFile(file, () => {
-    asked = true;
+    called = true;
     return addBob;
   });
   await assert.rejects(edit, { name: 'ConfigError', message: /llamaduct\.yaml:1:9: strict: / });
-  assert.deepEqual([asked, readFileSync(file, 'utf8')], [false, 'strict: perhaps\n']);
+  assert.deepEqual([called, readFileSync(file, 'utf8')], [false, 'strict: perhaps\n']);
   assert.deepEqual(readdirSync(folder), ['llamaduct.yaml']);
 });
 
-test('a file that is not there is said to be so', async () => {
+test('editConfigFile rejects a missing file', async () => {
   const missing = editConfigFile(join(folder, 'missing.yaml'), () => addBob);
   await assert.rejects(missing, { name: 'ConfigError', message: /^cannot read the configuration file: ENOENT/ });
 });
 
-test('what is thrown in deciding goes on, and leaves nothing behind', async () => {
+test('editConfigFile passes on an error of decide and leaves no temporary file', async () => {
   writeFileSync(file, '');
   const thrown = new Error('no');
   const edit = editConfigFile(file, () => {
@@ -218,16 +223,16 @@ test('what is thrown in deciding goes on, and leaves nothing behind', async () =
   assert.deepEqual(readdirSync(folder), ['llamaduct.yaml']);
 });
 
-test('the file is replaced in one step, and keeps its mode', async () => {
+test('editConfigFile replaces the file atomically and keeps its mode', async () => {
   writeFileSync(file, commented);
   chmodSync(file, 0o640);
   const { ino } = statSync(file);
   await editConfigFile(file, () => addBob);
   assert.equal(statSync(file).mode & 0o7777, 0o640);
-  assert.notEqual(statSync(file).ino, ino, 'a reader of the file as it was reads it to its end');
+  assert.notEqual(statSync(file).ino, ino, 'the old file is not overwritten, so that a reader can still finish it');
 });
 
-test('a symbolic link stays one', async () => {
+test('editConfigFile edits the target of a symbolic link and keeps the link', async () => {
   writeFileSync(file, commented);
   const link = join(folder, 'link.yaml');
   symlinkSync('llamaduct.yaml', link);
@@ -237,7 +242,7 @@ test('a symbolic link stays one', async () => {
   rmSync(link);
 });
 
-test('edits at the same time all count', async () => {
+test('editConfigFile applies all of several concurrent edits', async () => {
   writeFileSync(file, commented);
   const names = Array.from({ length: 8 }, (_, index) => `key-${index}`);
   await Promise.all(
@@ -249,7 +254,7 @@ test('edits at the same time all count', async () => {
   assert.deepEqual(new Set(keys.map(({ name }) => name)), new Set(['alice', ...names]));
 });
 
-test('an edit that was cut off is named, and not overwritten', async () => {
+test('editConfigFile reports the lock file of an edit that was interrupted and keeps it', async () => {
   writeFileSync(file, '');
   const left = join(folder, '.llamaduct.yaml.new');
   writeFileSync(left, 'half');

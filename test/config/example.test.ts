@@ -8,19 +8,19 @@ import { parseConfig } from '../../src/config/file.ts';
 import { configSchema } from '../../src/config/schema.ts';
 
 const text = await readFile(resolve(import.meta.dirname, '../../deploy/llamaduct.example.yaml'), 'utf8');
-/** A setting that is off stands behind a # and an even number of spaces, a remark behind # and one space. */
-const withAllOn = text.replace(/^( *)#((?: {2})*)(?=[a-z]|- )/gm, '$1$2');
+/** A commented-out setting follows `#` and an even number of spaces; a remark follows `#` and one space. */
+const withAllSettings = text.replace(/^( *)#((?: {2})*)(?=[a-z]|- )/gm, '$1$2');
 
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
-  /** Of what goes by any name. */
+  /** The schema of a map's values. */
   readonly additionalProperties?: JsonSchema | boolean;
 }
 
-function pathsOfSchema({ properties = {}, items, additionalProperties: named }: JsonSchema): string[] {
-  if (typeof named === 'object' && named.properties !== undefined) {
-    return ['*', ...pathsOfSchema(named).map((path) => `*.${path}`)];
+function pathsOfSchema({ properties = {}, items, additionalProperties: values }: JsonSchema): string[] {
+  if (typeof values === 'object' && values.properties !== undefined) {
+    return ['*', ...pathsOfSchema(values).map((path) => `*.${path}`)];
   }
   const nested = Object.entries(properties).flatMap(([key, schema]) => [
     key,
@@ -35,30 +35,30 @@ function pathsOfValue(value: unknown): string[] {
   return Object.entries(value).flatMap(([key, inner]) => [key, ...pathsOfValue(inner).map((path) => `${key}.${path}`)]);
 }
 
-test('the example passes the check, also with what is off in it', () => {
+test('the example is valid, with and without its commented-out settings', () => {
   parseConfig(text, 'example');
-  parseConfig(withAllOn, 'example');
+  parseConfig(withAllSettings, 'example');
 });
 
-test('the example names every setting there is', () => {
+test('the example contains every setting of the schema', () => {
   const known = pathsOfSchema(z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema);
   assert.ok(
     known.includes('keys.expires') && known.includes('metrics.listen') && known.includes('timeouts.first_byte'),
   );
-  const free = ['aliases.', 'models.options.', 'models.pin.'];
-  const named = pathsOfValue(parse(withAllOn))
-    .filter((path) => !free.some((prefix) => path.startsWith(prefix)))
+  const freeForm = ['aliases.', 'models.options.', 'models.pin.'];
+  const inExample = pathsOfValue(parse(withAllSettings))
+    .filter((path) => !freeForm.some((prefix) => path.startsWith(prefix)))
     .map((path) => path.replace('groups.lab', 'groups.*'));
-  assert.deepEqual(named.toSorted(), known.toSorted());
+  assert.deepEqual(inExample.toSorted(), known.toSorted());
 });
 
-test('the values of the example are the defaults', () => {
+test('the values in the example are the defaults', () => {
   const { keys, upstreams, ...rest } = parseConfig(text, 'example');
   assert.deepEqual([keys.length, upstreams?.length], [1, 1]);
   const { keys: _, ...defaults } = configSchema.parse({});
   assert.deepEqual(rest, defaults);
 });
 
-test('the example tells editors where its schema is', () => {
+test('the first line of the example refers editors to the schema', () => {
   assert.equal(text.split('\n', 1)[0], '# yaml-language-server: $schema=./llamaduct.schema.json');
 });

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { ConfigError } from '../../src/config/error.ts';
 import { parseConfig, readConfigFile } from '../../src/config/file.ts';
 
-/** Every fault as `LINE:COLUMN PATH MESSAGE`. */
-function faultsOf(text: string): string[] {
+/** The issues as `LINE:COLUMN PATH MESSAGE`. */
+function issuesOf(text: string): string[] {
   try {
     parseConfig(text, 'file.yaml');
   } catch (error) {
@@ -17,12 +17,12 @@ function faultsOf(text: string): string[] {
 const hash = `sha256:${'0'.repeat(64)}`;
 const otherHash = `sha256:${'1'.repeat(64)}`;
 
-test('a file may be empty, or all comments', () => {
+test('an empty file, or one with only comments, means the defaults', () => {
   assert.equal(parseConfig('', 'f').listen.port, 11435);
   assert.equal(parseConfig('# nothing\n', 'f').timeouts.grace, 30_000);
 });
 
-test('no timer waits for longer than Node can: it would fire at once', () => {
+test('a timeout is at most 24 days, because a longer timer would fire at once', () => {
   const { timeouts, usage } = parseConfig('timeouts: {total: 60d, drain: 24d}\nusage: {retention: 90d}\n', 'a.yaml');
   const day = 86_400_000;
   assert.deepEqual([timeouts.total, timeouts.drain, usage.retention], [24 * day, 24 * day, 90 * day]);
@@ -39,62 +39,62 @@ test('durations, sizes and addresses are parsed', () => {
   assert.equal(config.limits.line, 524_288);
 });
 
-const faults: readonly [name: string, text: string, expected: readonly string[]][] = [
+const invalid: readonly [name: string, text: string, expected: readonly string[]][] = [
+  ['an invalid value', 'log_level: info\nlisten: here', ['2:9 listen expected HOST:PORT, for example 127.0.0.1:11435']],
+  ['a port above 65535', 'listen: a:99999', ['1:9 listen expected a port of at most 65535']],
   [
-    'a value that does not fit',
-    'log_level: info\nlisten: here',
-    ['2:9 listen expected HOST:PORT, for example 127.0.0.1:11435'],
-  ],
-  ['a port that does not exist', 'listen: a:99999', ['1:9 listen expected a port of at most 65535']],
-  [
-    'a number for a duration',
+    'a number in place of a duration',
     'timeouts: {grace: 30}',
     ['1:19 timeouts.grace expected a duration such as 250ms, 30s, 5m, 1h or 7d'],
   ],
   ['an unknown setting', 'limits:\n  bdy: 3MiB\n', ['2:3 limits.bdy unknown setting']],
-  ['what is required', `keys:\n  - name: a\n    hash: ${hash}\n  - name: b\n`, ['4:5 keys[1].hash is required']],
   [
-    'a name twice',
+    'a required setting that is missing',
+    `keys:\n  - name: a\n    hash: ${hash}\n  - name: b\n`,
+    ['4:5 keys[1].hash is required'],
+  ],
+  [
+    'a duplicate key name',
     `keys:\n  - {name: a, hash: "${hash}"}\n  - {name: a, hash: "${otherHash}"}\n`,
     ['3:12 keys[1].name another key has this name'],
   ],
   [
-    'a secret twice',
+    'a duplicate secret',
     `keys:\n  - {name: a, hash: "${hash}"}\n  - {name: b, hash: "${hash}"}\n`,
     ['3:21 keys[1].hash another secret has this hash'],
   ],
   [
-    'a date that is none',
+    'a date that does not exist',
     `keys:\n  - name: a\n    hash: ${hash}\n    expires: 2027-02-30\n`,
     ['4:14 keys[0].expires expected a date such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z'],
   ],
   [
-    'a URL of another kind',
+    'a URL with an unsupported scheme',
     'upstreams: [{url: "ftp://x"}]',
     ['1:19 upstreams[0].url expected a URL such as http://127.0.0.1:11434'],
   ],
   [
-    'two upstreams of one name',
+    'a duplicate upstream name',
     'upstreams: [{url: "http://a"}, {url: "http://b"}]',
     ['1:32 upstreams[1].name another upstream has this name'],
   ],
   ['an empty section', 'limits:\n', ['1:8 limits expected object, received null']],
-  ['no map at all', '\n- a', ['2:1  expected object, received array']],
-  ['a key twice', 'listen: a:1\nlisten: a:2\n', ['2:1  Map keys must be unique']],
-  ['what is no YAML', 'access: keys\nlisten: "x', ['2:11  Missing closing "quote']],
-  ['an alias of nothing', 'listen: *x', ['1:9  no anchor &x before this alias']],
+  ['a list in place of the whole file', '\n- a', ['2:1  expected object, received array']],
+  ['a duplicate setting', 'listen: a:1\nlisten: a:2\n', ['2:1  Map keys must be unique']],
+  ['a YAML syntax error', 'access: keys\nlisten: "x', ['2:11  Missing closing "quote']],
+  ['an alias without an anchor', 'listen: *x', ['1:9  no anchor &x before this alias']],
   [
-    'all faults in their order',
+    'several errors, in the order of the file',
     'foo: 1\naccess: opn\nbar: 2\n',
     ['1:1 foo unknown setting', '2:9 access expected one of "keys"|"open"', '3:1 bar unknown setting'],
   ],
 ];
 
-for (const [name, text, expected] of faults) {
-  test(`a fault has its line and column: ${name}`, () => assert.deepEqual(faultsOf(text), expected));
+for (const [name, text, expected] of invalid) {
+  test(`parseConfig reports line and column of ${name}`, () => assert.deepEqual(issuesOf(text), expected));
 }
 
-test('the message names the file, and every fault on a line of its own', () => {
+test('a ConfigError message has one line per error, with the file name', () => {
   assert.throws(() => parseConfig('foo: 1\nlisten: "', 'my.yaml'), {
     name: 'ConfigError',
     message: 'my.yaml:2:10: Missing closing "quote',
@@ -104,7 +104,7 @@ test('the message names the file, and every fault on a line of its own', () => {
   });
 });
 
-test('a file that cannot be read is a ConfigError without faults', async () => {
+test('readConfigFile throws a ConfigError without issues when the file cannot be read', async () => {
   await assert.rejects(readConfigFile('/nowhere/file.yaml'), {
     name: 'ConfigError',
     issues: [],

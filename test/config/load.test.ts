@@ -21,7 +21,7 @@ function fileOf(text: string): string {
 const secret = 'a-ready-made-secret';
 const hash = `sha256:${'0'.repeat(64)}`;
 
-test('without anything: loopback, the default upstream as a guess, no keys yet', async () => {
+test('loadConfig without any input: loopback, the default upstream as implicit, no keys', async () => {
   const { config, file, upstreamIsImplicit, listenIsExplicit } = await loadConfig({}, {});
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 11435 });
   assert.deepEqual(config.upstreams[0], { name: 'ollama', kind: 'ollama', url: 'http://127.0.0.1:11434' });
@@ -30,9 +30,9 @@ test('without anything: loopback, the default upstream as a guess, no keys yet',
   assert.deepEqual([file, upstreamIsImplicit, listenIsExplicit], [undefined, true, false]);
 });
 
-test('flags win over the environment, the environment over the file, the file over the defaults', async () => {
+test('flags override the environment, which overrides the file, which overrides the defaults', async () => {
   const file = fileOf(
-    `access: open\nlisten: file:1\nupstreams: [{name: box, url: "http://file:1"}]\nmetrics: {token: "${hash}"}`,
+    `access: open\nlisten: file:1\nupstreams: [{name: gpu, url: "http://file:1"}]\nmetrics: {token: "${hash}"}`,
   );
   const flags = { config: file, listen: 'flag:3', upstream: 'http://flag:3' };
   const environment = {
@@ -45,7 +45,7 @@ test('flags win over the environment, the environment over the file, the file ov
 
   const fromFile = await loadConfig({ config: file }, { OLLAMA_HOST: 'never:9' });
   assert.equal(fromFile.config.listen.host, 'file');
-  assert.deepEqual(fromFile.config.upstreams[0], { name: 'box', kind: 'ollama', url: 'http://file:1' });
+  assert.deepEqual(fromFile.config.upstreams[0], { name: 'gpu', kind: 'ollama', url: 'http://file:1' });
   assert.equal(fromFile.config.metrics.token, hash);
   assert.deepEqual([fromFile.file, fromFile.upstreamIsImplicit, fromFile.listenIsExplicit], [file, false, false]);
 
@@ -63,18 +63,18 @@ test('flags win over the environment, the environment over the file, the file ov
   assert.equal(fromFlags.config.upstreams[0].url, 'http://flag:3');
 });
 
-test('OLLAMA_HOST is where a file without upstreams looks, and is then no guess', async () => {
+test('OLLAMA_HOST is the upstream of a file without upstreams, and is not implicit then', async () => {
   const { config, upstreamIsImplicit } = await loadConfig({ config: fileOf('access: open') }, { OLLAMA_HOST: 'gpu' });
   assert.equal(config.upstreams[0].url, 'http://gpu:11434');
   assert.equal(upstreamIsImplicit, false);
 });
 
-test('an address that ends in /v1 is that of an OpenAI API', async () => {
+test('an upstream address that ends in /v1 is an OpenAI API', async () => {
   const { config } = await loadConfig({ upstream: 'http://vllm:8000/v1/' }, {});
   assert.deepEqual(config.upstreams[0], { name: 'openai', kind: 'openai', url: 'http://vllm:8000/v1' });
 });
 
-test("the upstream's own key comes from the environment, and is missed where it is not there", async () => {
+test("an upstream's API key is read from the variable in key_env, which must be set", async () => {
   const file = fileOf(
     'access: open\nupstreams: [{name: cloud, kind: openai, url: "https://cloud/v1", key_env: CLOUD_KEY}]',
   );
@@ -95,13 +95,13 @@ test("the upstream's own key comes from the environment, and is missed where it 
   );
 });
 
-test('OLLAMA_HOST alone is a guess, an upstream told is not', async () => {
+test('OLLAMA_HOST alone is an implicit upstream, --upstream and LLAMADUCT_UPSTREAM are not', async () => {
   assert.equal((await loadConfig({}, { OLLAMA_HOST: 'gpu' })).upstreamIsImplicit, true);
   assert.equal((await loadConfig({}, { LLAMADUCT_UPSTREAM: 'gpu' })).upstreamIsImplicit, false);
   assert.equal((await loadConfig({ upstream: 'gpu' }, {})).upstreamIsImplicit, false);
 });
 
-test('a faulty OLLAMA_HOST does not matter where an upstream is told', async () => {
+test('an invalid OLLAMA_HOST is ignored when an upstream is set', async () => {
   await assert.rejects(loadConfig({}, { OLLAMA_HOST: 'a b' }), /^ConfigError: OLLAMA_HOST: /);
   assert.equal(
     (await loadConfig({ upstream: 'gpu' }, { OLLAMA_HOST: 'a b' })).config.upstreams[0].url,
@@ -109,7 +109,7 @@ test('a faulty OLLAMA_HOST does not matter where an upstream is told', async () 
   );
 });
 
-test('LLAMADUCT_KEY becomes a key named env that opens everything, kept as a hash', async () => {
+test('LLAMADUCT_KEY becomes a key named env with every scope, stored as a hash', async () => {
   const { config } = await loadConfig(
     { config: fileOf(`keys: [{name: a, hash: "${hash}"}]`) },
     { LLAMADUCT_KEY: secret },
@@ -128,31 +128,31 @@ test('LLAMADUCT_KEY becomes a key named env that opens everything, kept as a has
 
 for (const name of ['LLAMADUCT_KEY', 'LLAMADUCT_METRICS_TOKEN'] as const) {
   for (const bad of ['fifteen-charact', 'sixteen characters']) {
-    test(`${name} is refused without being repeated: ${bad}`, async () => {
+    test(`an invalid ${name} is rejected and not repeated in the message: ${bad}`, async () => {
       const message = `${name}: expected at least 16 characters and no white space`;
       await assert.rejects(loadConfig({}, { [name]: bad }), { name: 'ConfigError', message });
     });
   }
 }
 
-test('an address that is none names the flag or the variable', async () => {
+test('the error for an invalid address names the flag or variable', async () => {
   await assert.rejects(loadConfig({ listen: 'x' }, {}), /^ConfigError: --listen: expected HOST:PORT/);
   await assert.rejects(loadConfig({}, { LLAMADUCT_LISTEN: 'x' }), /^ConfigError: LLAMADUCT_LISTEN: expected HOST:PORT/);
   await assert.rejects(loadConfig({ upstream: 'ftp://x' }, {}), /^ConfigError: --upstream: expected HOST/);
 });
 
-test('a file that lets nobody in is refused with the three ways out', async () => {
+test('a file without keys is rejected with a message that names three remedies', async () => {
   const file = fileOf('log_level: warn');
   await assert.rejects(loadConfig({ config: file }, {}), (error: Error) => {
-    for (const way of [file, 'llamaduct keys new', 'LLAMADUCT_KEY', 'access: open'])
-      assert.ok(error.message.includes(way), way);
+    for (const part of [file, 'llamaduct keys new', 'LLAMADUCT_KEY', 'access: open'])
+      assert.ok(error.message.includes(part), part);
     return error.name === 'ConfigError';
   });
   await loadConfig({ config: file }, { LLAMADUCT_KEY: secret });
   await loadConfig({ config: fileOf('access: open') }, {});
 });
 
-test('the configuration is frozen to its depth', async () => {
+test('the configuration is deeply frozen', async () => {
   const { config } = await loadConfig({ config: fileOf(`keys: [{name: a, hash: "${hash}"}]`) }, {});
   for (const part of [
     config,
@@ -168,14 +168,14 @@ test('the configuration is frozen to its depth', async () => {
   }
 });
 
-test('withNewKey adds a key and leaves the configuration alone', async () => {
+test('withNewKey returns a copy with the new key', async () => {
   const { config } = await loadConfig({}, {});
   const added = withNewKey(config, 'local', ['inference']);
   assert.equal(config.keys.length, 0);
   assert.deepEqual(added.config.keys, [{ name: 'local', hash: hashSecret(added.secret), scopes: ['inference'] }]);
 });
 
-test('an empty variable counts as absent, others of the environment are not read', () => {
+test('readEnvironment ignores empty variables and variables that are not its own', () => {
   assert.deepEqual(readEnvironment({ LLAMADUCT_KEY: ' ', LLAMADUCT_LISTEN: '', OLLAMA_HOST: ' gpu ', HOME: '/x' }), {
     OLLAMA_HOST: 'gpu',
   });

@@ -29,7 +29,7 @@ for (const [text, url] of forms)
   test(`OLLAMA_HOST=${text} is ${url}`, () => assert.equal(ollamaUrl(text, 'OLLAMA_HOST'), url));
 
 for (const text of ['gpu:port', 'ftp://gpu', 'a b', 'gpu:99999', 'http://gpu?x=1', 'http://me:secret@a b']) {
-  test(`OLLAMA_HOST=${text} is refused, and not repeated`, () => {
+  test(`OLLAMA_HOST=${text} is rejected and not repeated in the message`, () => {
     assert.throws(() => ollamaUrl(text, 'OLLAMA_HOST'), {
       name: 'ConfigError',
       message: 'OLLAMA_HOST: expected HOST, HOST:PORT or a URL such as http://127.0.0.1:11434',
@@ -37,7 +37,7 @@ for (const text of ['gpu:port', 'ftp://gpu', 'a b', 'gpu:99999', 'http://gpu?x=1
   });
 }
 
-test('only wildcard hosts become loopback ones', () => {
+test('toLoopback changes wildcard hosts only', () => {
   assert.equal(toLoopback('http://0.0.0.0:1'), 'http://127.0.0.1:1');
   assert.equal(toLoopback('http://[::]:1'), 'http://[::1]:1');
   assert.equal(toLoopback('http://192.0.2.1:1'), 'http://192.0.2.1:1');

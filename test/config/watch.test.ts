@@ -16,14 +16,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { watchFile } from '../../src/config/watch/watch-file.ts';
 import { until } from '../helpers/wait.ts';
 
-/** Milliseconds after which a change would have been told. */
-const long = 350;
+/** Milliseconds within which a change would have been reported. */
+const quietPeriod = 350;
 
 interface Watched {
-  /** Waits until one more change was told, and that it was one. */
-  readonly told: () => Promise<void>;
-  /** Waits as long as a change might take to be told, and that none was. */
-  readonly silent: () => Promise<void>;
+  /** Waits for the next change to be reported, and asserts that it is reported once. */
+  readonly expectChange: () => Promise<void>;
+  /** Asserts that nothing is reported for as long as a report could take. */
+  readonly expectNone: () => Promise<void>;
   readonly stop: () => void;
 }
 
@@ -40,82 +40,82 @@ async function watched(t: TestContext, file: string): Promise<Watched> {
   t.after(stop);
   return {
     stop,
-    async told() {
+    async expectChange() {
       expected += 1;
-      await until('the change to be told', () => changes >= expected);
+      await until('the change to be reported', () => changes >= expected);
       assert.equal(changes, expected);
     },
-    async silent() {
-      await sleep(long);
+    async expectNone() {
+      await sleep(quietPeriod);
       assert.equal(changes, expected);
     },
   };
 }
 
-/** A file in a folder of its own. */
-function written(t: TestContext, text = 'a'): string {
+/** Creates a file in its own folder. */
+function createFile(t: TestContext, text = 'a'): string {
   const file = join(scratch(t), 'llamaduct.yaml');
   writeFileSync(file, text);
   return file;
 }
 
-/** Replaces a file, or a link, in one step. */
-function replace(file: string, make: (temporary: string) => void): void {
-  make(`${file}.tmp`);
+/** Replaces a file or symbolic link atomically. */
+function replace(file: string, create: (temporary: string) => void): void {
+  create(`${file}.tmp`);
   renameSync(`${file}.tmp`, file);
 }
 
-test('a file that is written in place is told of, in however many steps: once', async (t) => {
-  const file = written(t);
-  const { told, silent } = await watched(t, file);
+test('watchFile reports a file that is written in place, once for several writes', async (t) => {
+  const file = createFile(t);
+  const { expectChange, expectNone } = await watched(t, file);
   writeFileSync(file, 'b');
   appendFileSync(file, 'c');
-  await told();
-  await silent();
+  await expectChange();
+  await expectNone();
   writeFileSync(file, 'c');
-  await told();
+  await expectChange();
 });
 
-test('a file that is replaced is told of, each time', async (t) => {
-  const file = written(t);
-  const { told } = await watched(t, file);
+test('watchFile reports a file each time it is replaced', async (t) => {
+  const file = createFile(t);
+  const { expectChange } = await watched(t, file);
   for (const text of ['b', 'c', 'd']) {
     replace(file, (temporary) => writeFileSync(temporary, text));
-    await told();
+    await expectChange();
   }
 });
 
-test('a file that is only touched, or replaced by its like, is not told of', async (t) => {
-  const file = written(t);
-  const { told, silent } = await watched(t, file);
+test('watchFile ignores a file that is touched or replaced with the same content', async (t) => {
+  const file = createFile(t);
+  const { expectChange, expectNone } = await watched(t, file);
   utimesSync(file, new Date(), new Date());
   writeFileSync(file, 'a');
   replace(file, (temporary) => writeFileSync(temporary, 'a'));
-  await silent();
+  await expectNone();
   writeFileSync(file, 'b');
-  await told();
+  await expectChange();
 });
 
-test('a file that is missing for a moment is told of when it is back and another', async (t) => {
-  const file = written(t);
-  const { told, silent } = await watched(t, file);
+test('watchFile reports a file that was removed once it is back with other content', async (t) => {
+  const file = createFile(t);
+  const { expectChange, expectNone } = await watched(t, file);
   rmSync(file);
-  await silent();
+  await expectNone();
   writeFileSync(file, 'a');
-  await silent();
+  await expectNone();
   rmSync(file);
   writeFileSync(file, 'b');
-  await told();
+  await expectChange();
 });
 
-test('a file that is not there yet is told of once it is', async (t) => {
+test('watchFile reports a missing file once it is created', async (t) => {
   const file = join(scratch(t), 'later.yaml');
-  const { told } = await watched(t, file);
+  const { expectChange } = await watched(t, file);
   writeFileSync(file, 'a');
-  await told();
+  await expectChange();
 });
 
-test('a link that is swapped as Kubernetes does is told of, and what it leads to then is watched', async (t) => {
+test('watchFile follows a symbolic link that is replaced as Kubernetes replaces ConfigMaps', async (t) => {
   const folder = scratch(t);
   const version = (name: string, text: string): void => {
     mkdirSync(join(folder, name));
@@ -125,7 +125,7 @@ test('a link that is swapped as Kubernetes does is told of, and what it leads to
   version('..one', 'a');
   symlinkSync('..one', data);
   symlinkSync(join('..data', 'llamaduct.yaml'), join(folder, 'llamaduct.yaml'));
-  const { told, silent } = await watched(t, join(folder, 'llamaduct.yaml'));
+  const { expectChange, expectNone } = await watched(t, join(folder, 'llamaduct.yaml'));
   for (const [name, text, before] of [
     ['..two', 'b', '..one'],
     ['..three', 'c', '..two'],
@@ -133,16 +133,16 @@ test('a link that is swapped as Kubernetes does is told of, and what it leads to
     version(name, text);
     replace(data, (temporary) => symlinkSync(name, temporary));
     rmSync(join(folder, before), { recursive: true });
-    await told();
+    await expectChange();
   }
   writeFileSync(join(folder, '..three', 'llamaduct.yaml'), 'd');
-  await told();
+  await expectChange();
   version('..four', 'd');
   replace(data, (temporary) => symlinkSync('..four', temporary));
-  await silent();
+  await expectNone();
 });
 
-test('a link on the way to the file counts, wherever it is', async (t) => {
+test('watchFile follows symbolic links anywhere on the path', async (t) => {
   const [releases, folder] = [scratch(t), scratch(t)];
   for (const name of ['one', 'two', 'three']) {
     mkdirSync(join(releases, name));
@@ -155,44 +155,44 @@ test('a link on the way to the file counts, wherever it is', async (t) => {
   const linked = await watched(t, join(folder, 'llamaduct.yaml'));
   for (const name of ['two', 'three']) {
     replace(current, (temporary) => symlinkSync(name, temporary));
-    await Promise.all([direct.told(), linked.told()]);
+    await Promise.all([direct.expectChange(), linked.expectChange()]);
   }
   writeFileSync(join(releases, 'three', 'llamaduct.yaml'), 'four');
-  await Promise.all([direct.told(), linked.told()]);
+  await Promise.all([direct.expectChange(), linked.expectChange()]);
 });
 
-test('a loop of links is watched like any other file that cannot be read', async (t) => {
+test('watchFile treats a loop of symbolic links like a missing file', async (t) => {
   const file = join(scratch(t), 'loop.yaml');
   symlinkSync('loop.yaml', file);
-  const { told } = await watched(t, file);
+  const { expectChange } = await watched(t, file);
   rmSync(file);
   writeFileSync(file, 'a');
-  await told();
+  await expectChange();
 });
 
-test('what is written beside the file without end does not hold it up, and is not told of', async (t) => {
-  const file = written(t);
-  const { told, silent } = await watched(t, file);
+test('watchFile ignores constant writes to other files in the folder', async (t) => {
+  const file = createFile(t);
+  const { expectChange, expectNone } = await watched(t, file);
   const busy = setInterval(() => appendFileSync(`${file}.db-wal`, 'x'), 10);
   t.after(() => clearInterval(busy));
   writeFileSync(join(file, '..', '.llamaduct.yaml.new'), 'b');
-  await silent();
+  await expectNone();
   writeFileSync(file, 'b');
-  await told();
+  await expectChange();
 });
 
-test('stop() stops, also a change that is about to be told', async (t) => {
-  const file = written(t);
-  const { silent, stop } = await watched(t, file);
+test('stop() also cancels a change that is about to be reported', async (t) => {
+  const file = createFile(t);
+  const { expectNone, stop } = await watched(t, file);
   writeFileSync(file, 'b');
-  // So that the system has told of it.
+  // Time for the event of the operating system to arrive.
   await sleep(20);
   stop();
   writeFileSync(file, 'c');
-  await silent();
+  await expectNone();
 });
 
-test('a directory that cannot be watched is no error', async (t) => {
-  const { silent } = await watched(t, join(scratch(t), 'no', 'such', 'folder', 'llamaduct.yaml'));
-  await silent();
+test('watchFile does not fail when the folder is missing', async (t) => {
+  const { expectNone } = await watched(t, join(scratch(t), 'no', 'such', 'folder', 'llamaduct.yaml'));
+  await expectNone();
 });

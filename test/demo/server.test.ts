@@ -32,7 +32,7 @@ async function get(path: string): Promise<unknown> {
   return await (await fetch(demo.url + path)).json();
 }
 
-/** A recorded body of a real Ollama. */
+/** A body recorded from a real Ollama server. */
 function recorded(name: string): Record<string, unknown>[] {
   const text = readFileSync(resolve(import.meta.dirname, '../fixtures/ollama-0.17.4', name), 'utf8');
   return text
@@ -41,14 +41,14 @@ function recorded(name: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-/** The names of all fields in their order, with the kinds of their values. */
+/** The names of all fields in order, with the types of their values. */
 function shape(value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shape);
   if (typeof value !== 'object' || value === null) return typeof value;
   return Object.entries(value).map(([key, inner]) => [key, shape(inner)]);
 }
 
-test('it streams a chat in the shape of Ollama, a word a line', async () => {
+test('the demo streams a chat in the shape of Ollama, one word a line', async () => {
   const response = await post('/api/chat', { model: 'demo', messages: question });
   assert.equal(response.headers.get('content-type'), 'application/x-ndjson');
   assert.equal(response.headers.get('transfer-encoding'), 'chunked');
@@ -64,20 +64,20 @@ test('it streams a chat in the shape of Ollama, a word a line', async () => {
   assert.deepEqual([lines.at(-1)?.['done_reason'], lines.at(-1)?.['eval_count']], ['stop', words]);
 });
 
-test('it streams a generate, and answers both whole', async () => {
+test('the demo streams /api/generate, and answers chat and generate without streaming', async () => {
   const streamed = await linesOf(
     await post('/api/generate', { model: 'demo:latest', prompt: 'hi', options: { num_predict: 3 } }),
   );
   assert.deepEqual(shape(streamed[0]), shape(recorded('generate-plain-stream/body.ndjson')[0]));
 
-  const whole = await post('/api/generate', {
+  const complete = await post('/api/generate', {
     model: 'demo:latest',
     prompt: 'hi',
     stream: false,
     options: { num_predict: 3 },
   });
-  assert.equal(whole.headers.get('content-type'), 'application/json; charset=utf-8');
-  const { response, done_reason: reason } = (await whole.json()) as { response: string; done_reason: string };
+  assert.equal(complete.headers.get('content-type'), 'application/json; charset=utf-8');
+  const { response, done_reason: reason } = (await complete.json()) as { response: string; done_reason: string };
   assert.deepEqual([response, reason], [streamed.map((line) => line['response']).join(''), 'length']);
 
   const chat = await post('/api/chat', {
@@ -89,7 +89,7 @@ test('it streams a generate, and answers both whole', async () => {
   assert.deepEqual(shape(await chat.json()), shape(recorded('chat-plain/body.json')[0]));
 });
 
-test('it quotes at most 80 characters of the last user message, and cuts none', async () => {
+test('the demo quotes at most 80 characters of the last user message and splits no emoji', async () => {
   const messages = [
     { role: 'user', content: '🦙'.repeat(200) },
     { role: 'tool', content: 'x' },
@@ -99,14 +99,14 @@ test('it quotes at most 80 characters of the last user message, and cuts none', 
   assert.ok(message.content.includes(`“${'🦙'.repeat(80)}…”`));
 });
 
-test('a request without a question loads the model', async () => {
+test('the demo answers a request without a question like a request that loads the model', async () => {
   const chat = await (await post('/api/chat', { model: 'demo', messages: [] })).json();
   assert.deepEqual(shape(chat), shape(recorded('chat-load-empty-messages/body.json')[0]));
   const generate = await (await post('/api/generate', { model: 'demo', prompt: '' })).json();
   assert.deepEqual(shape(generate), shape(recorded('generate-load-stream/body.json')[0]));
 });
 
-test('it lists and shows its one model in the shape of Ollama', async () => {
+test('the demo lists and shows its model in the shape of Ollama', async () => {
   assert.deepEqual(shape(await get('/api/version')), shape(recorded('version/body.json')[0]));
   assert.deepEqual(shape(await get('/api/tags')), shape(recorded('tags/body.json')[0]));
   assert.deepEqual(shape(await get('/api/ps')), shape(recorded('ps-loaded/body.json')[0]));
@@ -116,13 +116,13 @@ test('it lists and shows its one model in the shape of Ollama', async () => {
   assert.deepEqual(shown['capabilities'], ['completion']);
 });
 
-test('GET and HEAD / say that Ollama is running', async () => {
+test('the demo answers GET and HEAD / with "Ollama is running"', async () => {
   assert.equal(await (await fetch(demo.url)).text(), 'Ollama is running');
   const head = await fetch(demo.url, { method: 'HEAD' });
   assert.deepEqual([head.status, head.headers.get('content-length')], [200, '17']);
 });
 
-test('it refuses as Ollama does', async () => {
+test('the demo rejects unknown models, paths and methods as Ollama does', async () => {
   const cases: readonly [response: Response, status: number, body: string][] = [
     [await post('/api/chat', { model: 'x', messages: question }), 404, `{"error":"model 'x' not found"}`],
     [await post('/api/generate', { prompt: 'x' }), 404, `{"error":"model '' not found"}`],
@@ -139,7 +139,7 @@ test('it refuses as Ollama does', async () => {
   assert.match(await malformed.text(), /^\{"error":".+"\}$/);
 });
 
-test('odd paths do not bring it down', async () => {
+test('the demo answers malformed paths with 404', async () => {
   for (const path of ['//', '/%', '/constructor']) {
     const status = await new Promise<number | undefined>((done, fail) => {
       request(demo.url, { path }, (response) => done(response.resume().statusCode))
@@ -154,7 +154,7 @@ function timers(): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
 }
 
-test('it stops when the client leaves', async () => {
+test('the demo stops generating when the client disconnects', async () => {
   const before = timers();
   const controller = new AbortController();
   const response = await post('/api/chat', { model: 'demo', messages: question }, { signal: controller.signal });
@@ -164,7 +164,7 @@ test('it stops when the client leaves', async () => {
   await until('no more waiting', () => timers() === before, 200);
 });
 
-test('it closes at once whoever is still there', async () => {
+test('the demo closes open connections at once on close()', async () => {
   const own = await startDemo();
   const response = await fetch(`${own.url}/api/chat`, {
     method: 'POST',
