@@ -34,8 +34,7 @@ export function createReload(services: Services, started: Config, logger: Logger
       current = config;
     } catch (error) {
       recordResult(false);
-      const faults = error instanceof ConfigError ? error.message.split('\n') : ['unexpected error; it is not logged, because it could contain a secret'];
-      return logger.error({ faults }, 'configuration not reloaded');
+      return logger.error({ faults: describe(error) }, 'configuration not reloaded');
     }
     recordResult(true);
     const pending = settingsNeedingRestart(current, started);
@@ -46,6 +45,12 @@ export function createReload(services: Services, started: Config, logger: Logger
     last = last.then(async () => await reload(load));
     await last;
   };
+}
+
+/** Formats an error for the log. Only a ConfigError is known to contain no secret. */
+function describe(error: unknown): string[] {
+  if (error instanceof ConfigError) return error.message.split('\n');
+  return ['unexpected error; it is not logged, because it could contain a secret'];
 }
 
 /** @returns the names of changed settings that the running services do not use yet */

@@ -82,6 +82,6 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function fail(what: string, error: unknown): never {
-  throw new ConfigError(`${what}: ${(error as Error).message}`);
+function fail(summary: string, error: unknown): never {
+  throw new ConfigError(`${summary}: ${(error as Error).message}`);
 }

@@ -17,7 +17,7 @@ export interface ConfigText {
 
 /**
  * Applies an edit to the text of a configuration file. Only the lines of the edited key change, where possible; otherwise
- * the whole file is written out anew, with its comments. Line endings stay as they are.
+ * the whole file is reformatted, with its comments. Line endings stay as they are.
  *
  * @returns the new text, which parses to the same configuration except for the edit
  * @throws {ConfigError} when the result would be invalid, or when other settings refer to the edited key
@@ -54,7 +54,7 @@ function tryParse(text: string): FileConfig | undefined {
   }
 }
 
-/** Parses the edited text. Its errors are reported without line and column, because nobody sees that text. */
+/** Parses the edited text. Its errors are reported without line and column, because the user never sees that text. */
 function parseResult(text: string, file: string): FileConfig {
   try {
     return parseConfig(text, file);

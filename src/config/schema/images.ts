@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration, size } from './values.ts';
 
-/** `images`: whether images that a chat refers to by URL are fetched, and from where. */
+/** `images`: fetching of images that a request refers to by URL. */
 export const images = z.strictObject({
   fetch: z
     .boolean()

@@ -71,7 +71,7 @@ export const modelPatterns = z.array(z.string().min(1)).min(1);
 
 /**
  * Reports each item whose name is already used by an earlier item.
- * @param kind what the items are, for the message
+ * @param kind the kind of items, for the message
  */
 export function requireUniqueNames(
   items: readonly { readonly name: string }[],
