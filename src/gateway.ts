@@ -52,6 +52,8 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
   const protocols = clientProtocols(config, state.keeper);
   const services = createServices(config, protocols, state, metrics, logger);
   const { exchanges, pool, limiter } = services;
+  const closeClients = async (): Promise<unknown> =>
+    await Promise.all(pool.upstreams.map(async ({ client }) => await client.close()));
   const app = createApp(protocols, services);
   // The metrics listener starts first: if its address is in use, no request has been served yet.
   const { idle: sendTimeout } = config.timeouts;
@@ -67,7 +69,7 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
     connections: config.limits.connections,
     onDropped: () => metrics.connectionsDropped.inc(),
   }).catch(async (error: unknown) => {
-    await Promise.all([metricsListener?.close(0), ...pool.upstreams.map(async ({ client }) => await client.close())]);
+    await Promise.all([metricsListener?.close(0), closeClients()]);
     state.close();
     throw error;
   });
@@ -85,12 +87,7 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       stopHealthChecks();
       const closed = main.close(grace);
       await exchanges.stop(grace);
-      await Promise.all([
-        closed,
-        metricsListener?.close(0),
-        ...pool.upstreams.map(async ({ client }) => await client.close()),
-        services.images?.close(),
-      ]);
+      await Promise.all([closed, metricsListener?.close(0), closeClients(), services.images?.close()]);
       limiter.close();
       state.close();
     },

@@ -4,7 +4,7 @@ import { readConfigFile } from './file.ts';
 import { type Address, type Config, configSchema, type Scope, scopes } from './schema.ts';
 import { address } from './schema/values.ts';
 import { hashSecret, newSecret } from './secret.ts';
-import { type ReadVariable, singleUpstream, upstreamsFromFile } from './upstreams.ts';
+import { type ReadVariable, fileOrDefaultUpstreams, singleUpstream } from './upstreams.ts';
 
 /** The flags that configure the service. They override the environment, which overrides the file. */
 export interface Flags {
@@ -49,8 +49,7 @@ export async function loadConfig(
     listen: listen === undefined ? fromFile.listen : parseAddress(...listen),
     upstreams:
       upstream === undefined
-        ? (upstreamsFromFile(entries, environment, variable) ??
-          singleUpstream('OLLAMA_HOST', environment.OLLAMA_HOST ?? '', environment))
+        ? fileOrDefaultUpstreams(entries, environment, variable)
         : singleUpstream(...upstream, environment),
     keys: [...fromFile.keys, ...keyFrom(environment)],
     metrics: { ...fromFile.metrics, ...metricsTokenFrom(environment) },

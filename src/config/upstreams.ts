@@ -23,18 +23,18 @@ export function singleUpstream(setting: string, text: string, environment: Envir
 }
 
 /**
- * Completes the upstreams of the configuration file with their API keys.
+ * Completes the upstreams of the configuration file with their API keys. Without any, the upstream is OLLAMA_HOST, or Ollama
+ * on this machine.
  *
- * @returns undefined when the file has no upstreams
- * @throws {ConfigError} when a variable that `key_env` names is unset or malformed
+ * @throws {ConfigError} when OLLAMA_HOST or a variable that `key_env` names is invalid, or the latter is unset
  */
-export function upstreamsFromFile(
-  entries: readonly UpstreamFileConfig[] | undefined,
+export function fileOrDefaultUpstreams(
+  entries: readonly UpstreamFileConfig[] = [],
   environment: Environment,
   readVariable: ReadVariable,
-): Upstreams | undefined {
-  const [first, ...others] = entries?.map((entry, index) => withApiKey(entry, index, readVariable)) ?? [];
-  if (first === undefined) return undefined;
+): Upstreams {
+  const [first, ...others] = entries.map((entry, index) => withApiKey(entry, index, readVariable));
+  if (first === undefined) return singleUpstream('OLLAMA_HOST', environment.OLLAMA_HOST ?? '', environment);
   // OLLAMA_NUM_PARALLEL describes one Ollama server, so it is ignored when there are several upstreams.
   return others.length === 0 ? [withParallel(first, environment)] : [first, ...others];
 }
