@@ -1,136 +1,141 @@
-import { type CircuitBreakerPolicy, CircuitState, ConsecutiveBreaker, circuitBreaker, handleAll } from 'cockatiel';
 import { GatewayError } from '../errors.ts';
 import { upstreamDown } from './all-down.ts';
 
 interface HealthOptions {
-  /** Failures in a row until an upstream is taken out. */
+  /** Consecutive failures after which an upstream is ejected. */
   readonly failures: number;
-  /** Milliseconds between two looks at an upstream that is up; 0 where nobody looks. */
+  /** Milliseconds between two probes of an upstream that is up; 0 when nothing probes it. */
   readonly interval: number;
-  /** Milliseconds until one that nobody looks at is tried again. Absent: ten seconds. */
+  /** Milliseconds until an ejected upstream that nothing probes gets a trial request. Absent: ten seconds. */
   readonly recovery?: number;
-  /** Hears when an upstream is taken out, again each time that it does not come back, and when it does. */
+  /** Called with false on each ejection, including each failed trial or probe of an ejected upstream; with true when it is back. */
   readonly onChange: (up: boolean) => void;
 }
 
-/** Milliseconds until the first look at one that was taken out. */
-const firstLook = 1_000;
+/** Milliseconds until the first probe after an ejection. */
+const firstProbe = 1_000;
 
 /**
- * Whether an upstream is worth asking, by what became of requests to it and of looks at it. One that was taken out gets no
- * requests until a look at it succeeds; where nobody looks, one request at a time is the trial.
+ * A circuit breaker for one upstream, driven by the outcome of requests and probes. An ejected upstream gets no requests until a
+ * probe succeeds; without probes, one trial request at a time decides.
  */
 export class Health {
-  readonly #breaker: CircuitBreakerPolicy;
-  readonly #interval: number;
-  readonly #recovery: number;
-  #outSince = 0;
-  /** How often it was taken out, or did not come back, since it last did what it was asked. */
-  #outs = 0;
+  readonly #options: Required<HealthOptions>;
+  readonly #ejectedListeners = new Set<() => void>();
+  #isUp = true;
+  #consecutiveFailures = 0;
+  /** Ejections since a request or probe last succeeded while the upstream was up: each one doubles the time to the next probe. */
+  #ejections = 0;
+  #ejectedAt = 0;
   #onTrial = false;
-  /** Whether it failed since it last did what it was asked. */
-  #doubted = false;
 
-  constructor({ failures, interval, recovery = 10_000, onChange }: HealthOptions) {
-    this.#interval = interval;
-    this.#recovery = recovery;
-    // It only hears of outcomes: whoever asked through it would have to wait in it while another is the trial.
-    this.#breaker = circuitBreaker(handleAll, { halfOpenAfter: 0, breaker: new ConsecutiveBreaker(failures) });
-    this.#breaker.onBreak(() => {
-      this.#outSince = performance.now();
-      this.#outs += 1;
-      onChange(false);
-    });
-    this.#breaker.onReset(() => onChange(true));
+  constructor(options: HealthOptions) {
+    this.#options = { recovery: 10_000, ...options };
   }
 
-  /** Milliseconds until it may be asked, as far as can be known: 0 for now. */
+  /** Milliseconds until the upstream may be used, as far as that is known; 0 for now. */
   get retryInMs(): number {
     if (this.#isUp) return 0;
-    const left = this.#outSince + this.#pause - performance.now();
-    if (this.#interval === 0 && !this.#onTrial) return Math.max(0, left);
-    return Math.max(1, left);
+    const left = this.#ejectedAt + this.#pause - performance.now();
+    return this.#options.interval === 0 && !this.#onTrial ? Math.max(0, left) : Math.max(1, left);
   }
 
-  /** Milliseconds until it should be looked at again: one that was taken out comes back soon, or is given longer each time. */
+  /** Milliseconds until the next probe. An ejected upstream is probed soon, then with exponential backoff. */
   get nextProbeInMs(): number {
-    return this.#isUp ? this.#interval : this.#pause;
+    return this.#isUp ? this.#options.interval : this.#pause;
   }
 
-  /** Hears when it is taken out, and each time that it does not come back. @returns a function that stops */
-  onEjected(hear: () => void): () => void {
-    const heard = this.#breaker.onBreak(hear);
-    return () => heard.dispose();
+  /**
+   * @param listener called on each ejection, including each failed trial or probe of an ejected upstream
+   * @returns a function that removes the listener
+   */
+  onEjected(listener: () => void): () => void {
+    this.#ejectedListeners.add(listener);
+    return () => this.#ejectedListeners.delete(listener);
   }
 
-  /** Asks for a client, and learns from what becomes of it. @throws {GatewayError} `upstream_down`, or what `ask` throws */
-  async track<T>(ask: () => Promise<T>): Promise<T> {
+  /**
+   * Runs a client's request and learns from its outcome.
+   *
+   * @returns what `send` resolves to
+   * @throws {GatewayError} `upstream_down` without running `send`; otherwise what `send` throws
+   */
+  async track<T>(send: () => Promise<T>): Promise<T> {
     if (this.retryInMs > 0) throw upstreamDown();
-    const onTrial = !this.#isUp;
-    if (onTrial) this.#onTrial = true;
-    // Of one that went out meanwhile, only the trial tells more.
-    const learn = (up: boolean): Promise<void> | undefined => (onTrial || this.#isUp ? this.#learn(up) : undefined);
+    const isTrial = !this.#isUp;
+    this.#onTrial ||= isTrial;
     try {
-      const answer = await ask();
-      await learn(true);
+      const answer = await send();
+      // A request that was under way when the upstream was ejected decides nothing: only the trial and probes do.
+      if (isTrial || this.#isUp) this.#recordSuccess();
       return answer;
     } catch (error) {
-      if (isBroken(error)) await learn(false);
-      // Also a refusal is an answer. What else failed tells nothing of the upstream.
-      else if (onTrial && error instanceof GatewayError && error.answered !== undefined) await learn(true);
+      if (isTrial || this.#isUp) {
+        if (isBroken(error)) this.#recordFailure();
+        // A trial that the upstream refuses still shows that it answers. Other errors say nothing about the upstream.
+        else if (isTrial && error instanceof GatewayError && error.answered !== undefined) this.#recordSuccess();
+      }
       throw error;
     } finally {
-      if (onTrial) this.#onTrial = false;
+      if (isTrial) this.#onTrial = false;
     }
   }
 
-  /** Looks at it, be it out or not; whatever fails then is a failure of its own. @throws what `ask` throws */
-  async probe(ask: () => Promise<unknown>): Promise<void> {
+  /**
+   * Runs a probe, also of an ejected upstream. Any error counts as a failure of the upstream.
+   *
+   * @throws what `send` throws
+   */
+  async probe(send: () => Promise<unknown>): Promise<void> {
     try {
-      await ask();
+      await send();
     } catch (error) {
-      await this.#learn(false);
+      this.#recordFailure();
       throw error;
     }
-    // One that lists its models and answers nothing else would never have its failures in a row.
-    if (this.#isUp) this.#outs = 0;
-    else await this.#learn(true);
-  }
-
-  get #isUp(): boolean {
-    return this.#breaker.state === CircuitState.Closed;
+    // Does not reset the consecutive failures: an upstream that lists its models and fails all else must still be ejected.
+    if (this.#isUp) this.#ejections = 0;
+    else this.#recordSuccess();
   }
 
   get #pause(): number {
-    return this.#interval === 0 ? this.#recovery : Math.min(this.#interval, firstLook * 2 ** (this.#outs - 1));
+    const { interval, recovery } = this.#options;
+    return interval === 0 ? recovery : Math.min(interval, firstProbe * 2 ** (this.#ejections - 1));
   }
 
-  /** @returns resolves when it is learned; undefined for what is no news */
-  #learn(up: boolean): Promise<void> | undefined {
-    if (up && this.#isUp) {
-      this.#outs = 0;
-      if (!this.#doubted) return undefined;
+  #recordSuccess(): void {
+    this.#consecutiveFailures = 0;
+    if (this.#isUp) {
+      this.#ejections = 0;
+      return;
     }
-    this.#doubted = !up;
-    const outcome = (): void => {
-      if (!up) throw new Error('The upstream failed.');
-    };
-    return this.#breaker.execute(outcome).catch(() => undefined);
+    this.#isUp = true;
+    this.#options.onChange(true);
+  }
+
+  #recordFailure(): void {
+    this.#consecutiveFailures += 1;
+    if (this.#isUp && this.#consecutiveFailures < this.#options.failures) return;
+    this.#isUp = false;
+    this.#ejectedAt = performance.now();
+    this.#ejections += 1;
+    this.#options.onChange(false);
+    for (const listener of this.#ejectedListeners) listener();
   }
 }
 
-const broken: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+const serverErrors: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 
-/** Whether it is the upstream itself that failed: a model that cannot be loaded, or a refusal, says nothing of others. */
+/** True when the upstream itself failed. A refusal, or a model that cannot be loaded, says nothing about other requests. */
 function isBroken(error: unknown): boolean {
   if (!(error instanceof GatewayError)) return false;
   const { code, cause, answered } = error;
   if (answered !== undefined) {
     const { status, own } = answered;
-    // A server that tells of a failure itself, be it one before others, may fail with one model only.
-    return !own && broken.has(status);
+    // A server that reports the failure itself may fail with one model only; a proxy in front of it reports that it is gone.
+    return !own && serverErrors.has(status);
   }
-  // With a cause it is the connection that failed.
+  // With a cause, the connection failed.
   return (
     code === 'upstream_unreachable' || code === 'upstream_timeout' || (code === 'upstream_error' && cause !== undefined)
   );
