@@ -1,64 +1,65 @@
 import type { Redis } from 'iovalkey';
 import { type Window, isBudget } from './window.ts';
 
-/** What a holder spent since a moment in milliseconds since the epoch, in tokens. */
-export type Spent = (holderId: string, since: number) => number;
+/**
+ * Tokens that a subject has used since a time, by the usage ledger.
+ *
+ * @param subjectId `key:NAME` or `group:NAME`
+ * @param since milliseconds since the epoch
+ */
+export type Spent = (subjectId: string, since: number) => number;
 
-/** A promise only where something has to be waited for: those of a small request cost as much as counting it. */
-type Soon<T> = T | Promise<T>;
+/** Not always a promise: for a small request, awaiting one costs as much as the counting. */
+type MaybePromise<T> = T | Promise<T>;
 
-/** Where what is used of each window is counted. */
+/** The counts behind the limits, one for each window. A day or month that has no count yet starts with the ledger's sum. */
 export interface Counts {
-  /** What is used of each, in their order. Days and months that are not there start with what the ledger knows. */
-  used(windows: readonly Window[], now: number): Soon<number[]>;
   /**
-   * Adds to each what is asked of it, at once for all of its process; to none where one fails.
+   * Adds the points of each window to its count, or adds nothing if one of them would exceed its limit.
    *
-   * @returns what is then used of each, in their order
+   * @returns the counts before, in the order of the windows
    */
-  take(windows: readonly Window[], now: number): Soon<number[]>;
+  reserve(windows: readonly Window[], now: number): MaybePromise<number[]>;
   /**
-   * Adds to one, whose count may have been lost: giving back makes none less than nothing. Of days and months that are not
-   * there nothing is given back: the ledger they start with never held what was asked for.
-   *
-   * @returns what is then used of it
+   * Adds points to one count whatever its limit; the count stays at 0 or above. A negative amount is ignored when the count was
+   * lost: neither 0 nor the ledger's sum includes what would be given back.
    */
-  add(window: Window, points: number, now: number): Soon<number>;
+  add(window: Window, points: number, now: number): MaybePromise<void>;
   close(): void;
 }
 
 /**
- * Counts of this process.
+ * Counts in this process.
  *
- * @param bound how many holders' windows are remembered; of days and months that are forgotten the ledger remains
+ * @param bound subjects whose windows are remembered; a day or month that is evicted starts again with the ledger's sum
  */
 export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts {
-  // Two of each kind for every holder. Minutes must not push out days.
+  // Two limits of each kind per subject. Minutes must not evict days and months.
   const minutes = new Map<string, number>();
   const budgets = new Map<string, number>();
 
   const countsOf = (window: Window): Map<string, number> => (isBudget(window) ? budgets : minutes);
-  const put = (window: Window, count: number): number => {
+  const set = (window: Window, count: number): number => {
     const counts = countsOf(window);
     counts.set(window.key, count);
     if (counts.size > 2 * bound) counts.delete(counts.keys().next().value ?? '');
     return count;
   };
-  const change = (window: Window, points: number): number => {
+  const add = (window: Window, points: number): void => {
     const count = countsOf(window).get(window.key);
-    if (count !== undefined || spent === undefined || !isBudget(window))
-      return put(window, Math.max(0, (count ?? 0) + points));
-    return put(window, spentBefore(window, spent) + Math.max(0, points));
+    if (count === undefined) set(window, initialCount(window, spent) + Math.max(0, points));
+    else set(window, Math.max(0, count + points));
   };
-  const usedOf = (window: Window): number => countsOf(window).get(window.key) ?? change(window, 0);
   return {
-    used: (windows) => windows.map(usedOf),
-    take(windows) {
-      // What can fail first.
-      windows.forEach(usedOf);
-      return windows.map((window) => change(window, window.points));
+    reserve(windows) {
+      const used = windows.map(
+        (window) => countsOf(window).get(window.key) ?? set(window, initialCount(window, spent)),
+      );
+      const fits = windows.every(({ points, max }, index) => (used[index] ?? 0) + points <= max);
+      if (fits) for (const window of windows) add(window, window.points);
+      return used;
     },
-    add: change,
+    add,
     close() {
       minutes.clear();
       budgets.clear();
@@ -66,64 +67,61 @@ export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts 
   };
 }
 
-/** Counts that several processes share. Rejects where the server does not answer. */
-export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
-  // The limits are compared by the limiter, since they change with the configuration: the library counts and forgets. Of
-  // it only the class for Redis speaks a Lua that both Redis and Valkey understand.
-  const options = { points: Number.MAX_SAFE_INTEGER, duration: 60, keyPrefix: 'llamaduct:limit' };
-  // Loaded where it is needed: it takes memory.
-  const loading = import('rate-limiter-flexible').then(
-    ({ RateLimiterRedis }) => new RateLimiterRedis({ ...options, storeClient: valkey }),
-  );
+/**
+ * KEYS are counts; ARGV has four values for each: points to add, the limit, seconds to live, and the initial count of a missing
+ * key. Returns the counts before, or nothing if a key is missing and its initial count is empty.
+ */
+const addIfAllFit = `
+local counts, changes, fits = {}, {}, true
+for i, key in ipairs(KEYS) do
+  local points, max, seconds, initial = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2]), ARGV[4 * i - 1], ARGV[4 * i]
+  local count = redis.call('GET', key)
+  if not count then
+    if initial == '' then return false end
+    redis.call('SET', key, initial, 'EX', seconds)
+    count, points = initial, math.max(0, points)
+  end
+  counts[i] = tonumber(count)
+  changes[i] = math.max(points, 0 - counts[i]) -- Not -counts[i]: INCRBY takes no -0.
+  fits = fits and counts[i] + points <= max
+end
+if fits then
+  for i, key in ipairs(KEYS) do redis.call('INCRBY', key, changes[i]) end
+end
+return counts`;
 
-  const start = async (window: Window, now: number): Promise<number> => {
-    if (!isBudget(window) || spent === undefined) return 0;
-    const before = spentBefore(window, spent);
-    if (before > 0) await valkey.set((await loading).getKey(window.key), before, 'EX', secondsLeft(window, now), 'NX');
-    return before;
+/** Counts that several processes share. Its functions reject when the server does not answer. */
+export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
+  const run = async (
+    windows: readonly Window[],
+    now: number,
+    initial: (window: Window) => number | '',
+  ): Promise<number[] | null> => {
+    const keys = windows.map(({ key }) => `llamaduct:limit:${key}`);
+    const values = windows.flatMap((window) => [window.points, window.max, secondsLeft(window, now), initial(window)]);
+    return (await valkey.eval(addIfAllFit, keys.length, ...keys, ...values)) as number[] | null;
   };
-  const add = async (window: Window, points: number, now: number): Promise<number> => {
-    const limiter = await loading;
-    // The server may have lost it since it was looked at.
-    if (isBudget(window) && spent !== undefined && (await valkey.exists(limiter.getKey(window.key))) === 0) {
-      const before = await start(window, now);
-      if (points < 0) return before;
-    }
-    const customDuration = secondsLeft(window, now);
-    const { consumedPoints } = await limiter.penalty(window.key, points, { customDuration });
-    return consumedPoints < 0 ? await add(window, -consumedPoints, now) : consumedPoints;
+  const reserve = async (windows: readonly Window[], now: number): Promise<number[]> => {
+    // The ledger is read only when a day or month has no count.
+    const counts = await run(windows, now, (window) => (isBudget(window) && spent !== undefined ? '' : 0));
+    return counts ?? (await run(windows, now, (window) => initialCount(window, spent))) ?? [];
   };
   return {
-    add,
-    async used(windows, now) {
-      const limiter = await loading;
-      const counts = await valkey.mget(windows.map(({ key }) => limiter.getKey(key)));
-      return Promise.all(
-        windows.map(async (window, index) => {
-          const count = counts[index];
-          return typeof count === 'string' ? Number(count) : start(window, now);
-        }),
-      );
+    reserve,
+    async add(window, points, now) {
+      await reserve([{ ...window, points, max: Number.MAX_SAFE_INTEGER }], now);
     },
-    async take(windows, now) {
-      const results = await Promise.allSettled(windows.map((window) => add(window, window.points, now)));
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed === undefined) return results.map((result) => (result.status === 'fulfilled' ? result.value : 0));
-      for (const [index, window] of windows.entries()) {
-        if (results[index]?.status === 'fulfilled') void add(window, -window.points, now).catch(() => undefined);
-      }
-      throw failed.reason;
-    },
-    // The connection is whoever's made it.
+    // The caller owns the connection.
     close: () => undefined,
   };
 }
 
-function spentBefore({ subject, start }: Window, spent: Spent): number {
-  return Math.max(0, Math.ceil(spent(subject.id, start)));
+function initialCount(window: Window, spent: Spent | undefined): number {
+  if (spent === undefined || !isBudget(window)) return 0;
+  return Math.max(0, Math.ceil(spent(window.subject.id, window.start)));
 }
 
-/** A little more than is left, for clocks that differ. */
+/** A little more than is left, because clocks differ. */
 function secondsLeft({ end }: Window, now: number): number {
   return Math.max(0, Math.ceil((end - now) / 1000)) + 5;
 }

@@ -1,30 +1,31 @@
 import type { Window } from './window.ts';
 
 const families = (['requests', 'tokens'] as const).map((family) => ({
-  limited: `${family}PerMinute` as const,
+  windowLimit: `${family}PerMinute` as const,
   limit: `x-ratelimit-limit-${family}`,
   remaining: `x-ratelimit-remaining-${family}`,
   reset: `x-ratelimit-reset-${family}`,
 }));
 
 /**
- * What is left of the minute, as OpenAI tells it: of each kind for the holder that has the least left.
+ * OpenAI's rate limit headers for requests and for tokens per minute, each for the subject that has the least left.
  *
- * @param used of each window, in their order
+ * @param used the counts, in the order of the windows
+ * @returns header values by name; empty without limits per minute
  * @see https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
  */
 export function limitHeaders(windows: readonly Window[], used: readonly number[], now: number): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const names of families) {
+  for (const family of families) {
     let least = Infinity;
     for (const [index, window] of windows.entries()) {
-      if (window.limit !== names.limited) continue;
+      if (window.limit !== family.windowLimit) continue;
       const remaining = Math.max(0, window.max - (used[index] ?? 0));
       if (remaining >= least) continue;
       least = remaining;
-      headers[names.limit] = String(window.max);
-      headers[names.remaining] = String(remaining);
-      headers[names.reset] = toDuration(window.end - now);
+      headers[family.limit] = String(window.max);
+      headers[family.remaining] = String(remaining);
+      headers[family.reset] = toDuration(window.end - now);
     }
   }
   return headers;

@@ -1,49 +1,49 @@
 import type { Redis } from 'iovalkey';
 import { GatewayError } from '../errors.ts';
-import type { LimitSubject } from './subject.ts';
 import { type Counts, type Spent, countInMemory, countInValkey } from './counts.ts';
 import { limitHeaders } from './headers.ts';
 import { neverFits, refusal, tooMany } from './refusal.ts';
-import { type LimitName, type Window, isBudget, movedTo, windowsOf } from './window.ts';
+import type { LimitSubject } from './subject.ts';
+import { type LimitName, type Window, currentWindow, isBudget, windowsOf } from './window.ts';
 
 export interface LimiterOptions {
-  /** Counts there, with all who share it; absent: in this process. */
+  /** Where all instances count together. Absent: each process counts for itself. */
   readonly valkey?: Redis;
-  /** What to do while nothing can be counted: let everybody in, or nobody. */
+  /** What to do while counting fails: admit every request (`open`) or refuse every request (`closed`). */
   readonly whenDown: 'open' | 'closed';
-  /** Tokens that days and months start with, so that they survive a restart. */
+  /** Initial counts of days and months, so that they survive a restart. */
   readonly spent?: Spent;
-  onRefused?(holder: LimitSubject, limit: LimitName): void;
-  /** Told when counting starts to fail and when it works again, and of the first time. */
+  onRefused?(subject: LimitSubject, limit: LimitName): void;
+  /** Called after the first attempt to count, and whenever counting starts to fail or works again. */
   onStore?(up: boolean): void;
-  /** Told of each request that was decided without counting. */
+  /** Called for each request that was decided without counting. */
   onUnchecked?(letIn: boolean): void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-/** A request that was let in. */
+/** The limits' share of an admitted request. */
 export interface Reservation {
-  /** x-ratelimit-* as OpenAI names them; none where neither requests nor tokens of a minute are limited. */
+  /** OpenAI's x-ratelimit-* headers; empty when no subject has a limit per minute. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Puts the tokens it really took in place of the estimate. Once; never throws. */
+  /** Replaces the estimate by the tokens that were used. Further calls do nothing. Never throws. */
   settle(tokens: number): void;
 }
 
-const nothing = (): void => undefined;
-const free: Reservation = { headers: {}, settle: nothing };
+const noop = (): void => undefined;
+const unlimited: Reservation = { headers: {}, settle: noop };
 
-/** Seconds: a connection that was lost is back by then, or not soon. */
+/** Seconds: a lost connection is usually back within that time. */
 const storeRetryAfter = 5;
 
-/** Holds keys and groups to their limits. Minutes are those of the clock, days and months those of UTC. */
+/** Enforces the limits of keys and groups. Minutes are the clock's, days and months are UTC's. */
 export class Limiter {
   readonly #options: LimiterOptions;
   readonly #now: () => number;
   readonly #counts: Counts;
-  /** Of holders that have any. */
+  /** Running requests by subject id, of subjects that have any. */
   readonly #running = new Map<string, number>();
-  #up: boolean | undefined;
+  #storeUp: boolean | undefined;
 
   constructor(options: LimiterOptions) {
     const { valkey, spent, now = Date.now } = options;
@@ -53,18 +53,18 @@ export class Limiter {
   }
 
   /**
-   * Takes a place among those that run at a time from every holder, or from nobody.
+   * Counts one more running request for every subject, or for none of them.
    *
-   * @returns gives it back; calling it again does nothing
+   * @returns a function that ends the request; further calls do nothing
    * @throws {GatewayError} 429 rate_limit_exceeded
    */
-  enterConcurrent(holders: readonly LimitSubject[]): () => void {
-    const bounded = holders.filter(({ limits }) => limits.concurrent !== undefined);
-    if (bounded.length === 0) return nothing;
-    for (const holder of bounded) {
-      const { concurrent = Infinity } = holder.limits;
-      if ((this.#running.get(holder.id) ?? 0) >= concurrent) {
-        throw this.#refused(holder, 'concurrent', tooMany(holder, concurrent));
+  enterConcurrent(subjects: readonly LimitSubject[]): () => void {
+    const bounded = subjects.filter(({ limits }) => limits.concurrent !== undefined);
+    if (bounded.length === 0) return noop;
+    for (const subject of bounded) {
+      const { concurrent = Infinity } = subject.limits;
+      if ((this.#running.get(subject.id) ?? 0) >= concurrent) {
+        throw this.#refused(subject, 'concurrent', tooMany(subject, concurrent));
       }
     }
     for (const { id } of bounded) this.#running.set(id, (this.#running.get(id) ?? 0) + 1);
@@ -78,105 +78,92 @@ export class Limiter {
   }
 
   /**
-   * Takes one request and its tokens from every holder, or nothing from anybody. Those that run are `enter`'s.
+   * Reserves one request and its tokens from every subject, or nothing from any of them. Concurrency is counted by
+   * `enterConcurrent`.
    *
-   * @param tokens about how many of prompt and answer together
-   * @throws {GatewayError} 429 rate_limit_exceeded, or insufficient_quota for a day or month, with retryAfter but for
-   *   what can never pass; 503 store_unavailable where nothing can be counted and nobody is let in then
+   * @param tokens estimate of prompt and answer together
+   * @throws {GatewayError} 429 rate_limit_exceeded, or insufficient_quota for a day or month; with retryAfter, unless the request
+   *   can never fit. 503 store_unavailable when counting fails and `whenDown` is `closed`
    */
-  async reserve(holders: readonly LimitSubject[], tokens: number): Promise<Reservation> {
+  async reserve(subjects: readonly LimitSubject[], tokens: number): Promise<Reservation> {
     const points = Math.max(1, Math.ceil(tokens));
     const now = this.#now();
-    const windows = windowsOf(holders, points, now);
-    if (windows.length === 0) return free;
+    const windows = windowsOf(subjects, points, now);
+    if (windows.length === 0) return unlimited;
     const tooSmall = windows.find((window) => window.points > window.max);
     if (tooSmall !== undefined) throw this.#refused(tooSmall.subject, tooSmall.limit, neverFits(tooSmall));
-
-    let after: number[];
+    let used: number[];
     try {
-      // Adding is what decides. Looking first keeps those who are refused again and again from taking, for a moment,
-      // what others could have had.
-      this.#check(windows, await this.#counts.used(windows, now), now);
-      after = await this.#counts.take(windows, now);
+      used = await this.#counts.reserve(windows, now);
     } catch (error) {
-      if (error instanceof GatewayError) throw error;
       return this.#unchecked(windows, error);
     }
-    const before = after.map((count, index) => count - (windows[index]?.points ?? 0));
-    try {
-      this.#check(windows, before, now);
-    } catch (error) {
-      await this.#giveBack(windows, now);
-      throw error;
-    }
-    this.#store(true);
-    return { headers: limitHeaders(windows, after, now), settle: this.#settling(windows, points) };
+    this.#reportStore(true);
+    const full = longestFull(windows, used);
+    if (full !== undefined) throw this.#refused(full.subject, full.limit, refusal(full, windows, used, now));
+    const after = used.map((count, index) => count + (windows[index]?.points ?? 0));
+    return { headers: limitHeaders(windows, after, now), settle: this.#settler(windows, points) };
   }
 
-  /** Forgets what is counted in this process. */
+  /** Forgets the counts of this process. */
   close(): void {
     this.#counts.close();
   }
 
-  /** @throws {GatewayError} about the window that stays full for longest */
-  #check(windows: readonly Window[], used: readonly number[], now: number): void {
-    let worst: Window | undefined;
-    for (const [index, window] of windows.entries()) {
-      if ((used[index] ?? 0) + window.points <= window.max) continue;
-      if (worst === undefined || window.end > worst.end) worst = window;
-    }
-    if (worst === undefined) return;
-    this.#store(true);
-    throw this.#refused(worst.subject, worst.limit, refusal(worst, windows, used, now));
-  }
-
-  async #giveBack(windows: readonly Window[], now: number): Promise<void> {
-    await Promise.all(windows.map((window) => this.#change(window, -window.points, now)));
-  }
-
-  /** What came in without being counted is counted at its end, if it can be by then. */
+  /** Decides without counting. An admitted request is counted when it ends, if counting works again by then. */
   #unchecked(windows: readonly Window[], cause: unknown): Reservation {
-    const letIn = this.#options.whenDown === 'open';
-    this.#store(false);
-    this.#options.onUnchecked?.(letIn);
-    if (letIn) return { headers: {}, settle: this.#settling(windows, 0) };
+    const admitted = this.#options.whenDown === 'open';
+    this.#reportStore(false);
+    this.#options.onUnchecked?.(admitted);
+    if (admitted) return { headers: {}, settle: this.#settler(windows, 0) };
     const message = 'Limits cannot be checked at the moment.';
     throw new GatewayError('store_unavailable', message, { cause, retryAfter: storeRetryAfter });
   }
 
-  #settling(windows: readonly Window[], counted: number): (tokens: number) => void {
+  /** @param reserved tokens that are already in the counts */
+  #settler(windows: readonly Window[], reserved: number): (tokens: number) => void {
     return once((tokens: number) => {
-      const difference = Math.max(0, Math.ceil(tokens)) - counted;
+      const difference = Math.max(0, Math.ceil(tokens)) - reserved;
       if (!Number.isSafeInteger(difference) || difference === 0) return;
       const now = this.#now();
-      for (const taken of windows) {
-        if (taken.limit === 'requestsPerMinute') continue;
-        // Too little asked for is paid in the minute that is now. What was too much is worth nothing in another one.
-        const window = difference > 0 && !isBudget(taken) ? movedTo(now, taken) : taken;
-        if (now < window.end) void this.#change(window, difference, now);
+      for (const window of windows) {
+        if (window.limit === 'requestsPerMinute') continue;
+        // Tokens beyond the estimate count in the current minute. Unused tokens cannot be given back to another minute.
+        const charged = difference > 0 && !isBudget(window) ? currentWindow(window, now) : window;
+        if (now < charged.end) void this.#add(charged, difference, now);
       }
     });
   }
 
   /** Never rejects. */
-  async #change(window: Window, points: number, now: number): Promise<void> {
+  async #add(window: Window, points: number, now: number): Promise<void> {
     try {
       await this.#counts.add(window, points, now);
     } catch {
-      this.#store(false);
+      this.#reportStore(false);
     }
   }
 
-  #refused(holder: LimitSubject, limit: LimitName, error: GatewayError): GatewayError {
-    this.#options.onRefused?.(holder, limit);
+  #refused(subject: LimitSubject, limit: LimitName, error: GatewayError): GatewayError {
+    this.#options.onRefused?.(subject, limit);
     return error;
   }
 
-  #store(up: boolean): void {
-    if (this.#up === up) return;
-    this.#up = up;
+  #reportStore(up: boolean): void {
+    if (this.#storeUp === up) return;
+    this.#storeUp = up;
     this.#options.onStore?.(up);
   }
+}
+
+/** @returns the window that stays full for longest, of those in which the request does not fit; undefined if it fits in all */
+function longestFull(windows: readonly Window[], used: readonly number[]): Window | undefined {
+  let longest: Window | undefined;
+  for (const [index, window] of windows.entries()) {
+    if ((used[index] ?? 0) + window.points <= window.max) continue;
+    if (longest === undefined || window.end > longest.end) longest = window;
+  }
+  return longest;
 }
 
 function once<A extends unknown[]>(act: (...args: A) => void): (...args: A) => void {

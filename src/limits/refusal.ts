@@ -11,20 +11,24 @@ const units = {
   tokensPerMonth: 'tokens a month',
 } as const satisfies Record<LimitName, string>;
 
-/** One more than may run at a time. */
-export function tooMany(holder: LimitSubject, max: number): GatewayError {
-  const message = `${reached('concurrent', max, holder)}. Try again when one of them is answered.`;
+/** @returns the error for a request beyond the `concurrent` limit */
+export function tooMany(subject: LimitSubject, max: number): GatewayError {
+  const message = `${reached('concurrent', max, subject)}. Try again when one of them is answered.`;
   return new GatewayError('rate_limit_exceeded', message, { retryAfter: 1 });
 }
 
-/** More tokens than the window holds when nothing of it is used. */
+/** @returns the error for a request that needs more than the whole limit of a window */
 export function neverFits(window: Window): GatewayError {
   const { limit, max, points, subject } = window;
   const message = `This request needs about ${points} tokens and can never pass: ${nameOf(subject)} may use ${amount(limit, max)}. Ask for less.`;
   return new GatewayError(codeOf(window), message);
 }
 
-/** @param used of each window, without this request */
+/**
+ * @param refused the window in which the request does not fit
+ * @param used the counts without this request, in the order of `windows`
+ * @returns the error for a request that fits again when the window ends
+ */
 export function refusal(
   refused: Window,
   windows: readonly Window[],
@@ -45,8 +49,8 @@ function codeOf(window: Window): 'insufficient_quota' | 'rate_limit_exceeded' {
   return isBudget(window) ? 'insufficient_quota' : 'rate_limit_exceeded';
 }
 
-function reached(limit: LimitName, max: number, holder: LimitSubject): string {
-  return `The limit of ${nameOf(holder)} is reached: ${amount(limit, max)}`;
+function reached(limit: LimitName, max: number, subject: LimitSubject): string {
+  return `The limit of ${nameOf(subject)} is reached: ${amount(limit, max)}`;
 }
 
 function amount(limit: LimitName, max: number): string {

@@ -1,22 +1,22 @@
-/** Bounds on what somebody may use; what is absent is without bound. */
+/** Upper bounds. An absent limit is unlimited. */
 export interface LimitSet {
   readonly requestsPerMinute?: number;
-  /** Of prompts and answers together, as all that follow. */
+  /** Prompt and answer tokens together, as in every token limit below except `maxTokens`. */
   readonly tokensPerMinute?: number;
-  /** Requests at a time. */
+  /** Requests that run at the same time. */
   readonly concurrent?: number;
   /** Tokens of one answer. */
   readonly maxTokens?: number;
-  /** Days and months are those of UTC. */
+  /** Days and months are UTC's. */
   readonly tokensPerDay?: number;
   readonly tokensPerMonth?: number;
 }
 
-/** Whom limits hold for: a key, or all keys of a group together. */
+/** A key, or a group whose keys share the limits. */
 export interface LimitSubject {
   /** `key:alice` or `group:lab` */
   readonly id: string;
-  /** As the metrics show it: a name that the operator gave. */
+  /** Label in metrics: a name that the operator gave. */
   readonly label: string;
   readonly limits: LimitSet;
 }

@@ -1,57 +1,60 @@
 import type { LimitSubject, LimitSet } from './subject.ts';
 
-/** The limits that are kept while requests run; `maxTokens` is a matter of the request alone. */
+/** The limits that the limiter counts. `maxTokens` is none of them: it bounds each request by itself. */
 export type LimitName = Exclude<keyof LimitSet, 'maxTokens'>;
 export type WindowLimit = Exclude<LimitName, 'concurrent'>;
 
-/** One limit of one subject in the minute, day or month that is now. */
+/** One limit of one subject in one minute, day or month. */
 export interface Window {
   readonly subject: LimitSubject;
   readonly limit: WindowLimit;
   readonly max: number;
-  /** What the request asks of it. */
+  /** Requests or tokens that the request adds to the count. */
   readonly points: number;
-  /** Of its count: another for each minute, day or month, so that nothing late falls into the wrong one. */
+  /** Storage key of the count. It names the minute, day or month, so a late write cannot count in the next window. */
   readonly key: string;
   /** Milliseconds since the epoch. */
   readonly start: number;
+  /** Milliseconds since the epoch. */
   readonly end: number;
 }
 
 const windowLimits = ['requestsPerMinute', 'tokensPerMinute', 'tokensPerDay', 'tokensPerMonth'] as const;
 
-/** All that a request of `tokens` tokens counts in. */
-export function windowsOf(holders: readonly LimitSubject[], tokens: number, now: number): Window[] {
+/** @returns every window that a request of `tokens` tokens counts in */
+export function windowsOf(subjects: readonly LimitSubject[], tokens: number, now: number): Window[] {
   const windows: Window[] = [];
-  for (const subject of holders) {
+  for (const subject of subjects) {
     for (const limit of windowLimits) {
       const max = subject.limits[limit];
-      if (max !== undefined) windows.push(windowAt(subject, limit, max, tokens, now));
+      const points = limit === 'requestsPerMinute' ? 1 : tokens;
+      if (max !== undefined) windows.push(windowAt({ subject, limit, max, points }, now));
     }
   }
   return windows;
 }
 
-/** The window of the same limit that `now` is in. */
-export function movedTo(now: number, window: Window): Window {
-  return now < window.end ? window : windowAt(window.subject, window.limit, window.max, window.points, now);
+/** @returns the window of the same limit at `now` */
+export function currentWindow(window: Window, now: number): Window {
+  return now < window.end ? window : windowAt(window, now);
 }
 
-/** Whether a window is a day or a month, of which the ledger knows too. */
+/** True for days and months, which the usage ledger knows too. */
 export function isBudget({ limit }: Window): boolean {
   return limit === 'tokensPerDay' || limit === 'tokensPerMonth';
 }
 
-function windowAt(subject: LimitSubject, limit: WindowLimit, max: number, tokens: number, now: number): Window {
-  const [start, end] = boundsOf(limit, now);
-  const points = limit === 'requestsPerMinute' ? 1 : tokens;
+type Bound = Pick<Window, 'subject' | 'limit' | 'max' | 'points'>;
+
+function windowAt({ subject, limit, max, points }: Bound, now: number): Window {
+  const [start, end] = intervalOf(limit, now);
   return { subject, limit, max, points, key: `${limit}:${subject.id}:${start}`, start, end };
 }
 
 const minute = 60_000;
 const day = 86_400_000;
 
-function boundsOf(limit: WindowLimit, now: number): [start: number, end: number] {
+function intervalOf(limit: WindowLimit, now: number): [start: number, end: number] {
   switch (limit) {
     case 'requestsPerMinute':
     case 'tokensPerMinute':

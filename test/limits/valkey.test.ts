@@ -103,13 +103,18 @@ suite('limits that processes share', { skip: noValkey }, () => {
     using here = await joining(server.url, { spent: () => 70 });
     using there = await joining(server.url, { spent: () => 70 });
     const holders = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
-    // Both find that there is no count, and the other one takes before this one starts it.
-    const set = there.valkey.set.bind(there.valkey) as (...args: unknown[]) => Promise<'OK'>;
-    there.valkey.set = async (...args: unknown[]) => {
-      await here.limiter.reserve(holders, 20);
-      return set(...args);
+    // Both find that there is no count, and the other one reserves before this one sets the initial count.
+    const run = there.valkey.eval.bind(there.valkey) as (...args: unknown[]) => Promise<unknown>;
+    let overtaken = 0;
+    there.valkey.eval = async (...args: unknown[]) => {
+      if (args.at(-1) === 70) {
+        overtaken += 1;
+        await here.limiter.reserve(holders, 20);
+      }
+      return await run(...args);
     };
     await there.limiter.reserve(holders, 10);
+    assert.equal(overtaken, 1);
     await assert.rejects(here.limiter.reserve(holders, 1), code('insufficient_quota'));
   });
 
