@@ -1,38 +1,40 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { commitAfterTurn } from './after-rows.ts';
 
-/** Milliseconds that rows wait for another process. All of llamaduct stands still meanwhile. */
+/** Milliseconds that a write waits while another process holds the file. The whole process stands still meanwhile. */
 const writeDeadline = 50;
 
-/** Milliseconds that what was kept waits at the end. */
+/** Milliseconds that the last write waits, when the writer closes. */
 const closeDeadline = 1_000;
 
-/** Milliseconds between two attempts to write what was kept. */
-const pause = 100;
+/** Milliseconds until blocked rows are tried again. */
+const retryDelay = 100;
 
-const maxKept = 10_000;
+/** Rows that are kept in memory while another process holds the file. */
+const maxPending = 10_000;
 
-/** Rows written at a time: some tens of milliseconds in which nothing else happens. */
-const batch = 1000;
+/** Rows per write: some tens of milliseconds in which nothing else happens. */
+const maxBatch = 1000;
 
 type Row = readonly SQLInputValue[];
 
-/** Writes rows, and keeps for a while those that another process, which holds the file, is in the way of. */
+/** Inserts rows in batches, and keeps rows in memory while another process holds the file. */
 export class RowWriter {
   readonly #database: DatabaseSync;
   readonly #onError: (error: unknown) => void;
   readonly #insert: StatementSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
-  readonly #kept: Row[] = [];
-  /** That another process holds the file, as SQLite said it last. */
-  #busy: unknown;
-  #turn: NodeJS.Immediate | undefined;
-  /** Set while another process is in the way. */
-  #retry: NodeJS.Timeout | undefined;
+  readonly #pending: Row[] = [];
+  /** The last error by which SQLite reported that another process holds the file. */
+  #busyError: unknown;
+  #isScheduled = false;
+  /** Set while another process holds the file. */
+  #retryTimer: NodeJS.Timeout | undefined;
 
   /**
-   * @param insert a statement that takes the values of a row
-   * @param onError told of each row that is lost
+   * @param insert an SQL statement with one parameter for each value of a row
+   * @param onError called for each row that is lost
    */
   constructor(database: DatabaseSync, insert: string, onError: (error: unknown) => void) {
     this.#database = database;
@@ -40,71 +42,78 @@ export class RowWriter {
     this.#insert = database.prepare(insert);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
-    this.#wait(writeDeadline);
+    this.#setBusyTimeout(writeDeadline);
   }
 
-  /** Has a row written when this turn of the event loop is over, with all others of it. Never throws. */
+  /**
+   * Inserts a row at the end of this turn of the event loop, together with the other rows of that turn. If too many rows are
+   * pending, the oldest one is lost. Never throws.
+   */
   write(row: Row): void {
-    const kept = this.#kept;
-    kept.push(row);
-    // Behind those that could not be written it would only wait as long as they do.
-    if (this.#retry === undefined) {
-      if (kept.length < batch) this.#turn ??= setImmediate(() => this.#endTurn());
-      else this.#endTurn();
+    this.#pending.push(row);
+    // Rows behind blocked ones wait for the retry timer.
+    if (this.#retryTimer === undefined) {
+      if (this.#pending.length >= maxBatch) this.#writeBatch();
+      else if (!this.#isScheduled) {
+        this.#isScheduled = true;
+        commitAfterTurn(this.#writeBatch);
+      }
     }
-    if (kept.length <= maxKept) return;
-    kept.shift();
-    this.#onError(this.#busy);
+    if (this.#pending.length <= maxPending) return;
+    this.#pending.shift();
+    this.#onError(this.#busyError);
   }
 
-  /** Writes what was kept, if that needs no waiting. Never throws. */
+  /** Inserts pending rows unless that would mean waiting for another process. Never throws. */
   catchUp(): void {
-    this.#writeWithin(0, batch);
-    this.#tryLater();
+    this.#writePending(0, maxBatch);
+    this.#setRetryTimer();
   }
 
-  /** Writes what was kept; what cannot be written by now is lost. */
+  /** Inserts all pending rows. Rows that still cannot be inserted are lost. */
   close(): void {
-    clearTimeout(this.#retry);
-    clearImmediate(this.#turn);
-    // What comes later is told to be lost.
-    this.#retry = this.#turn = undefined;
-    this.#writeWithin(closeDeadline, maxKept);
-    for (const _ of this.#kept.splice(0)) this.#onError(this.#busy);
+    clearTimeout(this.#retryTimer);
+    // Rows that come after this fail at once and are reported as lost.
+    this.#retryTimer = undefined;
+    this.#writePending(closeDeadline, maxPending);
+    for (const _ of this.#pending.splice(0)) this.#onError(this.#busyError);
   }
 
-  #endTurn(): void {
-    clearImmediate(this.#turn);
-    this.#turn = undefined;
-    this.#write(batch);
-    this.#tryLater();
+  readonly #writeBatch = (): void => {
+    this.#isScheduled = false;
+    this.#insertPending(maxBatch);
+    this.#setRetryTimer();
+  };
+
+  #setRetryTimer(): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = this.#pending.length > 0 ? setTimeout(() => this.catchUp(), retryDelay).unref() : undefined;
   }
 
-  #tryLater(): void {
-    clearTimeout(this.#retry);
-    this.#retry = this.#kept.length > 0 ? setTimeout(() => this.catchUp(), pause).unref() : undefined;
+  /** @param deadline milliseconds to wait for other processes */
+  #writePending(deadline: number, max: number): void {
+    if (this.#pending.length === 0) return;
+    this.#setBusyTimeout(deadline);
+    this.#insertPending(max);
+    this.#setBusyTimeout(writeDeadline);
   }
 
-  #writeWithin(deadline: number, most: number): void {
-    if (this.#kept.length === 0) return;
-    this.#wait(deadline);
-    this.#write(most);
-    this.#wait(writeDeadline);
+  #setBusyTimeout(milliseconds: number): void {
+    this.#database.exec(`PRAGMA busy_timeout = ${milliseconds}`);
   }
 
-  /** @param deadline milliseconds for other processes */
-  #wait(deadline: number): void {
-    this.#database.exec(`PRAGMA busy_timeout = ${deadline}`);
+  #insertPending(max: number): void {
+    const rows = this.#pending.slice(0, max);
+    const done = (rows.length > 1 ? this.#insertTogether(rows) : undefined) ?? this.#insertEach(rows);
+    this.#pending.splice(0, done);
   }
 
-  #write(most: number): void {
-    const rows = this.#kept.slice(0, most);
-    const done = (rows.length > 1 ? this.#together(rows) : undefined) ?? this.#oneByOne(rows);
-    this.#kept.splice(0, done);
-  }
-
-  /** In one transaction, which costs more than its rows. @returns how many are done with; undefined where something is wrong with one */
-  #together(rows: readonly Row[]): number | undefined {
+  /**
+   * Inserts rows in one transaction, which costs more than its rows.
+   *
+   * @returns how many rows are done: all, or none while another process holds the file; undefined when one of them has an error
+   */
+  #insertTogether(rows: readonly Row[]): number | undefined {
     try {
       this.#begin.run();
       for (const row of rows) this.#insert.run(...row);
@@ -113,32 +122,29 @@ export class RowWriter {
     } catch (error) {
       if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec('ROLLBACK');
       if (!isBusy(error)) return undefined;
-      this.#busy = error;
+      this.#busyError = error;
       return 0;
     }
   }
 
-  /** @returns how many are done with, be it by an error */
-  #oneByOne(rows: readonly Row[]): number {
-    const stuck = rows.findIndex((row) => !this.#attempt(row));
-    return stuck === -1 ? rows.length : stuck;
-  }
-
-  #attempt(row: Row): boolean {
-    try {
-      this.#insert.run(...row);
-    } catch (error) {
-      if (isBusy(error)) {
-        this.#busy = error;
-        return false;
+  /** @returns how many rows are done: inserted, or reported as lost; fewer than all while another process holds the file */
+  #insertEach(rows: readonly Row[]): number {
+    for (const [index, row] of rows.entries()) {
+      try {
+        this.#insert.run(...row);
+      } catch (error) {
+        if (isBusy(error)) {
+          this.#busyError = error;
+          return index;
+        }
+        this.#onError(error);
       }
-      this.#onError(error);
     }
-    return true;
+    return rows.length;
   }
 }
 
-/** Whether an error of SQLite says that another process holds the file. @see https://www.sqlite.org/rescode.html#busy */
+/** True when an error of SQLite means that another process holds the file. @see https://www.sqlite.org/rescode.html#busy */
 export function isBusy(error: unknown): boolean {
   return ((error as { errcode?: number }).errcode ?? 0) % 256 === 5;
 }
