@@ -3,7 +3,7 @@ import { readEnvironment } from '../config/env.ts';
 import { readConfigFile } from '../config/file.ts';
 import { openForReading } from '../usage/database.ts';
 import { timeFormatHint, parseTime } from '../usage/parse-time.ts';
-import { type Grouping, type UsageLine, type UsageReport, groupings, hourOf, report } from '../usage/report.ts';
+import { type Grouping, type UsageLine, type UsageReport, createReport, groupings, hourOf } from '../usage/report.ts';
 import type { UsageFlags } from './args.ts';
 import { CommandError } from './error.ts';
 import { formatTable } from './table.ts';
@@ -44,7 +44,7 @@ async function databaseFile(flag: string | undefined): Promise<string> {
 function read(file: string, by: Grouping, since: number): UsageReport {
   const database = openForReading(file);
   try {
-    return report(database, { by, since });
+    return createReport(database, { by, since });
   } finally {
     database.close();
   }

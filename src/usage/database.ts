@@ -4,57 +4,57 @@ import { DatabaseSync } from 'node:sqlite';
 import { ConfigError } from '../config/error.ts';
 import { applicationId, formatVersion, sumsOnly, tables } from './schema.ts';
 
-/** Milliseconds that opening waits for another process that writes. All of llamaduct stands still meanwhile. */
+/** Milliseconds that opening waits for another process that writes. The whole process stands still meanwhile. */
 const lockDeadline = 1_000;
 
 /**
- * Opens a ledger to be written, and makes it where there is none: readable to its owner only, and so are the files that
- * SQLite puts beside it. Several processes may have it open.
+ * Opens a ledger for writing and creates it if needed. Only its owner can read the file and the files that SQLite creates beside
+ * it. Several processes may have it open.
  *
  * @param file a path, or `:memory:`
- * @throws {ConfigError} saying why it cannot be opened
+ * @throws {ConfigError} with the reason why it cannot be opened
  */
 export function openForWriting(file: string): DatabaseSync {
-  return opened(file, () => {
+  return withReason(file, () => {
     if (file === ':memory:') {
-      const database = prepared(new DatabaseSync(file));
+      const database = prepare(new DatabaseSync(file));
       database.exec(sumsOnly);
       return database;
     }
-    // Absolute, because SQLite takes `file:` for the head of a URI.
+    // Absolute, because SQLite would parse a path that begins with `file:` as a URI.
     const path = resolve(file);
     closeSync(openSync(path, 'a', 0o600));
-    return prepared(new DatabaseSync(path, { timeout: lockDeadline }));
+    return prepare(new DatabaseSync(path, { timeout: lockDeadline }));
   });
 }
 
 /**
- * Opens a ledger to be read, also while others write it.
+ * Opens a ledger for reading, also while other processes write it.
  *
- * @throws {ConfigError} saying why it cannot be opened
+ * @throws {ConfigError} with the reason why it cannot be opened
  */
 export function openForReading(file: string): DatabaseSync {
-  return opened(file, () => {
+  return withReason(file, () => {
     const path = resolve(file);
-    // SQLite calls everything that is wrong with a path by the same name.
+    // SQLite reports every problem with a path by the same error.
     closeSync(openSync(path, 'r'));
     if (statSync(path).isDirectory()) throw new ConfigError(isDirectory);
     const database = new DatabaseSync(path, { readOnly: true, timeout: lockDeadline });
-    return closedOnError(database, () => {
-      if (transaction(database, 'BEGIN', () => version(database)) === 0) throw new ConfigError('it holds nothing yet');
+    return closeOnError(database, () => {
+      if (transaction(database, 'BEGIN', () => formatOf(database)) === 0) throw new ConfigError('it holds nothing yet');
     });
   });
 }
 
-function prepared(database: DatabaseSync): DatabaseSync {
-  return closedOnError(database, () => {
-    // Before anything of it is changed: the file may be of another program.
-    transaction(database, 'BEGIN', () => version(database));
-    // In WAL mode NORMAL survives the end of the process without an fsync a row; a power cut may cost the last rows.
-    // A row changes little of two pages, which are written whole: small ones cost a third less.
+function prepare(database: DatabaseSync): DatabaseSync {
+  return closeOnError(database, () => {
+    // Checked before the first change: the file may belong to another program.
+    transaction(database, 'BEGIN', () => formatOf(database));
+    // In WAL mode, NORMAL survives the end of the process without an fsync per row; a power cut may lose the last rows.
+    // A row changes little of two pages, which are written whole: small pages cost a third less.
     database.exec('PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
     transaction(database, 'BEGIN IMMEDIATE', () => {
-      if (version(database) !== 0) return;
+      if (formatOf(database) !== 0) return;
       database.exec(tables);
       database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${formatVersion}`);
     });
@@ -74,32 +74,32 @@ function transaction<T>(database: DatabaseSync, begin: 'BEGIN' | 'BEGIN IMMEDIAT
 }
 
 /**
- * Within a transaction only: these are several reads, and another process may be making the tables.
+ * Reads the format of the file. Call it in a transaction: it reads several times, and another process may be creating the tables.
  *
- * @returns the file's format; 0 for one that is empty
- * @throws {ConfigError} for one that is not ours
+ * @returns the format; 0 for an empty file
+ * @throws {ConfigError} when the file belongs to another program or a newer llamaduct
  */
-function version(database: DatabaseSync): number {
+function formatOf(database: DatabaseSync): number {
   const id = pragma(database, 'application_id');
-  const found = pragma(database, 'user_version');
-  if (id === 0 && found === 0) {
-    const something = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get();
-    if (something === undefined) return 0;
+  const format = pragma(database, 'user_version');
+  if (id === 0 && format === 0) {
+    const anyTable = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get();
+    if (anyTable === undefined) return 0;
   }
   if (id !== applicationId) throw new ConfigError('it is a database of another program');
-  if (found > formatVersion) {
+  if (format > formatVersion) {
     throw new ConfigError(
-      `it was written by a newer llamaduct (format ${found}; this one knows up to ${formatVersion})`,
+      `it was written by a newer llamaduct (format ${format}; this one knows up to ${formatVersion})`,
     );
   }
-  return found;
+  return format;
 }
 
 function pragma(database: DatabaseSync, name: string): number {
   return Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0] as number;
 }
 
-function closedOnError(database: DatabaseSync, use: () => void): DatabaseSync {
+function closeOnError(database: DatabaseSync, use: () => void): DatabaseSync {
   try {
     use();
     return database;
@@ -109,7 +109,7 @@ function closedOnError(database: DatabaseSync, use: () => void): DatabaseSync {
   }
 }
 
-function opened(file: string, open: () => DatabaseSync): DatabaseSync {
+function withReason(file: string, open: () => DatabaseSync): DatabaseSync {
   try {
     return open();
   } catch (error) {

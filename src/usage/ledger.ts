@@ -1,10 +1,10 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { openForWriting } from './database.ts';
-import { type UsageQuery, type UsageReport, hourOf, report } from './report.ts';
+import { type UsageQuery, type UsageReport, createReport, hourOf } from './report.ts';
 import { hour } from './schema.ts';
 import { RowWriter, isBusy } from './writer.ts';
 
-/** One request that ended; never anything of its content. */
+/** One request that has ended. Holds nothing of prompts or answers. */
 export interface UsageRow {
   /** Milliseconds since the epoch. */
   readonly time: number;
@@ -14,7 +14,7 @@ export interface UsageRow {
   readonly model: string;
   readonly route: string;
   readonly upstream?: string;
-  /** `ok`, or how it failed. */
+  /** `ok`, or the kind of failure. */
   readonly outcome: string;
   readonly status: number;
   readonly input_tokens: number;
@@ -24,29 +24,29 @@ export interface UsageRow {
 }
 
 /** Rows deleted at a time: some milliseconds in which nothing else happens. */
-const batch = 1000;
+const pruneBatch = 1000;
 
-/** Rows looked through for those that are too old. */
-const looked = 100_000;
+/** Oldest rows among which expired ones are searched. */
+const pruneWindow = 100_000;
 
 /** Milliseconds between two batches. */
-const pause = 50;
+const pruneBatchDelay = 50;
 
-/** Milliseconds until what is old is tried again while another process holds the file. */
-const retry = 1_000;
+/** Milliseconds until pruning is tried again when another process holds the file. */
+const pruneRetryDelay = 1_000;
 
-/** Milliseconds that sums are kept at least: a month, whatever is decided about rows. */
-const monthAtLeast = 32 * 24 * hour;
+/** Milliseconds that sums are kept at least: monthly budgets need a month of them, however short the retention of rows is. */
+const minSumRetention = 32 * 24 * hour;
 
-/** Ids and models are what clients say they are. */
-const maxText = 200;
+/** Characters of a text: clients choose ids and model names. */
+const maxTextLength = 200;
 
-/** Its sums stay whole numbers that JavaScript can hold. */
+/** Keeps the sums within the integers that JavaScript represents exactly. */
 const maxNumber = 2 ** 31 - 1;
 
 /**
- * Who used how much, in SQLite. What was recorded before this turn of the event loop is still there after the process was
- * killed, but for what it could not write as another process held the file.
+ * Usage per request, stored in SQLite. Rows of earlier turns of the event loop survive `kill -9`, except rows that another
+ * process kept from being written by holding the file.
  */
 export class UsageLedger {
   readonly #database: DatabaseSync;
@@ -55,12 +55,12 @@ export class UsageLedger {
   readonly #rows: RowWriter;
   readonly #spentByKey: StatementSync;
   readonly #spentByGroup: StatementSync;
-  #timer: NodeJS.Timeout | undefined;
+  #pruneTimer: NodeJS.Timeout | undefined;
 
   /**
-   * @param file a path, or `:memory:`, where only sums are kept as nothing can read rows
-   * @param retention milliseconds that rows are kept; sums by the hour are kept as long, and at least a month
-   * @param onError told of rows that could not be written, and of old ones that could not be deleted
+   * @param file a path, or `:memory:`, which keeps sums only because nothing can read its rows
+   * @param retention milliseconds that rows are kept; hourly sums are kept as long, and at least a month
+   * @param onError called for each row that is lost, and when expired rows cannot be deleted
    * @throws {ConfigError} when the file cannot be opened
    */
   constructor(file: string, retention: number, onError: (error: unknown) => void = () => undefined) {
@@ -69,69 +69,74 @@ export class UsageLedger {
     this.#onError = onError;
     const insert = 'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
     this.#rows = new RowWriter(this.#database, insert, onError);
-    const spent = 'SELECT ifnull(sum(input_tokens + output_tokens), 0) AS tokens FROM sums WHERE';
-    this.#spentByKey = this.#database.prepare(`${spent} "key" = ? AND hour >= ?`);
-    this.#spentByGroup = this.#database.prepare(`${spent} "group" = ? AND hour >= ?`);
-    this.#sweep();
+    const sumTokens = 'SELECT ifnull(sum(input_tokens + output_tokens), 0) AS tokens FROM sums WHERE';
+    this.#spentByKey = this.#database.prepare(`${sumTokens} "key" = ? AND hour >= ?`);
+    this.#spentByGroup = this.#database.prepare(`${sumTokens} "group" = ? AND hour >= ?`);
+    this.#schedulePruning();
   }
 
-  /** Writes a row down at the end of this turn of the event loop; later, where another process holds the file. Never throws. */
+  /**
+   * Writes a row at the end of this turn of the event loop, or later while another process holds the file. Never throws.
+   *
+   * @see afterUsageRows
+   */
   record(row: UsageRow): void {
     this.#rows.write(valuesOf(row));
   }
 
   /**
-   * Tokens of prompts and answers.
+   * Sums the tokens of prompts and answers of a key or a group.
    *
-   * @param holder `key:NAME` or `group:NAME`
-   * @param since milliseconds since the epoch, at most a month ago; counts from the beginning of its hour
-   * @throws {Error} of SQLite
+   * @param subjectId `key:NAME` or `group:NAME`
+   * @param since milliseconds since the epoch, at most a month ago; rounded down to the hour
+   * @returns tokens
+   * @throws {Error} from SQLite
    */
-  spent(holder: string, since: number): number {
+  spent(subjectId: string, since: number): number {
     this.#rows.catchUp();
-    const statement = holder.startsWith('key:') ? this.#spentByKey : this.#spentByGroup;
-    const { tokens } = statement.get(holder.slice(holder.indexOf(':') + 1), hourOf(since)) as { tokens: number };
+    const statement = subjectId.startsWith('key:') ? this.#spentByKey : this.#spentByGroup;
+    const { tokens } = statement.get(subjectId.slice(subjectId.indexOf(':') + 1), hourOf(since)) as { tokens: number };
     return tokens;
   }
 
-  /** @throws {Error} of SQLite */
+  /** @throws {Error} from SQLite */
   report(query: UsageQuery): UsageReport {
     this.#rows.catchUp();
-    return report(this.#database, query);
+    return createReport(this.#database, query);
   }
 
   /**
-   * Deletes what is too old: sums, and a batch of rows.
+   * Deletes expired sums, and at most one batch of expired rows.
    *
-   * @returns how many rows; as many as a batch has when there may be more
-   * @throws {Error} of SQLite
+   * @param now milliseconds since the epoch
+   * @returns the number of deleted rows; a full batch when there may be more
+   * @throws {Error} from SQLite
    */
   prune(now: number): number {
-    const keepSums = Math.max(this.#retention, monthAtLeast);
-    this.#database.prepare('DELETE FROM sums WHERE hour < ?').run(hourOf(now - keepSums));
-    // Rows are in the order of their times, but for those of a clock that was wrong: an index would be one page more to write
-    // for each.
-    const first = `time < ? AND rowid < (SELECT min(rowid) FROM requests) + ${looked} LIMIT ${batch}`;
+    const sumRetention = Math.max(this.#retention, minSumRetention);
+    this.#database.prepare('DELETE FROM sums WHERE hour < ?').run(hourOf(now - sumRetention));
+    // No index on time, which would cost one more page per row: rows are in order of time, unless the clock was wrong.
+    const first = `time < ? AND rowid < (SELECT min(rowid) FROM requests) + ${pruneWindow} LIMIT ${pruneBatch}`;
     const { changes } = this.#database
       .prepare(`DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE ${first})`)
       .run(now - this.#retention);
     return Number(changes);
   }
 
-  /** Deletes what is too old, now and from time to time. */
-  #sweep(): void {
-    let next = hour;
+  /** Prunes now, and again every hour; sooner while there are more expired rows. */
+  #schedulePruning(): void {
+    let delay = hour;
     try {
-      if (this.prune(Date.now()) === batch) next = pause;
+      if (this.prune(Date.now()) === pruneBatch) delay = pruneBatchDelay;
     } catch (error) {
-      if (isBusy(error)) next = retry;
+      if (isBusy(error)) delay = pruneRetryDelay;
       else this.#onError(error);
     }
-    this.#timer = setTimeout(() => this.#sweep(), next).unref();
+    this.#pruneTimer = setTimeout(() => this.#schedulePruning(), delay).unref();
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#pruneTimer);
     this.#rows.close();
     if (this.#database.isOpen) this.#database.close();
   }
@@ -140,25 +145,26 @@ export class UsageLedger {
 function valuesOf(row: UsageRow): SQLInputValue[] {
   return [
     Math.trunc(row.time),
-    cut(row.id),
-    cut(row.key),
-    row.group === undefined ? null : cut(row.group),
-    cut(row.model),
-    cut(row.route),
-    row.upstream === undefined ? null : cut(row.upstream),
-    cut(row.outcome),
-    whole(row.status),
-    whole(row.input_tokens),
-    whole(row.output_tokens),
-    whole(row.duration_ms),
-    whole(row.queue_ms),
+    truncated(row.id),
+    truncated(row.key),
+    row.group === undefined ? null : truncated(row.group),
+    truncated(row.model),
+    truncated(row.route),
+    row.upstream === undefined ? null : truncated(row.upstream),
+    truncated(row.outcome),
+    toCount(row.status),
+    toCount(row.input_tokens),
+    toCount(row.output_tokens),
+    toCount(row.duration_ms),
+    toCount(row.queue_ms),
   ];
 }
 
-function cut(text: string): string {
-  return text.slice(0, maxText);
+function truncated(text: string): string {
+  return text.slice(0, maxTextLength);
 }
 
-function whole(value: number): number {
+/** @returns the nearest integer from 0 to `maxNumber`; 0 for NaN */
+function toCount(value: number): number {
   return Math.min(Math.max(Math.round(value) || 0, 0), maxNumber);
 }

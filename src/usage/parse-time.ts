@@ -1,22 +1,24 @@
 const day = 24 * 3_600_000;
-const milliseconds: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: day, w: 7 * day };
+/** Milliseconds. */
+const unitLengths: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: day, w: 7 * day };
 
-/** What `readMoment` takes, for messages. */
+/** The formats that `parseTime` accepts, for error messages. */
 export const timeFormatHint = 'expected a time ago such as 7d or 24h, or a date such as 2027-01-31';
 
 /**
- * A time as people write it: how long ago (`7d`, `24h`), a date (as it begins in UTC), or a time with its zone.
+ * Parses a duration before now (`7d`, `24h`), a date (its midnight in UTC), or a time with its zone.
  *
- * @returns milliseconds since the epoch; undefined for what is none of these
+ * @param now milliseconds since the epoch
+ * @returns milliseconds since the epoch; undefined for any other text, and for times before the epoch
  */
 export function parseTime(text: string, now: number): number | undefined {
   const [, amount = '', unit = ''] = /^(\d{1,5})([mhdw])$/.exec(text) ?? [];
-  const size = milliseconds[unit];
-  if (size !== undefined) return Math.max(0, now - Number(amount) * size);
+  const unitLength = unitLengths[unit];
+  if (unitLength !== undefined) return Math.max(0, now - Number(amount) * unitLength);
   if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(text)) return undefined;
-  // Date.parse takes the 31st of February for a day in March.
+  // Date.parse reads February 31 as a day in March.
   const date = new Date(text.slice(0, 10));
   const time = Date.parse(text);
-  const real = !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text.slice(0, 10));
-  return !real || Number.isNaN(time) || time < 0 ? undefined : time;
+  const exists = !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text.slice(0, 10));
+  return !exists || Number.isNaN(time) || time < 0 ? undefined : time;
 }

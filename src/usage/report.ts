@@ -3,31 +3,31 @@ import { hour } from './schema.ts';
 
 export const groupings = ['key', 'model', 'group', 'day', 'outcome'] as const;
 
-/** What the requests of one line of a report have in common. Days are those of UTC. */
+/** The field by which a report groups requests. Days are UTC's. */
 export type Grouping = (typeof groupings)[number];
 
 export interface UsageQuery {
   readonly by: Grouping;
-  /** Milliseconds since the epoch. What is counted is whole hours: from the one this lies in, */
+  /** Milliseconds since the epoch, rounded down to the hour. */
   readonly since: number;
-  /** to the one before this, or that this lies in. Absent: all there is. */
+  /** Milliseconds since the epoch, exclusive, rounded up to the hour. Absent: no end. */
   readonly until?: number;
-  /** The name of the only key that counts. Absent: all do. */
+  /** Name of the only key to report. Absent: all keys. */
   readonly key?: string;
 }
 
 export interface UsageReport {
-  /** Days in their order, all else with the most tokens first. */
+  /** Days in order of time; all other groups with the most tokens first. */
   readonly lines: readonly UsageLine[];
-  /** Whether there are more lines: days before these, or what used less. */
+  /** True when lines were left out: earlier days, or groups that used fewer tokens. */
   readonly more: boolean;
 }
 
 export interface UsageLine {
-  /** Of the key, model, group, day (2027-01-31) or outcome; null for requests without a group. */
+  /** Name of the key, model, group or outcome, or the day (2027-01-31); null for requests without a group. */
   readonly name: string | null;
   readonly requests: number;
-  /** Those that did not end well, whosever fault it was: a client that left is among them. */
+  /** Requests with any outcome but `ok`, including those whose client disconnected. */
   readonly failed: number;
   readonly input_tokens: number;
   readonly output_tokens: number;
@@ -36,10 +36,11 @@ export interface UsageLine {
   readonly max_queue_ms: number;
 }
 
-/** The names of models come from clients, who may invent any number of them. */
+/** Clients choose model names and may invent any number of them. */
 const maxLines = 1000;
 
-const names: Readonly<Record<Grouping, string>> = {
+/** SQL expressions for a line's name. */
+const nameColumns: Readonly<Record<Grouping, string>> = {
   key: '"key"',
   model: 'model',
   group: `nullif("group", '')`,
@@ -47,9 +48,9 @@ const names: Readonly<Record<Grouping, string>> = {
   outcome: 'outcome',
 };
 
-/** Adds up a ledger. @throws {Error} of SQLite */
-export function report(database: DatabaseSync, { by, since, until, key }: UsageQuery): UsageReport {
-  const name = names[by];
+/** Sums the usage by group. @throws {Error} from SQLite */
+export function createReport(database: DatabaseSync, { by, since, until, key }: UsageQuery): UsageReport {
+  const name = nameColumns[by];
   const order =
     by === 'day' ? 'name DESC' : 'sum(input_tokens) + sum(output_tokens) DESC, sum(requests) DESC, name ASC';
   const statement = database.prepare(`
@@ -67,17 +68,17 @@ export function report(database: DatabaseSync, { by, since, until, key }: UsageQ
     GROUP BY 1 ORDER BY ${order} LIMIT ?`);
   const from = hourOf(since);
   const to = until === undefined ? Number.MAX_SAFE_INTEGER : hourAfter(until);
-  const found = statement.all(from, to, ...(key === undefined ? [] : [key]), maxLines + 1);
-  const lines = found.slice(0, maxLines).map((line) => Object.assign({}, line) as unknown as UsageLine);
-  return { lines: by === 'day' ? lines.toReversed() : lines, more: found.length > maxLines };
+  const rows = statement.all(from, to, ...(key === undefined ? [] : [key]), maxLines + 1);
+  const lines = rows.slice(0, maxLines).map((line) => Object.assign({}, line) as unknown as UsageLine);
+  return { lines: by === 'day' ? lines.toReversed() : lines, more: rows.length > maxLines };
 }
 
-/** When the hour of a time began. */
+/** @returns the start of the hour that contains `time`; both in milliseconds since the epoch */
 export function hourOf(time: number): number {
   return Math.floor(time / hour) * hour;
 }
 
-/** When the hour of a time is over; a whole hour is itself. */
+/** @returns the end of the hour that contains `time`, or `time` itself on the hour; both in milliseconds since the epoch */
 export function hourAfter(time: number): number {
   return Math.ceil(time / hour) * hour;
 }

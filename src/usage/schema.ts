@@ -1,16 +1,19 @@
-/** Marks the file as ours, among all that SQLite opens. @see https://www.sqlite.org/pragma.html#pragma_application_id */
+/** Distinguishes our files from other SQLite databases. @see https://www.sqlite.org/pragma.html#pragma_application_id */
 export const applicationId = 0x6c6c_6475;
 
-/** `user_version` of the file. A change of the tables takes the next number and a step in `migrate`. */
+/**
+ * `user_version` of the file. A change of the tables takes the next number and must upgrade older files, for which there is no
+ * code yet: `prepare` in database.ts only creates the tables of an empty file.
+ */
 export const formatVersion = 1;
 
-/** Milliseconds. Sums are kept by the hour: those of days, weeks and months add up from them. */
+/** Milliseconds. Sums are per hour; sums of days, weeks and months are computed from them. */
 export const hour = 3_600_000;
 
 /**
- * A row a request, and what they add up to. Reports and budgets read the sums only: their cost grows with hours, keys and
- * models, not with requests, and they outlive the rows where those are kept for less than a month.
- * The trigger makes both one write: no crash parts them.
+ * One row per request, and their sums. Reports and budgets read only the sums: their cost grows with hours, keys and models
+ * instead of requests, and sums outlive rows whose retention is less than a month. A trigger updates the sums in the same
+ * transaction as the row, so that no crash can separate them.
  */
 export const tables = `
   CREATE TABLE requests (
@@ -61,7 +64,7 @@ export const tables = `
   END;
 `;
 
-/** Beside the tables where nothing can read rows: they are gone once they are added up. */
+/** Added to in-memory databases, whose rows nothing can read: deletes each row once it is in the sums. */
 export const sumsOnly = `
   CREATE TRIGGER forget AFTER INSERT ON requests BEGIN
     DELETE FROM requests WHERE rowid = NEW.rowid;

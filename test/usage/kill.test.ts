@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { openForReading } from '../../src/usage/database.ts';
 import { UsageLedger } from '../../src/usage/ledger.ts';
-import { report } from '../../src/usage/report.ts';
+import { createReport } from '../../src/usage/report.ts';
 import { start } from '../cli/run.ts';
 import { day, row, temporaryFolder } from './rows.ts';
 
@@ -29,7 +29,7 @@ for (const reopen of ['to be read', 'to be written'] as const) {
     let requests = 0;
     if (reopen === 'to be read') {
       const database = openForReading(file);
-      for (const line of report(database, { by: 'outcome', since: 0 }).lines) requests += line.requests;
+      for (const line of createReport(database, { by: 'outcome', since: 0 }).lines) requests += line.requests;
       database.close();
     } else {
       const errors: unknown[] = [];
