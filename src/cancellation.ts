@@ -1,4 +1,4 @@
-/** What is used of an AbortSignal. */
+/** The part of AbortSignal that llamaduct uses. */
 export interface Signal {
   readonly aborted: boolean;
   readonly reason: unknown;
@@ -9,14 +9,14 @@ export interface Signal {
 
 type Listener = (() => void) | { handleEvent(): void };
 
-/** An AbortController and its signal in one, without the EventTarget in it, which costs as much as translating an answer. */
+/** AbortController and AbortSignal in one object, without their EventTarget, which costs as much CPU as translating an answer. */
 export class Cancellation implements Signal {
   aborted = false;
   reason: unknown;
   readonly #listeners: Listener[] = [];
   #controller: AbortController | undefined;
 
-  /** For what takes nothing else. */
+  /** A real AbortSignal, for APIs that accept nothing else. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -40,7 +40,7 @@ export class Cancellation implements Signal {
     if (this.aborted) throw this.reason;
   }
 
-  /** Hears of it once; not of what has been before. */
+  /** The listener runs at most once; never for an abort that has already happened. */
   addEventListener(_: 'abort', listener: Listener): void {
     this.#listeners.push(listener);
   }

@@ -1,6 +1,6 @@
 /**
- * Every way llamaduct refuses or fails, with the HTTP status a client sees before the first byte of an answer.
- * Protocols render these in their own shape; nothing else of an error (cause, stack) ever reaches a client.
+ * Every error code, with the HTTP status that a client gets before the first byte of an answer. Protocols render code and message
+ * in their own format; the rest of an error (cause, stack) never reaches a client.
  */
 const statusOf = {
   invalid_json: 400,
@@ -42,24 +42,24 @@ export type ErrorCode = keyof typeof statusOf;
 interface GatewayErrorOptions {
   /** The request field at fault, as a path: `messages[0].content`. */
   readonly param?: string;
-  /** Seconds after which trying again may help: 1 to 60, but for what is used up until a day or a month is over. */
+  /** Seconds until a retry may succeed: 1 to 60, or until the end of the day or month when its quota is used up. */
   readonly retryAfter?: number;
-  /** Overrides the code's own status, where a backend's status says more. */
+  /** Overrides the code's status, when a backend's status is more specific. */
   readonly status?: number;
-  /** What an answer says of it besides. */
+  /** Additional response headers. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
-  /** The answer of an upstream that it stands for. */
+  /** The upstream's response that this error represents. */
   readonly answered?: Answered;
 }
 
 interface Answered {
   readonly status: number;
-  /** Whether the server itself speaks, and not something in front of it. */
+  /** True when the model server itself responded, false when a proxy in front of it did. */
   readonly own: boolean;
 }
 
-/** An error whose `message` is written for the client: no upstream address, no stack, no secret. */
+/** An error whose `message` is meant for the client: it contains no upstream address, stack or secret. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
   readonly code: ErrorCode;
@@ -67,7 +67,7 @@ export class GatewayError extends Error {
   readonly param: string | undefined;
   readonly retryAfter: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  /** The answer of an upstream that it stands for; undefined for none. */
+  /** The upstream's response that this error represents; undefined when there was none. */
   readonly answered: Answered | undefined;
 
   constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
@@ -80,12 +80,16 @@ export class GatewayError extends Error {
     this.answered = options.answered;
   }
 
-  /** The same error about a field that goes by another name. */
+  /** @returns a copy for a field that the client's API calls `param` */
   about(param: string): GatewayError {
     return this.#with({ param });
   }
 
-  /** The same error as what an upstream answered. @param own whether the server itself speaks, and not something before it */
+  /**
+   * @param status the HTTP status of the upstream's response
+   * @param own true when the model server itself responded, false when a proxy in front of it did
+   * @returns a copy that represents an upstream's response
+   */
   asAnswer(status: number, own: boolean): GatewayError {
     return this.#with({ answered: { status, own } });
   }
@@ -103,14 +107,14 @@ export class GatewayError extends Error {
     });
   }
 
-  /** Whether the same request may succeed later: told to SDKs as `x-should-retry`. */
+  /** True when the same request may succeed later. SDKs read it from `x-should-retry`. */
   get retryable(): boolean {
-    // Until a day or a month is over, nobody waits.
+    // No client should wait until the end of a day or month.
     if (this.code === 'insufficient_quota') return false;
     return this.retryAfter !== undefined || this.code === 'upstream_incomplete';
   }
 
-  /** True for failures of the backend, false for the client's or our own. */
+  /** True for failures of the upstream, false for the client's and our own. */
   get fromUpstream(): boolean {
     const { code } = this;
     return code.startsWith('upstream_') || code === 'model_load_failed' || code === 'first_token_timeout';
@@ -118,24 +122,24 @@ export class GatewayError extends Error {
 }
 
 /**
- * Narrows anything thrown to a GatewayError. What is not one already is a fault of ours: its text stays out of the
- * answer and is kept as `cause` for the log.
+ * Converts anything thrown to a GatewayError. Other errors are bugs of ours: the client does not get their text, and `cause` keeps
+ * them for the log.
  */
 export function asGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
-  // The only unbounded recursion is into what a client sent.
+  // Only values that a client sent are traversed to any depth.
   if (thrown instanceof RangeError && thrown.message.includes('call stack')) {
     return new GatewayError('invalid_value', 'The request is nested too deeply.', { cause: thrown });
   }
   return new GatewayError('internal_error', 'llamaduct failed to handle this request.', { cause: thrown });
 }
 
-/** A 400 about one field of the request. */
+/** @returns a 400 about one field of the request */
 export function invalidValue(param: string, message: string): GatewayError {
   return new GatewayError('invalid_value', message, { param });
 }
 
-/** An answer that ended without its end mark. */
+/** @returns the error for an answer that ended without its end marker */
 export function stoppedEarly(): GatewayError {
   return new GatewayError('upstream_incomplete', 'The model stopped before its answer was complete.');
 }

@@ -1,36 +1,37 @@
-/** A member of a bag. */
+/** An item's position in a {@link SwapList}. */
 export interface SwapListEntry<T> {
   readonly item: T;
   index: number;
 }
 
 /**
- * What is there now, in no order. For what comes and goes with every request: each time that a Set outgrows its table, V8
- * keeps the old one, and all that was in it, until everything is collected.
+ * An unordered list with O(1) removal, which swaps the last entry into the gap. Use it instead of a Set for entries that come and
+ * go with every request: when a Set outgrows its table, V8 keeps the old table and everything in it until a major GC.
  */
 export class SwapList<T> {
-  readonly #held: SwapListEntry<T>[] = [];
+  readonly #entries: SwapListEntry<T>[] = [];
 
   get size(): number {
-    return this.#held.length;
+    return this.#entries.length;
   }
 
+  /** @returns the entry to pass to `remove` */
   add(item: T): SwapListEntry<T> {
-    const held = { item, index: this.#held.length };
-    this.#held.push(held);
-    return held;
+    const entry = { item, index: this.#entries.length };
+    this.#entries.push(entry);
+    return entry;
   }
 
-  /** @param held in this bag */
-  remove(held: SwapListEntry<T>): void {
-    const last = this.#held.pop();
-    if (last === undefined || last === held) return;
-    last.index = held.index;
-    this.#held[held.index] = last;
+  /** @param entry an entry of this list */
+  remove(entry: SwapListEntry<T>): void {
+    const last = this.#entries.pop();
+    if (last === undefined || last === entry) return;
+    last.index = entry.index;
+    this.#entries[entry.index] = last;
   }
 
-  /** Those that are there when it is asked. */
+  /** A copy of the current items. */
   get items(): T[] {
-    return this.#held.map(({ item }) => item);
+    return this.#entries.map(({ item }) => item);
   }
 }

@@ -1,4 +1,4 @@
-/** @returns what `promise` comes to; undefined after `milliseconds`, whatever becomes of it then. @throws what it throws */
+/** @returns the promise's value; undefined after `milliseconds`, ignoring the promise from then on. @throws what the promise rejects with */
 export async function withTimeout<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => resolve(undefined), milliseconds);

@@ -2,34 +2,35 @@ import type { Redis } from 'iovalkey';
 import type { TextStore } from '../chat/protocol.ts';
 import type { Config } from '../config/schema.ts';
 import { UsageLedger } from '../usage/ledger.ts';
-import { MemoryKeeper } from './memory.ts';
+import { MemoryTextStore } from './memory.ts';
 
-/** What outlives a request, and where it is kept. */
+/** Everything that outlives a request. */
 export interface State {
-  readonly keeper: TextStore;
+  /** Stored responses. */
+  readonly textStore: TextStore;
   readonly usage: UsageLedger;
-  /** Where several llamaducts share what they count. */
+  /** The connection that instances share their limits through; undefined for a single instance. */
   readonly valkey: Redis | undefined;
   close(): void;
 }
 
 /**
- * Opens what the configuration names.
+ * Opens the configured stores.
  *
- * @param onUsageFailure hears of usage that could not be written
- * @throws {ConfigError} where the file of usage cannot be opened
+ * @param onUsageFailure called for each usage row that is lost, and when expired rows cannot be deleted
+ * @throws {ConfigError} when the usage file cannot be opened
  */
 export async function openState(
-  { responses, usage: { file, retention }, valkey: shared }: Config,
+  { responses, usage: { file, retention }, valkey: valkeyConfig }: Config,
   onUsageFailure: (error: unknown) => void,
 ): Promise<State> {
   const usage = new UsageLedger(file ?? ':memory:', retention, onUsageFailure);
-  const { keeper, valkey } =
-    shared === undefined
-      ? { keeper: new MemoryKeeper(responses), valkey: undefined }
-      : await openValkey(shared.url, responses.ttl);
+  const { textStore, valkey } =
+    valkeyConfig === undefined
+      ? { textStore: new MemoryTextStore(responses), valkey: undefined }
+      : await openValkey(valkeyConfig.url, responses.ttl);
   return {
-    keeper,
+    textStore,
     usage,
     valkey,
     close: () => {
@@ -39,9 +40,9 @@ export async function openState(
   };
 }
 
-/** Loads what speaks with Valkey where it is needed: it takes memory. */
-async function openValkey(url: string, ttl: number): Promise<{ keeper: TextStore; valkey: Redis }> {
-  const { ValkeyKeeper, connectValkey } = await import('./valkey.ts');
+/** Imports the Valkey client only when it is needed, to save memory. @param ttl milliseconds */
+async function openValkey(url: string, ttl: number): Promise<{ textStore: TextStore; valkey: Redis }> {
+  const { ValkeyTextStore, connectValkey } = await import('./valkey.ts');
   const valkey = await connectValkey(url);
-  return { keeper: new ValkeyKeeper(valkey, ttl), valkey };
+  return { textStore: new ValkeyTextStore(valkey, ttl), valkey };
 }

@@ -1,8 +1,9 @@
 import type { TextStore } from '../chat/protocol.ts';
 
 interface Bounds {
+  /** Maximum number of texts. */
   readonly entries: number;
-  /** Of keys and texts together, two for each character. */
+  /** Maximum size of keys and texts together, at two bytes per character. */
   readonly bytes: number;
   /** Milliseconds that a text is kept. */
   readonly ttl: number;
@@ -13,10 +14,10 @@ interface Entry {
   readonly expires: number;
 }
 
-/** Keeps texts in this process. What was put first goes first where there is no room. */
-export class MemoryKeeper implements TextStore {
+/** Stores texts in this process. When it is full, the oldest text is evicted first. */
+export class MemoryTextStore implements TextStore {
   readonly #bounds: Bounds;
-  /** In the order they were put, which is the order they expire in. */
+  /** In the order of their last `put`, in which they also expire. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 

@@ -2,12 +2,12 @@ import { Redis } from 'iovalkey';
 import type { TextStore } from '../chat/protocol.ts';
 import { GatewayError } from '../errors.ts';
 
-/** Milliseconds for an answer: nothing here is worth waiting for longer. */
+/** Milliseconds for a connection attempt and for each command. */
 const deadline = 2_000;
 
 /**
- * A connection that comes back by itself; what is asked while it is gone fails at once. Waits a moment for it to be
- * there: a server that is not does not keep llamaduct from starting.
+ * Opens a connection that reconnects by itself; while it is down, commands fail at once. Waits for the first attempt, and
+ * resolves even if it fails: llamaduct starts without the server.
  */
 export async function connectValkey(url: string): Promise<Redis> {
   const valkey = new Redis(url, {
@@ -18,14 +18,14 @@ export async function connectValkey(url: string): Promise<Redis> {
     maxRetriesPerRequest: 0,
     retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
   });
-  // Each command tells of its own failure.
+  // Without a listener the process would exit. Each command reports its own failure.
   valkey.on('error', () => undefined);
   await valkey.connect().catch(() => undefined);
   return valkey;
 }
 
-/** Keeps texts in Valkey or Redis, which forgets them by itself. */
-export class ValkeyKeeper implements TextStore {
+/** Stores texts in Valkey or Redis, which expires them. */
+export class ValkeyTextStore implements TextStore {
   readonly #valkey: Redis;
   readonly #ttl: number;
 
@@ -36,21 +36,22 @@ export class ValkeyKeeper implements TextStore {
   }
 
   async get(key: string): Promise<string | undefined> {
-    return (await answered(this.#valkey.get(prefix + key))) ?? undefined;
+    return (await unlessUnavailable(this.#valkey.get(keyPrefix + key))) ?? undefined;
   }
 
   async put(key: string, text: string): Promise<void> {
-    await answered(this.#valkey.set(prefix + key, text, 'PX', this.#ttl));
+    await unlessUnavailable(this.#valkey.set(keyPrefix + key, text, 'PX', this.#ttl));
   }
 
   async delete(key: string): Promise<boolean> {
-    return (await answered(this.#valkey.del(prefix + key))) > 0;
+    return (await unlessUnavailable(this.#valkey.del(keyPrefix + key))) > 0;
   }
 }
 
-const prefix = 'llamaduct:kept:';
+const keyPrefix = 'llamaduct:kept:';
 
-async function answered<T>(command: Promise<T>): Promise<T> {
+/** @throws {GatewayError} 503 store_unavailable when the command fails */
+async function unlessUnavailable<T>(command: Promise<T>): Promise<T> {
   try {
     return await command;
   } catch (cause) {

@@ -3,11 +3,11 @@ import type { Metric, MetricObjectWithValues, MetricValueWithName, Registry } fr
 interface SeriesOptions {
   readonly name: string;
   readonly help: string;
-  /** Upper bounds, the least first. */
+  /** Upper bounds in ascending order. */
   readonly buckets: readonly number[];
 }
 
-/** What was observed with the same labels. */
+/** The observations of one set of labels. */
 export class Series {
   readonly labels: Readonly<Record<string, string>>;
   readonly #buckets: readonly number[];
@@ -24,7 +24,7 @@ export class Series {
   observe(value: number): void {
     this.#sum += value;
     this.#count += 1;
-    // Few buckets, and most values in the first of them.
+    // A linear search: there are few buckets, and most values are in the first ones.
     for (let bucket = 0; bucket < this.#buckets.length; bucket += 1) {
       if (value > (this.#buckets[bucket] ?? 0)) continue;
       this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
@@ -32,13 +32,13 @@ export class Series {
     }
   }
 
-  /** As Prometheus wants them: each bucket with all that is in those before it. */
+  /** @returns the samples of the Prometheus text format, whose buckets are cumulative */
   values(name: string): MetricValueWithName<string>[] {
     const { labels } = this;
-    let below = 0;
+    let cumulative = 0;
     const buckets = this.#buckets.map((le, bucket) => {
-      below += this.#counts[bucket] ?? 0;
-      return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: below };
+      cumulative += this.#counts[bucket] ?? 0;
+      return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: cumulative };
     });
     return [
       ...buckets,
@@ -50,8 +50,8 @@ export class Series {
 }
 
 /**
- * A histogram for what is observed at every token, and several times a request: a series can be looked up once an answer,
- * where prom-client's own histogram hashes its labels each time.
+ * A histogram for observations per token: a series is looked up once per answer, whereas prom-client's histogram hashes the labels
+ * on every observation.
  */
 export class SeriesHistogram<Label extends string = string> {
   readonly #options: SeriesOptions;
@@ -60,11 +60,11 @@ export class SeriesHistogram<Label extends string = string> {
   constructor(registry: Registry, options: SeriesOptions) {
     this.#options = options;
     const { name } = options;
-    // All that a registry asks of a metric.
-    registry.registerMetric({ name, get: () => Promise.resolve(this.#told) } as unknown as Metric);
+    // A registry uses nothing else of a metric.
+    registry.registerMetric({ name, get: () => Promise.resolve(this.#collect()) } as unknown as Metric);
   }
 
-  /** @param labels bounded in number */
+  /** @param labels must have a bounded number of values. @returns the series of these labels */
   of(labels: Readonly<Record<Label, string>>): Series {
     const key = JSON.stringify(labels);
     const known = this.#series.get(key);
@@ -74,12 +74,12 @@ export class SeriesHistogram<Label extends string = string> {
     return series;
   }
 
-  /** @param labels bounded in number */
+  /** @param labels must have a bounded number of values */
   observe(labels: Readonly<Record<Label, string>>, value: number): void {
     this.of(labels).observe(value);
   }
 
-  get #told(): Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'type' | 'collect'> & { type: string } {
+  #collect(): Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'type' | 'collect'> & { type: string } {
     const { name, help } = this.#options;
     const values = [...this.#series.values()].flatMap((series) => series.values(name));
     return { name, help, type: 'histogram', aggregator: 'sum', values };

@@ -4,7 +4,7 @@ import type { ChatEvent } from '../../src/chat/event.ts';
 import { asGatewayError } from '../../src/errors.ts';
 import { clientProtocols } from '../../src/protocols/index.ts';
 import { Translator } from '../../src/streaming/translator.ts';
-import { MemoryKeeper } from '../../src/store/memory.ts';
+import { MemoryTextStore } from '../../src/store/memory.ts';
 import { type BackendKind, backends } from '../../src/upstreams/index.ts';
 import { sentOf } from '../helpers/sent.ts';
 
@@ -33,7 +33,7 @@ export interface Dialect {
   readonly head: AnswerHead;
 }
 
-const nothingKept = new MemoryKeeper({ entries: 0, bytes: 0, ttl: 0 });
+const nothingKept = new MemoryTextStore({ entries: 0, bytes: 0, ttl: 0 });
 const all = await Promise.all(
   clientProtocols({ reasoning_field: 'both' }, nothingKept).generation.map(async (protocol) => ({
     name: protocol.path.slice(1).replace('v1/', '').replaceAll('/', '-'),

@@ -10,14 +10,14 @@ import { GatewayError, asGatewayError } from '../../src/errors.ts';
 import { clientProtocols, nativeRoutes } from '../../src/protocols/index.ts';
 import { parseJson } from '../../src/http/request-body.ts';
 import { checkSchema } from '../../src/schema/json-schema.ts';
-import { MemoryKeeper } from '../../src/store/memory.ts';
+import { MemoryTextStore } from '../../src/store/memory.ts';
 import { backends } from '../../src/upstreams/index.ts';
 import { asked, bodies } from './bodies.ts';
 import { readEvents } from './frames.ts';
 import { polluted } from './mutate.ts';
 import { check } from './settings.ts';
 
-const keeper = new MemoryKeeper({ entries: 50, bytes: 1024 * 1024, ttl: 60_000 });
+const keeper = new MemoryTextStore({ entries: 50, bytes: 1024 * 1024, ttl: 60_000 });
 const { generation, embeddings } = clientProtocols({ reasoning_field: 'both' }, keeper);
 const kinds = [backends.ollama, backends.openai];
 const head: AnswerHead = { id: 'id_1', created: 1, model: 'm', arrivedAt: 1000, now: () => 1250 };

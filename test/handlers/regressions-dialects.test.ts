@@ -5,7 +5,7 @@ import { suite, test } from 'node:test';
 import { Accumulator } from '../../src/chat/accumulator.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import { responses } from '../../src/protocols/openai/responses/index.ts';
-import { MemoryKeeper } from '../../src/store/memory.ts';
+import { MemoryTextStore } from '../../src/store/memory.ts';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
 import { chunk, openaiUpstream, saying, sendJson, stream, usageChunk } from '../helpers/openai-upstream.ts';
 import { plainAnswer, fakeUpstream } from '../helpers/upstream.ts';
@@ -253,7 +253,7 @@ suite('a model that is not known', () => {
 
 suite('a response', () => {
   test('of calls without end is given up, as one of text is', async () => {
-    const call = await responses(new MemoryKeeper({ entries: 1, bytes: 1e6, ttl: 1e3 })).read(
+    const call = await responses(new MemoryTextStore({ entries: 1, bytes: 1e6, ttl: 1e3 })).read(
       { model: 'm', input: 'hi' },
       'tester',
     );

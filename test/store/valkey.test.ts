@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { GatewayError } from '../../src/errors.ts';
-import { ValkeyKeeper, connectValkey } from '../../src/store/valkey.ts';
+import { ValkeyTextStore, connectValkey } from '../../src/store/valkey.ts';
 import { noValkey, startValkey } from '../helpers/valkey.ts';
 import { until } from '../helpers/wait.ts';
 
@@ -10,8 +10,8 @@ suite('texts kept in Valkey', { skip: noValkey }, () => {
     await using server = await startValkey();
     const connections = [await connectValkey(server.url), await connectValkey(server.url)];
     try {
-      const [one, other] = connections.map((connection) => new ValkeyKeeper(connection, 60_000));
-      const [brief] = connections.map((connection) => new ValkeyKeeper(connection, 30));
+      const [one, other] = connections.map((connection) => new ValkeyTextStore(connection, 60_000));
+      const [brief] = connections.map((connection) => new ValkeyTextStore(connection, 30));
       assert.ok(one && other && brief);
       await one.put('a', 'müßig');
       assert.equal(await other.get('a'), 'müßig');
@@ -30,10 +30,10 @@ suite('texts kept in Valkey', { skip: noValkey }, () => {
     await using server = await startValkey();
     const connection = await connectValkey(server.url);
     try {
-      const keeper = new ValkeyKeeper(connection, 60_000);
+      const store = new ValkeyTextStore(connection, 60_000);
       await server.kill();
       await assert.rejects(
-        keeper.get('a'),
+        store.get('a'),
         (error) => error instanceof GatewayError && error.code === 'store_unavailable' && error.status === 503,
       );
     } finally {

@@ -4,7 +4,7 @@ import type { AnswerHead, TextStore, ResourceProtocol } from '../../../src/chat/
 import type { ChatRequest } from '../../../src/chat/request.ts';
 import type { ChatResult } from '../../../src/chat/accumulator.ts';
 import { responseResources, responses } from '../../../src/protocols/openai/responses/index.ts';
-import { MemoryKeeper } from '../../../src/store/memory.ts';
+import { MemoryTextStore } from '../../../src/store/memory.ts';
 import { assertMatches } from '../../conformance/openai-schema.ts';
 
 const result: ChatResult = {
@@ -18,7 +18,7 @@ const result: ChatResult = {
 };
 
 /** One server: its responses are named resp_1, resp_2, and so on. */
-function server(keeper: TextStore = new MemoryKeeper({ entries: 5_000, bytes: 1e9, ttl: 60_000 })) {
+function server(keeper: TextStore = new MemoryTextStore({ entries: 5_000, bytes: 1e9, ttl: 60_000 })) {
   const protocol = responses(keeper);
   const resources = responseResources(keeper);
   let count = 0;
@@ -105,7 +105,7 @@ describe('previous_response_id', () => {
   });
 
   test('keeps the beginning of a conversation that goes on', async () => {
-    const { ask } = server(new MemoryKeeper({ entries: 3, bytes: 1e6, ttl: 60_000 }));
+    const { ask } = server(new MemoryTextStore({ entries: 3, bytes: 1e6, ttl: 60_000 }));
     await ask({ input: 'one' });
     await ask({ input: 'two', previous_response_id: 'resp_1' });
     await ask({ input: 'another' });

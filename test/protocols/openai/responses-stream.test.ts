@@ -7,7 +7,7 @@ import type { AnswerHead, GenerationCall } from '../../../src/chat/protocol.ts';
 import type { Encoder, TotalUsage } from '../../../src/chat/stream.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import { responses } from '../../../src/protocols/openai/responses/index.ts';
-import { MemoryKeeper } from '../../../src/store/memory.ts';
+import { MemoryTextStore } from '../../../src/store/memory.ts';
 import { assertMatches, assertResponseEvent } from '../../conformance/openai-schema.ts';
 
 const arrivedAt = 1795233600_000;
@@ -25,7 +25,7 @@ const thought = (piece: string): ChatEvent => ({ type: 'reasoning', text: piece 
 const called = (id: string): ChatEvent => ({ type: 'tool-call', id, name: 'f', arguments: '{"a":1}' });
 const finish = (reason: FinishReason): ChatEvent => ({ type: 'finish', reason, ...total });
 
-const keeper = new MemoryKeeper({ entries: 10, bytes: 1e6, ttl: 60_000 });
+const keeper = new MemoryTextStore({ entries: 10, bytes: 1e6, ttl: 60_000 });
 
 async function read(body: object = {}): Promise<GenerationCall> {
   return await responses(keeper).read({ model: 'm', input: 'hi', ...body }, 'tester');

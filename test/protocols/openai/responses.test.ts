@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import type { GenerationCall } from '../../../src/chat/protocol.ts';
 import type { ChatRequest } from '../../../src/chat/request.ts';
 import { responses } from '../../../src/protocols/openai/responses/index.ts';
-import { MemoryKeeper } from '../../../src/store/memory.ts';
+import { MemoryTextStore } from '../../../src/store/memory.ts';
 
-const keeper = new MemoryKeeper({ entries: 10, bytes: 1e6, ttl: 60_000 });
+const keeper = new MemoryTextStore({ entries: 10, bytes: 1e6, ttl: 60_000 });
 const protocol = responses(keeper);
 
 async function read(body: object): Promise<GenerationCall> {
