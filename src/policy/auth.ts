@@ -4,52 +4,58 @@ import type { AuthFailureReason } from '../telemetry/metrics.ts';
 import { type Key, type KeyRing, anonymous, mayUse } from './keys.ts';
 import type { TokenVerifier } from './tokens.ts';
 
-/** Who may come in. */
+/** The configuration that decides which requests are authenticated. */
 export interface Access {
   readonly ring: KeyRing;
-  /** Whether a request without a valid key is let in as anonymous. */
+  /** True when a request without a valid key is served as `anonymous`. */
   readonly open: boolean;
-  /** Of an identity provider, where there is one. */
+  /** Verifies an identity provider's tokens; undefined without a provider. */
   readonly tokens: Pick<TokenVerifier, 'verify'> | undefined;
 }
 
-/** Decides who may come in; every refusal is counted by its reason. */
+/** Authenticates requests and checks what their keys may do. Counts every refusal by its reason. */
 export class Gatekeeper {
   #access: Access;
-  readonly #refused: (reason: AuthFailureReason) => void;
+  readonly #onRefused: (reason: AuthFailureReason) => void;
 
-  constructor(access: Access, refused: (reason: AuthFailureReason) => void) {
+  constructor(access: Access, onRefused: (reason: AuthFailureReason) => void) {
     this.#access = access;
-    this.#refused = refused;
+    this.#onRefused = onRefused;
   }
 
   get access(): Access {
     return this.#access;
   }
 
-  /** Decides by this from now on. */
+  /** Replaces the configuration for later requests. */
   use(access: Access): void {
     this.#access = access;
   }
 
   /**
-   * @returns a promise only where a token has to be verified
-   * @throws {GatewayError} 401 for a request without a valid key; 503 where a token cannot be verified now
+   * Finds the key of a request.
+   *
+   * @returns a promise only when a token has to be verified
+   * @throws {GatewayError} 401 without a valid key; 503 when a token cannot be verified at the moment
    */
   identify(headers: Headers): Key | Promise<Key> {
     const { ring, open, tokens } = this.#access;
     const secrets = presentedSecrets(headers);
-    const known = secrets.map((secret) => ring.find(secret)).filter((key) => key !== undefined);
-    const valid = known.find(({ expires }) => expires > Date.now());
-    if (valid !== undefined) return valid;
-    const stranger = (): Key => (open ? anonymous : this.#refuseKey(secrets, known));
-    return tokens === undefined ? stranger() : vouchedFor(secrets, tokens, ring).then((key) => key ?? stranger());
+    let expired = false;
+    for (const secret of secrets) {
+      const key = ring.find(secret);
+      if (key === undefined) continue;
+      if (key.expires > Date.now()) return key;
+      expired = true;
+    }
+    // Decided by the access at this time, also when the configuration changes while a token is verified.
+    const withoutKey = (): Key => (open ? anonymous : this.#refuseKey(secrets, expired));
+    return tokens === undefined ? withoutKey() : keyForTokens(secrets, tokens, ring).then((key) => key ?? withoutKey());
   }
 
-  /** @param expired keys that were valid once */
-  #refuseKey(secrets: readonly string[], expired: readonly Key[]): never {
-    if (expired.length > 0)
-      return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
+  /** @param expired true when one of the secrets belongs to an expired key */
+  #refuseKey(secrets: readonly string[], expired: boolean): never {
+    if (expired) return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
     if (secrets.length > 0)
       return this.#refuse('unknown', new GatewayError('invalid_api_key', 'Incorrect API key provided.'));
     const message = 'No key was sent. Send it as "Authorization: Bearer KEY".';
@@ -63,7 +69,10 @@ export class Gatekeeper {
     }
   }
 
-  /** @param names of one model: its own, or an alias. @throws {GatewayError} 403 when the key is limited to others */
+  /**
+   * @param names the names of one model: its own and its aliases
+   * @throws {GatewayError} 403 when the key may use the model by none of these names
+   */
   requireModel(key: Key, ...names: readonly string[]): void {
     if (!mayUse(key, ...names)) {
       this.#refuse(
@@ -74,13 +83,13 @@ export class Gatekeeper {
   }
 
   #refuse(reason: AuthFailureReason, error: GatewayError): never {
-    this.#refused(reason);
+    this.#onRefused(reason);
     throw error;
   }
 }
 
-/** A key for the holder of the first secret that is a token of the provider; undefined of none. */
-async function vouchedFor(
+/** @returns a key for the first secret that is a valid token of the provider; undefined when none is */
+async function keyForTokens(
   secrets: readonly string[],
   tokens: NonNullable<Access['tokens']>,
   ring: KeyRing,
@@ -93,8 +102,8 @@ async function vouchedFor(
 }
 
 /**
- * The secrets a request carries: bearer token, password of Basic (all that a client can send which takes nothing but an
- * address, http://me:KEY@host), or `x-api-key`.
+ * @returns the non-empty secrets of a request: the bearer token or the password of Basic, then `x-api-key`. Basic serves clients
+ *   that can be configured with nothing but an address, http://me:KEY@host.
  */
 function presentedSecrets(headers: Headers): string[] {
   const secrets: string[] = [];
@@ -103,10 +112,11 @@ function presentedSecrets(headers: Headers): string[] {
     if (scheme.toLowerCase() === 'bearer') secrets.push(credentials);
     if (scheme.toLowerCase() === 'basic') {
       const pair = Buffer.from(credentials, 'base64').toString('utf8');
-      secrets.push(pair.slice(pair.indexOf(':') + 1));
+      const password = pair.slice(pair.indexOf(':') + 1);
+      if (password !== '') secrets.push(password);
     }
   }
-  const apiKey = headers.get('x-api-key');
-  if (apiKey !== null) secrets.push(apiKey);
-  return secrets.filter((secret) => secret !== '');
+  const apiKey = headers.get('x-api-key') ?? '';
+  if (apiKey !== '') secrets.push(apiKey);
+  return secrets;
 }

@@ -4,33 +4,33 @@ import type { Priority } from '../scheduling/entry.ts';
 import type { LimitSubject, LimitSet } from '../limits/subject.ts';
 import { type Pattern, matches, toPattern } from './patterns.ts';
 
-/** Who a request comes from, and what they may do. */
+/** The user of a request, and what they may do. */
 export interface Key {
   readonly name: string;
-  /** As the metrics show it: a name that the operator gave. */
+  /** Label in metrics: a name that the operator gave. */
   readonly label: string;
   readonly group: string | undefined;
   readonly scopes: readonly Scope[];
-  /** Patterns of models, * for any text; undefined for all. */
+  /** Patterns of the models that the key may use; undefined for all models. */
   readonly models: readonly Pattern[] | undefined;
   /** Milliseconds since the epoch. */
   readonly expires: number;
   readonly hideThinking: boolean;
-  /** In the queue: of weight 2 it gets twice what one of weight 1 gets. */
+  /** Share of the queue: a key of weight 2 gets twice the tokens of a key of weight 1. */
   readonly weight: number;
   readonly priority: Priority;
-  /** Whose limits a request has to keep. */
+  /** The key itself and its group, as far as they have limits. */
   readonly limitSubjects: readonly LimitSubject[];
-  /** Whether any of them is about tokens. */
+  /** True when one of their limits counts tokens. */
   readonly countsTokens: boolean;
-  /** Tokens of one answer. */
+  /** Maximum tokens of one answer. */
   readonly maxTokens: number | undefined;
 }
 
 type Groups = FileConfig['groups'];
-type Group = Groups[string];
+type Group = Groups[string] & { readonly name: string };
 
-/** Anybody, where the configuration says `access: open`. */
+/** The key of requests without a key, when the configuration has `access: open`. */
 export const anonymous: Key = {
   name: 'anonymous',
   label: 'anonymous',
@@ -46,22 +46,22 @@ export const anonymous: Key = {
   maxTokens: undefined,
 };
 
-/** Holds the keys by the SHA-256 of their secrets; 256 bits of randomness need no slow hash. */
+/** The configured keys by the SHA-256 of their secrets. Secrets have 256 random bits and need no slow hash. */
 export class KeyRing {
-  /** By the digest, in hex. */
+  /** By SHA-256 digest in hex. */
   readonly #keys = new Map<string, Key>();
   readonly #groups: Groups;
   readonly #defaultGroup: string | undefined;
 
   /**
-   * @param metricsToken `sha256:…` of a token that opens /metrics only
-   * @param defaultGroup of those an identity provider vouches for without naming one of the groups
+   * @param metricsToken `sha256:…` of a token that gives access to /metrics only
+   * @param defaultGroup group of identity provider tokens that name none of the groups
    */
   constructor(keys: readonly KeyConfig[], metricsToken?: string, groups: Groups = {}, defaultGroup?: string) {
     this.#groups = groups;
     this.#defaultGroup = defaultGroup;
     for (const config of keys) {
-      const key = toKey(config, groupOf(config.group, groups));
+      const key = toKey(config, findGroup(config.group, groups));
       this.#add(config.hash, key);
       const { retiring } = config;
       if (retiring === undefined) continue;
@@ -77,26 +77,32 @@ export class KeyRing {
   }
 
   /**
-   * Finds a key, also one that has expired. What the time it takes could tell is of a digest, and nobody can choose a secret
-   * by its digest.
+   * The lookup is not constant-time. Its timing can only reveal parts of a digest, and nobody can choose a secret by its digest.
+   *
+   * @returns the key of a secret, also an expired one
    */
   find(secret: string): Key | undefined {
     return this.#keys.get(hash('sha256', secret, 'hex'));
   }
 
-  /** The key that stands for somebody an identity provider vouches for. */
+  /**
+   * Makes the key for a verified token of an identity provider.
+   *
+   * @param name the user, as the provider names them
+   * @param groupName the group that the token names; an unknown one counts as none
+   * @param expires milliseconds since the epoch
+   */
   keyForToken(name: string, groupName: string | undefined, expires: number): Key {
-    const known = groupOf(groupName, this.#groups) === undefined ? this.#defaultGroup : groupName;
-    const group = groupOf(known, this.#groups);
-    const label = known === undefined ? 'token' : `token-${known}`;
+    const group = findGroup(groupName, this.#groups) ?? findGroup(this.#defaultGroup, this.#groups);
+    const label = group === undefined ? 'token' : `token-${group.name}`;
     return {
       ...anonymous,
-      ...shares(group),
-      ...limited(`key:token:${name}`, label, undefined, known, group),
-      // No key of the configuration can have this name.
+      ...queueShare(group),
+      ...limitsOf(`key:token:${name}`, label, {}, group),
+      // A configured key cannot have this name.
       name: `token:${name}`,
       label,
-      group: known,
+      group: group?.name,
       scopes: ['inference'],
       models: group?.models?.map(toPattern),
       expires,
@@ -104,16 +110,17 @@ export class KeyRing {
   }
 }
 
-function groupOf(name: string | undefined, groups: Groups): Group | undefined {
-  return name !== undefined && Object.hasOwn(groups, name) ? groups[name] : undefined;
+function findGroup(name: string | undefined, groups: Groups): Group | undefined {
+  const config = name !== undefined && Object.hasOwn(groups, name) ? groups[name] : undefined;
+  return name === undefined || config === undefined ? undefined : { ...config, name };
 }
 
 function toKey(config: KeyConfig, group: Group | undefined): Key {
   const { name, scopes, expires, hide_thinking: hideThinking = false } = config;
   const models = config.models ?? (scopes.includes('admin') ? undefined : group?.models);
   return {
-    ...shares(group),
-    ...limited(`key:${name}`, name, config.limits, config.group, group),
+    ...queueShare(group),
+    ...limitsOf(`key:${name}`, name, config.limits ?? {}, group),
     name,
     label: name,
     group: config.group,
@@ -124,22 +131,26 @@ function toKey(config: KeyConfig, group: Group | undefined): Key {
   };
 }
 
-function shares(group: Group | undefined): Pick<Key, 'weight' | 'priority'> {
+function queueShare(group: Group | undefined): Pick<Key, 'weight' | 'priority'> {
   return { weight: group?.weight ?? 1, priority: group?.priority ?? 'interactive' };
 }
 
-function limited(
+/**
+ * @param id the id of the key as a {@link LimitSubject}
+ * @param own the key's own limits, which override those that its group sets for each key
+ */
+function limitsOf(
   id: string,
   label: string,
-  own: KeyConfig['limits'],
-  groupName: string | undefined,
+  own: NonNullable<KeyConfig['limits']>,
   group: Group | undefined,
 ): Pick<Key, 'limitSubjects' | 'countsTokens' | 'maxTokens'> {
-  const limits = toLimits({ ...group?.limits, ...own });
-  const shared = toLimits(group?.shared ?? {});
+  const limits = toLimitSet({ ...group?.limits, ...own });
+  const shared = toLimitSet(group?.shared ?? {});
+  const groupId = `group:${group?.name}`;
   const limitSubjects = [
     { id, label, limits },
-    { id: `group:${groupName}`, label: `group:${groupName}`, limits: shared },
+    { id: groupId, label: groupId, limits: shared },
   ].filter((subject) => Object.keys(subject.limits).some((limit) => limit !== 'maxTokens'));
   const countsTokens = limitSubjects.some(
     ({ limits: { tokensPerMinute, tokensPerDay, tokensPerMonth } }) =>
@@ -148,19 +159,22 @@ function limited(
   return { limitSubjects, countsTokens, maxTokens: limits.maxTokens };
 }
 
-function toLimits(given: NonNullable<KeyConfig['limits']>): LimitSet {
+function toLimitSet(config: NonNullable<KeyConfig['limits']>): LimitSet {
   const limits: { -readonly [Limit in keyof LimitSet]: LimitSet[Limit] | undefined } = {
-    requestsPerMinute: given.requests_per_minute,
-    tokensPerMinute: given.tokens_per_minute,
-    concurrent: given.concurrent,
-    maxTokens: given.max_tokens,
-    tokensPerDay: given.tokens_per_day,
-    tokensPerMonth: given.tokens_per_month,
+    requestsPerMinute: config.requests_per_minute,
+    tokensPerMinute: config.tokens_per_minute,
+    concurrent: config.concurrent,
+    maxTokens: config.max_tokens,
+    tokensPerDay: config.tokens_per_day,
+    tokensPerMonth: config.tokens_per_month,
   };
   return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
 }
 
-/** @param names of one model: its own, or an alias; the key may know it by either */
+/**
+ * @param names the names of one model: its own and its aliases
+ * @returns true when the key may use the model by one of these names
+ */
 export function mayUse({ models }: Key, ...names: readonly string[]): boolean {
   return models === undefined || names.some((name) => models.some((pattern) => matches(pattern, name)));
 }

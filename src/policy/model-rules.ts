@@ -6,7 +6,7 @@ export type ModelRule = FileConfig['models'][number];
 
 type ModelRulesConfig = Pick<FileConfig, 'aliases' | 'default_model' | 'models'>;
 
-/** What the operator decides about requests, model by model: the same for every client and every route. */
+/** The operator's rules per model. They apply to every client and every route. */
 export class ModelRules {
   #aliases: ReadonlyMap<string, string> = new Map();
   #defaultModel: string | undefined;
@@ -16,14 +16,14 @@ export class ModelRules {
     this.use(config);
   }
 
-  /** Decides by this from now on. */
+  /** Replaces the configuration for later requests. */
   use({ aliases, default_model: defaultModel, models }: ModelRulesConfig): void {
     this.#aliases = new Map(Object.entries(aliases));
     this.#defaultModel = defaultModel;
     this.#rules = models.map((rule) => ({ pattern: toPattern(rule.match), rule }));
   }
 
-  /** Whether any request may come out other than it came in. */
+  /** True when no request is ever changed. */
   get isIdle(): boolean {
     return this.#aliases.size === 0 && this.#defaultModel === undefined && this.#rules.length === 0;
   }
@@ -32,7 +32,11 @@ export class ModelRules {
     return this.#aliases;
   }
 
-  /** The model that a name stands for, '' for no name where there is no default. LiteLLM's users write `ollama/` first. */
+  /**
+   * Resolves the default model, aliases, and the prefix `ollama/` or `ollama_chat/` that LiteLLM's users write.
+   *
+   * @returns the model's name; '' for an empty name without a default model
+   */
   resolve(name: string): string {
     const given = name.trim() === '' ? (this.#defaultModel ?? '') : name;
     const alias = this.#aliases.get(given);
@@ -41,36 +45,44 @@ export class ModelRules {
     return this.#aliases.get(bare) ?? bare;
   }
 
-  /** The first rule whose pattern means the model. */
+  /** @returns the first rule whose pattern matches the model */
   rule(model: string): ModelRule | undefined {
     return this.#rules.find(({ pattern }) => matches(pattern, model))?.rule;
   }
 }
 
-/** The rule for a model, with the longest answer that a key may ask for, in tokens. */
+/**
+ * @param maxTokens the key's limit of tokens per answer
+ * @returns the rule with the lower one of its own limit and the key's; undefined without either
+ */
 export function withTokenCap(rule: ModelRule | undefined, maxTokens: number | undefined): ModelRule | undefined {
   if (maxTokens === undefined) return rule;
-  const own = rule ?? { match: '*', hide_thinking: false, on_overflow: 'error' };
-  return { ...own, max_tokens: Math.min(own.max_tokens ?? maxTokens, maxTokens) };
+  const base = rule ?? { match: '*', hide_thinking: false, on_overflow: 'error' };
+  return { ...base, max_tokens: Math.min(base.max_tokens ?? maxTokens, maxTokens) };
 }
 
-/** A request as the rule for its model wants it. */
+/** @returns the request with the rule of its model applied */
 export function applyRule(request: GenerationRequest, rule: ModelRule): GenerationRequest {
   const { think } = rule;
   const common = {
     ...pinnedOptions(request, rule),
-    sampling: shapedSampling(request, rule),
+    sampling: ruledSampling(request, rule),
     ...(think !== undefined && request.think === undefined && { think }),
   };
   if (request.kind === 'completion') return { ...request, ...common };
-  const messages = [...system(rule.system_prepend), ...request.messages, ...system(rule.system_append)];
+  const messages = [...systemMessages(rule.system_prepend), ...request.messages, ...systemMessages(rule.system_append)];
   return { ...request, ...common, messages };
 }
 
-type Pinned = Pick<GenerationRequest, 'options' | 'keepAlive'>;
+type LoadOptions = Pick<GenerationRequest, 'options' | 'keepAlive'>;
 
-/** What decides whether a model is loaded anew, for any kind of request. */
-export function pinnedOptions(request: Pinned, { options, pin, keep_alive: keepAlive }: ModelRule): Pinned {
+/**
+ * The rule's `options` are defaults, its `pin` overrides the request. Ollama reloads a model whose options change, so every kind of
+ * request gets them.
+ *
+ * @returns the options and keep-alive of a request with the rule applied
+ */
+export function pinnedOptions(request: LoadOptions, { options, pin, keep_alive: keepAlive }: ModelRule): LoadOptions {
   const merged = { ...options, ...request.options, ...pin };
   return {
     ...(Object.keys(merged).length > 0 && { options: merged }),
@@ -78,12 +90,12 @@ export function pinnedOptions(request: Pinned, { options, pin, keep_alive: keepA
   };
 }
 
-function system(text: string | undefined): SystemMessage[] {
+function systemMessages(text: string | undefined): SystemMessage[] {
   return text === undefined ? [] : [{ role: 'system', text }];
 }
 
-/** OpenAI's own fields win over options, so a pinned option has to leave them out. */
-const sampled: Readonly<Record<keyof Sampling, string>> = {
+/** Ollama's options by sampling field. Sampling fields override options, so a pinned option removes its field. */
+const optionNames: Readonly<Record<keyof Sampling, string>> = {
   temperature: 'temperature',
   topP: 'top_p',
   seed: 'seed',
@@ -93,23 +105,27 @@ const sampled: Readonly<Record<keyof Sampling, string>> = {
   maxTokens: 'num_predict',
 };
 
-function shapedSampling(
-  { options: given, sampling }: GenerationRequest,
+function ruledSampling(
+  { options: requestOptions, sampling }: GenerationRequest,
   { options, pin, max_tokens: cap }: ModelRule,
 ): Sampling {
-  const free = pin === undefined ? sampling : without(sampling, pin);
-  if (cap === undefined) return free;
-  const wanted = positive({ ...options, ...given, ...pin }['num_predict']);
-  return { ...free, maxTokens: Math.min(cap, free.maxTokens ?? wanted ?? cap) };
+  const unpinned = pin === undefined ? sampling : without(sampling, pin);
+  if (cap === undefined) return unpinned;
+  const requested = toTokenLimit({ ...options, ...requestOptions, ...pin }['num_predict']);
+  return { ...unpinned, maxTokens: Math.min(cap, unpinned.maxTokens ?? requested ?? cap) };
 }
 
 function without(sampling: Sampling, pin: object): Sampling {
-  const free: Partial<Record<keyof Sampling, unknown>> = { ...sampling };
-  for (const field of Object.keys(sampling) as (keyof Sampling)[]) if (sampled[field] in pin) delete free[field];
-  return free as Sampling;
+  const rest: Partial<Record<keyof Sampling, unknown>> = { ...sampling };
+  for (const field of Object.keys(sampling) as (keyof Sampling)[]) if (optionNames[field] in pin) delete rest[field];
+  return rest as Sampling;
 }
 
-/** To Ollama a number of tokens below 1 means without limit, once it has cut off the fraction. */
-export function positive(tokens: unknown): number | undefined {
+/**
+ * Reads `num_predict` as Ollama does: it cuts off the fraction, and below 1 there is no limit.
+ *
+ * @returns tokens; undefined for no limit
+ */
+export function toTokenLimit(tokens: unknown): number | undefined {
   return typeof tokens === 'number' && tokens >= 1 ? Math.floor(tokens) : undefined;
 }

@@ -1,11 +1,16 @@
 import type { JsonObject } from '../chat/request.ts';
 import { foldedName, isObject } from '../framing/json.ts';
-import { type ModelRule, positive } from './model-rules.ts';
+import { type ModelRule, toTokenLimit } from './model-rules.ts';
 
-/** Fields that shaping reads or writes. */
-const fields = ['model', 'name', 'options', 'keep_alive', 'think', 'messages'];
+/** Fields that the rules read or write. */
+const ruledFields = ['model', 'name', 'options', 'keep_alive', 'think', 'messages'];
 
-/** Shapes the bodies of a backend's own API. */
+/**
+ * Applies model rules to a request body of a backend's own API.
+ *
+ * @param resolve returns the model that a name stands for
+ * @returns the changed body; undefined when nothing has to change and the original bytes can be sent
+ */
 export type NativeRules = (
   path: string,
   body: JsonObject,
@@ -13,42 +18,38 @@ export type NativeRules = (
   ruleFor: (model: string) => ModelRule | undefined,
 ) => JsonObject | undefined;
 
-/** By the kind of backend; the others' requests are translated where something has to change. */
-export const nativeRules: Readonly<Record<string, NativeRules | undefined>> = { ollama: shapedNative };
+/** By kind of backend. Other kinds have none: their requests are translated when something has to change. */
+export const nativeRules: Readonly<Record<string, NativeRules | undefined>> = { ollama: applyOllamaRules };
 
-/**
- * The body of a request to Ollama's own API as the operator wants it, or undefined where nothing has to change: then
- * its bytes pass as they are. Ollama reads field names without regard to case, so a field goes on in one spelling only.
- *
- * @param resolve tells the model that a name stands for
- */
-function shapedNative(
+/** Ollama ignores the case of field names, so a changed body has each field in one spelling only. */
+function applyOllamaRules(
   path: string,
   body: JsonObject,
   resolve: (name: string) => string,
   ruleFor: (model: string) => ModelRule | undefined,
 ): JsonObject | undefined {
-  const normal = inOneSpelling(body);
-  const old = (normal['model'] ?? '') === '' && typeof normal['name'] === 'string' && normal['name'] !== '';
-  const field = old ? 'name' : 'model';
-  const named = typeof normal[field] === 'string' ? normal[field] : '';
-  const model = resolve(named);
+  const normalized = lowerCaseFields(body);
+  const { model: modelField, name: nameField } = normalized;
+  // `name` is the older spelling of `model`.
+  const field = (modelField ?? '') === '' && typeof nameField === 'string' && nameField !== '' ? 'name' : 'model';
+  const requested = typeof normalized[field] === 'string' ? normalized[field] : '';
+  const model = resolve(requested);
   const rule = ruleFor(model);
-  if (rule === undefined && model === named) return undefined;
-  return { ...normal, [field]: model, ...(rule !== undefined && ruled(path, normal, rule)) };
+  if (rule === undefined && model === requested) return undefined;
+  return { ...normalized, [field]: model, ...(rule !== undefined && ruledValues(path, normalized, rule)) };
 }
 
-function inOneSpelling(body: JsonObject): JsonObject {
+function lowerCaseFields(body: JsonObject): JsonObject {
   return Object.fromEntries(
     Object.entries(body).map(([name, value]) => {
       const lower = foldedName(name);
-      return [fields.includes(lower) ? lower : name, value];
+      return [ruledFields.includes(lower) ? lower : name, value];
     }),
   );
 }
 
-/** What the rule puts into a body, by what the route takes. */
-function ruled(path: string, body: JsonObject, rule: ModelRule): JsonObject {
+/** @returns the fields that a rule sets, as far as the route accepts them */
+function ruledValues(path: string, body: JsonObject, rule: ModelRule): JsonObject {
   if (path === '/api/show') return {};
   const options = ruledOptions(body['options'], rule);
   const common = {
@@ -58,21 +59,21 @@ function ruled(path: string, body: JsonObject, rule: ModelRule): JsonObject {
   if (path !== '/api/chat' && path !== '/api/generate') return common;
   const think = rule.think !== undefined && body['think'] == null ? { think: rule.think } : {};
   const messages: unknown = body['messages'];
-  // No messages: the request only loads or unloads the model.
+  // A request without messages only loads or unloads the model.
   if (!Array.isArray(messages) || messages.length === 0) return { ...common, ...think };
   return {
     ...common,
     ...think,
-    messages: [...system(rule.system_prepend), ...messages, ...system(rule.system_append)],
+    messages: [...systemMessages(rule.system_prepend), ...messages, ...systemMessages(rule.system_append)],
   };
 }
 
-function ruledOptions(given: unknown, { options, pin, max_tokens: cap }: ModelRule): JsonObject {
-  const merged: JsonObject = { ...options, ...(isObject(given) ? given : {}), ...pin };
+function ruledOptions(requestOptions: unknown, { options, pin, max_tokens: cap }: ModelRule): JsonObject {
+  const merged: JsonObject = { ...options, ...(isObject(requestOptions) ? requestOptions : {}), ...pin };
   if (cap === undefined) return merged;
-  return { ...merged, num_predict: Math.min(cap, positive(merged['num_predict']) ?? cap) };
+  return { ...merged, num_predict: Math.min(cap, toTokenLimit(merged['num_predict']) ?? cap) };
 }
 
-function system(content: string | undefined): JsonObject[] {
+function systemMessages(content: string | undefined): JsonObject[] {
   return content === undefined ? [] : [{ role: 'system', content }];
 }

@@ -1,28 +1,31 @@
-/** A pattern of model names, * for any text. Names are compared as Ollama does, without regard to case. */
+/** A parsed pattern of model names: the lower-case texts between its stars. Like Ollama, patterns ignore case. */
 export type Pattern = readonly string[];
 
-/** The texts between the stars, of which a name has to begin with the first and to end with the last. */
+/** @param pattern a model name, in which * matches any text */
 export function toPattern(pattern: string): Pattern {
   return pattern.toLowerCase().split('*');
 }
 
-/** Whether a pattern means a model; `llama3` and `llama3:latest` are one. */
+/** @returns true when the pattern matches the model; `llama3` and `llama3:latest` are the same model */
 export function matches(pattern: Pattern, model: string): boolean {
   const name = model.toLowerCase();
   const names = name.includes(':') ? [name, name.replace(/:latest$/, '')] : [name, `${name}:latest`];
   return names.some((spelling) => matchesName(pattern, spelling));
 }
 
-/** Linear in the name, which a client chooses: a regular expression with several stars would not be. */
+/**
+ * The name begins with the first text, ends with the last, and contains the others in order. Linear in the name, which a client
+ * chooses; a regular expression with several stars would not be.
+ */
 function matchesName([first = '', ...rest]: Pattern, name: string): boolean {
   const last = rest.pop();
   if (last === undefined) return name === first;
   if (!name.startsWith(first)) return false;
-  let at = first.length;
+  let position = first.length;
   for (const text of rest) {
-    const found = name.indexOf(text, at);
+    const found = name.indexOf(text, position);
     if (found === -1) return false;
-    at = found + text.length;
+    position = found + text.length;
   }
-  return name.length >= at + last.length && name.endsWith(last);
+  return name.length >= position + last.length && name.endsWith(last);
 }

@@ -10,50 +10,54 @@ import {
 } from 'jose';
 import { GatewayError } from '../errors.ts';
 
+/** Milliseconds for one fetch. */
 const deadline = 3000;
-/** A kid that is not known is looked for no sooner than this after the last time: anybody can make one up. */
-const unknownKidEvery = 30_000;
+/** Milliseconds between two fetches for an unknown key id: anybody can invent one. */
+const unknownKidInterval = 30_000;
+/** Milliseconds until the keys are fetched again. */
 const refreshAfter = 10 * 60_000;
-/** While the provider is away the keys it last had are good for this long. */
+/** Milliseconds for which the last keys are used while the provider is down. */
 const staleAfter = 60 * 60_000;
+/** Seconds. */
 const retryAfter = 5;
 const maxBytes = 1024 * 1024;
 
-/** The public keys of an identity provider, fetched when they are needed. @see https://www.rfc-editor.org/rfc/rfc7517 */
+/** The public keys (JWKS) of an identity provider, fetched on demand. @see https://www.rfc-editor.org/rfc/rfc7517 */
 export class ProviderKeys {
   readonly #keys: RemoteJWKSet;
-  /** Told by jose: `uat` is when the keys were last had. */
-  readonly #last: Partial<Exclude<JWKSCacheInput, Record<string, never>>> = {};
+  /** Filled by jose; `uat` is the time of the last successful fetch. */
+  readonly #cache: Partial<Exclude<JWKSCacheInput, Record<string, never>>> = {};
   #failedAt = -Infinity;
 
   constructor(url: URL) {
     this.#keys = createRemoteJWKSet(url, {
       timeoutDuration: deadline,
-      cooldownDuration: unknownKidEvery,
+      cooldownDuration: unknownKidInterval,
       cacheMaxAge: staleAfter,
-      [jwksCache]: this.#last as JWKSCacheInput,
+      [jwksCache]: this.#cache as JWKSCacheInput,
       [customFetch]: async (address, options) => await this.#fetch(address, options),
     });
   }
 
   /**
-   * Finds the key that a token names.
-   * @throws {JOSEError} where the provider has no such key
-   * @throws {GatewayError} 503 where the provider does not answer, or not with keys
+   * Finds the public key that a token names.
+   *
+   * @throws {JOSEError} when the provider has no such key
+   * @throws {GatewayError} 503 when the provider does not respond, or not with keys
    */
   readonly find = async (header: JWTHeaderParameters, token: FlattenedJWSInput): ReturnType<RemoteJWKSet> => {
-    if (this.#keys.fresh && Date.now() - (this.#last.uat ?? 0) > refreshAfter) {
+    if (this.#keys.fresh && Date.now() - (this.#cache.uat ?? 0) > refreshAfter) {
       await this.#keys.reload().catch((error: unknown) => this.#failed(error));
     }
     try {
       return await this.#keys(header, token);
     } catch (error) {
-      if (isOfToken(error)) throw error;
+      if (isTokenError(error)) throw error;
       throw this.#failed(error);
     }
   };
 
-  /** After a failure the provider is left alone for some seconds, and requests do not wait for it. */
+  /** For some seconds after a failure, does not contact the provider and rejects at once. */
   async #fetch(address: string, options: RequestInit): Promise<Response> {
     if (Date.now() - this.#failedAt < retryAfter * 1000) throw unavailable();
     const response = await fetch(address, options);
@@ -67,7 +71,8 @@ export class ProviderKeys {
   }
 }
 
-function isOfToken(error: unknown): boolean {
+/** True when the token is at fault, not the provider. */
+function isTokenError(error: unknown): boolean {
   return (
     error instanceof errors.JWKSNoMatchingKey ||
     error instanceof errors.JWKSMultipleMatchingKeys ||
@@ -80,12 +85,12 @@ function unavailable(cause?: unknown): GatewayError {
 }
 
 async function readBounded({ body }: Response): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const piece of body ?? []) {
-    bytes += piece.length;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
     if (bytes > maxBytes) throw new Error('the key set is too large');
-    pieces.push(piece);
+    chunks.push(chunk);
   }
-  return Buffer.concat(pieces);
+  return Buffer.concat(chunks);
 }
