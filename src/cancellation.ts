@@ -9,7 +9,10 @@ export interface Signal {
 
 type Listener = (() => void) | { handleEvent(): void };
 
-/** AbortController and AbortSignal in one object, without their EventTarget, which costs as much CPU as translating an answer. */
+/**
+ * AbortController and AbortSignal in one object, without their EventTarget, which costs as much CPU as translating an
+ * answer.
+ */
 export class Cancellation implements Signal {
   aborted = false;
   reason: unknown;

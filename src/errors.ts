@@ -1,6 +1,6 @@
 /**
- * Every error code, with the HTTP status that a client gets before the first byte of an answer. Protocols render code and message
- * in their own format; the rest of an error (cause, stack) never reaches a client.
+ * Every error code, with the HTTP status that a client gets before the first byte of an answer. Protocols render code
+ * and message in their own format; the rest of an error (cause, stack) never reaches a client.
  */
 const statusOf = {
   invalid_json: 400,
@@ -122,8 +122,8 @@ export class GatewayError extends Error {
 }
 
 /**
- * Converts anything thrown to a GatewayError. Other errors are bugs of ours: the client does not get their text, and `cause` keeps
- * them for the log.
+ * Converts anything thrown to a GatewayError. Other errors are bugs of ours: the client does not get their text, and
+ * `cause` keeps them for the log.
  */
 export function asGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;

@@ -5,8 +5,9 @@ export interface SwapListEntry<T> {
 }
 
 /**
- * An unordered list with O(1) removal, which swaps the last entry into the gap. Use it instead of a Set for entries that come and
- * go with every request: when a Set outgrows its table, V8 keeps the old table and everything in it until a major GC.
+ * An unordered list with O(1) removal, which swaps the last entry into the gap. Use it instead of a Set for entries
+ * that come and go with every request: when a Set outgrows its table, V8 keeps the old table and everything in it until
+ * a major GC.
  */
 export class SwapList<T> {
   readonly #entries: SwapListEntry<T>[] = [];

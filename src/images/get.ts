@@ -4,16 +4,16 @@ import { GatewayError } from '../errors.ts';
 import type { Refuse } from './refusal.ts';
 
 interface GetOptions {
-  /** What the URL's host was checked to be: the socket goes to one of these and asks no name server again. */
+  /** The checked addresses of the URL's host. The socket connects to one of these without another DNS query. */
   readonly addresses: readonly string[];
   readonly maxBytes: number;
   readonly refuse: Refuse;
-  /** Ends it in every phase; the socket is then destroyed. */
+  /** Aborts the request in every phase and destroys the socket. */
   readonly signal: AbortSignal;
 }
 
-/** Either the whole body of a 200, or where the server redirects to. */
-export type Got = { readonly body: Buffer } | { readonly location: string };
+/** The whole body of a 200, or the target of a redirect. */
+type GetResult = { readonly body: Buffer } | { readonly location: string };
 
 const headers = {
   'user-agent': 'llamaduct',
@@ -22,63 +22,63 @@ const headers = {
 };
 
 /**
- * One GET over a connection of its own, closed afterwards. Follows nothing, retries nothing, and leaves all timing to
- * the signal.
+ * Sends one GET over a new connection, which is closed afterwards. Follows no redirects, does not retry, and has no
+ * timeout but the signal.
  *
  * @throws {GatewayError} 400 made by `refuse`
  */
-export async function get(url: URL, { addresses, maxBytes, refuse, signal }: GetOptions): Promise<Got> {
+export async function get(url: URL, { addresses, maxBytes, refuse, signal }: GetOptions): Promise<GetResult> {
   const client = new Client(url.origin, {
     allowH2: false,
-    connect: { lookup: handOut(addresses), signal, timeout: 0 },
+    connect: { lookup: fixedLookup(addresses), signal, timeout: 0 },
     headersTimeout: 0,
     bodyTimeout: 0,
   });
   try {
-    const answer = await client.request({ method: 'GET', path: url.pathname + url.search, headers, reset: true });
-    const location = redirection(answer);
-    return location === undefined ? { body: await readBody(answer, maxBytes, refuse) } : { location };
+    const response = await client.request({ method: 'GET', path: url.pathname + url.search, headers, reset: true });
+    const location = redirectTarget(response);
+    return location === undefined ? { body: await readBody(response, maxBytes, refuse) } : { location };
   } catch (error) {
-    throw error instanceof GatewayError ? error : refuse(whyBroken(error), error);
+    throw error instanceof GatewayError ? error : refuse(connectionFault(error), error);
   } finally {
     await client.destroy();
   }
 }
 
-/** A lookup whose answer is fixed. Sockets ask it only for names: an IP address is what it was checked to be. */
-function handOut(addresses: readonly string[]): LookupFunction {
-  const known = addresses.map((address) => ({ address, family: isIP(address) }));
+/** A DNS lookup with a fixed result. Sockets use it for host names only; IP addresses have been checked as they are. */
+function fixedLookup(addresses: readonly string[]): LookupFunction {
+  const results = addresses.map((address) => ({ address, family: isIP(address) }));
   return (_host, { all }, callback) => {
-    const [first] = known;
-    if (all === true) callback(null, known);
+    const [first] = results;
+    if (all === true) callback(null, results);
     else callback(null, first?.address ?? '', first?.family);
   };
 }
 
-function redirection({ statusCode, headers }: Dispatcher.ResponseData): string | undefined {
+function redirectTarget({ statusCode, headers }: Dispatcher.ResponseData): string | undefined {
   const { location } = headers;
   return [301, 302, 303, 307, 308].includes(statusCode) && typeof location === 'string' ? location : undefined;
 }
 
-async function readBody(answer: Dispatcher.ResponseData, maxBytes: number, refuse: Refuse): Promise<Buffer> {
-  const { statusCode, headers, body } = answer;
+async function readBody(response: Dispatcher.ResponseData, maxBytes: number, refuse: Refuse): Promise<Buffer> {
+  const { statusCode, headers, body } = response;
   const tooLarge = (): GatewayError => refuse(`it is larger than ${maxBytes} bytes`);
   if (statusCode !== 200) throw refuse(`its server answered with status ${statusCode}`);
   if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw refuse('its server sends it compressed');
   if (Number(headers['content-length']) > maxBytes) throw tooLarge();
-  const pieces: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let length = 0;
-  for await (const piece of body) {
-    length += piece.length;
+  for await (const chunk of body) {
+    length += chunk.length;
     if (length > maxBytes) throw tooLarge();
-    pieces.push(piece);
+    chunks.push(chunk);
   }
-  return Buffer.concat(pieces);
+  return Buffer.concat(chunks);
 }
 
 const unreachable = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'ETIMEDOUT'];
 
-function whyBroken(error: unknown): string {
+function connectionFault(error: unknown): string {
   const code = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? '') : '';
   if (unreachable.includes(code)) return 'its server cannot be reached';
   // CERT_HAS_EXPIRED, DEPTH_ZERO_SELF_SIGNED_CERT, ERR_TLS_CERT_ALTNAME_INVALID, UNABLE_TO_VERIFY_LEAF_SIGNATURE

@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
 /**
- * IPv4 that is not the public internet.
+ * IPv4 networks outside the public internet.
  *
  * @see https://www.iana.org/assignments/iana-ipv4-special-registry
  */
@@ -10,8 +10,8 @@ const forbiddenIPv4: readonly (readonly [net: string, prefix: number])[] = [
   ['10.0.0.0', 8], // private
   ['100.64.0.0', 10], // carrier-grade NAT
   ['127.0.0.0', 8], // loopback
-  ['168.63.129.16', 32], // Azure's own services, reachable only from within a machine there
-  ['169.254.0.0', 16], // link-local, and most clouds' metadata
+  ['168.63.129.16', 32], // Azure's platform services, reachable only from its virtual machines
+  ['169.254.0.0', 16], // link-local, and the metadata services of most clouds
   ['172.16.0.0', 12], // private
   ['192.0.0.0', 24], // protocol assignments
   ['192.0.2.0', 24], // documentation
@@ -25,15 +25,16 @@ const forbiddenIPv4: readonly (readonly [net: string, prefix: number])[] = [
 ];
 
 /**
- * The IPv6 that may be public: all that is assigned so far, and the two forms whose IPv4 within decides. Loopback,
- * unspecified, IPv4-compatible, unique local, link-local, site-local, multicast and local NAT64 are outside of these.
+ * IPv6 networks that may be public: the global unicast addresses assigned so far, and two forms whose embedded IPv4
+ * address decides. Loopback, unspecified, IPv4-compatible, unique local, link-local, site-local, multicast and local
+ * NAT64 addresses are outside of these.
  *
  * @see https://www.iana.org/assignments/ipv6-address-space
  */
 const publicIPv6: readonly (readonly [net: string, prefix: number])[] = [
   ['2000::', 3],
   ['::ffff:0:0', 96], // IPv4-mapped
-  ['64:ff9b::', 96], // NAT64: how a host with IPv6 only reaches the IPv4 internet
+  ['64:ff9b::', 96], // NAT64, through which an IPv6-only host reaches the IPv4 internet
 ];
 
 /** @see https://www.iana.org/assignments/iana-ipv6-special-registry */
@@ -49,27 +50,28 @@ const forbiddenIPv6: readonly (readonly [net: string, prefix: number])[] = [
 const forbidden = new BlockList();
 for (const [net, prefix] of forbiddenIPv4) forbidden.addSubnet(net, prefix, 'ipv4');
 for (const [net, prefix] of forbiddenIPv6) forbidden.addSubnet(net, prefix, 'ipv6');
-const assigned = new BlockList();
-for (const [net, prefix] of publicIPv6) assigned.addSubnet(net, prefix, 'ipv6');
+const possiblyPublic = new BlockList();
+for (const [net, prefix] of publicIPv6) possiblyPublic.addSubnet(net, prefix, 'ipv6');
 
 /**
- * Whether an address is of the public internet: neither this machine, nor its network, nor a cloud's metadata, also
- * not within another form of address. Anything that is not one plain IP address, a name or one with a zone, is not.
+ * True for a public internet address: not this machine, its network or a cloud's metadata service, nor one of these
+ * embedded in another form of address. False for anything but one plain IP address, such as a host name or an address
+ * with a zone.
  */
 export function isPublicAddress(address: string): boolean {
   switch (isIP(address)) {
     case 4:
       return !forbidden.check(address, 'ipv4');
     case 6:
-      // A list checks an IPv4-mapped address against its IPv4 nets as well.
-      return !address.includes('%') && assigned.check(address, 'ipv6') && !forbidden.check(address, 'ipv6');
+      // BlockList checks an IPv4-mapped address against its IPv4 networks as well.
+      return !address.includes('%') && possiblyPublic.check(address, 'ipv6') && !forbidden.check(address, 'ipv6');
     default:
       return false;
   }
 }
 
 /**
- * Allows the public internet and some networks besides.
+ * Creates a filter that allows public addresses and those of the given networks.
  *
  * @param networks for example `10.1.2.0/24`
  */

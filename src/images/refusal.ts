@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts';
 
-/** Makes the 400 that says why an image cannot be fetched: `why` is a clause in plain words, without addresses. */
+/** Creates the 400 for an image that cannot be fetched. `why` is a clause for the client and contains no address. */
 export type Refuse = (why: string, cause?: unknown) => GatewayError;
 
 /** @param param the request field that holds the URL */
@@ -8,7 +8,7 @@ export function refusalOf(param: string): Refuse {
   return (why, cause) => new GatewayError('invalid_value', `${param} cannot be fetched: ${why}.`, { param, cause });
 }
 
-/** For what is wrong with the place a redirect leads to, rather than with the URL the client sent. */
+/** @returns a refusal for the target of a redirect instead of the client's URL */
 export function afterRedirect(refuse: Refuse): Refuse {
   return (why, cause) => refuse(`after a redirect, ${why}`, cause);
 }

@@ -1,16 +1,17 @@
 import { Resolver } from 'node:dns/promises';
 
-/** The addresses of a host name; none where it has none. Ends early when `signal` does. */
+/** Resolves a host name to its addresses, or to none. Cancelled by the signal. */
 export type Resolve = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** Milliseconds, doubled for a second try. */
+/** Milliseconds for the first query; doubled for the second. */
 const timeout = 1_500;
 
 /**
- * Asks the name servers, IPv4 before IPv6. Not `dns.lookup`: that takes one of the four threads of the whole process
- * until it is through, so that a few slow names would hold up everything else, and it cannot be cancelled.
+ * Queries the name servers, without `dns.lookup`: that blocks one of the process's four threads until it is done, so
+ * that a few slow names would hold up everything else, and it cannot be cancelled.
  *
- * @param servers instead of those of the machine
+ * @param servers name servers to use instead of the machine's
+ * @returns IPv4 addresses, then IPv6 addresses
  */
 export async function resolveHost(host: string, signal: AbortSignal, servers?: readonly string[]): Promise<string[]> {
   const resolver = new Resolver({ timeout, tries: 2 });
@@ -18,8 +19,8 @@ export async function resolveHost(host: string, signal: AbortSignal, servers?: r
   const cancel = (): void => resolver.cancel();
   signal.addEventListener('abort', cancel);
   try {
-    const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
-    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    const results = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
+    return results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
   } finally {
     signal.removeEventListener('abort', cancel);
   }

@@ -3,22 +3,23 @@ import { GatewayError } from '../errors.ts';
 /** Seconds. */
 const retryAfter = 2;
 
-/** Lets a number of tasks run at once and the rest wait, first come, first served. */
+/** Limits how many tasks run at the same time; the others wait in FIFO order. */
 export class Semaphore {
   #free: number;
   readonly #maxWaiting: number;
   readonly #waiting = new Set<() => void>();
 
-  constructor(atOnce: number, maxWaiting: number) {
-    this.#free = atOnce;
+  /** @param slots tasks that may run at the same time */
+  constructor(slots: number, maxWaiting: number) {
+    this.#free = slots;
     this.#maxWaiting = maxWaiting;
   }
 
   /**
-   * Resolves when it is the caller's turn, which lasts until it calls `release`.
+   * Waits for a slot. The caller must `release` it.
    *
-   * @throws {GatewayError} 503 when too many wait already
-   * @throws the signal's reason, when that ends the wait
+   * @throws {GatewayError} 503 when too many tasks are waiting
+   * @throws the signal's reason when it aborts the wait
    */
   async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
@@ -30,19 +31,20 @@ export class Semaphore {
       throw new GatewayError('server_overloaded', 'Too many images are being fetched.', { retryAfter });
     }
     await new Promise<void>((resolve, reject) => {
-      const begin = (): void => {
-        signal.removeEventListener('abort', leave);
+      const start = (): void => {
+        signal.removeEventListener('abort', onAbort);
         resolve();
       };
-      const leave = (): void => {
-        this.#waiting.delete(begin);
+      const onAbort = (): void => {
+        this.#waiting.delete(start);
         reject(signal.reason as Error);
       };
-      signal.addEventListener('abort', leave, { once: true });
-      this.#waiting.add(begin);
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.add(start);
     });
   }
 
+  /** Gives the slot to the next waiting task. */
   release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {

@@ -1,11 +1,12 @@
 export type ImageType = 'png' | 'jpeg' | 'webp' | 'gif';
 
-/** How many of a file's first bytes {@link imageType} looks at. */
+/** Number of leading bytes that {@link imageType} reads. */
 export const sniffedBytes = 12;
 
 /**
- * What an image is by its first bytes, whatever it was called.
+ * Detects the type of an image by its first bytes; names and media types are ignored.
  *
+ * @returns undefined for any other content
  * @see https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern
  */
 export function imageType(bytes: Uint8Array): ImageType | undefined {

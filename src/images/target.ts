@@ -4,11 +4,11 @@ import type { Refuse } from './refusal.ts';
 const defaultPorts: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
 /**
- * The URL an image is to be fetched from. Parsing it as WHATWG says turns every spelling of an IP address (`127.1`,
- * `0x7f000001`, `[::ffff:127.0.0.1]`) into the one that the guard knows.
+ * Parses and checks the URL of an image. The WHATWG parser turns every spelling of an IP address (`127.1`,
+ * `0x7f000001`, `[::ffff:127.0.0.1]`) into the one that the guard checks.
  *
- * @param ports those that may be connected to
- * @param from the URL that redirected to this one, which may be relative to it
+ * @param ports the allowed ports
+ * @param from the URL that redirected to this one, and the base of a relative one
  * @throws {GatewayError} 400 made by `refuse`
  */
 export function readTarget(text: string, ports: readonly number[], refuse: Refuse, from?: URL): URL {
@@ -25,12 +25,12 @@ export function readTarget(text: string, ports: readonly number[], refuse: Refus
   return url;
 }
 
-/** The host as sockets take it: an IPv6 address without its brackets. */
+/** @returns the host as sockets expect it: an IPv6 address without brackets */
 export function hostOf({ hostname }: URL): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
 }
 
-/** The addresses that a host stands for by itself, with no name server asked. */
+/** @returns the addresses of an IP literal or localhost; undefined for a host name that needs DNS */
 export function literalAddresses(host: string): string[] | undefined {
   if (isIP(host) !== 0) return [host];
   // https://www.rfc-editor.org/rfc/rfc6761#section-6.3

@@ -12,7 +12,9 @@ export type Spent = (subjectId: string, since: number) => number;
 /** Not always a promise: for a small request, awaiting one costs as much as the counting. */
 type MaybePromise<T> = T | Promise<T>;
 
-/** The counts behind the limits, one for each window. A day or month that has no count yet starts with the ledger's sum. */
+/**
+ * The counts behind the limits, one for each window. A day or month that has no count yet starts with the ledger's sum.
+ */
 export interface Counts {
   /**
    * Adds the points of each window to its count, or adds nothing if one of them would exceed its limit.
@@ -21,8 +23,8 @@ export interface Counts {
    */
   reserve(windows: readonly Window[], now: number): MaybePromise<number[]>;
   /**
-   * Adds points to one count whatever its limit; the count stays at 0 or above. A negative amount is ignored when the count was
-   * lost: neither 0 nor the ledger's sum includes what would be given back.
+   * Adds points to one count whatever its limit; the count stays at 0 or above. A negative amount is ignored when the
+   * count was lost: neither 0 nor the ledger's sum includes what would be given back.
    */
   add(window: Window, points: number, now: number): MaybePromise<void>;
   close(): void;
@@ -68,8 +70,8 @@ export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts 
 }
 
 /**
- * KEYS are counts; ARGV has four values for each: points to add, the limit, seconds to live, and the initial count of a missing
- * key. Returns the counts before, or nothing if a key is missing and its initial count is empty.
+ * KEYS are counts; ARGV has four values for each: points to add, the limit, seconds to live, and the initial count of a
+ * missing key. Returns the counts before, or nothing if a key is missing and its initial count is empty.
  */
 const addIfAllFit = `
 local counts, changes, fits = {}, {}, true

@@ -82,8 +82,8 @@ export class Limiter {
    * `enterConcurrent`.
    *
    * @param tokens estimate of prompt and answer together
-   * @throws {GatewayError} 429 rate_limit_exceeded, or insufficient_quota for a day or month; with retryAfter, unless the request
-   *   can never fit. 503 store_unavailable when counting fails and `whenDown` is `closed`
+   * @throws {GatewayError} 429 rate_limit_exceeded, or insufficient_quota for a day or month; with retryAfter, unless
+   *   the request can never fit. 503 store_unavailable when counting fails and `whenDown` is `closed`
    */
   async reserve(subjects: readonly LimitSubject[], tokens: number): Promise<Reservation> {
     const points = Math.max(1, Math.ceil(tokens));
@@ -156,7 +156,10 @@ export class Limiter {
   }
 }
 
-/** @returns the window that stays full for longest, of those in which the request does not fit; undefined if it fits in all */
+/**
+ * @returns the window that stays full for longest, of those in which the request does not fit; undefined if it fits in
+ *   all
+ */
 function longestFull(windows: readonly Window[], used: readonly number[]): Window | undefined {
   let longest: Window | undefined;
   for (const [index, window] of windows.entries()) {

@@ -77,7 +77,8 @@ export class KeyRing {
   }
 
   /**
-   * The lookup is not constant-time. Its timing can only reveal parts of a digest, and nobody can choose a secret by its digest.
+   * The lookup is not constant-time. Its timing can only reveal parts of a digest, and nobody can choose a secret by
+   * its digest.
    *
    * @returns the key of a secret, also an expired one
    */

@@ -77,8 +77,8 @@ export function applyRule(request: GenerationRequest, rule: ModelRule): Generati
 type LoadOptions = Pick<GenerationRequest, 'options' | 'keepAlive'>;
 
 /**
- * The rule's `options` are defaults, its `pin` overrides the request. Ollama reloads a model whose options change, so every kind of
- * request gets them.
+ * The rule's `options` are defaults, its `pin` overrides the request. Ollama reloads a model whose options change, so
+ * every kind of request gets them.
  *
  * @returns the options and keep-alive of a request with the rule applied
  */

@@ -14,8 +14,8 @@ export function matches(pattern: Pattern, model: string): boolean {
 }
 
 /**
- * The name begins with the first text, ends with the last, and contains the others in order. Linear in the name, which a client
- * chooses; a regular expression with several stars would not be.
+ * The name begins with the first text, ends with the last, and contains the others in order. Linear in the name, which
+ * a client chooses; a regular expression with several stars would not be.
  */
 function matchesName([first = '', ...rest]: Pattern, name: string): boolean {
   const last = rest.pop();

@@ -34,12 +34,16 @@ export class TokenVerifier {
   readonly #options: JwtOptions;
   readonly #knowsGroup: (name: string) => boolean;
   readonly #keys: ProviderKeys;
-  /** By the SHA-256 of the token, oldest first. Refused tokens are not cached: anybody could fill the cache with them. */
+  /**
+   * By the SHA-256 of the token, oldest first. Refused tokens are not cached: anybody could fill the cache with them.
+   */
   readonly #cache = new Map<string, CachedToken>();
   /** Running verifications by the SHA-256 of the token: a burst with one token costs one signature check. */
   readonly #verifying = new Map<string, Promise<VerifiedToken | undefined>>();
 
-  /** @param knowsGroup true for a configured group: when the group claim is a list, its first configured group counts */
+  /**
+   * @param knowsGroup true for a configured group: when the group claim is a list, its first configured group counts
+   */
   constructor(options: JwtOptions, knowsGroup: (name: string) => boolean = () => true) {
     this.#options = options;
     this.#knowsGroup = knowsGroup;
@@ -48,8 +52,8 @@ export class TokenVerifier {
 
   /**
    * @param token any bearer token; one that does not look like a JWT of the issuer costs next to nothing
-   * @returns the user; undefined when the token is no JWT of the issuer, is not valid, or does not name its user in 1 to 128
-   *   printable characters
+   * @returns the user; undefined when the token is no JWT of the issuer, is not valid, or does not name its user in 1
+   *   to 128 printable characters
    * @throws {GatewayError} 503 when the provider's keys are needed and cannot be fetched
    */
   async verify(token: string): Promise<VerifiedToken | undefined> {

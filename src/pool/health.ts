@@ -8,7 +8,10 @@ interface HealthOptions {
   readonly interval: number;
   /** Milliseconds until an ejected upstream that nothing probes gets a trial request. Absent: ten seconds. */
   readonly recovery?: number;
-  /** Called with false on each ejection, including each failed trial or probe of an ejected upstream; with true when it is back. */
+  /**
+   * Called with false on each ejection, including each failed trial or probe of an ejected upstream; with true when it
+   * is back.
+   */
   readonly onChange: (up: boolean) => void;
 }
 
@@ -16,15 +19,18 @@ interface HealthOptions {
 const firstProbe = 1_000;
 
 /**
- * A circuit breaker for one upstream, driven by the outcome of requests and probes. An ejected upstream gets no requests until a
- * probe succeeds; without probes, one trial request at a time decides.
+ * A circuit breaker for one upstream, driven by the outcome of requests and probes. An ejected upstream gets no
+ * requests until a probe succeeds; without probes, one trial request at a time decides.
  */
 export class Health {
   readonly #options: Required<HealthOptions>;
   readonly #ejectedListeners = new Set<() => void>();
   #isUp = true;
   #consecutiveFailures = 0;
-  /** Ejections since a request or probe last succeeded while the upstream was up: each one doubles the time to the next probe. */
+  /**
+   * Ejections since a request or probe last succeeded while the upstream was up: each one doubles the time to the next
+   * probe.
+   */
   #ejections = 0;
   #ejectedAt = 0;
   #onTrial = false;
@@ -93,7 +99,8 @@ export class Health {
       this.#recordFailure();
       throw error;
     }
-    // Does not reset the consecutive failures: an upstream that lists its models and fails all else must still be ejected.
+    // Does not reset the consecutive failures: an upstream that lists its models and fails all else must still be
+    // ejected.
     if (this.#isUp) this.#ejections = 0;
     else this.#recordSuccess();
   }
@@ -126,13 +133,16 @@ export class Health {
 
 const serverErrors: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 
-/** True when the upstream itself failed. A refusal, or a model that cannot be loaded, says nothing about other requests. */
+/**
+ * True when the upstream itself failed. A refusal, or a model that cannot be loaded, says nothing about other requests.
+ */
 function isBroken(error: unknown): boolean {
   if (!(error instanceof GatewayError)) return false;
   const { code, cause, answered } = error;
   if (answered !== undefined) {
     const { status, own } = answered;
-    // A server that reports the failure itself may fail with one model only; a proxy in front of it reports that it is gone.
+    // A server that reports the failure itself may fail with one model only; a proxy in front of it reports that it is
+    // gone.
     return !own && serverErrors.has(status);
   }
   // With a cause, the connection failed.

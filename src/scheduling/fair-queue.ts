@@ -86,7 +86,8 @@ export class FairQueue {
   /**
    * What `enter` begins with, without a promise.
    *
-   * @returns the ticket of a request for which nobody has to wait; undefined for any other, of which nothing is left behind
+   * @returns the ticket of a request for which nobody has to wait; undefined for any other, of which nothing is left
+   *   behind
    * @throws the signal's reason
    */
   startAtOnce(request: QueuedRequest): Ticket | undefined {

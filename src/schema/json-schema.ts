@@ -15,39 +15,39 @@ import { invalidValue } from '../errors.ts';
 import { isObject } from '../framing/json.ts';
 import { metaSchema } from './meta-schema.ts';
 
-// Schemas come from clients. They are interpreted, never compiled into code, and whatever they make the interpreter do
-// (a pattern that backtracks for ever, references that double at every level) ends after `maxTime`.
+// Schemas come from clients. They are interpreted, never compiled into code, and validation ends after `maxTime`,
+// whatever the schema does (a pattern that backtracks forever, references that double at every level).
 
-/** Milliseconds in which nothing else is served. Common schemas take less than one. */
+/** Milliseconds per validation, which blocks the event loop. Common schemas take less than one. */
 const maxTime = 250;
 /** Characters of a schema. */
-const maxLength = 256 * 1024;
-/** Containers of JSON inside one another. */
+const maxSchemaLength = 256 * 1024;
+/** Levels of nested objects and arrays. */
 const maxDepth = 64;
-/** Characters of a regular expression: to compile one takes the square of them, and nothing can end that. */
-const maxPattern = 1000;
+/** Characters of a regular expression: compiling takes quadratic time, and nothing can interrupt it. */
+const maxPatternLength = 1000;
 
 /**
- * Takes `schema` for a JSON Schema of draft 7 or 2020-12, whatever its `$schema` says.
+ * Checks that a client's schema is valid as draft 7 or 2020-12, whatever its `$schema` says.
  *
- * @param param the field that holds it
- * @throws {GatewayError} 400 where it is none, is too large, or refers to what it does not hold
+ * @param param the request field that holds the schema
+ * @throws {GatewayError} 400 when it is invalid, too large or too deep, or refers to a schema that it does not contain
  */
 export function checkSchema(schema: JsonObject, param: string): void {
   if (isDeeper(schema, maxDepth)) throw invalidValue(param, `${param} is nested more than ${maxDepth} deep.`);
-  if (JSON.stringify(schema).length > maxLength) {
-    throw invalidValue(param, `${param} has more than ${maxLength} characters.`);
+  if (JSON.stringify(schema).length > maxSchemaLength) {
+    throw invalidValue(param, `${param} has more than ${maxSchemaLength} characters.`);
   }
-  const fault = inTime(() => faultOf(schema));
-  if (fault === 'failed') throw invalidValue(param, `${param} cannot be read as a JSON Schema.`);
-  if (fault.found !== undefined) throw invalidValue(param, `${param} is not a JSON Schema: ${fault.found}.`);
+  const checked = runWithTimeLimit(() => faultOf(schema));
+  if (checked === 'failed') throw invalidValue(param, `${param} cannot be read as a JSON Schema.`);
+  if (checked.result !== undefined) throw invalidValue(param, `${param} is not a JSON Schema: ${checked.result}.`);
 }
 
 /**
- * Checks a finished answer against the schema it was asked to match. Formats count; patterns that JavaScript cannot
- * read as Unicode ones, or of more than 1,000 characters, do not.
+ * Validates a complete answer against the schema of its request. Checks formats; ignores patterns that are not valid
+ * JavaScript patterns in Unicode mode or are longer than 1,000 characters.
  *
- * @returns nothing where `text` is JSON that matches, else why not, without a word of the answer
+ * @returns undefined when `text` is JSON that matches; otherwise the reason, which contains no text of the answer
  */
 export function validateAnswer(schema: JsonObject, text: string): string | undefined {
   let answer: unknown;
@@ -56,31 +56,40 @@ export function validateAnswer(schema: JsonObject, text: string): string | undef
   } catch {
     return 'it is not JSON';
   }
-  const checked = inTime(() => validate(answer, checkable(schema), draftOf(schema)));
+  const checked = runWithTimeLimit(() => validate(answer, interpretable(schema), draftOf(schema)));
   if (checked === 'failed') return 'it cannot be checked against the schema';
-  return checked.found.valid ? undefined : reason(checked.found.errors);
+  return checked.result.valid ? undefined : reason(checked.result.errors);
 }
 
 function reason(errors: readonly OutputUnit[]): string {
-  // What encloses a fault is listed before it. The location `false` is the answer's own.
-  const fault = errors.find(({ keyword }) => !enclosing.has(keyword)) ?? errors[0];
-  return `it breaks ${shortened(fault?.keywordLocation)}`;
+  // Errors of enclosing keywords precede the error itself. An error of the schema `false` has the answer's location,
+  // not its own.
+  const fault = errors.find(({ keyword }) => !enclosingKeywords.has(keyword)) ?? errors[0];
+  return `it breaks ${truncated(fault?.keywordLocation)}`;
 }
 
 const metaSchemas = dereference(metaSchema);
 
-const enclosing = new Set(['properties', 'patternProperties', 'items', 'prefixItems', '$ref', 'allOf', 'false']);
+const enclosingKeywords = new Set([
+  'properties',
+  'patternProperties',
+  'items',
+  'prefixItems',
+  '$ref',
+  'allOf',
+  'false',
+]);
 
 function faultOf(schema: JsonObject): string | undefined {
   const { valid, errors } = validate(schema, metaSchema, '2020-12', metaSchemas);
   if (!valid) {
-    const places = errors.map(({ instanceLocation }) => instanceLocation);
-    return `see ${shortened(places.reduce((deeper, place) => (depthOf(place) > depthOf(deeper) ? place : deeper)))}`;
+    const pointers = errors.map(({ instanceLocation }) => instanceLocation);
+    return `see ${truncated(pointers.reduce((deepest, next) => (depthOf(next) > depthOf(deepest) ? next : deepest)))}`;
   }
-  const schemas = dereference(checkable(schema));
-  for (const each of Object.values(schemas)) {
-    if (typeof each === 'object' && each.$ref !== undefined && !((each.__absolute_ref__ ?? each.$ref) in schemas)) {
-      return `it does not hold ${shortened(each.$ref)}`;
+  const schemas = dereference(interpretable(schema));
+  for (const part of Object.values(schemas)) {
+    if (typeof part === 'object' && part.$ref !== undefined && !((part.__absolute_ref__ ?? part.$ref) in schemas)) {
+      return `it does not hold ${truncated(part.$ref)}`;
     }
   }
   return undefined;
@@ -94,7 +103,7 @@ function draftOf({ $schema }: JsonObject): SchemaDraft {
   return typeof $schema === 'string' && /draft-0[4-7]/.test($schema) ? '7' : '2020-12';
 }
 
-const known = new Set([
+const knownKeywords = new Set([
   ...[schemaKeyword, schemaArrayKeyword, schemaMapKeyword, ignoredKeyword].flatMap((keywords) => Object.keys(keywords)),
   'minContains',
   'maxContains',
@@ -102,29 +111,29 @@ const known = new Set([
 ]);
 
 /**
- * A copy, which the interpreter may mark, without what it would stumble over: it looks for schemas in keywords it does
- * not know, and throws at patterns it cannot read.
+ * Copies a schema for the interpreter, which adds properties to it. Leaves out unknown keywords, in which the
+ * interpreter would look for schemas, and patterns that it cannot parse, at which it would throw.
  */
-function checkable(schema: unknown): Schema {
+function interpretable(schema: unknown): Schema {
   if (!isObject(schema)) return schema as Schema;
   return Object.fromEntries(
     Object.entries(schema).flatMap(([keyword, value]) => {
-      if (!known.has(keyword) || keyword === 'id' || (keyword === 'pattern' && !isPattern(value))) return [];
-      return [[keyword, checkableValue(keyword, value)]];
+      if (!knownKeywords.has(keyword) || keyword === 'id' || (keyword === 'pattern' && !isPattern(value))) return [];
+      return [[keyword, interpretableValue(keyword, value)]];
     }),
   );
 }
 
-function checkableValue(keyword: string, value: unknown): unknown {
-  if (Array.isArray(value)) return keyword in schemaArrayKeyword ? value.map(checkable) : value;
-  if (keyword in schemaKeyword) return checkable(value);
+function interpretableValue(keyword: string, value: unknown): unknown {
+  if (Array.isArray(value)) return keyword in schemaArrayKeyword ? value.map(interpretable) : value;
+  if (keyword in schemaKeyword) return interpretable(value);
   if (!isObject(value) || !(keyword in schemaMapKeyword || keyword === 'dependencies')) return value;
-  const names = Object.entries(value).filter(([name]) => keyword !== 'patternProperties' || isPattern(name));
-  return Object.fromEntries(names.map(([name, each]) => [name, checkable(each)]));
+  const entries = Object.entries(value).filter(([name]) => keyword !== 'patternProperties' || isPattern(name));
+  return Object.fromEntries(entries.map(([name, part]) => [name, interpretable(part)]));
 }
 
 function isPattern(value: unknown): boolean {
-  if (typeof value !== 'string' || value.length > maxPattern) return false;
+  if (typeof value !== 'string' || value.length > maxPatternLength) return false;
   try {
     return new RegExp(value, 'u') instanceof RegExp;
   } catch {
@@ -134,29 +143,33 @@ function isPattern(value: unknown): boolean {
 
 function isDeeper(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  return depth === 0 || Object.values(value).some((each) => isDeeper(each, depth - 1));
+  return depth === 0 || Object.values(value).some((child) => isDeeper(child, depth - 1));
 }
 
-/** Client's text, of a length for a message. */
-function shortened(text = ''): string {
+/** @returns a client's text, short enough for a message */
+function truncated(text = ''): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
-const realm = createContext({ work: undefined as (() => void) | undefined });
+const context = createContext({ work: undefined as (() => void) | undefined });
 const script = new Script('work()');
 
-/** What `work` finds, unless it throws or takes longer than `maxTime`. Only a script can be ended from outside. */
-function inTime<T>(work: () => T): { readonly found: T } | 'failed' {
-  let found: { readonly found: T } | undefined;
-  realm['work'] = () => {
-    found = { found: work() };
+/**
+ * Runs `work` in a script, because only the execution of a script can have a time limit.
+ *
+ * @returns the result; `failed` when `work` throws or takes longer than `maxTime`
+ */
+function runWithTimeLimit<T>(work: () => T): { readonly result: T } | 'failed' {
+  let completed: { readonly result: T } | undefined;
+  context['work'] = () => {
+    completed = { result: work() };
   };
   try {
-    script.runInContext(realm, { timeout: maxTime });
+    script.runInContext(context, { timeout: maxTime });
   } catch {
     return 'failed';
   } finally {
-    realm['work'] = undefined;
+    context['work'] = undefined;
   }
-  return found ?? 'failed';
+  return completed ?? 'failed';
 }

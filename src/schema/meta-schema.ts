@@ -6,26 +6,26 @@ const names: Schema = { type: 'array', items: { type: 'string' } };
 const type: Schema = { enum: ['null', 'boolean', 'object', 'array', 'number', 'integer', 'string'] };
 
 /**
- * What draft 7 and 2020-12 have in common, and what only one of them has.
+ * Schema of schemas: the keywords of draft 7 and of 2020-12 together.
  *
  * @see https://json-schema.org/draft/2020-12/schema
  */
 export const metaSchema: Schema = {
   type: ['object', 'boolean'],
   properties: {
-    ...each('not if then else contains propertyNames additionalProperties additionalItems', schema),
-    ...each('unevaluatedProperties unevaluatedItems', schema),
-    ...each('properties patternProperties dependentSchemas $defs definitions', {
+    ...eachKeyword('not if then else contains propertyNames additionalProperties additionalItems', schema),
+    ...eachKeyword('unevaluatedProperties unevaluatedItems', schema),
+    ...eachKeyword('properties patternProperties dependentSchemas $defs definitions', {
       type: 'object',
       additionalProperties: schema,
     }),
-    ...each('allOf anyOf oneOf prefixItems', schemas),
-    ...each('minLength maxLength minItems maxItems minContains maxContains minProperties maxProperties', {
+    ...eachKeyword('allOf anyOf oneOf prefixItems', schemas),
+    ...eachKeyword('minLength maxLength minItems maxItems minContains maxContains minProperties maxProperties', {
       type: 'integer',
       minimum: 0,
     }),
-    ...each('minimum maximum exclusiveMinimum exclusiveMaximum', { type: 'number' }),
-    ...each('$id $ref $schema $anchor pattern format title description', { type: 'string' }),
+    ...eachKeyword('minimum maximum exclusiveMinimum exclusiveMaximum', { type: 'number' }),
+    ...eachKeyword('$id $ref $schema $anchor pattern format title description', { type: 'string' }),
     required: names,
     uniqueItems: { type: 'boolean' },
     type: { anyOf: [type, { type: 'array', items: type, minItems: 1 }] },
@@ -37,6 +37,6 @@ export const metaSchema: Schema = {
   },
 };
 
-function each(keywords: string, is: Schema): Record<string, Schema> {
-  return Object.fromEntries(keywords.split(' ').map((keyword) => [keyword, is]));
+function eachKeyword(keywords: string, value: Schema): Record<string, Schema> {
+  return Object.fromEntries(keywords.split(' ').map((keyword) => [keyword, value]));
 }

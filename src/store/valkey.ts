@@ -6,8 +6,8 @@ import { GatewayError } from '../errors.ts';
 const deadline = 2_000;
 
 /**
- * Opens a connection that reconnects by itself; while it is down, commands fail at once. Waits for the first attempt, and
- * resolves even if it fails: llamaduct starts without the server.
+ * Opens a connection that reconnects by itself; while it is down, commands fail at once. Waits for the first attempt,
+ * and resolves even if it fails: llamaduct starts without the server.
  */
 export async function connectValkey(url: string): Promise<Redis> {
   const valkey = new Redis(url, {

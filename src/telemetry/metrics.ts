@@ -9,7 +9,8 @@ const seconds = {
 
 /**
  * Every metric llamaduct exposes. Labels are bounded: `route` is one of ours, `model` one that the upstream lists or
- * `other`, `key` the name an operator gave. No histogram has a `key`: keys times models times buckets would be too many.
+ * `other`, `key` the name an operator gave. No histogram has a `key`: keys times models times buckets would be too
+ * many.
  */
 export class Metrics {
   readonly registry = new Registry();

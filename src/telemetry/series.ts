@@ -50,8 +50,8 @@ export class Series {
 }
 
 /**
- * A histogram for observations per token: a series is looked up once per answer, whereas prom-client's histogram hashes the labels
- * on every observation.
+ * A histogram for observations per token: a series is looked up once per answer, whereas prom-client's histogram hashes
+ * the labels on every observation.
  */
 export class SeriesHistogram<Label extends string = string> {
   readonly #options: SeriesOptions;

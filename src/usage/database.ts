@@ -8,8 +8,8 @@ import { applicationId, formatVersion, sumsOnly, tables } from './schema.ts';
 const lockDeadline = 1_000;
 
 /**
- * Opens a ledger for writing and creates it if needed. Only its owner can read the file and the files that SQLite creates beside
- * it. Several processes may have it open.
+ * Opens a ledger for writing and creates it if needed. Only its owner can read the file and the files that SQLite
+ * creates beside it. Several processes may have it open.
  *
  * @param file a path, or `:memory:`
  * @throws {ConfigError} with the reason why it cannot be opened
@@ -74,7 +74,8 @@ function transaction<T>(database: DatabaseSync, begin: 'BEGIN' | 'BEGIN IMMEDIAT
 }
 
 /**
- * Reads the format of the file. Call it in a transaction: it reads several times, and another process may be creating the tables.
+ * Reads the format of the file. Call it in a transaction: it reads several times, and another process may be creating
+ * the tables.
  *
  * @returns the format; 0 for an empty file
  * @throws {ConfigError} when the file belongs to another program or a newer llamaduct

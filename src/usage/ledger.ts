@@ -35,7 +35,10 @@ const pruneBatchDelay = 50;
 /** Milliseconds until pruning is tried again when another process holds the file. */
 const pruneRetryDelay = 1_000;
 
-/** Milliseconds that sums are kept at least: monthly budgets need a month of them, however short the retention of rows is. */
+/**
+ * Milliseconds that sums are kept at least: monthly budgets need a month of them, however short the retention of rows
+ * is.
+ */
 const minSumRetention = 32 * 24 * hour;
 
 /** Characters of a text: clients choose ids and model names. */
@@ -45,8 +48,8 @@ const maxTextLength = 200;
 const maxNumber = 2 ** 31 - 1;
 
 /**
- * Usage per request, stored in SQLite. Rows of earlier turns of the event loop survive `kill -9`, except rows that another
- * process kept from being written by holding the file.
+ * Usage per request, stored in SQLite. Rows of earlier turns of the event loop survive `kill -9`, except rows that
+ * another process kept from being written by holding the file.
  */
 export class UsageLedger {
   readonly #database: DatabaseSync;
@@ -76,7 +79,8 @@ export class UsageLedger {
   }
 
   /**
-   * Writes a row at the end of this turn of the event loop, or later while another process holds the file. Never throws.
+   * Writes a row at the end of this turn of the event loop, or later while another process holds the file. Never
+   * throws.
    *
    * @see afterUsageRows
    */

@@ -78,7 +78,9 @@ export function hourOf(time: number): number {
   return Math.floor(time / hour) * hour;
 }
 
-/** @returns the end of the hour that contains `time`, or `time` itself on the hour; both in milliseconds since the epoch */
+/**
+ * @returns the end of the hour that contains `time`, or `time` itself on the hour; both in milliseconds since the epoch
+ */
 export function hourAfter(time: number): number {
   return Math.ceil(time / hour) * hour;
 }

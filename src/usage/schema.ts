@@ -1,9 +1,13 @@
-/** Distinguishes our files from other SQLite databases. @see https://www.sqlite.org/pragma.html#pragma_application_id */
+/**
+ * Distinguishes our files from other SQLite databases.
+ *
+ * @see https://www.sqlite.org/pragma.html#pragma_application_id
+ */
 export const applicationId = 0x6c6c_6475;
 
 /**
- * `user_version` of the file. A change of the tables takes the next number and must upgrade older files, for which there is no
- * code yet: `prepare` in database.ts only creates the tables of an empty file.
+ * `user_version` of the file. A change of the tables takes the next number and must upgrade older files, for which
+ * there is no code yet: `prepare` in database.ts only creates the tables of an empty file.
  */
 export const formatVersion = 1;
 
@@ -11,9 +15,9 @@ export const formatVersion = 1;
 export const hour = 3_600_000;
 
 /**
- * One row per request, and their sums. Reports and budgets read only the sums: their cost grows with hours, keys and models
- * instead of requests, and sums outlive rows whose retention is less than a month. A trigger updates the sums in the same
- * transaction as the row, so that no crash can separate them.
+ * One row per request, and their sums. Reports and budgets read only the sums: their cost grows with hours, keys and
+ * models instead of requests, and sums outlive rows whose retention is less than a month. A trigger updates the sums in
+ * the same transaction as the row, so that no crash can separate them.
  */
 export const tables = `
   CREATE TABLE requests (

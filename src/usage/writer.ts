@@ -46,8 +46,8 @@ export class RowWriter {
   }
 
   /**
-   * Inserts a row at the end of this turn of the event loop, together with the other rows of that turn. If too many rows are
-   * pending, the oldest one is lost. Never throws.
+   * Inserts a row at the end of this turn of the event loop, together with the other rows of that turn. If too many
+   * rows are pending, the oldest one is lost. Never throws.
    */
   write(row: Row): void {
     this.#pending.push(row);
@@ -111,7 +111,8 @@ export class RowWriter {
   /**
    * Inserts rows in one transaction, which costs more than its rows.
    *
-   * @returns how many rows are done: all, or none while another process holds the file; undefined when one of them has an error
+   * @returns how many rows are done: all, or none while another process holds the file; undefined when one of them has
+   *   an error
    */
   #insertTogether(rows: readonly Row[]): number | undefined {
     try {
@@ -127,7 +128,9 @@ export class RowWriter {
     }
   }
 
-  /** @returns how many rows are done: inserted, or reported as lost; fewer than all while another process holds the file */
+  /**
+   * @returns how many rows are done: inserted, or reported as lost; fewer than all while another process holds the file
+   */
   #insertEach(rows: readonly Row[]): number {
     for (const [index, row] of rows.entries()) {
       try {
@@ -144,7 +147,11 @@ export class RowWriter {
   }
 }
 
-/** True when an error of SQLite means that another process holds the file. @see https://www.sqlite.org/rescode.html#busy */
+/**
+ * True when an error of SQLite means that another process holds the file.
+ *
+ * @see https://www.sqlite.org/rescode.html#busy
+ */
 export function isBusy(error: unknown): boolean {
   return ((error as { errcode?: number }).errcode ?? 0) % 256 === 5;
 }
