@@ -2,22 +2,22 @@ import type { Node } from './linked-list.ts';
 
 export type Priority = 'interactive' | 'batch';
 
-/** What the order of a request depends on. */
+/** The properties of a request that decide its order. */
 export interface Work {
-  /** Whose request it is: keys share the upstream. */
+  /** The name of the request's key: keys share the upstream. */
   readonly key: string;
-  /** Of the key; one of weight 2 gets twice the tokens of one of weight 1. Above 0. */
+  /** The key's weight, above 0: a key of weight 2 gets twice the tokens of a key of weight 1. */
   readonly weight: number;
-  /** '' where nothing has to be loaded for it. */
+  /** The model that the request needs in memory; '' when nothing has to be loaded. */
   readonly model: string;
-  /** Estimated tokens, prompt and answer. */
+  /** Estimated tokens of prompt and answer. */
   readonly cost: number;
   readonly priority: Priority;
 }
 
-/** What a request turned out to be. What is absent counts as estimated. */
+/** Measurements of a finished request. The estimate applies to what is absent. */
 export interface Outcome {
-  /** Tokens, prompt and answer. */
+  /** Tokens of prompt and answer. */
   readonly cost?: number;
   /** Milliseconds of generating, without loading the model. */
   readonly service?: number;
@@ -28,22 +28,23 @@ export interface Outcome {
 /** A request between `add` and `finish`. */
 export interface Entry {
   readonly work: Work;
-  /** Estimated, then real tokens. */
+  /** Tokens: estimated, and measured once that is known. */
   cost: number;
   state: 'waiting' | 'running' | 'gone';
-  /** Milliseconds it was charged with for starting before its turn; undefined when it did not. */
+  /** Milliseconds by which it delayed the head when it started ahead of the fair order; undefined when it did not. */
   early: number | undefined;
-  /** Its place in the fair order: kept while it runs early, so that the order stays what it was. */
-  turn: Node<Entry> | undefined;
-  /** Its place among the waiting of its key and model. */
-  place: Node<Entry> | undefined;
+  /** Its node in the fair order. A request that starts early keeps it, so that the order stays the same. */
+  orderNode: Node<Entry> | undefined;
+  /** Its node among the waiting requests of its key and model. */
+  modelNode: Node<Entry> | undefined;
 }
 
-export function entryOf(work: Work): Entry {
-  return { work, cost: tokens(work.cost), state: 'waiting', early: undefined, turn: undefined, place: undefined };
+export function createEntry(work: Work): Entry {
+  const cost = atLeastOne(work.cost);
+  return { work, cost, state: 'waiting', early: undefined, orderNode: undefined, modelNode: undefined };
 }
 
-/** A cost that moves the order on: what costs nothing would be served for ever. */
-export function tokens(cost: number): number {
+/** @returns a cost of at least 1: a key whose requests cost nothing would be served forever */
+export function atLeastOne(cost: number): number {
   return Number.isFinite(cost) ? Math.max(1, cost) : 1;
 }

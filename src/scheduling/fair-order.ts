@@ -2,66 +2,64 @@ import type { Entry } from './entry.ts';
 import { RoundRobin } from './round-robin.ts';
 
 /**
- * The order in which requests should start if models cost nothing to swap: interactive ones before batch ones, but of
- * every `batchShare` turns at least one for a batch request while one is waiting; each class in deficit round robin.
+ * The order in which requests should start if loading models took no time. Interactive requests come before batch
+ * requests, but of every `batchShare` requests at least one is a batch request while any is waiting. Each priority is
+ * ordered by deficit round robin.
  */
 export class FairOrder {
-  readonly #classes: Readonly<Record<Entry['work']['priority'], RoundRobin>>;
+  readonly #priorities: Readonly<Record<Entry['work']['priority'], RoundRobin>>;
   readonly #batchShare: number;
-  /** Turns of interactive requests since a batch request had to wait for them. */
+  /** Interactive requests dequeued in a row while a batch request was waiting. */
   #sinceBatch = 0;
 
   constructor(quantum: number, batchShare: number) {
-    this.#classes = { interactive: new RoundRobin(quantum), batch: new RoundRobin(quantum) };
+    this.#priorities = { interactive: new RoundRobin(quantum), batch: new RoundRobin(quantum) };
     this.#batchShare = batchShare;
   }
 
   add(entry: Entry): void {
-    this.#classOf(entry).add(entry);
+    this.#orderOf(entry).add(entry);
   }
 
   remove(entry: Entry): void {
-    this.#classOf(entry).remove(entry);
+    this.#orderOf(entry).remove(entry);
   }
 
-  /** Whose turn it is. */
+  /** @returns the next entry, which stays in the order */
   head(): Entry | undefined {
-    const { interactive, batch } = this.#classes;
-    return (this.#batchIsDue() ? batch.head() : interactive.head()) ?? batch.head();
+    const { interactive, batch } = this.#priorities;
+    const batchIsDue = this.#sinceBatch >= this.#batchShare - 1 && !batch.empty;
+    return (batchIsDue ? batch.head() : interactive.head()) ?? batch.head();
   }
 
-  /** Takes the head out, at the expense of its key. */
-  take(entry: Entry): void {
-    this.#classOf(entry).take(entry);
-    const waited = entry.work.priority === 'interactive' && !this.#classes.batch.empty;
-    this.#sinceBatch = waited ? this.#sinceBatch + 1 : 0;
+  /** Removes the head and charges its key. */
+  dequeue(entry: Entry): void {
+    this.#orderOf(entry).dequeue(entry);
+    const batchWaited = entry.work.priority === 'interactive' && !this.#priorities.batch.empty;
+    this.#sinceBatch = batchWaited ? this.#sinceBatch + 1 : 0;
   }
 
-  /** Charges the key of a taken entry for what it cost more than it was taken for. */
-  settle(entry: Entry, more: number): void {
-    this.#classOf(entry).settle(entry.work.key, more);
+  /** Charges the key of a dequeued entry for tokens beyond those it was charged for; a negative number gives back. */
+  charge(entry: Entry, tokens: number): void {
+    this.#orderOf(entry).charge(entry.work.key, tokens);
   }
 
-  /** All who wait, in order as far as it is known now. O(n log n). */
+  /** @returns all waiting entries, in the order as far as it is known now. O(n log n). */
   ranking(): Entry[] {
-    const interactive = this.#classes.interactive.ranking();
+    const interactive = this.#priorities.interactive.ranking();
     const ranked: Entry[] = [];
     let passed = 0;
-    let turns = this.#sinceBatch;
-    for (const entry of this.#classes.batch.ranking()) {
-      const due = passed + Math.max(0, this.#batchShare - 1 - turns);
+    let sinceBatch = this.#sinceBatch;
+    for (const entry of this.#priorities.batch.ranking()) {
+      const due = passed + Math.max(0, this.#batchShare - 1 - sinceBatch);
       ranked.push(...interactive.slice(passed, due), entry);
       passed = Math.min(due, interactive.length);
-      turns = 0;
+      sinceBatch = 0;
     }
     return [...ranked, ...interactive.slice(passed)];
   }
 
-  #batchIsDue(): boolean {
-    return this.#sinceBatch >= this.#batchShare - 1 && !this.#classes.batch.empty;
-  }
-
-  #classOf(entry: Entry): RoundRobin {
-    return this.#classes[entry.work.priority];
+  #orderOf(entry: Entry): RoundRobin {
+    return this.#priorities[entry.work.priority];
   }
 }

@@ -7,87 +7,89 @@ import { Scheduler, type SchedulerOptions } from './scheduler.ts';
 export interface FairQueueOptions extends SchedulerOptions {
   /** Requests that may wait. */
   readonly maxWaiting: number;
-  /** Of them, of one key. */
+  /** Requests of one key that may wait. */
   readonly maxWaitingPerKey: number;
 }
 
 export interface QueuedRequest extends Work {
-  /** Leaves the queue at once when it aborts. */
+  /** The request leaves the queue when it aborts. */
   readonly signal: Signal;
-  /** Milliseconds it may wait. Absent: until it starts. */
+  /** Milliseconds that the request may wait. Absent: no limit. */
   readonly maxWait?: number;
-  /** Whether it can only be served here by now. Absent: it may go elsewhere. */
+  /** True once the request can no longer move to another upstream. Absent: it always can. */
   readonly isBound?: () => boolean;
 }
 
-/** The right to use the upstream, until `done`. */
+/** The right to use the upstream until `done` is called. */
 export interface Ticket {
   /** Milliseconds that the request waited. */
   readonly waited: number;
-  /** Must be called once the upstream is done with the request, however it went. Calling it again does nothing. */
+  /** Call it when the upstream has finished with the request, successfully or not. Further calls do nothing. */
   done(): void;
-  /** What the request turned out to be, once that is known; not for one that failed, which tells nothing of others. */
+  /**
+   * Records the measurements of the request, once they are known. Do not call it for a failed request, which says
+   * nothing about others.
+   */
   settle(outcome: Outcome): void;
 }
 
 interface Waiter {
   readonly since: number;
-  readonly start: (ticket: Ticket) => void;
-  readonly refuse: (reason: unknown) => void;
+  readonly resolve: (ticket: Ticket) => void;
+  readonly reject: (reason: unknown) => void;
   readonly isBound: QueuedRequest['isBound'];
-  /** Stops listening for what would make it leave. */
-  stop: () => void;
+  /** Removes the abort listener and the timer. */
+  stopWatching: () => void;
 }
 
-/** The end of a timer's range in Node: what is above fires at once. */
+/** The longest delay of a timer in Node: a longer one fires at once. */
 const longestTimeout = 2 ** 31 - 1;
-/** Milliseconds for which forecasts serve: many clients ask, and the order of all is known for the price of one. */
-const forecastAge = 1000;
+/** Milliseconds for which forecasts are cached: one computation gives the positions of all requests. */
+const forecastTtl = 1000;
 
-/** The requests in front of one upstream. */
+/** The queue of one upstream. */
 export class FairQueue {
   readonly #limits: Pick<FairQueueOptions, 'maxWaiting' | 'maxWaitingPerKey'>;
   readonly #now: () => number;
   readonly #scheduler: Scheduler;
   readonly #waiters = new Map<Entry, Waiter>();
-  readonly #waitingOf = new Map<string, number>();
+  readonly #waitingByKey = new Map<string, number>();
   readonly #entries = new WeakMap<QueuedRequest, Entry>();
-  #forecasts: { readonly of: ReadonlyMap<Entry, Forecast>; readonly at: number } | undefined;
+  #forecasts: { readonly byEntry: ReadonlyMap<Entry, Forecast>; readonly at: number } | undefined;
 
-  /** @param now milliseconds on a clock that never goes back */
+  /** @param now returns milliseconds of a monotonic clock */
   constructor(options: FairQueueOptions, now: () => number = () => performance.now()) {
     this.#limits = options;
     this.#now = now;
     this.#scheduler = new Scheduler(options);
   }
 
-  /** Requests that wait. */
+  /** Waiting requests. */
   get size(): number {
     return this.#scheduler.waiting;
   }
 
-  /** Requests that the upstream has. */
+  /** Requests that the upstream is serving. */
   get inFlight(): number {
     return this.#scheduler.running;
   }
 
   /**
-   * Waits for a turn. A request that is refused, timed out or aborted leaves nothing behind.
+   * Waits until the request may start. A request that is refused, timed out or aborted leaves nothing behind.
    *
-   * @returns the ticket; from then on an abort is the caller's to see to
-   * @throws {GatewayError} `queue_full`: 429 where the key has too many waiting, 503 where all have, both with
-   *   Retry-After; `queue_timeout` after `maxWait`
-   * @throws the signal's reason, or that of `dismiss`
+   * @returns the ticket; from then on the caller has to handle an abort
+   * @throws {GatewayError} `queue_full`: 429 when too many requests of the key are waiting, 503 when too many of all
+   *   keys are, both with Retry-After; `queue_timeout` after `maxWait`
+   * @throws the signal's reason, or that of `refuseWaiting`
    */
   async enter(request: QueuedRequest): Promise<Ticket> {
     return this.startAtOnce(request) ?? (await this.#wait(request));
   }
 
   /**
-   * What `enter` begins with, without a promise.
+   * The first step of `enter`, without a promise.
    *
-   * @returns the ticket of a request for which nobody has to wait; undefined for any other, of which nothing is left
-   *   behind
+   * @returns the ticket; undefined, leaving nothing behind, if the request may have to wait
    * @throws the signal's reason
    */
   startAtOnce(request: QueuedRequest): Ticket | undefined {
@@ -102,63 +104,67 @@ export class FairQueue {
     const entry = this.#scheduler.add(request);
     const now = this.#now();
     const { isBound } = request;
-    const waiter: Waiter = { since: now, start: resolve, refuse: reject, isBound, stop: () => undefined };
+    const waiter: Waiter = { since: now, resolve, reject, isBound, stopWatching: () => undefined };
     this.#waiters.set(entry, waiter);
-    this.#waitingOf.set(key, (this.#waitingOf.get(key) ?? 0) + 1);
-    // By the same time, so that who starts at once has waited for exactly nothing.
-    this.#pump(now);
+    this.#waitingByKey.set(key, (this.#waitingByKey.get(key) ?? 0) + 1);
+    // With the same time, so that a request that starts at once has waited for exactly 0 ms.
+    this.#startNext(now);
     if (entry.state !== 'waiting') return await promise;
-    // Whoever may start at once is never refused.
+    // A request that can start at once is never refused.
     const refusal = this.#refusal(key);
     if (refusal !== undefined) {
       this.#leave(entry);
       throw refusal;
     }
     this.#entries.set(request, entry);
-    waiter.stop = this.#watch(request, (reason) => {
+    waiter.stopWatching = this.#watch(request, (reason) => {
       this.#leave(entry);
       reject(reason);
-      // What it held up may be able to start.
-      this.#pump();
+      // Requests that it held up may be able to start.
+      this.#startNext();
     });
     return await promise;
   }
 
-  /** Tells which models the box holds in memory. */
+  /** @param models the models that the upstream holds in memory */
   setLoaded(models: Iterable<string>): void {
-    this.#scheduler.told(models);
-    this.#pump();
+    this.#scheduler.setLoaded(models);
+    this.#startNext();
   }
 
-  /** Sends away who waits and may go elsewhere: it leaves nothing behind. @param reason what `enter` throws */
+  /**
+   * Removes the waiting requests that can move to another upstream. They leave nothing behind.
+   *
+   * @param reason what their `enter` throws
+   */
   refuseWaiting(reason: unknown): void {
-    for (const [entry, { isBound, refuse }] of this.#waiters) {
+    for (const [entry, { isBound, reject }] of this.#waiters) {
       if (isBound?.() === true) continue;
       this.#leave(entry);
-      refuse(reason);
+      reject(reason);
     }
-    // Those that stay may have been held up by others.
-    this.#pump();
+    // Those that stay may have been held up by the others.
+    this.#startNext();
   }
 
-  /** Whether a request waits. */
+  /** @returns true while the request is waiting */
   isWaiting(request: QueuedRequest): boolean {
     return this.#entries.get(request)?.state === 'waiting';
   }
 
-  /** Where a request stands, as of a second ago at most; undefined where it does not wait. */
+  /** @returns the forecast of a waiting request, at most a second old; undefined if it does not wait */
   position(request: QueuedRequest): Forecast | undefined {
     const entry = this.#entries.get(request);
     if (entry?.state !== 'waiting') return undefined;
     const now = this.#now();
-    if (this.#forecasts === undefined || now - this.#forecasts.at >= forecastAge) {
-      this.#forecasts = { of: forecasts(this.#scheduler), at: now };
+    if (this.#forecasts === undefined || now - this.#forecasts.at >= forecastTtl) {
+      this.#forecasts = { byEntry: forecasts(this.#scheduler), at: now };
     }
-    // One that came since is last until the next second.
-    return this.#forecasts.of.get(entry) ?? forecastBehind(this.size - 1, this.#scheduler);
+    // A request that came since then counts as the last one.
+    return this.#forecasts.byEntry.get(entry) ?? forecastBehind(this.size - 1, this.#scheduler);
   }
 
-  /** What a request that came now would have to wait for: its turn, and its model, in milliseconds. */
+  /** @returns milliseconds that a new request would wait for its start, and for its model to load */
   delayFor(model: string): { wait: number; load: number } {
     const { pace, parallel, resident, running } = this.#scheduler;
     const load = model === '' || resident.includes(model) ? 0 : pace.load;
@@ -166,10 +172,11 @@ export class FairQueue {
     return { wait: free ? 0 : forecastBehind(this.size, this.#scheduler).wait, load };
   }
 
-  #pump(now = this.#now()): void {
+  /** Starts waiting requests while any may start. */
+  #startNext(now = this.#now()): void {
     for (let entry = this.#scheduler.next(now); entry !== undefined; entry = this.#scheduler.next(now)) {
-      const waiter = this.#forget(entry);
-      waiter?.start(this.#ticket(entry, now - waiter.since));
+      const waiter = this.#removeWaiter(entry);
+      waiter?.resolve(this.#ticket(entry, now - waiter.since));
     }
   }
 
@@ -178,13 +185,13 @@ export class FairQueue {
       waited,
       done: () => {
         this.#scheduler.finish(entry, {});
-        this.#pump();
+        this.#startNext();
       },
       settle: (outcome) => this.#scheduler.settle(entry, outcome),
     };
   }
 
-  /** @returns a function that stops watching */
+  /** Calls `leave` when the signal aborts or `maxWait` is over. @returns a function that stops watching */
   #watch({ signal, maxWait }: QueuedRequest, leave: (reason: unknown) => void): () => void {
     const onAbort = (): void => leave(signal.reason);
     signal.addEventListener('abort', onAbort);
@@ -199,10 +206,10 @@ export class FairQueue {
   }
 
   #refusal(key: string): GatewayError | undefined {
-    const waiting = this.#waitingOf.get(key) ?? 0;
+    const waiting = this.#waitingByKey.get(key) ?? 0;
     if (waiting > this.#limits.maxWaitingPerKey) {
-      // Each of its own lets one of every other key pass.
-      const ahead = Math.min(this.size - 1, (waiting - 1) * this.#waitingOf.size);
+      // Before each of its own requests, one of every other key is served.
+      const ahead = Math.min(this.size - 1, (waiting - 1) * this.#waitingByKey.size);
       return new GatewayError('queue_full', 'Too many requests of this key are waiting already.', {
         status: 429,
         retryAfter: this.#retryAfter(ahead),
@@ -226,18 +233,18 @@ export class FairQueue {
 
   #leave(entry: Entry): void {
     this.#scheduler.remove(entry);
-    this.#forget(entry);
+    this.#removeWaiter(entry);
   }
 
-  #forget(entry: Entry): Waiter | undefined {
+  #removeWaiter(entry: Entry): Waiter | undefined {
     const waiter = this.#waiters.get(entry);
     if (waiter === undefined) return undefined;
-    waiter.stop();
+    waiter.stopWatching();
     this.#waiters.delete(entry);
     const { key } = entry.work;
-    const waiting = (this.#waitingOf.get(key) ?? 1) - 1;
-    if (waiting > 0) this.#waitingOf.set(key, waiting);
-    else this.#waitingOf.delete(key);
+    const waiting = (this.#waitingByKey.get(key) ?? 1) - 1;
+    if (waiting > 0) this.#waitingByKey.set(key, waiting);
+    else this.#waitingByKey.delete(key);
     return waiter;
   }
 }

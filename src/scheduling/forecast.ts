@@ -1,15 +1,19 @@
 import type { Entry } from './entry.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** What a waiting request may expect, if nobody else comes or leaves. */
+/** When a waiting request will probably start, if no request comes or leaves. */
 export interface Forecast {
-  /** 1 for the next in the fair order. */
+  /** 1 for the next request in the fair order. */
   readonly position: number;
   /** Milliseconds. */
   readonly wait: number;
 }
 
-/** For all who wait: those ahead one after the other as fast as of late, each model being loaded once. O(n log n). */
+/**
+ * Assumes that requests are served in order at the recent pace and that each model is loaded once. O(n log n).
+ *
+ * @returns the forecasts of all waiting requests
+ */
 export function forecasts(scheduler: Scheduler): Map<Entry, Forecast> {
   const { pace } = scheduler;
   const loaded = new Set(scheduler.resident);
@@ -25,13 +29,13 @@ export function forecasts(scheduler: Scheduler): Map<Entry, Forecast> {
   return forecast;
 }
 
-/** What to expect behind so many of the waiting. */
+/** @returns the forecast of a request with `ahead` requests before it; O(1), loading not included */
 export function forecastBehind(ahead: number, scheduler: Scheduler): Forecast {
   const wait = untilFree(scheduler) + (ahead * scheduler.pace.service) / scheduler.parallel;
   return { position: ahead + 1, wait };
 }
 
-/** Seconds to tell a client that is to come back: 1 to 60. */
+/** @returns a Retry-After value in seconds, from 1 to 60 */
 export function retryAfter({ wait }: Forecast): number {
   return Math.min(60, Math.max(1, Math.ceil(wait / 1000)));
 }

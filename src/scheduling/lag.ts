@@ -1,44 +1,47 @@
 /**
- * How much later than in the fair order a request starts whose turn it is now, in milliseconds of the box's time.
+ * Milliseconds of server time by which the head of the fair order starts later than it would in the fair order.
  *
- * Up to that turn the box served all who come before it in the order, and besides those who started early and whose
- * turn is still to come; and it loaded models. In the fair order it would have served only the former, and loaded a
- * model whenever the order comes to one that is not among the last. The difference of the two is the lag. A request
- * further back was overtaken by fewer and saved more loads, so that no one's lag is greater.
+ * Until it starts, the server serves all requests before it in the order, and also those that started early and are
+ * still behind it; and it loads models. In the fair order it would serve only the former, and load a model whenever the
+ * order comes to one that is not among the last used. The lag is the difference of the two. A request further back was
+ * overtaken by fewer requests and saved more loads, so its lag is never greater.
  *
- * Never below 0: time that was saved pays back what is owed, but is not kept for delaying someone later.
+ * The lag is never below 0: saved time pays back what is owed, but is not kept for delaying a later request.
  *
- * With one request at a time this is exact, but for estimates while a request runs; with `parallel` of them each
- * delays the others by its share.
+ * With one request at a time the lag is exact, except for estimates while a request runs. With `parallel` requests at a
+ * time, each request delays the others by its share.
  */
 export class Lag {
   #value = 0;
-  /** What the box would hold if the fair order had been followed, least recently used first. */
-  #fair: string[] = [];
+  /** The models that the server would hold in memory in the fair order, least recently used first. */
+  #fairModels: string[] = [];
 
   get value(): number {
     return this.#value;
   }
 
-  /** Nobody waits: nobody is late. */
+  /** Call it when nothing waits: nothing is late. */
   reset(resident: readonly string[]): void {
     this.#value = 0;
-    this.#fair = [...resident];
+    this.#fairModels = [...resident];
   }
 
-  /** The box spends time on what the fair order would not have it do now; below 0: it was spared some. */
+  /**
+   * @param time milliseconds that the server spends on work that the fair order would not do now; negative for work
+   *   that it saves
+   */
   add(time: number): void {
     this.#value = Math.max(0, this.#value + time);
   }
 
-  /** Whether the box would load a model if the order came to it. */
+  /** @returns true if the fair order would load the model when it comes to it */
   wouldLoad(model: string): boolean {
-    return model !== '' && !this.#fair.includes(model);
+    return model !== '' && !this.#fairModels.includes(model);
   }
 
-  /** The order comes to a model. */
-  turn(model: string, slots: number): void {
+  /** Records that the fair order has come to a request for the model. @param slots models in memory at a time */
+  use(model: string, slots: number): void {
     if (model === '') return;
-    this.#fair = [...this.#fair.filter((other) => other !== model), model].slice(-slots);
+    this.#fairModels = [...this.#fairModels.filter((other) => other !== model), model].slice(-slots);
   }
 }

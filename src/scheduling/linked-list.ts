@@ -1,47 +1,50 @@
-/** A place in a List, for leaving it in O(1). */
+/** A node of a {@link LinkedList}, which can be removed in O(1). */
 export interface Node<T> {
   readonly value: T;
-  before: Node<T> | undefined;
-  after: Node<T> | undefined;
+  previous: Node<T> | undefined;
+  next: Node<T> | undefined;
 }
 
-/** First in, first out, where anyone may leave in O(1): an array would shift, a Map would step over its deleted. */
+/**
+ * A FIFO queue from which any node can be removed in O(1). An array would shift its elements, and a Map would iterate
+ * over its deleted entries.
+ */
 export class LinkedList<T> {
   first: Node<T> | undefined;
   #last: Node<T> | undefined;
   size = 0;
 
   push(value: T): Node<T> {
-    const place: Node<T> = { value, before: undefined, after: undefined };
-    this.#append(place);
-    return place;
+    const node: Node<T> = { value, previous: undefined, next: undefined };
+    this.#append(node);
+    return node;
   }
 
-  /** @param place in this list */
-  remove(place: Node<T>): void {
-    if (place.before === undefined) this.first = place.after;
-    else place.before.after = place.after;
-    if (place.after === undefined) this.#last = place.before;
-    else place.after.before = place.before;
+  /** @param node a node of this list */
+  remove(node: Node<T>): void {
+    if (node.previous === undefined) this.first = node.next;
+    else node.previous.next = node.next;
+    if (node.next === undefined) this.#last = node.previous;
+    else node.next.previous = node.previous;
     this.size -= 1;
   }
 
-  /** @param place in this list */
-  moveToBack(place: Node<T>): void {
-    this.remove(place);
-    this.#append(place);
+  /** @param node a node of this list */
+  moveToBack(node: Node<T>): void {
+    this.remove(node);
+    this.#append(node);
   }
 
   *[Symbol.iterator](): Generator<T, undefined> {
-    for (let place = this.first; place !== undefined; place = place.after) yield place.value;
+    for (let node = this.first; node !== undefined; node = node.next) yield node.value;
   }
 
-  #append(place: Node<T>): void {
-    place.before = this.#last;
-    place.after = undefined;
-    if (this.#last === undefined) this.first = place;
-    else this.#last.after = place;
-    this.#last = place;
+  #append(node: Node<T>): void {
+    node.previous = this.#last;
+    node.next = undefined;
+    if (this.#last === undefined) this.first = node;
+    else this.#last.next = node;
+    this.#last = node;
     this.size += 1;
   }
 }

@@ -1,42 +1,42 @@
-/** How much the latest observation counts. */
-const recency = 0.1;
+/** Weight of the latest observation in the moving averages. */
+const smoothing = 0.1;
 
-/** How fast the upstream has been of late: moving averages over finished requests. Times in milliseconds. */
+/** Exponential moving averages of how fast an upstream serves requests and loads models. Times in milliseconds. */
 export class Pace {
   #service: number;
   #cost: number | undefined;
   #load: number;
 
-  /** Both are what to expect before anything was seen. */
+  /** Both times are what to expect until there are observations. */
   constructor(service: number, load: number) {
     this.#service = service;
     this.#load = load;
   }
 
-  /** Of a request. */
+  /** Time to serve one request. */
   get service(): number {
     return this.#service;
   }
 
-  /** Of a model. */
+  /** Time to load one model. */
   get load(): number {
     return this.#load;
   }
 
-  /** How long a request of that many tokens will run. */
+  /** @param cost tokens. @returns the expected time to serve a request of that cost */
   expected(cost: number): number {
     return this.#cost === undefined ? this.#service : (this.#service * cost) / this.#cost;
   }
 
   observe(cost: number, service: number): void {
     if (!(service >= 0) || service === Infinity) return;
-    // The first replaces the guess.
-    const weight = this.#cost === undefined ? 1 : recency;
+    // The first observation replaces the initial guess.
+    const weight = this.#cost === undefined ? 1 : smoothing;
     this.#service += (service - this.#service) * weight;
-    this.#cost = this.#cost === undefined ? cost : this.#cost + (cost - this.#cost) * recency;
+    this.#cost = this.#cost === undefined ? cost : this.#cost + (cost - this.#cost) * smoothing;
   }
 
   observeLoad(load: number): void {
-    if (load >= 0 && load < Infinity) this.#load += (load - this.#load) * recency;
+    if (load >= 0 && load < Infinity) this.#load += (load - this.#load) * smoothing;
   }
 }

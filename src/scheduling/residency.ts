@@ -1,15 +1,15 @@
 /**
- * Which models the box holds in memory: told from outside, and concluded from what was sent to it. It holds `slots` at
- * a time; where that is unknown, as many as it was ever seen to hold.
+ * The models that a server holds in memory, as it reports them and as its requests imply. It holds up to `slots`
+ * models; if that number is unknown, as many as it has ever held.
  */
 export class Residency {
-  /** Least recently used first, with the requests that run on each. */
+  /** Running requests by model, least recently used model first. */
   readonly #models = new Map<string, number>();
-  readonly #fixed: boolean;
+  readonly #slotsAreKnown: boolean;
   #slots: number;
 
   constructor(slots: number | undefined) {
-    this.#fixed = slots !== undefined;
+    this.#slotsAreKnown = slots !== undefined;
     this.#slots = slots ?? 1;
   }
 
@@ -21,25 +21,26 @@ export class Residency {
     return [...this.#models.keys()];
   }
 
+  /** @param model '' needs no memory and is always there */
   has(model: string): boolean {
     return model === '' || this.#models.has(model);
   }
 
-  /** Whether a model can be loaded without taking out one that runs or is wanted. */
-  hasSpare(wanted: (model: string) => boolean): boolean {
-    return this.#models.size < this.#slots || this.#victim(wanted) !== undefined;
+  /** @returns true if a model can be loaded without evicting one that has running requests or is wanted */
+  hasSpare(isWanted: (model: string) => boolean): boolean {
+    return this.#models.size < this.#slots || this.#evictable(isWanted) !== undefined;
   }
 
-  /** Whether a model can be loaded now: what runs stays. */
+  /** @returns true if a model can be loaded without evicting one that has running requests */
   canLoad(): boolean {
     return this.hasSpare(() => false);
   }
 
-  /** A request for a model goes to the box. @returns whether the model has to be loaded */
-  start(model: string, wanted: (model: string) => boolean): boolean {
+  /** Records that a request for a model starts. @returns true if the model has to be loaded */
+  start(model: string, isWanted: (model: string) => boolean): boolean {
     if (model === '') return false;
     const running = this.#models.get(model);
-    if (running === undefined) this.#makeRoom(wanted);
+    if (running === undefined) this.#makeRoom(isWanted);
     this.#models.delete(model);
     this.#models.set(model, (running ?? 0) + 1);
     return running === undefined;
@@ -50,29 +51,31 @@ export class Residency {
     if (running !== undefined) this.#models.set(model, Math.max(0, running - 1));
   }
 
-  /** What the box says it holds. Models that requests run on may be on their way into it. */
-  told(models: Iterable<string>): void {
-    const held = new Set(models);
-    if (!this.#fixed) this.#slots = Math.max(this.#slots, held.size);
+  /**
+   * @param models the models that the server reports. Those with running requests may be loading and are kept as well
+   */
+  setLoaded(models: Iterable<string>): void {
+    const loaded = new Set(models);
+    if (!this.#slotsAreKnown) this.#slots = Math.max(this.#slots, loaded.size);
     for (const [model, running] of this.#models) {
-      if (running === 0 && !held.has(model)) this.#models.delete(model);
+      if (running === 0 && !loaded.has(model)) this.#models.delete(model);
     }
-    for (const model of held) {
+    for (const model of loaded) {
       if (!this.#models.has(model)) this.#models.set(model, 0);
     }
   }
 
-  #makeRoom(wanted: (model: string) => boolean): void {
+  #makeRoom(isWanted: (model: string) => boolean): void {
     while (this.#models.size >= this.#slots) {
-      const victim = this.#victim(wanted) ?? this.#victim(() => false);
-      if (victim === undefined) return;
-      this.#models.delete(victim);
+      const evicted = this.#evictable(isWanted) ?? this.#evictable(() => false);
+      if (evicted === undefined) return;
+      this.#models.delete(evicted);
     }
   }
 
-  #victim(wanted: (model: string) => boolean): string | undefined {
+  #evictable(isWanted: (model: string) => boolean): string | undefined {
     for (const [model, running] of this.#models) {
-      if (running === 0 && !wanted(model)) return model;
+      if (running === 0 && !isWanted(model)) return model;
     }
     return undefined;
   }

@@ -1,41 +1,41 @@
-import { ByModel } from './by-model.ts';
-import { type Entry, entryOf, type Outcome, tokens, type Work } from './entry.ts';
+import { type Entry, type Outcome, type Work, atLeastOne, createEntry } from './entry.ts';
 import { FairOrder } from './fair-order.ts';
 import { Lag } from './lag.ts';
+import { ModelQueues } from './model-queues.ts';
 import { Pace } from './pace.ts';
 import { Residency } from './residency.ts';
 
 export interface SchedulerOptions {
-  /** Requests that the upstream is given at a time. */
+  /** Requests that the upstream gets at a time. */
   readonly parallel: number;
   /** Models that it holds in memory at a time. Absent: learned. */
   readonly slots?: number;
-  /** Milliseconds that a request may start later than in the fair order for the sake of fewer swaps; 0 for none. */
+  /** Milliseconds by which a request may start later than in the fair order to save model swaps; 0 for none. */
   readonly maxExtraWait: number;
-  /** Of every so many turns one is for batch requests. */
+  /** One of this many requests is a batch request while any is waiting. */
   readonly batchShare: number;
-  /** Tokens for a key of weight 1 in a lap. The smaller, the finer keys take turns. */
+  /** Tokens per round for a key of weight 1. With a smaller quantum, keys alternate more often. */
   readonly quantum: number;
-  /** Requests that may be ahead of their turn. */
+  /** Requests that may be ahead of the fair order at a time. */
   readonly maxEarly: number;
-  /** Milliseconds that a request takes, until some were seen. */
+  /** Milliseconds that a request takes, until there are measurements. */
   readonly serviceTime: number;
-  /** Milliseconds that loading a model takes, until some were seen. */
+  /** Milliseconds that loading a model takes, until there are measurements. */
   readonly loadTime: number;
 }
 
 /**
  * Decides which request goes to an upstream next. Synchronous and without a clock of its own.
  *
- * The fair order is kept as it is. Only when its head would take a model out of memory that others wait for, those
- * may start before it, as long as the lag they cause stays within `maxExtraWait`. They keep their turn in the order,
- * and are skipped when it comes: so what a key gets is what the fair order gives it.
+ * Requests start in the fair order, with one exception: when the head would evict a model that other requests wait for,
+ * those may start before it, as long as the lag they cause stays within `maxExtraWait`. They keep their position in the
+ * order and are skipped when it comes to them, so every key gets what the fair order gives it.
  */
 export class Scheduler {
   readonly pace: Pace;
   readonly #options: SchedulerOptions;
   readonly #order: FairOrder;
-  readonly #byModel = new ByModel();
+  readonly #modelQueues = new ModelQueues();
   readonly #residency: Residency;
   readonly #lag = new Lag();
   #waiting = 0;
@@ -59,7 +59,7 @@ export class Scheduler {
     return this.#running;
   }
 
-  /** Requests that the upstream is given at a time. */
+  /** Requests that the upstream gets at a time. */
   get parallel(): number {
     return this.#options.parallel;
   }
@@ -69,57 +69,58 @@ export class Scheduler {
     return this.#residency.models;
   }
 
-  /** Milliseconds that the head of the order is late now, compared with the fair order. */
+  /** Milliseconds by which the head is late, compared with the fair order. */
   get lag(): number {
     return this.#lag.value;
   }
 
-  /** Tells what the box holds. */
-  told(models: Iterable<string>): void {
-    this.#residency.told(models);
+  /** @param models the models that the upstream holds in memory */
+  setLoaded(models: Iterable<string>): void {
+    this.#residency.setLoaded(models);
   }
 
   add(work: Work): Entry {
-    const entry = entryOf(work);
+    const entry = createEntry(work);
     if (this.#waiting === 0) {
       this.#skipEarly();
       this.#lag.reset(this.#residency.models);
     }
     this.#order.add(entry);
-    this.#byModel.add(entry);
+    this.#modelQueues.add(entry);
     this.#waiting += 1;
     return entry;
   }
 
   /**
-   * Starts one for which nobody has to wait: where nobody waits, there is no order to keep and nothing is owed.
+   * Starts a request at once if no request is waiting and there is room: then no order applies, and no key owes
+   * anything.
    *
-   * @returns undefined where it has to be added, and may have to wait
+   * @returns undefined if the request has to be added and may have to wait
    */
   startAtOnce(work: Work): Entry | undefined {
     if (this.#waiting > 0 || this.#running >= this.#options.parallel) return undefined;
     if (!this.#residency.has(work.model) && !this.#residency.canLoad()) return undefined;
     this.#skipEarly();
-    const entry = entryOf(work);
+    const entry = createEntry(work);
     entry.state = 'running';
     this.#running += 1;
-    this.#residency.start(work.model, nobodyWants);
+    this.#residency.start(work.model, () => false);
     return entry;
   }
 
-  /** Takes out one that waits no longer. */
+  /** Removes a waiting entry that will not start. */
   remove(entry: Entry): void {
     if (entry.state !== 'waiting') return;
     entry.state = 'gone';
     this.#order.remove(entry);
-    this.#byModel.remove(entry);
+    this.#modelQueues.remove(entry);
     this.#waiting -= 1;
   }
 
   /**
-   * Starts the next request, if one may start. While none runs and one waits, one may.
+   * Starts the next request, if one may start. When none runs and one waits, one always may.
    *
-   * @param now milliseconds, never less than before
+   * @param now milliseconds, never less than in the call before
    */
   next(now: number): Entry | undefined {
     if (this.#running >= this.#options.parallel) return undefined;
@@ -130,19 +131,19 @@ export class Scheduler {
       this.#headSince = now;
     }
     const { model } = head.work;
-    if (!this.#residency.has(model) && !this.#residency.hasSpare((other) => this.#byModel.has(other))) {
-      const other = this.#overtaker(head, now);
-      if (other !== undefined) return this.#startEarly(other);
-      // A box that is full swaps when what runs on it is done.
+    if (!this.#residency.has(model) && !this.#residency.hasSpare((other) => this.#modelQueues.has(other))) {
+      const overtaker = this.#findOvertaker(head, now);
+      if (overtaker !== undefined) return this.#startEarly(overtaker);
+      // A full server swaps models once its running requests have ended.
       if (!this.#residency.canLoad()) return undefined;
     }
-    const spared = this.#pass(head);
-    const loads = this.#start(head);
-    this.#lag.add(loads - spared);
+    const fairLoad = this.#dequeue(head);
+    const load = this.#start(head);
+    this.#lag.add(load - fairLoad);
     return head;
   }
 
-  /** A started request is over, whatever became of it. */
+  /** Ends a started request, successful or not. */
   finish(entry: Entry, outcome: Outcome): void {
     if (entry.state !== 'running') return;
     entry.state = 'gone';
@@ -151,12 +152,12 @@ export class Scheduler {
     this.settle(entry, outcome);
   }
 
-  /** What a finished request turned out to be, where that is told later than its end. Once. */
+  /** Records the outcome of a request, also after its end. Call it once. */
   settle(entry: Entry, outcome: Outcome): void {
-    const cost = outcome.cost === undefined ? entry.cost : tokens(outcome.cost);
+    const cost = outcome.cost === undefined ? entry.cost : atLeastOne(outcome.cost);
     if (outcome.service !== undefined) this.pace.observe(cost, outcome.service);
     if (outcome.load !== undefined && outcome.load > 0) this.pace.observeLoad(outcome.load);
-    if (entry.turn === undefined) this.#order.settle(entry, cost - entry.cost);
+    if (entry.orderNode === undefined) this.#order.charge(entry, cost - entry.cost);
     else if (entry.early !== undefined && outcome.service !== undefined) {
       const early = outcome.service / this.#options.parallel;
       this.#lag.add(early - entry.early);
@@ -165,30 +166,30 @@ export class Scheduler {
     entry.cost = cost;
   }
 
-  /** All who wait, in the fair order as far as it is known now. O(n log n). */
+  /** @returns all waiting entries, in the fair order as far as it is known now. O(n log n). */
   ranking(): Entry[] {
     return this.#order.ranking();
   }
 
-  /** Passes the turns of those who had theirs early. */
+  /** Dequeues the entries that have started early. @returns the first one that has not */
   #skipEarly(): Entry | undefined {
     for (;;) {
       const head = this.#order.head();
       if (head?.early === undefined) return head;
-      this.#lag.add(-this.#pass(head) - head.early);
+      this.#lag.add(-this.#dequeue(head) - head.early);
       this.#early -= 1;
     }
   }
 
-  /** Who may go before the head: one whose model is in memory, of the same class or a class before it. */
-  #overtaker(head: Entry, now: number): Entry | undefined {
+  /** @returns an entry that may start before the head: its model is in memory and its priority is not lower */
+  #findOvertaker(head: Entry, now: number): Entry | undefined {
     const { maxExtraWait, maxEarly, parallel } = this.#options;
-    // Holds whatever the estimates are worth.
+    // This bound holds however wrong the estimates are.
     if (now - this.#headSince >= maxExtraWait || this.#early >= maxEarly) return undefined;
-    // The head will load its model. If it would not have done so in the fair order, that is late as well.
+    // The head will have to load its model. If it would not have to in the fair order, the load delays it as well.
     const lag = this.#lag.value + (this.#lag.wouldLoad(head.work.model) ? 0 : this.pace.load);
     for (const model of this.#residency.models) {
-      const entry = this.#byModel.first(model, head.work.priority);
+      const entry = this.#modelQueues.first(model, head.work.priority);
       if (entry === undefined) continue;
       if (lag + this.pace.expected(entry.cost) / parallel <= maxExtraWait) return entry;
     }
@@ -203,23 +204,21 @@ export class Scheduler {
     return entry;
   }
 
-  /** The order moves on. @returns milliseconds of loading that it would have taken */
-  #pass(entry: Entry): number {
+  /** Removes the head from the fair order. @returns milliseconds of loading that the fair order would spend on it */
+  #dequeue(entry: Entry): number {
     const { model } = entry.work;
-    const spared = this.#lag.wouldLoad(model) ? this.pace.load : 0;
-    this.#order.take(entry);
-    this.#lag.turn(model, this.#residency.slots);
-    return spared;
+    const fairLoad = this.#lag.wouldLoad(model) ? this.pace.load : 0;
+    this.#order.dequeue(entry);
+    this.#lag.use(model, this.#residency.slots);
+    return fairLoad;
   }
 
-  /** @returns milliseconds of loading that it takes */
+  /** @returns milliseconds of loading that the request needs */
   #start(entry: Entry): number {
     entry.state = 'running';
-    this.#byModel.remove(entry);
+    this.#modelQueues.remove(entry);
     this.#waiting -= 1;
     this.#running += 1;
-    return this.#residency.start(entry.work.model, (other) => this.#byModel.has(other)) ? this.pace.load : 0;
+    return this.#residency.start(entry.work.model, (other) => this.#modelQueues.has(other)) ? this.pace.load : 0;
   }
 }
-
-const nobodyWants = (): boolean => false;

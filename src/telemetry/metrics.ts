@@ -1,6 +1,7 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { SeriesHistogram } from './series.ts';
 
+/** Histogram buckets in seconds. */
 const seconds = {
   request: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640],
   firstToken: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320],
@@ -8,9 +9,9 @@ const seconds = {
 };
 
 /**
- * Every metric llamaduct exposes. Labels are bounded: `route` is one of ours, `model` one that the upstream lists or
- * `other`, `key` the name an operator gave. No histogram has a `key`: keys times models times buckets would be too
- * many.
+ * All metrics of llamaduct. Label values are bounded: `route` is one of our routes, `model` a model that an upstream
+ * lists or `other`, `key` a name that the operator gave. No histogram has a `key` label: keys times models times
+ * buckets would be too many.
  */
 export class Metrics {
   readonly registry = new Registry();
@@ -51,7 +52,7 @@ export class Metrics {
     labelNames: ['key', 'model', 'type'],
     ...this.#in,
   });
-  /** Read when the metrics are. */
+  /** The running requests; read on every scrape. */
   running: { readonly size: number } | undefined;
   readonly inFlight = new Gauge({
     name: 'llamaduct_in_flight',
@@ -116,7 +117,7 @@ export class Metrics {
     ...this.#in,
   });
 
-  /** By upstream; read when the metrics are. */
+  /** The queues by upstream; read on every scrape. */
   readonly queues = new Map<string, { readonly size: number; readonly inFlight: number }>();
   readonly queueDepth = new Gauge({
     name: 'llamaduct_queue_depth',
@@ -182,16 +183,16 @@ export class Metrics {
       labelNames: ['version', 'node'],
       ...this.#in,
     }).set({ version, node: process.versions.node }, 1);
-    // Nothing has failed yet: an alert on 0 would have nothing to say.
+    // Starts at 1, because nothing has failed yet and alerts fire on 0.
     this.limitsUp.set(1);
     for (const reason of authFailureReasons) this.authFailures.inc({ reason }, 0);
     for (const phase of phases) this.disconnects.inc({ phase }, 0);
   }
 
-  #upstreamSeconds(phase: string, what: string): SeriesHistogram<'model' | 'upstream'> {
+  #upstreamSeconds(phase: string, activity: string): SeriesHistogram<'model' | 'upstream'> {
     return new SeriesHistogram(this.registry, {
       name: `llamaduct_upstream_${phase}_seconds`,
-      help: `The upstream's own time spent ${what}.`,
+      help: `The upstream's own time spent ${activity}.`,
       buckets: seconds.firstToken,
     });
   }
@@ -200,6 +201,6 @@ export class Metrics {
 const authFailureReasons = ['missing', 'unknown', 'expired', 'scope', 'model'] as const;
 export type AuthFailureReason = (typeof authFailureReasons)[number];
 
-/** Where a request stands: its body being read, nothing of an answer yet, an answer under way. */
+/** Phases of a request: its body is read, it waits for the answer, the answer is sent. */
 const phases = ['request', 'waiting', 'streaming'] as const;
 export type Phase = (typeof phases)[number];

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import { type Entry, entryOf } from '../../src/scheduling/entry.ts';
+import { type Entry, createEntry } from '../../src/scheduling/entry.ts';
 import { RoundRobin } from '../../src/scheduling/round-robin.ts';
 import { work } from './work.ts';
 
 function filled(quantum: number, requests: readonly { key: string; cost: number; weight?: number }[]): RoundRobin {
   const order = new RoundRobin(quantum);
-  for (const request of requests) order.add(entryOf(work(request)));
+  for (const request of requests) order.add(createEntry(work(request)));
   return order;
 }
 
 function take(order: RoundRobin): Entry {
   const head = order.head();
   assert.ok(head);
-  order.take(head);
+  order.dequeue(head);
   return head;
 }
 
@@ -64,13 +64,13 @@ suite('deficit round robin', () => {
   test('a key that comes later is not behind those who have a queue', () => {
     const order = filled(1, many('x', 50, 100));
     take(order);
-    order.add(entryOf(work({ key: 'y' })));
+    order.add(createEntry(work({ key: 'y' })));
     assert.equal(take(order).work.key, 'y');
   });
 
   test('a key that comes and goes does not get more than one that stays', () => {
     const order = filled(1, [...many('a', 20, 100), ...many('b', 20, 100)]);
-    const visit = (): void => order.add(entryOf(work({ key: 'v', cost: 1000 })));
+    const visit = (): void => order.add(createEntry(work({ key: 'v', cost: 1000 })));
     visit();
     let keys = '';
     for (let turn = 0; turn < 30; turn += 1) {
@@ -84,33 +84,33 @@ suite('deficit round robin', () => {
   test('what a request cost more than estimated is taken from the next ones', () => {
     const order = filled(1, [...many('a', 5, 100), ...many('b', 20, 100)]);
     assert.equal(taken(order, 2), 'ab');
-    order.settle('a', 900);
+    order.charge('a', 900);
     assert.equal(taken(order, 10), 'bbbbbbbbba');
   });
 
   test('what it cost less is given back', () => {
     const order = filled(1, [...many('a', 20, 1000), ...many('b', 20, 1000)]);
     assert.equal(taken(order, 2), 'ab');
-    order.settle('a', -1000);
+    order.charge('a', -1000);
     assert.equal(taken(order, 3), 'aab');
   });
 
   test('a debt of a key with nothing waiting is remembered while others wait, and paid by the laps that pass', () => {
     const order = filled(1, [...many('a', 1, 100), ...many('b', 20, 100)]);
     take(order);
-    order.settle('a', 400);
+    order.charge('a', 400);
     assert.equal(taken(order, 3), 'bbb');
-    order.add(entryOf(work({ key: 'a' })));
+    order.add(createEntry(work({ key: 'a' })));
     assert.equal(taken(order, 4), 'bbab');
   });
 
   test('with nobody waiting nobody owes', () => {
     const order = filled(1, many('a', 1, 100));
     take(order);
-    order.settle('a', 1_000_000);
-    order.add(entryOf(work({ key: 'b' })));
-    order.add(entryOf(work({ key: 'a' })));
-    order.add(entryOf(work({ key: 'b' })));
+    order.charge('a', 1_000_000);
+    order.add(createEntry(work({ key: 'b' })));
+    order.add(createEntry(work({ key: 'a' })));
+    order.add(createEntry(work({ key: 'b' })));
     assert.equal(taken(order, 3), 'bab');
   });
 
@@ -121,7 +121,7 @@ suite('deficit round robin', () => {
 
   test('removed requests cost nothing', () => {
     const order = new RoundRobin(1);
-    const entries = ['a', 'a', 'b'].map((key) => entryOf(work({ key })));
+    const entries = ['a', 'a', 'b'].map((key) => createEntry(work({ key })));
     for (const entry of entries) order.add(entry);
     for (const entry of entries.slice(0, 2)) order.remove(entry);
     assert.equal(taken(order, 1), 'b');

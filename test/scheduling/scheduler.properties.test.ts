@@ -25,7 +25,7 @@ const step = fc.oneof(
       { requiredKeys: [] },
     ),
   }),
-  fc.record({ type: fc.constant('told' as const), models: fc.array(name, { maxLength: 3 }) }),
+  fc.record({ type: fc.constant('loaded' as const), models: fc.array(name, { maxLength: 3 }) }),
 );
 
 test('whatever happens, no request is lost, started twice or started after it left', () => {
@@ -82,8 +82,8 @@ test('whatever happens, no request is lost, started twice or started after it le
             case 'finish':
               finish(nth(running, one.which), one.outcome);
               break;
-            case 'told':
-              queue.told(one.models);
+            case 'loaded':
+              queue.setLoaded(one.models);
               break;
             default:
               one satisfies never;

@@ -90,7 +90,7 @@ suite('model swaps', () => {
 
   test('what the box is said to hold goes first', () => {
     const queue = scheduler({}, ...mixed);
-    queue.told(['b']);
+    queue.setLoaded(['b']);
     assert.equal(modelsOf(run(queue, 6)), 'bbbaaa');
   });
 
@@ -159,7 +159,7 @@ suite('model swaps', () => {
 
   test('a model nobody waits for makes room, not one that is wanted', () => {
     const queue = scheduler({ slots: 2 });
-    queue.told(['a', 'b']);
+    queue.setLoaded(['a', 'b']);
     for (const model of ['c', 'a', 'a']) queue.add(work({ model, key: model }));
     assert.equal(queue.next(0)?.work.model, 'c');
     assert.deepEqual(queue.resident.toSorted(), ['a', 'c']);
@@ -171,7 +171,7 @@ suite('model swaps', () => {
     for (const model of ['a', 'b']) queue.add(work({ model }));
     queue.finish(queue.next(0) as Entry, {});
     queue.finish(queue.next(0) as Entry, {});
-    queue.told(['a', 'b']);
+    queue.setLoaded(['a', 'b']);
     for (const model of ['c', 'd', 'e']) queue.add(work({ model }));
     assert.ok(queue.next(0));
     assert.ok(queue.next(0));
@@ -180,7 +180,7 @@ suite('model swaps', () => {
 
   test('a batch request does not go before an interactive one', () => {
     const queue = scheduler({}, ...times(5, { priority: 'batch', model: 'a' }));
-    queue.told(['a']);
+    queue.setLoaded(['a']);
     queue.add(work({ model: 'b', key: 'y' }));
     assert.equal(modelsOf(run(queue, 6)), 'baaaaa');
   });

@@ -1,4 +1,4 @@
-import { type Entry, entryOf, type Outcome, type Work } from '../../src/scheduling/entry.ts';
+import { type Entry, createEntry, type Outcome, type Work } from '../../src/scheduling/entry.ts';
 import { Scheduler, type SchedulerOptions } from '../../src/scheduling/scheduler.ts';
 import { random } from './random.ts';
 
@@ -166,6 +166,6 @@ export function scheduled(
       const entry = scheduler.next(now);
       return entry && jobs.get(entry);
     },
-    finish: (job, outcome) => scheduler.finish(entries.get(job) ?? entryOf(job.work), outcome),
+    finish: (job, outcome) => scheduler.finish(entries.get(job) ?? createEntry(job.work), outcome),
   };
 }
