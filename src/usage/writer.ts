@@ -1,5 +1,4 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
-import { commitAfterTurn } from './after-rows.ts';
 
 /** Milliseconds that a write waits while another process holds the file. The whole process stands still meanwhile. */
 const writeDeadline = 50;
@@ -17,6 +16,39 @@ const maxPending = 10_000;
 const maxBatch = 1000;
 
 type Row = readonly SQLInputValue[];
+
+/** The tasks for the end of this turn of the event loop. */
+interface TurnEnd {
+  readonly commits: (() => void)[];
+  readonly callbacks: (() => void)[];
+}
+
+let turnEnd: TurnEnd | undefined;
+
+/**
+ * Runs `callback` at the end of this turn of the event loop, after the usage rows that were recorded in it are
+ * committed. The end of an answer waits for this, so that a client that has a complete answer finds it in the usage even
+ * after `kill -9`. Rows that another process blocks are committed later; the callback does not wait for those.
+ *
+ * @param callback must not throw
+ */
+export function afterUsageRows(callback: () => void): void {
+  atTurnEnd().callbacks.push(callback);
+}
+
+function atTurnEnd(): TurnEnd {
+  if (turnEnd === undefined) {
+    turnEnd = { commits: [], callbacks: [] };
+    setImmediate(endTurn, turnEnd);
+  }
+  return turnEnd;
+}
+
+function endTurn({ commits, callbacks }: TurnEnd): void {
+  turnEnd = undefined;
+  for (const commit of commits) commit();
+  for (const callback of callbacks) callback();
+}
 
 /** Inserts rows in batches, and keeps rows in memory while another process holds the file. */
 export class RowWriter {
@@ -56,7 +88,7 @@ export class RowWriter {
       if (this.#pending.length >= maxBatch) this.#writeBatch();
       else if (!this.#isScheduled) {
         this.#isScheduled = true;
-        commitAfterTurn(this.#writeBatch);
+        atTurnEnd().commits.push(this.#writeBatch);
       }
     }
     if (this.#pending.length <= maxPending) return;
@@ -73,7 +105,7 @@ export class RowWriter {
   /** Inserts all pending rows. Rows that still cannot be inserted are lost. */
   close(): void {
     clearTimeout(this.#retryTimer);
-    // Rows that come after this fail at once and are reported as lost.
+    // Later rows are reported as lost: the database is closed by then.
     this.#retryTimer = undefined;
     this.#writePending(closeDeadline, maxPending);
     for (const _ of this.#pending.splice(0)) this.#onError(this.#busyError);
@@ -154,13 +186,4 @@ export class RowWriter {
  */
 export function isBusy(error: unknown): boolean {
   return ((error as { errcode?: number }).errcode ?? 0) % 256 === 5;
-}
-
-/**
- * Runs `callback` once the rows recorded in this turn of the event loop are committed, so that a client that has its whole
- * answer finds it in the usage, even if the process is killed right then. RowWriter commits in an immediate, and immediates
- * run in the order they were set.
- */
-export function afterUsageRows(callback: () => void): void {
-  setImmediate(callback);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { suite, test } from 'node:test';
-import { afterUsageRows } from '../../src/usage/after-rows.ts';
+import { afterUsageRows } from '../../src/usage/writer.ts';
 import { UsageLedger } from '../../src/usage/ledger.ts';
 import { day, row, temporaryFolder } from './rows.ts';
 
