@@ -2,23 +2,23 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SwapList } from '../src/swap-list.ts';
 
-test('a bag holds what was added and not removed, whatever the order', () => {
-  const bag = new SwapList<number>();
-  const held = [0, 1, 2, 3, 4].map((item) => bag.add(item));
-  for (const [gone, left] of [
+test('a swap list contains the items that were added and not removed, in any order of removal', () => {
+  const list = new SwapList<number>();
+  const entries = [0, 1, 2, 3, 4].map((item) => list.add(item));
+  for (const [removed, remaining] of [
     [2, [0, 1, 3, 4]],
     [4, [0, 1, 3]],
     [0, [1, 3]],
     [1, [3]],
     [3, []],
   ] as const) {
-    const one = held[gone];
-    assert.ok(one);
-    bag.remove(one);
+    const entry = entries[removed];
+    assert.ok(entry);
+    list.remove(entry);
     assert.deepEqual(
-      bag.items.toSorted((one, other) => one - other),
-      left,
+      list.items.toSorted((a, b) => a - b),
+      remaining,
     );
-    assert.equal(bag.size, left.length);
+    assert.equal(list.size, remaining.length);
   }
 });

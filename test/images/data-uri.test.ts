@@ -19,7 +19,7 @@ const notOne = 'must be a base64 data URI of a png, jpeg, webp or gif image.';
 const notBase64 = 'holds data that is not valid base64.';
 const notAnImage = 'holds data that is not a png, jpeg, webp or gif image.';
 
-test('the four types, in the spellings that clients use', () => {
+test('accepts the four types in the spellings that clients use', () => {
   for (const [type, bytes] of Object.entries(images)) {
     const base64 = bytes.toString('base64');
     assert.equal(readDataUri(`data:image/${type};base64,${base64}`, param), base64);
@@ -30,11 +30,11 @@ test('the four types, in the spellings that clients use', () => {
   assert.equal(readDataUri(`data:image/png;name=a.png;charset=utf-8;base64,${png}`, param), png);
 });
 
-test('an image that is called another of the four is still an image', () => {
+test('accepts an image with the media type of another of the four', () => {
   assert.equal(readDataUri(`data:image/png;base64,${images.jpeg.toString('base64')}`, param).slice(0, 4), '/9j/');
 });
 
-test('anything but a base64 data URI of the four types', () => {
+test('refuses anything but a base64 data URI of the four types', () => {
   for (const uri of [
     '',
     'data:',
@@ -55,7 +55,7 @@ test('anything but a base64 data URI of the four types', () => {
   }
 });
 
-test('a payload that is not base64', () => {
+test('refuses a payload that is not base64', () => {
   for (const payload of [
     `${png.slice(0, -4)}A`,
     `${png}=`,
@@ -72,13 +72,13 @@ test('a payload that is not base64', () => {
   }
 });
 
-test('a payload that is no image, whatever its head says', () => {
+test('refuses a payload that is no image, whatever its media type', () => {
   refused('data:image/png;base64,', notAnImage);
   refused(`data:image/png;base64,${Buffer.from('just some text').toString('base64')}`, notAnImage);
   refused(`data:image/png;base64,${svg.toString('base64')}`, notAnImage);
 });
 
-test('any image comes back as it was, wrapped into lines or without its padding', () => {
+test('returns any image unchanged, also from base64 with line breaks or without padding', () => {
   const unit = fc.constantFrom('\n', '\r\n', ' ', '\t');
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 1, max: 80 }), unit, (rest, width, lineEnd) => {
@@ -91,7 +91,7 @@ test('any image comes back as it was, wrapped into lines or without its padding'
   );
 });
 
-test('any text is either refused or what a decoder reads', () => {
+test('returns what a forgiving decoder reads, or refuses the text', () => {
   const character = fc.constantFrom('A', 'z', '0', '/', '+', '=', '=', '\n', '-', '%');
   const forgiven = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
   fc.assert(
@@ -110,7 +110,7 @@ test('any text is either refused or what a decoder reads', () => {
   );
 });
 
-test('20 MB are read in a moment, good or bad, as every part of the work is linear', () => {
+test('reads 20 MB in linear time, valid or not', () => {
   const base64 = Buffer.concat([images.png, Buffer.alloc(15_000_000, 0xa5)]).toString('base64');
   const start = performance.now();
   assert.equal(readDataUri(`data:image/png;base64,${base64}`, param).length, base64.length);

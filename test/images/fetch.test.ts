@@ -17,7 +17,7 @@ const never = (): AbortSignal => new AbortController().signal;
 const anyAddress = (): boolean => true;
 const toLoopback: Resolve = () => Promise.resolve(['127.0.0.1']);
 
-/** A fetcher that may reach `server`. */
+/** A fetcher that may connect to the port of `server`. */
 function fetcherFor(
   { port }: Pick<Origin, 'port'>,
   limits: Partial<ImageLimits> = {},
@@ -51,7 +51,7 @@ const redirectsTo =
   };
 
 suite('images by URL', { timeout: 30_000 }, () => {
-  test('each type is fetched, whatever its server calls it', async () => {
+  test('fetches each type, whatever its content-type', async () => {
     for (const bytes of Object.values(images)) {
       await using server = await origin(sends(bytes, { 'content-type': 'text/html' }));
       const url = `http://127.0.0.1:${server.port}/`;
@@ -59,7 +59,7 @@ suite('images by URL', { timeout: 30_000 }, () => {
     }
   });
 
-  test('a body in pieces, without a length', async () => {
+  test('fetches a body in chunks without a content-length', async () => {
     await using server = await origin((res) => {
       for (const byte of images.gif) res.write(Buffer.from([byte]));
       res.end();
@@ -68,7 +68,7 @@ suite('images by URL', { timeout: 30_000 }, () => {
     assert.equal(await fetcherFor(server).fetch(url, param, never()), images.gif.toString('base64'));
   });
 
-  test('the request tells nothing of anybody, and the connection is closed', async () => {
+  test('sends no information about client or gateway, and closes the connection', async () => {
     await using server = await origin(sends(images.png));
     await fetcherFor(server).fetch(`http://images.example:${server.port}/a%20b.png?c=d&e=/f#g`, param, never());
     assert.deepEqual(server.requests, [
@@ -87,7 +87,7 @@ suite('images by URL', { timeout: 30_000 }, () => {
     await left(server);
   });
 
-  test('what is no image is refused, whatever its server calls it', async () => {
+  test('refuses anything but images, whatever its content-type', async () => {
     const others = [svg, Buffer.from('<!doctype html>'), Buffer.alloc(0), gzipSync(images.png), Buffer.alloc(500, 1)];
     for (const body of others) {
       await using server = await origin(sends(body));
@@ -95,7 +95,7 @@ suite('images by URL', { timeout: 30_000 }, () => {
     }
   });
 
-  test('a compressed body is refused', async () => {
+  test('refuses a compressed body', async () => {
     for (const encoding of ['gzip', 'br', 'identity, gzip', 'x-unknown']) {
       await using server = await origin(sends(gzipSync(images.png), { 'content-encoding': encoding }));
       const url = `http://127.0.0.1:${server.port}/`;
@@ -106,7 +106,7 @@ suite('images by URL', { timeout: 30_000 }, () => {
     await fetcherFor(server).fetch(`http://127.0.0.1:${server.port}/`, param, never());
   });
 
-  test('any other status is refused', async () => {
+  test('refuses any status but 200', async () => {
     for (const status of [201, 204, 206, 300, 302, 304, 400, 401, 403, 404, 429, 500, 503]) {
       await using server = await origin((res) => res.writeHead(status).end(status === 204 ? undefined : images.png));
       const url = `http://127.0.0.1:${server.port}/`;
@@ -114,7 +114,7 @@ suite('images by URL', { timeout: 30_000 }, () => {
     }
   });
 
-  test('servers that break off, speak something else or are not there', async () => {
+  test('refuses when the server closes the connection, does not speak HTTP, or cannot be reached', async () => {
     const broken = 'its server broke the connection or does not speak HTTP';
     const head = 'HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n';
     for (const text of ['', 'SSH-2.0-OpenSSH_9.6\r\n', head, `${head}\x89PNG`, 'HTTP/1.1 200 OK\r\n']) {
@@ -134,33 +134,33 @@ suite('sizes', { timeout: 30_000 }, () => {
   const bytes = 500;
   const ofSize = (size: number): Buffer => Buffer.concat([images.png, Buffer.alloc(size)], size);
 
-  test('an image at the cap is taken, one byte more is not', async () => {
-    for (const [size, taken] of [
+  test('fetches an image of the maximum size, and refuses one byte more', async () => {
+    for (const [size, accepted] of [
       [bytes, true],
       [bytes + 1, false],
     ] as const) {
       const whole: Answer = sends(ofSize(size), { 'content-length': `${size}` });
-      const inPieces: Answer = (res) => {
+      const chunked: Answer = (res) => {
         res.write(ofSize(size).subarray(0, 100));
         res.end(ofSize(size).subarray(100));
       };
-      for (const answer of [whole, inPieces]) {
+      for (const answer of [whole, chunked]) {
         await using server = await origin(answer);
         const fetched = fetcherFor(server, { bytes }).fetch(`http://127.0.0.1:${server.port}/`, param, never());
-        if (taken) assert.equal(await fetched, ofSize(size).toString('base64'));
+        if (accepted) assert.equal(await fetched, ofSize(size).toString('base64'));
         else await refused(fetched, 'it is larger than 500 bytes');
       }
     }
   });
 
-  test('a length over the cap is refused at once', async () => {
+  test('refuses a content-length beyond the maximum without reading the body', async () => {
     await using server = await origin((res) => res.writeHead(200, { 'content-length': '1000000000' }).flushHeaders());
     const fetched = fetcherFor(server, { bytes }).fetch(`http://127.0.0.1:${server.port}/`, param, never());
     await refused(fetched, 'it is larger than 500 bytes');
     await left(server);
   });
 
-  test('a body without end is left at the cap', async () => {
+  test('stops reading an endless body at the maximum', async () => {
     await using server = await origin((res) => {
       const write = (): void => {
         while (!res.closed && res.write(ofSize(100)));
@@ -173,7 +173,7 @@ suite('sizes', { timeout: 30_000 }, () => {
     await left(server);
   });
 
-  test('a redirect with a body without end is not read', async () => {
+  test('does not read the body of a redirect', async () => {
     await using server = await origin((res, url) => {
       if (url === '/end') res.end(images.png);
       else res.writeHead(302, { location: '/end' }).write(ofSize(10_000));
@@ -187,7 +187,7 @@ suite('sizes', { timeout: 30_000 }, () => {
 suite('URLs', { timeout: 30_000 }, () => {
   const nowhere = { port: 80 };
 
-  test('other schemes, user names and what is no URL are refused', async () => {
+  test('refuses other schemes, user names and invalid URLs', async () => {
     const cases: readonly (readonly [string, string])[] = [
       ['', 'it is not a valid URL'],
       ['a.png', 'it is not a valid URL'],
@@ -209,7 +209,7 @@ suite('URLs', { timeout: 30_000 }, () => {
     for (const [url, why] of cases) await refused(fetcherFor(nowhere).fetch(url, param, never()), why);
   });
 
-  test('ports 80 and 443 only, unless others are named', async () => {
+  test('allows ports 80 and 443 only, unless others are configured', async () => {
     const limits = { bytes: 1000, timeout: 10_000, redirects: 0 };
     const only = 'only ports 80 and 443 may be fetched from';
     for (const port of [22, 81, 6379, 8080, 11434, 0]) {
@@ -224,7 +224,7 @@ suite('URLs', { timeout: 30_000 }, () => {
 });
 
 suite('addresses', { timeout: 30_000 }, () => {
-  test('the default guard lets nobody reach this machine, by address or by name', async () => {
+  test('does not connect to this machine with the default guard, by address or by name', async () => {
     await using server = await origin(sends(images.png));
     const hosts = [
       '127.0.0.1',
@@ -243,7 +243,7 @@ suite('addresses', { timeout: 30_000 }, () => {
     assert.deepEqual(server.reachedAt, []);
   });
 
-  test('a name without addresses, and one whose look-up fails, does not resolve', async () => {
+  test('refuses a name without addresses, and one whose lookup fails', async () => {
     const resolvers: Resolve[] = [() => Promise.resolve([]), () => Promise.reject(new Error('ENOTFOUND'))];
     for (const resolve of resolvers) {
       const fetched = fetcherFor({ port: 80 }, {}, anyAddress, resolve).fetch('http://no.example/', param, never());
@@ -251,28 +251,28 @@ suite('addresses', { timeout: 30_000 }, () => {
     }
   });
 
-  test('of several addresses only allowed ones are connected to', async () => {
+  test('connects only to the allowed addresses of a name', async () => {
     await using server = await origin(sends(images.png));
-    const asked: string[] = [];
+    const checked: string[] = [];
     const isAllowed = (address: string): boolean => {
-      asked.push(address);
+      checked.push(address);
       return address === '127.0.0.3';
     };
     const all = ['127.0.0.1', '::1', '127.0.0.3', '10.0.0.1'];
     const fetcher = fetcherFor(server, {}, isAllowed, () => Promise.resolve(all));
     await fetcher.fetch(`http://images.example:${server.port}/`, param, never());
-    assert.deepEqual(asked, all);
+    assert.deepEqual(checked, all);
     assert.deepEqual(server.reachedAt, ['127.0.0.3']);
   });
 
-  test('the next address is tried when the first is not there', async () => {
+  test('tries the next address when the first cannot be reached', async () => {
     await using server = await origin(sends(images.png));
     const fetcher = fetcherFor(server, {}, anyAddress, () => Promise.resolve(['::1', '127.0.0.1']));
     await fetcher.fetch(`http://images.example:${server.port}/`, param, never());
     assert.deepEqual(server.reachedAt, ['127.0.0.1']);
   });
 
-  test('a name that changes its address between check and connection gains nothing', async () => {
+  test('connects to the checked address even if the name resolves to another one by then', async () => {
     await using server = await origin(sends(images.png));
     const answers = ['127.0.0.1', '127.0.0.2'];
     const resolve: Resolve = () => Promise.resolve([answers.shift() ?? '']);
@@ -280,12 +280,12 @@ suite('addresses', { timeout: 30_000 }, () => {
     const url = `http://rebinds.example:${server.port}/`;
     await fetcher.fetch(url, param, never());
     assert.deepEqual(server.reachedAt, ['127.0.0.1']);
-    assert.deepEqual(answers, ['127.0.0.2'], 'asked once: the socket asked nobody');
+    assert.deepEqual(answers, ['127.0.0.2'], 'resolved once: the socket does not resolve again');
     await refused(fetcher.fetch(url, param, never()), privateHost);
     assert.deepEqual(server.reachedAt, ['127.0.0.1']);
   });
 
-  test('a name that changes its address between two hops is checked again', async () => {
+  test('checks a name again for each redirect', async () => {
     await using server = await origin(redirectsTo('/end'));
     const answers = ['127.0.0.1', '127.0.0.2'];
     const resolve: Resolve = () => Promise.resolve([answers.shift() ?? '']);
@@ -297,7 +297,7 @@ suite('addresses', { timeout: 30_000 }, () => {
 });
 
 suite('redirects', { timeout: 30_000 }, () => {
-  test('each kind is followed, relative or not', async () => {
+  test('are followed for each status, to relative and absolute URLs', async () => {
     for (const status of [301, 302, 303, 307, 308]) {
       await using server = await origin(redirectsTo('/end?x', status));
       await fetcherFor(server).fetch(`http://127.0.0.1:${server.port}/start`, param, never());
@@ -314,7 +314,7 @@ suite('redirects', { timeout: 30_000 }, () => {
     assert.equal(second.requests[0]?.headers.referer, undefined);
   });
 
-  test('one to a forbidden address is refused, in any spelling', async () => {
+  test('to a forbidden address are refused in any spelling', async () => {
     const spellings = ['127.0.0.2', '0x7f.2', '2130706434', '017700000002', '[::ffff:127.0.0.2]', '127.0.0.2.'];
     for (const host of spellings) {
       let place = '';
@@ -327,7 +327,7 @@ suite('redirects', { timeout: 30_000 }, () => {
     }
   });
 
-  test('one to anything else that may not be fetched is refused', async () => {
+  test('to anything else that is not allowed are refused', async () => {
     const cases: readonly (readonly [string, string])[] = [
       ['file:///etc/passwd', 'only http and https URLs are'],
       ['data:image/png;base64,AAAA', 'only http and https URLs are'],
@@ -344,7 +344,7 @@ suite('redirects', { timeout: 30_000 }, () => {
     }
   });
 
-  test('as many as the limit are followed, and not one more', async () => {
+  test('are followed up to the limit', async () => {
     await using server = await origin((res, url) => {
       const left = Number(url.slice(1));
       if (left === 0) res.end(images.png);
@@ -361,8 +361,8 @@ suite('redirects', { timeout: 30_000 }, () => {
   });
 });
 
-suite('messages', { timeout: 30_000 }, () => {
-  test('none tells the address behind a name', async () => {
+suite('error messages', { timeout: 30_000 }, () => {
+  test('do not contain the address behind a name', async () => {
     await using server = await bareOrigin((socket) => socket.destroy());
     const isAllowed = (address: string): boolean => address === '127.0.0.1';
     for (const address of ['127.0.0.1', '127.0.0.9', '::1']) {
@@ -376,7 +376,7 @@ suite('messages', { timeout: 30_000 }, () => {
   });
 });
 
-suite('waits', { timeout: 30_000, concurrency: true }, () => {
+suite('silent servers and waits', { timeout: 30_000, concurrency: true }, () => {
   const silent: Resolve = async (_host, signal) =>
     await new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(new Error('cancelled')));
@@ -387,9 +387,9 @@ suite('waits', { timeout: 30_000, concurrency: true }, () => {
     readonly base?: string;
     readonly reached: () => boolean;
   }
-  /** Servers that fall silent in one phase each. */
+  /** Servers that stop responding, each in another phase. */
   const phases: Record<string, () => Promise<Phase>> = {
-    'before the look-up answers': async () => {
+    'before the lookup answers': async () => {
       const server = await bareOrigin(() => undefined);
       return { server, base: 'http://slow.example', reached: () => true };
     },
@@ -418,7 +418,7 @@ suite('waits', { timeout: 30_000, concurrency: true }, () => {
   };
 
   for (const [phase, begin] of Object.entries(phases)) {
-    test(`a server silent ${phase} is left when the client leaves`, async () => {
+    test(`aborts when the client disconnects while the server is silent ${phase}`, async () => {
       const { server, base = 'http://127.0.0.1', reached } = await begin();
       await using _ = server;
       const client = new AbortController();
@@ -432,7 +432,7 @@ suite('waits', { timeout: 30_000, concurrency: true }, () => {
       await left(server);
     });
 
-    test(`a server silent ${phase} is left at the deadline`, async () => {
+    test(`aborts at the timeout while the server is silent ${phase}`, async () => {
       const { server, base = 'http://127.0.0.1', reached } = await begin();
       await using _ = server;
       const fetcher = fetcherFor(server, { timeout: 500 }, anyAddress, silent);
@@ -442,7 +442,7 @@ suite('waits', { timeout: 30_000, concurrency: true }, () => {
     });
   }
 
-  test('the deadline is one for all hops', async () => {
+  test('has one timeout for all redirects', async () => {
     await using server = await origin((res) => void setTimeout(() => res.writeHead(302, { location: '/' }).end(), 60));
     const fetcher = fetcherFor(server, { timeout: 500, redirects: 1000 });
     await refused(fetcher.fetch(`http://127.0.0.1:${server.port}/`, param, never()), 'it took longer than 0.5 s');
@@ -450,7 +450,7 @@ suite('waits', { timeout: 30_000, concurrency: true }, () => {
     await left(server);
   });
 
-  test('a client that has left already has nothing fetched', async () => {
+  test('fetches nothing for a client that has disconnected', async () => {
     await using server = await origin(sends(images.png));
     const reason = new Error('left');
     const fetched = fetcherFor(server).fetch(`http://127.0.0.1:${server.port}/`, param, AbortSignal.abort(reason));
@@ -458,7 +458,7 @@ suite('waits', { timeout: 30_000, concurrency: true }, () => {
     assert.deepEqual(server.reachedAt, []);
   });
 
-  test('closing ends what is being fetched and what waits', async () => {
+  test('close aborts running and waiting fetches', async () => {
     await using server = await origin(() => undefined);
     const fetcher = fetcherFor(server);
     const fetched = Array.from(
@@ -474,7 +474,7 @@ suite('waits', { timeout: 30_000, concurrency: true }, () => {
     await left(server);
   });
 
-  test('16 are fetched at once, the rest in their turn', async () => {
+  test('runs 16 fetches at a time, the others in FIFO order', async () => {
     let held: (() => void)[] | undefined = [];
     await using server = await origin((res, url) => {
       const answer = (): void => sends(images.png)(res, url);

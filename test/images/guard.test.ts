@@ -5,7 +5,7 @@ import { GatewayError } from '../../src/errors.ts';
 import { ImageFetcher } from '../../src/images/fetch.ts';
 import { isPublicAddress } from '../../src/images/guard.ts';
 
-/** The forbidden nets once more, as numbers, so that a slip of the list or of its prefixes shows. */
+/** The forbidden networks again, as numbers, to detect mistakes in the list and its prefixes. */
 const nets: readonly (readonly [first: number, last: number])[] = [
   [0x00000000, 0x00ffffff],
   [0x0a000000, 0x0affffff],
@@ -41,7 +41,7 @@ const dotted = (ip: number): string => bytesOf(ip).join('.');
 /** As two groups of an IPv6 address. */
 const groups = (ip: number): string => `${(ip >>> 16).toString(16)}:${(ip & 0xffff).toString(16)}`;
 
-/** Every way to write an IPv4 address as the host of a URL, by its parts: octets, then the rest as one number. */
+/** All spellings of an IPv4 address as the host of a URL: some octets, then the rest as one number. */
 function hostsOf(ip: number): string[] {
   const [a = 0, b = 0] = bytesOf(ip);
   const splits = [[ip], [a, ip & 0xffffff], [a, b, ip & 0xffff], bytesOf(ip)];
@@ -61,7 +61,7 @@ function hostsOf(ip: number): string[] {
   return [...plain, ...plain.map((host) => `${host}.`), fullWidth, fullWidth.replaceAll('.', '。'), encoded];
 }
 
-/** Every IPv6 address that an IPv4 address is known to be reached through. */
+/** All IPv6 addresses that are known to lead to an IPv4 address. */
 function embeddingsOf(ip: number): string[] {
   return [
     `::ffff:${dotted(ip)}`,
@@ -80,7 +80,7 @@ function embeddingsOf(ip: number): string[] {
 }
 
 const fetcher = new ImageFetcher({ bytes: 1000, timeout: 5_000, redirects: 0 }, isPublicAddress, () =>
-  Promise.reject(new Error('no name server is to be asked')),
+  Promise.reject(new Error('there must be no DNS query')),
 );
 
 async function refused(url: string): Promise<void> {
@@ -93,7 +93,7 @@ async function refused(url: string): Promise<void> {
   );
 }
 
-suite('addresses', () => {
+suite('isPublicAddress', () => {
   const notPublic = words(`
     0.0.0.0 0.1.2.3 10.0.0.0 10.255.255.255 100.64.0.1 100.100.100.200 100.127.255.255 127.0.0.1 127.255.255.254
     168.63.129.16 169.254.0.1 169.254.169.254 169.254.170.2 172.16.0.1 172.31.255.255 192.0.0.192 192.0.2.1
@@ -103,8 +103,7 @@ suite('addresses', () => {
     2002:808:808::1 3ffe::1 3fff::1 3fff:fff::1 5f00::1 4000::1 1fff:ffff:: ::ffff:127.0.0.1 ::ffff:7f00:1
     ::127.0.0.1 ::8.8.8.8 64:ff9b::a00:1 64:ff9b:1::808:808 64:ff9b:0:0:0:1:808:808 ::ffff:0:8.8.8.8
   `);
-  for (const address of notPublic)
-    test(`${address} is not public`, () => assert.equal(isPublicAddress(address), false));
+  for (const address of notPublic) test(`is false for ${address}`, () => assert.equal(isPublicAddress(address), false));
 
   const isPublic = words(`
     1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.0 168.63.129.15
@@ -112,16 +111,16 @@ suite('addresses', () => {
     198.17.255.255 198.20.0.0 223.255.255.255 2606:4700:4700::1111 2001:4860:4860::8888 2001:200::1 2003::1
     3ffd::1 2a00:1450:4001:80b::200e ::ffff:8.8.8.8 64:ff9b::8.8.8.8
   `);
-  for (const address of isPublic) test(`${address} is public`, () => assert.equal(isPublicAddress(address), true));
+  for (const address of isPublic) test(`is true for ${address}`, () => assert.equal(isPublicAddress(address), true));
 
-  test('what is not exactly one address is not public', () => {
+  test('is false for anything but one plain address', () => {
     for (const text of ['', 'localhost', 'example.com', '8.8.8.8.', '8.8.8', '134744072', '0x8.8.8.8', '08.8.8.8'])
       assert.equal(isPublicAddress(text), false, text);
     for (const text of ['[2606:4700::1]', '2606:4700::1%eth0', 'fe80::1%lo', '8.8.8.8/32', ' 8.8.8.8', '8.8.8.8:80'])
       assert.equal(isPublicAddress(text), false, text);
   });
 
-  test('any public IPv4 is, by itself, mapped, and through NAT64', () => {
+  test('is true for any public IPv4 address: plain, IPv4-mapped, and through NAT64', () => {
     fc.assert(
       fc.property(publicIPv4, (ip) => {
         assert.ok(isPublicAddress(dotted(ip)), dotted(ip));
@@ -132,7 +131,7 @@ suite('addresses', () => {
     );
   });
 
-  test('any other IPv6 is public as the registry of its nets says', () => {
+  test('follows the registry of IPv6 networks for any other address', () => {
     const group = fc.oneof(
       fc.integer({ min: 0, max: 0xffff }),
       fc.constantFrom(0, 1, 0x1ff, 0x200, 0xdb8, 0xfff, 0x1000),
@@ -154,7 +153,7 @@ suite('addresses', () => {
   });
 });
 
-suite('hosts of URLs', () => {
+suite('ImageFetcher refuses', () => {
   const spellings = [
     ...words(`
       http://127.0.0.1/ https://127.0.0.1/ http://2130706433/ http://0x7f.1/ http://0x7f000001/ http://0177.0.0.1/
@@ -171,9 +170,9 @@ suite('hosts of URLs', () => {
     'ht\ntp://127.1/',
     '  http://127.0.0.1/  ',
   ];
-  for (const url of spellings) test(`${JSON.stringify(url)} is refused`, async () => await refused(url));
+  for (const url of spellings) test(`the URL ${JSON.stringify(url)}`, async () => await refused(url));
 
-  test('any IPv4 address of a forbidden net is refused in every spelling', async () => {
+  test('any IPv4 address of a forbidden network in every spelling', async () => {
     await fc.assert(
       fc.asyncProperty(forbiddenIPv4, async (ip) => {
         for (const host of hostsOf(ip)) await refused(`http://${host}/a.png`);
@@ -182,7 +181,7 @@ suite('hosts of URLs', () => {
     );
   });
 
-  test('any IPv4 address of a forbidden net is refused within an IPv6 address', async () => {
+  test('any IPv4 address of a forbidden network embedded in an IPv6 address', async () => {
     await fc.assert(
       fc.asyncProperty(forbiddenIPv4, async (ip) => {
         for (const address of embeddingsOf(ip)) {

@@ -4,42 +4,42 @@ import { Semaphore } from '../../src/images/semaphore.ts';
 
 const never = new AbortController().signal;
 
-test('turns are given in the order they were asked for, as they are released', async () => {
-  const turns = new Semaphore(2, 10);
+test('gives released slots to waiting tasks in FIFO order', async () => {
+  const semaphore = new Semaphore(2, 10);
   const order: number[] = [];
-  const takers = [1, 2, 3, 4].map(async (taker) => {
-    await turns.acquire(never);
-    order.push(taker);
+  const tasks = [1, 2, 3, 4].map(async (task) => {
+    await semaphore.acquire(never);
+    order.push(task);
   });
-  await Promise.all(takers.slice(0, 2));
+  await Promise.all(tasks.slice(0, 2));
   assert.deepEqual(order, [1, 2]);
-  turns.release();
-  await takers[2];
+  semaphore.release();
+  await tasks[2];
   assert.deepEqual(order, [1, 2, 3]);
-  turns.release();
-  await takers[3];
+  semaphore.release();
+  await tasks[3];
   assert.deepEqual(order, [1, 2, 3, 4]);
 });
 
-test('a turn that nobody waited for is there for the next', async () => {
-  const turns = new Semaphore(1, 0);
+test('keeps a released slot for the next task when none is waiting', async () => {
+  const semaphore = new Semaphore(1, 0);
   for (let round = 0; round < 3; round += 1) {
-    await turns.acquire(never);
-    turns.release();
+    await semaphore.acquire(never);
+    semaphore.release();
   }
 });
 
-test('who leaves takes no turn and makes room for another to wait', async () => {
-  const turns = new Semaphore(1, 1);
-  await turns.acquire(never);
-  const leaver = new AbortController();
-  const left = turns.acquire(leaver.signal);
-  await assert.rejects(turns.acquire(never), { code: 'server_overloaded', status: 503, retryAfter: 2 });
-  const reason = new Error('left');
-  leaver.abort(reason);
-  await assert.rejects(left, (error) => error === reason);
-  await assert.rejects(turns.acquire(leaver.signal), (error) => error === reason);
-  const next = turns.acquire(never);
-  turns.release();
+test('gives no slot to an aborted task, and lets another one wait in its place', async () => {
+  const semaphore = new Semaphore(1, 1);
+  await semaphore.acquire(never);
+  const controller = new AbortController();
+  const aborted = semaphore.acquire(controller.signal);
+  await assert.rejects(semaphore.acquire(never), { code: 'server_overloaded', status: 503, retryAfter: 2 });
+  const reason = new Error('aborted');
+  controller.abort(reason);
+  await assert.rejects(aborted, (error) => error === reason);
+  await assert.rejects(semaphore.acquire(controller.signal), (error) => error === reason);
+  const next = semaphore.acquire(never);
+  semaphore.release();
   await next;
 });

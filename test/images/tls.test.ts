@@ -22,14 +22,14 @@ function fetchFrom(url: string, ...servers: readonly Origin[]): Promise<string> 
 suite('https', { timeout: 30_000 }, () => {
   before(() => setDefaultCACertificates([...getCACertificates('default'), trusted.cert]));
 
-  test('an image is fetched from a server whose certificate is good', async () => {
+  test('fetches an image from a server with a valid certificate', async () => {
     await using server = await origin((res) => res.end(images.webp), trusted);
     const url = `https://images.example:${server.port}/`;
     assert.equal(await fetchFrom(url, server), images.webp.toString('base64'));
     await left(server);
   });
 
-  test('a certificate that is unknown or of another name is refused', async () => {
+  test('refuses a certificate of an unknown issuer or another name', async () => {
     const message = "url cannot be fetched: its server's certificate is not valid.";
     await using server = await origin((res) => res.end(images.webp), trusted);
     for (const host of ['other.example', '127.0.0.1'])
@@ -39,7 +39,7 @@ suite('https', { timeout: 30_000 }, () => {
     assert.deepEqual([...server.requests, ...stranger.requests], []);
   });
 
-  test('a redirect from http to https is followed, one back is not', async () => {
+  test('follows a redirect from http to https, but not back', async () => {
     await using plain = await origin((res, url) => {
       if (url === '/start') res.writeHead(302, { location: `https://images.example:${secure.port}/back` }).end();
       else res.end(images.png);

@@ -42,7 +42,7 @@ interface Row {
   readonly output_tokens: number;
 }
 
-/** What a ledger knows of requests of models. */
+/** The ledger's rows, in order. */
 function rowsIn(file: string): Row[] {
   const database = openForReading(file);
   const rows = database
@@ -57,7 +57,7 @@ async function lastRow(file: string): Promise<Row> {
   return rowsIn(file).at(-1) as Row;
 }
 
-/** How much of its day alice has used, as a refusal tells. */
+/** The tokens that alice has used today, as the message of a refusal reports them. */
 async function used(gateway: TestGateway): Promise<number> {
   const body = { ...chat, messages: [{ role: 'user', content: 'x'.repeat(4 * 300) }], max_tokens: 100 };
   const response = await gateway.fetch('/v1/chat/completions', posted(body, 'alice'));
@@ -67,8 +67,8 @@ async function used(gateway: TestGateway): Promise<number> {
 }
 
 suite('tokens a day', () => {
-  test('survive a restart', async (t) => {
-    const later = clock(t);
+  test('are still counted after a restart', async (t) => {
+    const advance = clock(t);
     const file = fileFor(t);
     await using upstream = await fakeUpstream(counting(30, 120));
     {
@@ -78,7 +78,7 @@ suite('tokens a day', () => {
     {
       await using second = await start(upstream, file);
       assert.equal((await ask(second, 'alice')).status, 200);
-      // 300 are used; 120 more would be over 400.
+      // 300 are used; 120 more would exceed 400.
       assert.match((await ask(second, 'alice')).text, /400 tokens a day; 300 are used/);
       assert.equal((await second.chat()).status, 200);
     }
@@ -86,12 +86,12 @@ suite('tokens a day', () => {
     const refused = await third.fetch('/api/chat', posted(chat, 'alice'));
     assert.deepEqual([refused.status, refused.headers.get('retry-after')], [429, '43190']);
     assert.match(await refused.text(), /300 are used/);
-    later(86_400_000);
+    advance(86_400_000);
     assert.equal((await ask(third, 'alice')).status, 200);
   });
 
-  test('of a group and of a month, too', async (t) => {
-    const later = clock(t);
+  test('are still counted after a restart for a group and for a month', async (t) => {
+    const advance = clock(t);
     const file = fileFor(t);
     const settings = {
       groups: { lab: { shared: { tokens_per_month: 400 } } },
@@ -103,31 +103,31 @@ suite('tokens a day', () => {
       assert.equal((await ask(gateway, key)).status, 200);
     }
     await using gateway = await start(upstream, file, settings);
-    later(3 * 86_400_000);
+    advance(3 * 86_400_000);
     const { status, text } = await ask(gateway, 'bob');
     assert.equal(status, 429);
     assert.match(text, /group lab is reached: 400 tokens a month; 300 are used.*after 2026-12-01T00:00Z/);
     assert.equal((await gateway.chat()).status, 200);
   });
 
-  test('count what the ledger holds of the day before', async (t) => {
-    const later = clock(t);
+  test('do not include the usage of the day before, which is in the ledger', async (t) => {
+    const advance = clock(t);
     const file = fileFor(t);
     await using upstream = await fakeUpstream(counting(30, 120));
     {
       await using gateway = await start(upstream, file);
       for (let request = 0; request < 2; request += 1) assert.equal((await ask(gateway, 'alice')).status, 200);
     }
-    later(Date.UTC(2026, 10, 22, 0, 0, 1) - noon);
+    advance(Date.UTC(2026, 10, 22, 0, 0, 1) - noon);
     await using gateway = await start(upstream, file);
     for (let request = 0; request < 2; request += 1) assert.equal((await ask(gateway, 'alice')).status, 200);
     assert.equal((await ask(gateway, 'alice')).status, 429);
   });
 });
 
-suite('an answer that its client breaks off', () => {
-  const pieces = 5;
-  const words = Array.from({ length: pieces }, (_, index) => `${index} `);
+suite('an answer whose client disconnects early', () => {
+  const chunkCount = 5;
+  const words = Array.from({ length: chunkCount }, (_, index) => `${index} `);
   const ollama = async (): Promise<FakeUpstream> =>
     await fakeUpstream(async (res) => {
       ndjson(res);
@@ -144,7 +144,7 @@ suite('an answer that its client breaks off', () => {
 
   for (const [kind, upstreamOf] of Object.entries({ ollama, openai })) {
     for (const path of ['/v1/chat/completions', '/v1/messages', '/api/chat', '/v1/responses']) {
-      test(`is charged as far as it came, and so it stands in the ledger: ${path} over ${kind}`, async (t) => {
+      test(`is charged for what was sent, with the same tokens in the ledger: ${path} with ${kind} upstream`, async (t) => {
         clock(t);
         const file = fileFor(t);
         await using upstream = await upstreamOf();
@@ -162,40 +162,40 @@ suite('an answer that its client breaks off', () => {
         await reader?.cancel();
         const { input_tokens: prompt, output_tokens: output, ...row } = await lastRow(file);
         assert.deepEqual(row, { key: 'alice', group: null, outcome: 'client_closed', status: 200 });
-        // Of the prompt 80 characters, passed through the name of the model and the role besides.
+        // 80 characters of prompt; a body that is passed through also counts the model name and the role.
         assert.ok(prompt >= 20 && prompt <= 30, `${prompt}`);
-        assert.ok(output >= 1 && output <= pieces + 1, `${output}`);
+        assert.ok(output >= 1 && output <= chunkCount + 1, `${output}`);
         assert.equal(await used(gateway), prompt + output);
         assert.equal(rowsIn(file).length, 2);
       });
     }
   }
 
-  test('is charged for each piece that came, also for those that came at once', async (t) => {
+  test('is charged for each chunk, also for chunks that arrive together', async (t) => {
     const file = fileFor(t);
     await using upstream = await fakeUpstream((res) => {
       ndjson(res);
       res.flushHeaders();
-      // Node would make one chunk of what it is given at once.
+      // Node would join several writes to one chunk.
       const chunks = words
         .map((word) => chatLine(word))
         .map((line) => `${Buffer.byteLength(line).toString(16)}\r\n${line}\r\n`);
       res.socket?.write(chunks.join(''));
     });
     await using gateway = await start(upstream, file);
-    const leaving = new AbortController();
+    const client = new AbortController();
     const response = await gateway.fetch(
       '/v1/chat/completions',
-      posted({ ...chat, stream: true }, 'alice', { signal: leaving.signal }),
+      posted({ ...chat, stream: true }, 'alice', { signal: client.signal }),
     );
     const { value } = (await response.body?.getReader().read()) ?? {};
     assert.match(Buffer.from(value ?? []).toString(), new RegExp(`"content":"${words.at(-1) ?? '?'}"`));
-    leaving.abort();
+    client.abort();
     const { outcome, output_tokens: output } = await lastRow(file);
-    assert.deepEqual([outcome, output], ['client_closed', pieces]);
+    assert.deepEqual([outcome, output], ['client_closed', chunkCount]);
   });
 
-  test('costs nothing while nothing of it has come', async (t) => {
+  test('costs nothing if nothing of it was sent', async (t) => {
     clock(t);
     const file = fileFor(t);
     let answers = false;
@@ -204,12 +204,12 @@ suite('an answer that its client breaks off', () => {
     );
     await using gateway = await start(upstream, file);
     for (const path of ['/v1/chat/completions', '/api/chat']) {
-      const leaving = new AbortController();
-      const left = gateway.fetch(path, posted({ ...chat, stream: true }, 'alice', { signal: leaving.signal }));
-      await until('the upstream to be asked', () => upstream.open === 1);
-      leaving.abort();
-      await assert.rejects(left, { name: 'AbortError' });
-      await until('the upstream to be left', () => upstream.open === 0);
+      const client = new AbortController();
+      const aborted = gateway.fetch(path, posted({ ...chat, stream: true }, 'alice', { signal: client.signal }));
+      await until('the request to reach the upstream', () => upstream.open === 1);
+      client.abort();
+      await assert.rejects(aborted, { name: 'AbortError' });
+      await until('the upstream request to be aborted', () => upstream.open === 0);
     }
     await until('both rows', () => rowsIn(file).length === 2);
     for (const { outcome, input_tokens: input, output_tokens: output } of rowsIn(file)) {
@@ -221,7 +221,7 @@ suite('an answer that its client breaks off', () => {
   });
 });
 
-test('requests that are refused for a limit stand in the ledger, with no tokens', async (t) => {
+test('requests refused by a limit are in the ledger without tokens', async (t) => {
   clock(t);
   const file = fileFor(t);
   await using upstream = await fakeUpstream(counting(30, 300));

@@ -7,7 +7,7 @@ import { type Answer, chatLine, doneLine, ndjson } from '../helpers/upstream.ts'
 /** Ten seconds into a minute, twelve hours into a day. */
 export const noon = Date.UTC(2026, 10, 21, 12, 0, 10);
 
-/** Stops the clock at noon, so that no minute ends in the middle of a test. @returns moves it on by milliseconds */
+/** Stops the clock at noon, so that no minute ends during a test. @returns a function that advances it by milliseconds */
 export function clock(context: TestContext): (milliseconds: number) => void {
   mock.timers.reset();
   mock.timers.enable({ apis: ['Date'], now: noon });
@@ -15,17 +15,17 @@ export function clock(context: TestContext): (milliseconds: number) => void {
   return (milliseconds) => mock.timers.tick(milliseconds);
 }
 
-/** The key of tests' own, which may do everything. */
+/** The default key of the tests, with all scopes. */
 export const tester = { name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'admin', 'metrics'] };
 
-/** A key whose secret is its name. */
+/** The configuration of a key whose secret is its name. */
 export function keyOf(name: string, rest: object = {}): object {
   return { name, hash: hashSecret(name), ...rest };
 }
 
-/** A POST with the secret of a key. */
-export function posted(body: object, as: string, init: RequestInit = {}): RequestInit {
-  return { method: 'POST', body: JSON.stringify(body), ...init, headers: { authorization: `Bearer ${as}` } };
+/** @param key its secret. @returns the options of a POST */
+export function posted(body: object, key: string, init: RequestInit = {}): RequestInit {
+  return { method: 'POST', body: JSON.stringify(body), ...init, headers: { authorization: `Bearer ${key}` } };
 }
 
 type Dialect = 'openai' | 'anthropic' | 'ollama';
@@ -34,14 +34,14 @@ export interface Endpoint {
   readonly path: string;
   readonly dialect: Dialect;
   readonly body: Readonly<Record<string, unknown>>;
-  /** Whether it can be streamed. */
+  /** True if answers can be streamed. */
   readonly streams: boolean;
 }
 
 const model = 'scripted-plain:latest';
 const messages = [{ role: 'user', content: 'hi' }];
 
-/** Every endpoint that runs a model. */
+/** All endpoints that run a model. */
 export const endpoints: readonly Endpoint[] = [
   { path: '/v1/chat/completions', dialect: 'openai', body: { model, messages }, streams: true },
   { path: '/v1/completions', dialect: 'openai', body: { model, prompt: 'hi' }, streams: true },
@@ -55,15 +55,15 @@ export const endpoints: readonly Endpoint[] = [
   { path: '/api/embeddings', dialect: 'ollama', body: { model, prompt: 'hi' }, streams: false },
 ];
 
-/** An Ollama that counts so many tokens of each prompt and answer. */
+/** An Ollama that reports these token counts for every request. */
 export function counting(prompt: number, answer: number): Answer {
   const counts = { prompt_eval_count: prompt, eval_count: answer };
   return (res, { url, body }) => {
-    const asked = JSON.parse(body) as { stream?: boolean };
+    const request = JSON.parse(body) as { stream?: boolean };
     if (url === '/api/embed') {
       return sendJson(res, 200, { model, embeddings: [[1, 0]], total_duration: 1, prompt_eval_count: prompt });
     }
-    if (asked.stream === false) return void ndjson(res).end(doneLine({ ...counts, message: assistant('Hello') }));
+    if (request.stream === false) return void ndjson(res).end(doneLine({ ...counts, message: assistant('Hello') }));
     ndjson(res).write(chatLine('Hello'));
     res.end(doneLine(counts));
     return undefined;

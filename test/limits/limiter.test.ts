@@ -18,47 +18,48 @@ function key(limits: LimitSet, name = 'alice'): LimitSubject {
   return { id: `key:${name}`, label: name, limits };
 }
 
-async function refused(taking: Promise<unknown>): Promise<GatewayError> {
+async function refused(reserving: Promise<unknown>): Promise<GatewayError> {
   try {
-    await taking;
+    await reserving;
   } catch (error) {
     assert.ok(error instanceof GatewayError);
     assert.doesNotMatch(error.message, /quota|billing/i);
     return error;
   }
-  throw new assert.AssertionError({ message: 'it was let in' });
+  throw new assert.AssertionError({ message: 'the request was admitted' });
 }
 
-suite('limits', () => {
-  test('let in whom nothing limits', async () => {
+suite('limiter', () => {
+  test('admits a request without limits', async () => {
     const { limiter } = limiterAt(noon);
-    const taken = await limiter.reserve([], 1e9);
-    assert.deepEqual(taken.headers, {});
-    taken.settle(5);
+    const reservation = await limiter.reserve([], 1e9);
+    assert.deepEqual(reservation.headers, {});
+    reservation.settle(5);
     limiter.enterConcurrent([])();
   });
 
-  test('of requests hold for a minute of the clock, and tell what is left', async () => {
-    const told: string[] = [];
-    const { limiter, clock } = limiterAt(noon, { onRefused: (holder, limit) => told.push(`${holder.id} ${limit}`) });
-    const holders = [key({ requestsPerMinute: 2 })];
-    assert.deepEqual((await limiter.reserve(holders, 1)).headers, {
+  test('limits requests per minute of the clock, and reports the remaining ones in headers', async () => {
+    const refusals: string[] = [];
+    const onRefused = ({ id }: LimitSubject, limit: string): void => void refusals.push(`${id} ${limit}`);
+    const { limiter, clock } = limiterAt(noon, { onRefused });
+    const subjects = [key({ requestsPerMinute: 2 })];
+    assert.deepEqual((await limiter.reserve(subjects, 1)).headers, {
       'x-ratelimit-limit-requests': '2',
       'x-ratelimit-remaining-requests': '1',
       'x-ratelimit-reset-requests': '50s',
     });
-    await limiter.reserve(holders, 1);
-    const error = await refused(limiter.reserve(holders, 1));
+    await limiter.reserve(subjects, 1);
+    const error = await refused(limiter.reserve(subjects, 1));
     assert.equal(error.code, 'rate_limit_exceeded');
     assert.equal(error.retryAfter, 50);
     assert.equal(error.message, 'The limit of this key is reached: 2 requests a minute. Try again in 50 s.');
     assert.equal(error.headers['x-ratelimit-remaining-requests'], '0');
-    assert.deepEqual(told, ['key:alice requestsPerMinute']);
+    assert.deepEqual(refusals, ['key:alice requestsPerMinute']);
     clock.now += 50_000;
-    await limiter.reserve(holders, 1);
+    await limiter.reserve(subjects, 1);
   });
 
-  test('that are refused leave no trace with anybody', async () => {
+  test('counts a refused request for none of its subjects', async () => {
     const { limiter } = limiterAt(noon);
     const mine = key({ requestsPerMinute: 3, tokensPerMinute: 1000 });
     const ours: LimitSubject = { id: 'group:lab', label: 'group:lab', limits: { tokensPerMinute: 100 } };
@@ -76,55 +77,55 @@ suite('limits', () => {
     assert.equal(headers['x-ratelimit-limit-tokens'], '100');
   });
 
-  test('let in exactly as many as they say of those that come at once', async () => {
+  test('admits exactly the limit of simultaneous requests', async () => {
     const { limiter } = limiterAt(noon);
     const all = Array.from({ length: 50 }, () => limiter.reserve([key({ requestsPerMinute: 10 })], 1));
     const outcomes = await Promise.allSettled(all);
     assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 10);
   });
 
-  test('put the real tokens in place of the estimate, once', async () => {
+  test('replaces the estimate by the actual tokens once', async () => {
     const { limiter } = limiterAt(noon);
-    const holders = [key({ tokensPerMinute: 100 })];
-    const first = await limiter.reserve(holders, 90);
-    await refused(limiter.reserve(holders, 20));
+    const subjects = [key({ tokensPerMinute: 100 })];
+    const first = await limiter.reserve(subjects, 90);
+    await refused(limiter.reserve(subjects, 20));
     first.settle(30);
     first.settle(0);
-    const second = await limiter.reserve(holders, 20);
+    const second = await limiter.reserve(subjects, 20);
     assert.equal(second.headers['x-ratelimit-remaining-tokens'], '50');
   });
 
-  test('refuse until the next minute when an answer took more than was left', async () => {
+  test('refuses until the next minute after an answer took more tokens than were left', async () => {
     const { limiter, clock } = limiterAt(noon);
-    const holders = [key({ tokensPerMinute: 100 })];
-    (await limiter.reserve(holders, 10)).settle(500);
-    assert.equal((await refused(limiter.reserve(holders, 1))).retryAfter, 50);
+    const subjects = [key({ tokensPerMinute: 100 })];
+    (await limiter.reserve(subjects, 10)).settle(500);
+    assert.equal((await refused(limiter.reserve(subjects, 1))).retryAfter, 50);
     clock.now += 50_000;
-    await limiter.reserve(holders, 1);
+    await limiter.reserve(subjects, 1);
   });
 
-  test('take what an answer took too much from the minute it ended in, and give nothing back there', async () => {
+  test('counts tokens beyond the estimate in the minute an answer ends, and gives back none there', async () => {
     const { limiter, clock } = limiterAt(noon);
-    const holders = [key({ tokensPerMinute: 100 })];
-    const [long, short] = [await limiter.reserve(holders, 10), await limiter.reserve(holders, 80)];
+    const subjects = [key({ tokensPerMinute: 100 })];
+    const [long, short] = [await limiter.reserve(subjects, 10), await limiter.reserve(subjects, 80)];
     clock.now += 60_000;
     short.settle(1);
-    assert.equal((await limiter.reserve(holders, 1)).headers['x-ratelimit-remaining-tokens'], '99');
+    assert.equal((await limiter.reserve(subjects, 1)).headers['x-ratelimit-remaining-tokens'], '99');
     long.settle(60);
-    assert.equal((await limiter.reserve(holders, 9)).headers['x-ratelimit-remaining-tokens'], '40');
+    assert.equal((await limiter.reserve(subjects, 9)).headers['x-ratelimit-remaining-tokens'], '40');
   });
 
-  test('refuse for good what is larger than a whole minute', async () => {
+  test('refuses without Retry-After a request larger than the whole limit', async () => {
     const { limiter } = limiterAt(noon);
-    const holders = [key({ tokensPerMinute: 100 })];
-    const error = await refused(limiter.reserve(holders, 101));
+    const subjects = [key({ tokensPerMinute: 100 })];
+    const error = await refused(limiter.reserve(subjects, 101));
     assert.equal(error.code, 'rate_limit_exceeded');
     assert.equal(error.retryable, false);
     assert.match(error.message, /about 101 tokens and can never pass: this key may use 100 tokens a minute/);
-    await limiter.reserve(holders, 100);
+    await limiter.reserve(subjects, 100);
   });
 
-  test('of requests at a time count what runs, and what is refused leaves no trace', async () => {
+  test('limits concurrent requests, and counts refused ones for none of their subjects', async () => {
     const { limiter } = limiterAt(noon);
     const lab = { id: 'group:lab', label: 'group:lab', limits: { concurrent: 3 } };
     const enter = async (name: string): Promise<() => void> =>
@@ -143,7 +144,7 @@ suite('limits', () => {
     await enter('bob');
   });
 
-  test('follow the configuration at once', async () => {
+  test('applies changed limits to the current minute', async () => {
     const { limiter } = limiterAt(noon);
     await limiter.reserve([key({ requestsPerMinute: 1 })], 1);
     await refused(limiter.reserve([key({ requestsPerMinute: 1 })], 1));
@@ -152,57 +153,57 @@ suite('limits', () => {
   });
 });
 
-suite('tokens of a day and a month', () => {
-  test('are refused until midnight, or the first of the month, of UTC', async () => {
+suite('token limits per day and month', () => {
+  test('refuse until midnight UTC, or the first of the month', async () => {
     const { limiter, clock } = limiterAt(Date.UTC(2026, 11, 31, 23, 0, 0));
     const daily = [key({ tokensPerDay: 100 })];
     const monthly = [key({ tokensPerDay: 1000, tokensPerMonth: 100 }, 'bob')];
-    for (const holders of [daily, monthly]) {
-      await limiter.reserve(holders, 100);
-      const error = await refused(limiter.reserve(holders, 1));
+    for (const subjects of [daily, monthly]) {
+      await limiter.reserve(subjects, 100);
+      const error = await refused(limiter.reserve(subjects, 1));
       assert.equal(error.code, 'insufficient_quota');
       assert.equal(error.retryAfter, 3600);
       assert.match(error.message, /Try again after 2027-01-01T00:00Z/);
       assert.deepEqual(error.headers, {});
     }
     clock.now += 3_600_000;
-    for (const holders of [daily, monthly]) await limiter.reserve(holders, 100);
+    for (const subjects of [daily, monthly]) await limiter.reserve(subjects, 100);
   });
 
-  test('of a month outlast the timers of 24 days', async (t) => {
+  test('count a whole month, which is longer than the longest timer', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.UTC(2026, 9, 1) });
     const limiter = new Limiter({ whenDown: 'open' });
-    const holders = [key({ tokensPerMonth: 100 })];
-    await limiter.reserve(holders, 100);
+    const subjects = [key({ tokensPerMonth: 100 })];
+    await limiter.reserve(subjects, 100);
     t.mock.timers.tick(30 * 86_400_000);
-    assert.equal((await refused(limiter.reserve(holders, 1))).code, 'insufficient_quota');
+    assert.equal((await refused(limiter.reserve(subjects, 1))).code, 'insufficient_quota');
   });
 
-  test('continue after a restart from what the ledger knows, in which what runs counts once', async () => {
+  test("start with the ledger's sum after a restart, and count running requests once", async () => {
     let ledger = 0;
-    const asked: [string, number][] = [];
-    const spent = (holder: string, since: number): number => {
-      asked.push([holder, since]);
+    const queries: [string, number][] = [];
+    const spent = (subjectId: string, since: number): number => {
+      queries.push([subjectId, since]);
       return ledger;
     };
-    const holders = [key({ tokensPerDay: 100 })];
+    const subjects = [key({ tokensPerDay: 100 })];
     const { limiter } = limiterAt(noon, { spent });
-    const [first, second] = [await limiter.reserve(holders, 50), await limiter.reserve(holders, 30)];
+    const [first, second] = [await limiter.reserve(subjects, 50), await limiter.reserve(subjects, 30)];
     first.settle(40);
     ledger += 40;
-    await refused(limiter.reserve(holders, 31));
+    await refused(limiter.reserve(subjects, 31));
     second.settle(30);
     ledger += 30;
-    assert.deepEqual(asked, [['key:alice', Date.UTC(2026, 10, 21)]]);
+    assert.deepEqual(queries, [['key:alice', Date.UTC(2026, 10, 21)]]);
 
-    const again = limiterAt(noon + 60_000, { spent }).limiter;
-    const outcomes = await Promise.allSettled([again.reserve(holders, 20), again.reserve(holders, 20)]);
+    const restarted = limiterAt(noon + 60_000, { spent }).limiter;
+    const outcomes = await Promise.allSettled([restarted.reserve(subjects, 20), restarted.reserve(subjects, 20)]);
     assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
-    assert.match((await refused(again.reserve(holders, 11))).message, /90 are used/);
-    await again.reserve(holders, 10);
+    assert.match((await refused(restarted.reserve(subjects, 11))).message, /90 are used/);
+    await restarted.reserve(subjects, 10);
   });
 
-  test('that were forgotten start from what the ledger knows, whatever is added', async () => {
+  test("start with the ledger's sum after they were evicted, and ignore negative amounts then", async () => {
     for (const [points, used] of [
       [10, 60],
       [-40, 50],
@@ -220,7 +221,7 @@ suite('tokens of a day and a month', () => {
     }
   });
 
-  test('that cannot be restored are decided as when the store is down', async () => {
+  test('follow whenDown when the ledger cannot be read', async () => {
     const spent = (): number => {
       throw new Error('disk I/O error');
     };
@@ -232,12 +233,12 @@ suite('tokens of a day and a month', () => {
   });
 });
 
-test('never grant more than a minute holds, whatever is taken and settled when', async () => {
+test('limiter never grants more than a minute holds, whatever is reserved and settled when', async () => {
   const step = fc.record({
     who: fc.nat(1),
     tokens: fc.integer({ min: 1, max: 60 }),
-    /** What it really takes, in percent of the estimate. */
-    real: fc.integer({ min: 0, max: 100 }),
+    /** Actual tokens in percent of the estimate. */
+    actual: fc.integer({ min: 0, max: 100 }),
     settles: fc.nat(20),
     pause: fc.constantFrom(0, 0, 0, 7_000, 61_000),
     together: fc.boolean(),
@@ -247,7 +248,7 @@ test('never grant more than a minute holds, whatever is taken and settled when',
       const { limiter, clock } = limiterAt(noon);
       const group: LimitSubject = { id: 'group:lab', label: 'group:lab', limits: { tokensPerMinute: 150 } };
       const limits = { tokensPerMinute: 100, requestsPerMinute: 5 };
-      // Independent of the limiter: tokens held or really used, and requests, by holder and minute.
+      // Independent of the limiter: reserved or actual tokens, and requests, by subject and minute.
       const sums = new Map<string, number>();
       const count = (id: string, change: number, most: number): void => {
         sums.set(id, (sums.get(id) ?? 0) + change);
@@ -255,34 +256,34 @@ test('never grant more than a minute holds, whatever is taken and settled when',
       };
       const open: { settle(): void; at: number }[] = [];
       let pending: Promise<void>[] = [];
-      for (const [index, { who, tokens, real, settles, pause, together }] of steps.entries()) {
+      for (const [index, { who, tokens, actual, settles, pause, together }] of steps.entries()) {
         const minute = Math.floor(clock.now / 60_000);
         const change = (tokensNow: number, requests: number): void => {
           count(`${who} tokens ${minute}`, tokensNow, 100);
           count(`${who} requests ${minute}`, requests, 5);
           count(`lab tokens ${minute}`, tokensNow, 150);
         };
-        const taking = limiter.reserve([key(limits, String(who)), group], tokens).then(
-          (taken) => {
+        const reserving = limiter.reserve([key(limits, String(who)), group], tokens).then(
+          (reservation) => {
             change(tokens, 1);
-            const used = Math.ceil((tokens * real) / 100);
+            const used = Math.ceil((tokens * actual) / 100);
             const settle = (): void => {
-              // Before the limiter hears of it: what it gives back may be taken from then on.
+              // Before the limiter settles: another request may reserve the difference from then on.
               if (minute === Math.floor(clock.now / 60_000)) change(used - tokens, 0);
-              taken.settle(used);
+              reservation.settle(used);
             };
             open.push({ settle, at: index + settles });
           },
           () => undefined,
         );
-        pending.push(taking);
+        pending.push(reserving);
         if (together) continue;
         await Promise.all(pending);
         pending = [];
         clock.now += pause;
-        for (const each of open.filter(({ at }) => at <= index)) {
-          open.splice(open.indexOf(each), 1);
-          each.settle();
+        for (const due of open.filter(({ at }) => at <= index)) {
+          open.splice(open.indexOf(due), 1);
+          due.settle();
         }
       }
       await Promise.all(pending);

@@ -23,7 +23,7 @@ const settings = {
   usage: { file: ':memory:' },
 };
 
-/** What a refusal says in the words of each API. */
+/** The body of a refusal in the format of each API. */
 const bodies: Record<Endpoint['dialect'], (code: string, message: string) => object> = {
   openai: (code, message) => ({ error: { message, type: 'rate_limit_error', param: null, code } }),
   anthropic: (_code, message) => ({ type: 'error', error: { type: 'rate_limit_error', message } }),
@@ -34,8 +34,8 @@ const minuteIsOver = 'The limit of this key is reached: 1 request a minute. Try 
 const dayIsOver = /^The limit of this key is reached: 600 tokens a day; 600 are used, this request needs about \d+\. /;
 const neverFits = /^This request needs about \d+ tokens and can never pass: this key may use 1 token a minute\. /;
 
-/** A gateway whose keys `hasty` and `spent` have used up what they may, whatever its upstream is. */
-async function usedUp(kind: 'ollama' | 'openai') {
+/** A gateway whose keys `hasty` and `spent` have reached their limits. */
+async function gatewayAtLimits(kind: 'ollama' | 'openai') {
   const upstream =
     kind === 'ollama'
       ? await fakeUpstream(counting(300, 300))
@@ -53,8 +53,8 @@ async function usedUp(kind: 'ollama' | 'openai') {
   };
 }
 
-/** Every endpoint, whole and, where it can be, streamed. */
-const asked = endpoints.flatMap((endpoint) =>
+/** Requests to every endpoint, not streamed and streamed if possible. */
+const requests = endpoints.flatMap((endpoint) =>
   (endpoint.streams ? [false, true] : [undefined]).map((stream) => ({
     ...endpoint,
     body: { ...endpoint.body, ...(stream !== undefined && { stream }) },
@@ -64,69 +64,69 @@ const asked = endpoints.flatMap((endpoint) =>
 
 async function refusalOf(gateway: TestGateway, { path, body }: Endpoint, key: string) {
   const response = await gateway.fetch(path, posted(body, key));
-  const told = (await response.json()) as { error: string | { message: string } };
-  const message = typeof told.error === 'string' ? told.error : told.error.message;
-  const say = (name: string): string | null => response.headers.get(name);
-  return { status: response.status, type: say('content-type'), told, message, say };
+  const content = (await response.json()) as { error: string | { message: string } };
+  const message = typeof content.error === 'string' ? content.error : content.error.message;
+  const header = (name: string): string | null => response.headers.get(name);
+  return { status: response.status, type: header('content-type'), content, message, header };
 }
 
 for (const kind of ['ollama', 'openai'] as const) {
-  suite(`a limit that is reached, in front of ${kind}`, () => {
-    test('is a 429 in the shape of each API, which says when to try again', async (t) => {
+  suite(`a reached limit, with ${kind} upstream`, () => {
+    test('is a 429 in the format of each API, with Retry-After', async (t) => {
       clock(t);
-      await using proxy = await usedUp(kind);
+      await using proxy = await gatewayAtLimits(kind);
       const before = proxy.upstream.requests.length;
-      for (const { name, ...endpoint } of asked) {
-        const { status, type, told, say } = await refusalOf(proxy.gateway, endpoint, 'hasty');
+      for (const { name, ...endpoint } of requests) {
+        const { status, type, content, header } = await refusalOf(proxy.gateway, endpoint, 'hasty');
         assert.deepEqual([status, type], [429, 'application/json'], name);
-        assert.deepEqual(told, bodies[endpoint.dialect]('rate_limit_exceeded', minuteIsOver), name);
+        assert.deepEqual(content, bodies[endpoint.dialect]('rate_limit_exceeded', minuteIsOver), name);
         assert.deepEqual(
-          [say('retry-after'), say('x-should-retry'), say('x-ratelimit-limit-requests')],
+          [header('retry-after'), header('x-should-retry'), header('x-ratelimit-limit-requests')],
           ['50', null, '1'],
           name,
         );
         assert.deepEqual(
-          [say('x-ratelimit-remaining-requests'), say('x-ratelimit-reset-requests')],
+          [header('x-ratelimit-remaining-requests'), header('x-ratelimit-reset-requests')],
           ['0', '50s'],
           name,
         );
       }
       assert.equal(proxy.upstream.requests.length, before);
       const refused = 'llamaduct_rate_limited_total{key="hasty",limit="requests_per_minute"}';
-      assert.equal(await proxy.gateway.metric(refused), asked.length);
+      assert.equal(await proxy.gateway.metric(refused), requests.length);
     });
 
-    test('is insufficient_quota for a day, and nothing to wait for', async (t) => {
+    test('is insufficient_quota for a day, and SDKs do not retry', async (t) => {
       clock(t);
-      await using proxy = await usedUp(kind);
-      for (const { name, ...endpoint } of asked) {
-        const { status, told, message, say } = await refusalOf(proxy.gateway, endpoint, 'spent');
+      await using proxy = await gatewayAtLimits(kind);
+      for (const { name, ...endpoint } of requests) {
+        const { status, content, message, header } = await refusalOf(proxy.gateway, endpoint, 'spent');
         assert.equal(status, 429, name);
         assert.match(message, dayIsOver, name);
         assert.ok(message.endsWith('Try again after 2026-11-22T00:00Z.'), name);
-        assert.deepEqual(told, bodies[endpoint.dialect]('insufficient_quota', message), name);
-        assert.deepEqual([say('retry-after'), say('x-should-retry')], ['43190', 'false'], name);
+        assert.deepEqual(content, bodies[endpoint.dialect]('insufficient_quota', message), name);
+        assert.deepEqual([header('retry-after'), header('x-should-retry')], ['43190', 'false'], name);
       }
       const refused = 'llamaduct_rate_limited_total{key="spent",limit="tokens_per_day"}';
-      assert.equal(await proxy.gateway.metric(refused), asked.length);
+      assert.equal(await proxy.gateway.metric(refused), requests.length);
     });
 
-    test('says so where a request can never pass', async (t) => {
+    test('has no Retry-After if the request can never fit', async (t) => {
       clock(t);
-      await using proxy = await usedUp(kind);
-      for (const { name, ...endpoint } of asked.filter(({ path }) => !path.includes('embed'))) {
-        const { status, told, message, say } = await refusalOf(proxy.gateway, endpoint, 'small');
+      await using proxy = await gatewayAtLimits(kind);
+      for (const { name, ...endpoint } of requests.filter(({ path }) => !path.includes('embed'))) {
+        const { status, content, message, header } = await refusalOf(proxy.gateway, endpoint, 'small');
         assert.equal(status, 429, name);
         assert.match(message, neverFits, name);
-        assert.deepEqual(told, bodies[endpoint.dialect]('rate_limit_exceeded', message), name);
-        assert.deepEqual([say('retry-after'), say('x-should-retry')], [null, 'false'], name);
+        assert.deepEqual(content, bodies[endpoint.dialect]('rate_limit_exceeded', message), name);
+        assert.deepEqual([header('retry-after'), header('x-should-retry')], [null, 'false'], name);
       }
     });
   });
 }
 
-suite('one request too many at a time', () => {
-  test('is a 429 in the shape of each API before its body is read, however large, on a connection that lasts', async () => {
+suite('a request beyond the concurrent limit', () => {
+  test('is a 429 in the format of each API before its body is read, and the connection stays open', async () => {
     const keys = [tester, keyOf('alice', { limits: { concurrent: 1 } })];
     await using upstream = await fakeUpstream((res) => void ndjson(res).write(chatLine('Hel')));
     await using gateway = await testGateway(upstream, { keys, timeouts: { grace: '100ms' } });
@@ -154,11 +154,11 @@ suite('one request too many at a time', () => {
   });
 });
 
-suite('SDKs at a limit', () => {
+suite('SDKs at a reached limit', () => {
   for (const stream of [false, true]) {
-    test(`OpenAI's raises RateLimitError ${stream ? 'for a stream' : 'for a whole answer'}`, async (t) => {
+    test(`OpenAI's SDK throws RateLimitError ${stream ? 'for a stream' : 'for a complete answer'}`, async (t) => {
       clock(t);
-      await using proxy = await usedUp('ollama');
+      await using proxy = await gatewayAtLimits('ollama');
       const of = (apiKey: string, maxRetries: number): OpenAI =>
         new OpenAI({ baseURL: `${proxy.gateway.url}/v1`, apiKey, maxRetries });
       const calls = (client: OpenAI): (() => PromiseLike<unknown>)[] => [
@@ -170,7 +170,7 @@ suite('SDKs at a limit', () => {
       for (const call of calls(of('hasty', 0))) {
         await assert.rejects(async () => await call(), { constructor: RateLimitError, code: 'rate_limit_exceeded' });
       }
-      // Left to itself it tries twice more, but not for what is used up until the day is over.
+      // The SDK retries twice, but not when the quota of the day is used up.
       for (const call of calls(of('spent', 2))) {
         await assert.rejects(async () => await call(), { constructor: RateLimitError, code: 'insufficient_quota' });
       }
@@ -178,9 +178,9 @@ suite('SDKs at a limit', () => {
       assert.equal(await proxy.gateway.metric(refused), 4);
     });
 
-    test(`Anthropic's raises RateLimitError ${stream ? 'for a stream' : 'for a whole answer'}`, async (t) => {
+    test(`Anthropic's SDK throws RateLimitError ${stream ? 'for a stream' : 'for a complete answer'}`, async (t) => {
       clock(t);
-      await using proxy = await usedUp('ollama');
+      await using proxy = await gatewayAtLimits('ollama');
       const { url: baseURL } = proxy.gateway;
       const hasty = new Anthropic({ baseURL, apiKey: 'hasty', maxRetries: 0 }).messages;
       const spent = new Anthropic({ baseURL, apiKey: 'spent', maxRetries: 2 }).messages;

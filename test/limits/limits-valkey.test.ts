@@ -22,8 +22,8 @@ async function statusAt(url: string, key = 'alice'): Promise<number> {
   return response.status;
 }
 
-suite('limits that several llamaducts share', { skip: noValkey }, () => {
-  test('are one limit over two processes', async (t) => {
+suite('limits shared by several instances', { skip: noValkey }, () => {
+  test('are one limit for two processes', async (t) => {
     await using valkey = await startValkey();
     await using upstream = await fakeUpstream(counting(5, 5));
     const folder = mkdtempSync(join(tmpdir(), 'llamaduct-limits-'));
@@ -38,7 +38,7 @@ suite('limits that several llamaducts share', { skip: noValkey }, () => {
     };
     // JSON is YAML.
     writeFileSync(file, JSON.stringify(config));
-    // No minute may end in the middle of this.
+    // A fixed clock, so that no minute ends during the test.
     const clockAtNoon = `--import "data:text/javascript,Date.now=()=>${noon}"`;
     const processes = [1, 2].map(() => startLlamaduct(['--config', file], { NODE_OPTIONS: clockAtNoon }));
     t.after(() => processes.forEach((one) => one.kill('SIGKILL')));
@@ -50,7 +50,7 @@ suite('limits that several llamaducts share', { skip: noValkey }, () => {
     for (const url of urls) assert.equal(await statusAt(url), 429);
   });
 
-  test('know of tokens what an answer of another really took', async (t) => {
+  test("include the actual tokens of another instance's answer", async (t) => {
     clock(t);
     await using valkey = await startValkey();
     await using upstream = await fakeUpstream(counting(30, 120));
@@ -58,16 +58,16 @@ suite('limits that several llamaducts share', { skip: noValkey }, () => {
     await using here = await testGateway(upstream, { keys, valkey: { url: valkey.url } });
     await using there = await testGateway(upstream, { keys, valkey: { url: valkey.url } });
     assert.equal(await statusAt(here.url), 200);
-    const look = new Redis(valkey.url);
-    t.after(() => look.disconnect());
+    const client = new Redis(valkey.url);
+    t.after(() => client.disconnect());
     const count = `llamaduct:limit:tokensPerMinute:key:alice:${noon - (noon % 60_000)}`;
-    await until('what it took', async () => (await look.get(count)) === '150');
+    await until('the actual tokens to be counted', async () => (await client.get(count)) === '150');
     const refused = await there.fetch('/v1/chat/completions', posted(chat, 'alice'));
     assert.equal(refused.status, 429);
     assert.match(await refused.text(), /150 are used/);
   });
 
-  /** A gateway whose Valkey may go and come back where it was. */
+  /** Settings of a gateway whose Valkey is stopped and restarted on the same port. */
   const settings = (url: string, whenDown: 'open' | 'closed'): Record<string, unknown> => ({
     keys: [tester, keyOf('alice', { limits: { requests_per_minute: 4, concurrent: 50 } })],
     valkey: { url, when_down: whenDown },
@@ -76,7 +76,7 @@ suite('limits that several llamaducts share', { skip: noValkey }, () => {
   const unchecked = async (gateway: TestGateway, outcome: string): Promise<number> =>
     await gateway.metric(`llamaduct_limits_unchecked_total{outcome="${outcome}"}`);
 
-  test('open: everybody is let in while Valkey is gone, and counted again once it is back', async (t) => {
+  test('open: requests are admitted without counting while Valkey is down, and counted once it is back', async (t) => {
     clock(t);
     await using valkey = await startValkey();
     await using upstream = await fakeUpstream(counting(5, 5));
@@ -94,17 +94,17 @@ suite('limits that several llamaducts share', { skip: noValkey }, () => {
     assert.ok(gateway.log.some(({ msg }) => msg === 'limits cannot be counted'));
 
     await using _ = await startValkey(Number(new URL(valkey.url).port));
-    await until('the connection', async () => {
+    await until('the connection to Valkey', async () => {
       await statusAt(gateway.url);
       return (await up(gateway)) === 1;
     });
     const before = await unchecked(gateway, 'let_in');
-    // Of an empty Valkey one was counted by now.
+    // The restarted Valkey is empty and has counted one request by now.
     for (const expected of [200, 200, 200, 429]) assert.equal(await statusAt(gateway.url), expected);
     assert.equal(await unchecked(gateway, 'let_in'), before);
   });
 
-  test('closed: nobody is let in, and each API says so in its way', async (t) => {
+  test('closed: requests are refused in the format of each API while Valkey is down', async (t) => {
     clock(t);
     await using valkey = await startValkey();
     await using upstream = await fakeUpstream(counting(5, 5));
@@ -120,7 +120,7 @@ suite('limits that several llamaducts share', { skip: noValkey }, () => {
     for (const { path, dialect, body, streams } of endpoints) {
       for (const stream of streams ? [false, true] : [false]) {
         const response = await gateway.fetch(path, posted({ ...body, ...(stream && { stream }) }, 'alice'));
-        // 529 is what Anthropic says where others say 503.
+        // Anthropic's API has 529 instead of 503.
         assert.equal(response.status, dialect === 'anthropic' ? 529 : 503, path);
         assert.deepEqual(
           [response.headers.get('retry-after'), response.headers.get('x-should-retry')],
@@ -136,7 +136,7 @@ suite('limits that several llamaducts share', { skip: noValkey }, () => {
     assert.deepEqual([await up(gateway), await unchecked(gateway, 'refused')], [0, all]);
 
     await using _ = await startValkey(Number(new URL(valkey.url).port));
-    await until('the connection', async () => (await statusAt(gateway.url)) === 200);
+    await until('the connection to Valkey', async () => (await statusAt(gateway.url)) === 200);
     assert.equal(await up(gateway), 1);
     for (const expected of [200, 200, 200, 429]) assert.equal(await statusAt(gateway.url), expected);
   });

@@ -8,21 +8,26 @@ import { clock, counting, endpoints, keyOf, posted, tester } from './limited.ts'
 
 const chat = { model: 'scripted-plain', messages: [{ role: 'user', content: 'hi' }], max_tokens: 50 };
 
-interface Told {
+interface Limited {
   readonly status: number;
-  /** What is left of the minute, as the headers tell it. */
+  /** Remaining requests and tokens of the minute, from the headers. */
   readonly requests: string | null;
   readonly tokens: string | null;
 }
 
-async function ask(gateway: TestGateway, key: string, body: object = {}, path = '/v1/chat/completions'): Promise<Told> {
-  const { status, headers, ...response } = await whole(await gateway.fetch(path, posted({ ...chat, ...body }, key)));
+async function ask(
+  gateway: TestGateway,
+  key: string,
+  body: object = {},
+  path = '/v1/chat/completions',
+): Promise<Limited> {
+  const { status, headers, ...response } = await readText(await gateway.fetch(path, posted({ ...chat, ...body }, key)));
   assert.notEqual(response.text, '');
-  const left = (of: string): string | null => headers.get(`x-ratelimit-remaining-${of}`);
-  return { status, requests: left('requests'), tokens: left('tokens') };
+  const remaining = (family: string): string | null => headers.get(`x-ratelimit-remaining-${family}`);
+  return { status, requests: remaining('requests'), tokens: remaining('tokens') };
 }
 
-async function whole(response: Response) {
+async function readText(response: Response) {
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
@@ -37,13 +42,13 @@ async function using(
   };
 }
 
-suite('requests a minute', () => {
-  test('are counted down in the headers, over all endpoints, and begin anew with the minute', async (t) => {
-    const later = clock(t);
+suite('requests_per_minute', () => {
+  test('counts requests of all endpoints down in headers, and starts again with the next minute', async (t) => {
+    const advance = clock(t);
     const keys = [tester, keyOf('alice', { limits: { requests_per_minute: endpoints.length } })];
     await using gateway = await using(await fakeUpstream(counting(5, 5)), { keys });
     for (const [index, { path, body }] of endpoints.entries()) {
-      // Passed through, the fake has an answer of its own for this.
+      // The fake upstream answers this endpoint by itself, without the configured token counts.
       if (path === '/api/embeddings') continue;
       const { status, requests } = await ask(gateway, 'alice', body, path);
       assert.deepEqual([status, requests], [200, String(endpoints.length - 1 - index)], path);
@@ -51,11 +56,11 @@ suite('requests a minute', () => {
     assert.equal((await ask(gateway, 'alice')).status, 200);
     assert.equal((await ask(gateway, 'alice')).status, 429);
     assert.equal((await gateway.chat()).status, 200);
-    later(50_000);
+    advance(50_000);
     assert.deepEqual(await ask(gateway, 'alice'), { status: 200, requests: '9', tokens: null });
   });
 
-  test('count those that fail, but not those that are refused before', async (t) => {
+  test('counts failed requests, but not requests that llamaduct refuses', async (t) => {
     clock(t);
     const keys = [tester, keyOf('alice', { limits: { requests_per_minute: 3 }, models: ['scripted-plain'] })];
     const upstream = await fakeUpstream((res) => void res.writeHead(500).end('{"error":"no"}'));
@@ -63,35 +68,35 @@ suite('requests a minute', () => {
     assert.equal((await ask(gateway, 'alice', { model: 'llama3' })).status, 403);
     assert.equal((await ask(gateway, 'alice', { messages: 'hi' })).status, 400);
     for (const requests of ['2', '1', '0']) {
-      const told = await ask(gateway, 'alice', {}, requests === '1' ? '/api/chat' : undefined);
-      assert.ok(told.status >= 500);
-      assert.equal(told.requests, requests);
+      const failed = await ask(gateway, 'alice', {}, requests === '1' ? '/api/chat' : undefined);
+      assert.ok(failed.status >= 500);
+      assert.equal(failed.requests, requests);
     }
     assert.equal((await ask(gateway, 'alice')).status, 429);
   });
 });
 
-suite('tokens a minute', () => {
+suite('tokens_per_minute', () => {
   const keys = [tester, keyOf('alice', { limits: { tokens_per_minute: 200 } })];
 
-  // Passed through, the name of the model and the roles count as text.
+  // In a body that is passed through, the model name and the roles count as text.
   for (const [path, estimate] of [
     ['/v1/chat/completions', 51],
     ['/api/chat', 55],
   ] as const) {
     for (const stream of [false, true]) {
       const body = { stream, options: { num_predict: 50 } };
-      const which = `${path}${stream ? ', streamed' : ''}`;
+      const request = `${path}${stream ? ', streamed' : ''}`;
 
-      test(`are estimated first and counted at the end: ${which}`, async (t) => {
+      test(`counts the estimate first and the actual tokens at the end: ${request}`, async (t) => {
         clock(t);
         await using gateway = await using(await fakeUpstream(counting(6, 4)), { keys });
         assert.equal((await ask(gateway, 'alice', body, path)).tokens, String(200 - estimate));
         assert.equal((await ask(gateway, 'alice', body, path)).tokens, String(200 - 10 - estimate));
       });
 
-      test(`are over after an answer of many: ${which}`, async (t) => {
-        const later = clock(t);
+      test(`refuses requests after an answer of too many tokens: ${request}`, async (t) => {
+        const advance = clock(t);
         await using gateway = await using(await fakeUpstream(counting(6, 150)), { keys });
         assert.equal((await ask(gateway, 'alice', body, path)).status, 200);
         const refused = await gateway.fetch(path, posted({ ...chat, ...body }, 'alice'));
@@ -100,12 +105,12 @@ suite('tokens a minute', () => {
           await refused.text(),
           new RegExp(`200 tokens a minute; 156 are used, this request needs about ${estimate}\\.`),
         );
-        later(50_000);
+        advance(50_000);
         assert.equal((await ask(gateway, 'alice', body, path)).status, 200);
       });
     }
 
-    test(`cost nothing where the upstream refuses: ${path}`, async (t) => {
+    test(`counts nothing if the upstream refuses the request: ${path}`, async (t) => {
       clock(t);
       const upstream = await fakeUpstream((res) => void res.writeHead(404).end(`{"error":"model 'x' not found"}`));
       await using gateway = await using(upstream, { keys });
@@ -117,7 +122,7 @@ suite('tokens a minute', () => {
     });
   }
 
-  test('are estimated by what a key may ask for, not by what it asks', async (t) => {
+  test("estimates output tokens by the key's max_tokens when that is lower than the request's", async (t) => {
     clock(t);
     const few = [tester, keyOf('alice', { limits: { tokens_per_minute: 200, max_tokens: 20 } })];
     await using gateway = await using(await fakeUpstream(counting(6, 4)), { keys: few });
@@ -129,12 +134,12 @@ suite('tokens a minute', () => {
   });
 });
 
-suite('requests at a time', () => {
+suite('concurrent', () => {
   const keys = [tester, keyOf('alice', { limits: { concurrent: 1 } })];
   const running = endpoints.filter(({ path }) => ['/v1/chat/completions', '/v1/messages', '/api/chat'].includes(path));
 
   for (const { path, body } of running) {
-    test(`one more is refused while an answer streams, and let in when its client has left: ${path}`, async () => {
+    test(`refuses a request while an answer streams, and admits one after the client disconnects: ${path}`, async () => {
       const upstream = await fakeUpstream((res) => void ndjson(res).write(chatLine('Hel')));
       await using gateway = await using(upstream, { keys });
       const first = await gateway.fetch(path, posted({ ...body, stream: true }, 'alice'));
@@ -145,14 +150,14 @@ suite('requests at a time', () => {
       assert.equal(upstream.requests.length, 1);
       assert.equal(await gateway.metric('llamaduct_rate_limited_total{key="alice",limit="concurrent"}'), 1);
       await first.body?.cancel();
-      await until('the upstream to be left', () => upstream.open === 0);
+      await until('the upstream request to be aborted', () => upstream.open === 0);
       const third = await gateway.fetch(path, posted({ ...body, stream: true }, 'alice'));
       assert.equal(third.status, 200);
       await third.body?.cancel();
     });
   }
 
-  test('count those whose body does not come: they keep nobody else out', async () => {
+  test('counts requests whose body does not arrive, so that they do not lock out other keys', async () => {
     const keysOfBoth = [tester, keyOf('mallory', { limits: { concurrent: 1 } }), keyOf('bob')];
     const settings = { keys: keysOfBoth, limits: { in_flight: 8 } };
     await using gateway = await using(await fakeUpstream(counting(5, 5)), settings);
@@ -170,10 +175,10 @@ suite('requests at a time', () => {
     assert.equal((await ask(gateway, 'bob')).status, 200);
     assert.equal((await ask(gateway, 'mallory')).status, 429);
     for (const socket of sockets) socket.destroy();
-    await until('the place to be free', async () => (await ask(gateway, 'mallory')).status === 200);
+    await until('the running request to end', async () => (await ask(gateway, 'mallory')).status === 200);
   });
 
-  test('end with the last byte of a stream', async () => {
+  test('counts a stream until its last byte', async () => {
     let finish: (() => void) | undefined;
     const upstream = await fakeUpstream((res) => {
       ndjson(res).write(chatLine('Hel'));
@@ -189,31 +194,31 @@ suite('requests at a time', () => {
     }
   });
 
-  test('end with an answer that the upstream refuses, breaks, or has nobody left to read', async () => {
-    let way: 'refuse' | 'break' | 'hold' = 'refuse';
+  test('stops counting when the upstream refuses or breaks an answer, or the client disconnects', async () => {
+    let behaviour: 'refuse' | 'break' | 'hold' = 'refuse';
     const upstream = await fakeUpstream((res) => {
-      if (way === 'refuse') return void res.writeHead(500).end('{"error":"no"}');
-      if (way === 'break') return void ndjson(res).write(chatLine('Hel'), () => res.destroy());
+      if (behaviour === 'refuse') return void res.writeHead(500).end('{"error":"no"}');
+      if (behaviour === 'break') return void ndjson(res).write(chatLine('Hel'), () => res.destroy());
       return undefined;
     });
     await using gateway = await using(upstream, { keys });
     for (const path of ['/v1/chat/completions', '/api/chat']) {
-      for (way of ['refuse', 'break'] as const) {
+      for (behaviour of ['refuse', 'break'] as const) {
         const response = await gateway.fetch(path, posted(chat, 'alice'));
-        assert.notEqual(response.status, 429, `${path}, ${way}`);
+        assert.notEqual(response.status, 429, `${path}, ${behaviour}`);
         await response.text().catch(() => undefined);
       }
-      way = 'hold';
-      const leaving = new AbortController();
-      const left = gateway.fetch(path, posted(chat, 'alice', { signal: leaving.signal }));
-      await until('the upstream to be asked', () => upstream.open === 1);
+      behaviour = 'hold';
+      const client = new AbortController();
+      const aborted = gateway.fetch(path, posted(chat, 'alice', { signal: client.signal }));
+      await until('the request to reach the upstream', () => upstream.open === 1);
       assert.equal((await ask(gateway, 'alice')).status, 429, path);
-      leaving.abort();
-      await assert.rejects(left, { name: 'AbortError' });
-      await until('the upstream to be left', () => upstream.open === 0);
+      client.abort();
+      await assert.rejects(aborted, { name: 'AbortError' });
+      await until('the upstream request to be aborted', () => upstream.open === 0);
     }
-    way = 'refuse';
-    await until('the last place', async () => (await ask(gateway, 'alice')).status !== 429);
+    behaviour = 'refuse';
+    await until('the last request to end', async () => (await ask(gateway, 'alice')).status !== 429);
   });
 });
 
@@ -232,7 +237,7 @@ suite('limits of a group', () => {
     ],
   };
 
-  test('hold for each key, and for all of them together', async (t) => {
+  test('apply to each key, and `shared` ones to all keys together', async (t) => {
     clock(t);
     await using gateway = await using(await fakeUpstream(counting(5, 5)), settings);
     const statuses: number[] = [];
@@ -244,7 +249,7 @@ suite('limits of a group', () => {
     assert.match(await refused.text(), /The limit of group lab is reached: 3 requests a minute/);
   });
 
-  test('are each key’s, but for what it has of its own', async (t) => {
+  test('are overridden by limits of a key', async (t) => {
     clock(t);
     await using gateway = await using(await fakeUpstream(counting(5, 5)), settings);
     const statuses: number[] = [];

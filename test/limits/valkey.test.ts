@@ -9,7 +9,7 @@ import { noValkey, startValkey } from '../helpers/valkey.ts';
 import { until } from '../helpers/wait.ts';
 
 const now = Date.UTC(2026, 10, 21, 12, 0, 10);
-const taker = new URL('taker.ts', import.meta.url).pathname;
+const reserver = new URL('reserver.ts', import.meta.url).pathname;
 
 /** A limiter with a connection of its own, as in another process. */
 async function joining(url: string, options: Partial<LimiterOptions> = {}) {
@@ -25,11 +25,11 @@ function code(expected: string): (error: GatewayError) => boolean {
   };
 }
 
-suite('limits that processes share', { skip: noValkey }, () => {
+suite('limits shared by processes', { skip: noValkey }, () => {
   test('are one limit for all of them', async () => {
     await using server = await startValkey();
     const processes = [1, 2].map(() => {
-      const child = spawn(process.execPath, [taker, server.url, String(now), '50'], {
+      const child = spawn(process.execPath, [reserver, server.url, String(now), '50'], {
         stdio: ['pipe', 'pipe', 'inherit'],
       });
       return { child, lines: createInterface(child.stdout)[Symbol.asyncIterator]() };
@@ -43,19 +43,19 @@ suite('limits that processes share', { skip: noValkey }, () => {
     );
   });
 
-  test('know what another process took, and what it really took, whoever refused leaves no trace', async () => {
+  test("include another process's estimated and actual tokens, but not those of refused requests", async () => {
     await using server = await startValkey();
     using here = await joining(server.url);
     using there = await joining(server.url);
-    const holders = [
+    const subjects = [
       { id: 'key:alice', label: 'alice', limits: { requestsPerMinute: 3, tokensPerMinute: 100, tokensPerMonth: 1000 } },
     ];
-    const taken = await here.limiter.reserve(holders, 90);
-    await assert.rejects(there.limiter.reserve(holders, 20), code('rate_limit_exceeded'));
-    taken.settle(40);
+    const reservation = await here.limiter.reserve(subjects, 90);
+    await assert.rejects(there.limiter.reserve(subjects, 20), code('rate_limit_exceeded'));
+    reservation.settle(40);
     const key = `llamaduct:limit:tokensPerMinute:key:alice:${now - 10_000}`;
-    await until('the real tokens', async () => (await there.valkey.get(key)) === '40');
-    const { headers } = await there.limiter.reserve(holders, 60);
+    await until('the actual tokens', async () => (await there.valkey.get(key)) === '40');
+    const { headers } = await there.limiter.reserve(subjects, 60);
     assert.deepEqual(headers, {
       'x-ratelimit-limit-requests': '3',
       'x-ratelimit-remaining-requests': '1',
@@ -66,21 +66,21 @@ suite('limits that processes share', { skip: noValkey }, () => {
     });
   });
 
-  test('take nothing from others, not even for a moment, when they refuse again and again', async () => {
+  test('write nothing for a refused request, so that it takes nothing from others', async () => {
     await using server = await startValkey();
     using here = await joining(server.url);
-    const holders = [{ id: 'group:lab', label: 'group:lab', limits: { tokensPerMinute: 100 } }];
-    await here.limiter.reserve(holders, 60);
+    const subjects = [{ id: 'group:lab', label: 'group:lab', limits: { tokensPerMinute: 100 } }];
+    await here.limiter.reserve(subjects, 60);
     const written = async (): Promise<unknown> => /cmdstat_incrby:calls=\d+/.exec(await here.valkey.info('all'))?.[0];
     const before = await written();
     assert.equal(before, 'cmdstat_incrby:calls=1');
     for (let attempt = 0; attempt < 3; attempt++) {
-      await assert.rejects(here.limiter.reserve(holders, 50), code('rate_limit_exceeded'));
+      await assert.rejects(here.limiter.reserve(subjects, 50), code('rate_limit_exceeded'));
     }
     assert.equal(await written(), before);
   });
 
-  test('are forgotten by the server soon after their time', async () => {
+  test('expire soon after the end of their window', async () => {
     await using server = await startValkey();
     using here = await joining(server.url);
     const limits = { requestsPerMinute: 3, tokensPerDay: 100, tokensPerMonth: 1000 };
@@ -98,79 +98,79 @@ suite('limits that processes share', { skip: noValkey }, () => {
     }
   });
 
-  test('start with what the ledger knows, once, when the server knows nothing of the day', async () => {
+  test("start with the ledger's sum exactly once when the server has no count of the day", async () => {
     await using server = await startValkey();
     using here = await joining(server.url, { spent: () => 70 });
     using there = await joining(server.url, { spent: () => 70 });
-    const holders = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
+    const subjects = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
     // Both find that there is no count, and the other one reserves before this one sets the initial count.
     const run = there.valkey.eval.bind(there.valkey) as (...args: unknown[]) => Promise<unknown>;
     let overtaken = 0;
     there.valkey.eval = async (...args: unknown[]) => {
       if (args.at(-1) === 70) {
         overtaken += 1;
-        await here.limiter.reserve(holders, 20);
+        await here.limiter.reserve(subjects, 20);
       }
       return await run(...args);
     };
-    await there.limiter.reserve(holders, 10);
+    await there.limiter.reserve(subjects, 10);
     assert.equal(overtaken, 1);
-    await assert.rejects(here.limiter.reserve(holders, 1), code('insufficient_quota'));
+    await assert.rejects(here.limiter.reserve(subjects, 1), code('insufficient_quota'));
   });
 
-  test('give nothing back that a server which was emptied does not know of', async () => {
+  test('give back nothing after the server was emptied', async () => {
     await using server = await startValkey();
     using here = await joining(server.url);
-    const holders = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
-    const taken = await here.limiter.reserve(holders, 100);
+    const subjects = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
+    const reservation = await here.limiter.reserve(subjects, 100);
     await here.valkey.flushall();
-    taken.settle(10);
+    reservation.settle(10);
     const key = `llamaduct:limit:tokensPerDay:key:alice:${Date.UTC(2026, 10, 21)}`;
     await until('the count to be whole', async () => (await here.valkey.get(key)) === '0');
-    await here.limiter.reserve(holders, 100);
-    await assert.rejects(here.limiter.reserve(holders, 1), code('insufficient_quota'));
+    await here.limiter.reserve(subjects, 100);
+    await assert.rejects(here.limiter.reserve(subjects, 1), code('insufficient_quota'));
   });
 
   for (const [what, real, count] of [
-    ['took more than', 35, '75'],
-    ['took less than', 10, '70'],
+    ['takes more than', 35, '75'],
+    ['takes less than', 10, '70'],
   ] as const) {
-    test(`start with what the ledger knows when the server was emptied and a request ${what} it asked for`, async () => {
+    test(`start with the ledger's sum after the server was emptied, when a request ${what} its estimate`, async () => {
       await using server = await startValkey();
       using here = await joining(server.url, { spent: () => 70 });
-      const holders = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
-      const taken = await here.limiter.reserve(holders, 30);
+      const subjects = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
+      const reservation = await here.limiter.reserve(subjects, 30);
       await here.valkey.flushall();
-      taken.settle(real);
+      reservation.settle(real);
       const key = `llamaduct:limit:tokensPerDay:key:alice:${Date.UTC(2026, 10, 21)}`;
       await until('a count', async () => (await here.valkey.get(key)) === count);
-      await assert.rejects(here.limiter.reserve(holders, 101 - Number(count)), code('insufficient_quota'));
+      await assert.rejects(here.limiter.reserve(subjects, 101 - Number(count)), code('insufficient_quota'));
       assert.ok((await here.valkey.ttl(key)) > 43_000);
     });
   }
 
   for (const whenDown of ['open', 'closed'] as const) {
-    test(`are ${whenDown} when the server is gone`, async () => {
+    test(`are ${whenDown} when the server is down`, async () => {
       await using server = await startValkey();
-      const told: unknown[] = [];
+      const events: unknown[] = [];
       using here = await joining(server.url, {
         whenDown,
-        onStore: (up) => told.push({ up }),
-        onUnchecked: (letIn) => told.push({ letIn }),
+        onStore: (up) => events.push({ up }),
+        onUnchecked: (letIn) => events.push({ letIn }),
       });
-      const holders = [{ id: 'key:alice', label: 'alice', limits: { requestsPerMinute: 2, tokensPerDay: 100 } }];
-      const before = await here.limiter.reserve(holders, 10);
+      const subjects = [{ id: 'key:alice', label: 'alice', limits: { requestsPerMinute: 2, tokensPerDay: 100 } }];
+      const before = await here.limiter.reserve(subjects, 10);
       await server.kill();
       before.settle(20);
       for (let attempt = 0; attempt < 3; attempt++) {
         const began = performance.now();
-        const taking = here.limiter.reserve(holders, 10);
+        const reserving = here.limiter.reserve(subjects, 10);
         if (whenDown === 'open') {
-          const taken = await taking;
-          assert.deepEqual(taken.headers, {});
-          taken.settle(5);
+          const reservation = await reserving;
+          assert.deepEqual(reservation.headers, {});
+          reservation.settle(5);
         } else {
-          await assert.rejects(taking, (error: GatewayError) => {
+          await assert.rejects(reserving, (error: GatewayError) => {
             assert.equal(error.retryAfter, 5);
             return code('store_unavailable')(error);
           });
@@ -178,22 +178,22 @@ suite('limits that processes share', { skip: noValkey }, () => {
         assert.ok(performance.now() - began < 2_500);
       }
       const letIn = whenDown === 'open';
-      assert.deepEqual(told, [{ up: true }, { up: false }, { letIn }, { letIn }, { letIn }]);
+      assert.deepEqual(events, [{ up: true }, { up: false }, { letIn }, { letIn }, { letIn }]);
     });
   }
 
-  test('are told when the server is back, and count at the end what came in without being counted', async () => {
+  test('report when the server is back, and count admitted requests at their end', async () => {
     await using first = await startValkey();
-    const told: boolean[] = [];
-    using here = await joining(first.url, { whenDown: 'open', onStore: (up) => told.push(up) });
-    const holders = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
+    const changes: boolean[] = [];
+    using here = await joining(first.url, { whenDown: 'open', onStore: (up) => changes.push(up) });
+    const subjects = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
     here.valkey.disconnect();
     await until('the end of the connection', () => here.valkey.status === 'end');
-    const taken = await here.limiter.reserve(holders, 1);
+    const reservation = await here.limiter.reserve(subjects, 1);
     await here.valkey.connect();
-    taken.settle(60);
-    await assert.rejects(here.limiter.reserve(holders, 41), code('insufficient_quota'));
-    await here.limiter.reserve(holders, 40);
-    assert.deepEqual(told, [false, true]);
+    reservation.settle(60);
+    await assert.rejects(here.limiter.reserve(subjects, 41), code('insufficient_quota'));
+    await here.limiter.reserve(subjects, 40);
+    assert.deepEqual(changes, [false, true]);
   });
 });

@@ -9,16 +9,16 @@ const secret = 'a-key-of-alice';
 const ring = new KeyRing([{ name: 'alice', hash: `sha256:${hash('sha256', secret)}`, scopes: ['inference'] }]);
 const bearer = (credentials: string): Headers => new Headers({ authorization: `Bearer ${credentials}` });
 
-suite('who comes in', () => {
-  test('with a key is told at once, and no provider is asked', () => {
-    const verify = (): never => assert.fail('asked');
+suite('Gatekeeper', () => {
+  test('identifies a configured key synchronously, without asking the provider', () => {
+    const verify = (): never => assert.fail('the provider was asked');
     const gatekeeper = new Gatekeeper({ ring, open: false, tokens: { verify } }, () => undefined);
     const key = gatekeeper.identify(bearer(secret));
     assert.ok(!(key instanceof Promise));
     assert.equal(key.name, 'alice');
   });
 
-  test('is decided by what held when it came, whatever is decided while its token is verified', async () => {
+  test('decides by the configuration at the arrival of a request, also if it changes while a token is verified', async () => {
     for (const open of [true, false]) {
       const verified = Promise.withResolvers<VerifiedToken | undefined>();
       const refused: string[] = [];

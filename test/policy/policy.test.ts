@@ -12,7 +12,7 @@ type Sent = Record<string, unknown> & {
 const sentBody = (request: SeenRequest | undefined): Sent => JSON.parse(request?.body ?? '{}') as Sent;
 const native = (body: string): RequestInit => ({ method: 'POST', body });
 
-suite('what the operator decides about a model', () => {
+suite('rules of a model', () => {
   const settings = {
     aliases: { 'gpt-4o-mini': 'llama3:8b' },
     default_model: 'llama3:8b',
@@ -31,7 +31,7 @@ suite('what the operator decides about a model', () => {
   };
   const expectedOptions = { num_ctx: 16384, top_k: 10, temperature: 0.1, num_predict: 100 };
 
-  test('aliases, the ollama/ prefix and the default model', async () => {
+  test('resolve aliases, the ollama/ prefix and the default model', async () => {
     await using upstream = await fakeUpstream(plainAnswer(), ['llama3:8b', 'other:latest']);
     await using gateway = await testGateway(upstream, settings);
     const names: [object, string, string][] = [
@@ -41,9 +41,9 @@ suite('what the operator decides about a model', () => {
       [{ model: undefined }, 'llama3:8b', 'llama3:8b'],
       [{ model: '' }, 'llama3:8b', 'llama3:8b'],
     ];
-    for (const [body, asked, told] of names) {
+    for (const [body, sent, shown] of names) {
       const answer = (await (await gateway.chat(body)).json()) as { model: string };
-      assert.deepEqual([sentBody(upstream.requests.at(-1))['model'], answer.model], [asked, told]);
+      assert.deepEqual([sentBody(upstream.requests.at(-1))['model'], answer.model], [sent, shown]);
     }
     await (await gateway.fetch('/api/chat', native('{"model":"gpt-4o-mini","messages":[]}'))).text();
     assert.equal(sentBody(upstream.requests.at(-1))['model'], 'llama3:8b');
@@ -55,7 +55,7 @@ suite('what the operator decides about a model', () => {
     assert.equal((await gateway.fetch('/v1/models/gpt-4o-mini')).status, 200);
   });
 
-  test('without a default, a request without a model is a 400', async () => {
+  test('refuse a request without a model when there is no default model', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const response = await gateway.chat({ model: undefined });
@@ -63,7 +63,7 @@ suite('what the operator decides about a model', () => {
     assert.deepEqual([response.status, error.param], [400, 'model']);
   });
 
-  test('the same options on every route, so that no client reloads the model under another', async () => {
+  test('set the same options on every route, so that no client makes Ollama reload the model', async () => {
     await using upstream = await fakeUpstream(plainAnswer(), ['llama3:8b']);
     await using gateway = await testGateway(upstream, settings);
     await gateway.chat({
@@ -99,7 +99,7 @@ suite('what the operator decides about a model', () => {
     assert.equal(sentBody(upstream.requests.at(-1)).options?.['num_ctx'], 16384);
   });
 
-  test('other models pass byte for byte', async () => {
+  test('leave requests for other models unchanged', async () => {
     await using upstream = await fakeUpstream(plainAnswer(), ['other:latest']);
     await using gateway = await testGateway(upstream, settings);
     const text = '{ "model" : "other",  "options":{"num_ctx":1}, "messages":[] }';
@@ -107,7 +107,7 @@ suite('what the operator decides about a model', () => {
     assert.equal(upstream.requests[0]?.body, text);
   });
 
-  test('a key may know a model by its alias alone', async () => {
+  test('allow a key a model by its alias only', async () => {
     await using upstream = await fakeUpstream(plainAnswer(), ['llama3:8b']);
     const keys = [{ name: 'a', hash: hashSecret(secret), models: ['gpt-4o-mini'] }];
     await using gateway = await testGateway(upstream, { ...settings, keys });
@@ -116,10 +116,10 @@ suite('what the operator decides about a model', () => {
   });
 });
 
-suite('fields that change nothing', () => {
+suite('dropped fields', () => {
   const body = { logit_bias: { 1: 2 }, user: 'me', 'x\r\ny': 1 };
 
-  test('are named in a header and counted', async () => {
+  test('are listed in a header and counted', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     for (const stream of [true, false]) {
@@ -132,7 +132,7 @@ suite('fields that change nothing', () => {
     assert.equal(await gateway.metric('llamaduct_translation_lossy_total{field="other"}'), 2);
   });
 
-  test('are a 400 where the operator is strict', async () => {
+  test('are a 400 in strict mode', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, { strict: true });
     const response = await gateway.chat(body);
@@ -142,7 +142,7 @@ suite('fields that change nothing', () => {
   });
 });
 
-suite('thinking', () => {
+suite('reasoning effort', () => {
   const refusals: [unknown, string[], unknown, string | null][] = [
     ['low', ['think value "low" is not supported for this model'], true, null],
     ['max', ['invalid think value: "max" (must be "high", "medium", "low", true, or false)'], 'high', null],
@@ -155,11 +155,11 @@ suite('thinking', () => {
     ['high', ['"scripted-plain" does not support thinking'], undefined, 'reasoning_effort'],
     ['none', [], false, null],
   ];
-  for (const [effort, messages, asked, dropped] of refusals) {
-    test(`${String(effort)} is asked for as the model takes it: ${JSON.stringify(asked)}`, async () => {
-      const left = [...messages];
+  for (const [effort, messages, think, dropped] of refusals) {
+    test(`${String(effort)} is sent as think: ${JSON.stringify(think)} after ${messages.length} refusals`, async () => {
+      const remaining = [...messages];
       await using upstream = await fakeUpstream((res, request) => {
-        const message = left.shift();
+        const message = remaining.shift();
         if (message === undefined) return plainAnswer()(res, request);
         res.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error: message }));
       });
@@ -167,12 +167,12 @@ suite('thinking', () => {
       const response = await gateway.chat({ reasoning_effort: effort });
       assert.equal(response.status, 200);
       assert.equal(response.headers.get('x-llamaduct-dropped'), dropped);
-      assert.equal(sentBody(upstream.requests.at(-1))['think'], asked);
+      assert.equal(sentBody(upstream.requests.at(-1))['think'], think);
       assert.equal(upstream.requests.length, messages.length + 1);
     });
   }
 
-  test('is hidden by request, by key or by model', async () => {
+  test('thinking is hidden by request, by key or by model', async () => {
     await using upstream = await fakeUpstream(replay('ollama-0.17.4/chat-think-true-stream'));
     const keys = [
       { name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'metrics'] },
@@ -205,7 +205,7 @@ suite('a prompt longer than the context', () => {
   };
   const messages = [{ role: 'user', content: 'x'.repeat(20_000) }];
 
-  test('is a 400 that names both sizes', async () => {
+  test('is a 400 with both sizes', async () => {
     await using upstream = await fakeUpstream(overflowing);
     await using gateway = await testGateway(upstream);
     for (const stream of [true, false]) {
@@ -218,7 +218,7 @@ suite('a prompt longer than the context', () => {
     assert.equal(await gateway.metric(`llamaduct_context_overflow_total{${model},outcome="refused"}`), 2);
   });
 
-  test("is told in the newer server's own words, which name them", async () => {
+  test("is a 400 with a newer Ollama's own message, which has both sizes", async () => {
     await using upstream = await fakeUpstream(replay('ollama-0.33/chat-ctx-truncate-false-stream'));
     await using gateway = await testGateway(upstream);
     const response = await gateway.chat({ messages });
@@ -227,7 +227,7 @@ suite('a prompt longer than the context', () => {
     assert.match(error.message, /\d+ tokens.*\d+ tokens/);
   });
 
-  test('is cut where the operator lets it, and says so', async () => {
+  test('is truncated with on_overflow: truncate, and a header says so', async () => {
     await using upstream = await fakeUpstream(overflowing);
     await using gateway = await testGateway(upstream, { models: [{ match: '*', on_overflow: 'truncate' }] });
     const response = await gateway.chat({ messages });
@@ -239,7 +239,7 @@ suite('a prompt longer than the context', () => {
 });
 
 suite('n', () => {
-  test('choices come interleaved with their own index, usage summed', async () => {
+  test('choices are interleaved with their own index, and usage is summed', async () => {
     let count = 0;
     await using upstream = await fakeUpstream((res) => {
       count += 1;
@@ -272,7 +272,7 @@ suite('n', () => {
     );
   });
 
-  test('one that fails ends the others; more than the cap are a 400', async () => {
+  test('a failed choice aborts the others; more choices than the limit are a 400', async () => {
     let count = 0;
     await using upstream = await fakeUpstream((res) => {
       count += 1;
@@ -285,7 +285,7 @@ suite('n', () => {
     assert.equal((await gateway.chat({ n: 3 })).status, 400);
   });
 
-  test('one that breaks in mid-stream breaks the answer', async () => {
+  test('a choice that fails in mid-stream ends the answer with an error', async () => {
     let count = 0;
     await using upstream = await fakeUpstream((res) => {
       count += 1;
@@ -300,7 +300,7 @@ suite('n', () => {
   });
 });
 
-suite('answers that have to follow a schema', () => {
+suite('answers with a schema', () => {
   const format = {
     response_format: {
       type: 'json_schema',
@@ -308,7 +308,7 @@ suite('answers that have to follow a schema', () => {
     },
   };
 
-  test('are checked and asked for once more, with another seed', async () => {
+  test('are validated, and generated again with another seed if invalid', async () => {
     const answers = ['{"a":"no"}', '{"a":1}'];
     await using upstream = await fakeUpstream(
       (res) => void ndjson(res).end(chatLine(answers.shift() ?? '') + doneLine()),
@@ -330,7 +330,7 @@ suite('answers that have to follow a schema', () => {
     );
   });
 
-  test('are an error when they still do not; unchecked they pass', async () => {
+  test('are an error if still invalid; without validation they are sent', async () => {
     await using upstream = await fakeUpstream((res) => void ndjson(res).end(chatLine('{"a":"no"}') + doneLine()));
     await using checking = await testGateway(upstream, { validate_json: true });
     assert.equal((await checking.chat(format)).status, 502);
@@ -338,7 +338,7 @@ suite('answers that have to follow a schema', () => {
     assert.equal((await trusting.chat(format)).status, 200);
   });
 
-  test('a schema that is none is a 400', async () => {
+  test('an invalid schema is a 400', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const nonsense = { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'nonsense' } } };
@@ -349,7 +349,7 @@ suite('answers that have to follow a schema', () => {
   });
 });
 
-test('where the time went is in a header of a whole answer and in a comment of a stream', async () => {
+test('server-timing is a header of a complete answer and a comment in a stream', async () => {
   const done = doneLine({ total_duration: 10e9, load_duration: 3e9, prompt_eval_duration: 2e9, eval_duration: 4e9 });
   await using upstream = await fakeUpstream((res) => void ndjson(res).end(chatLine('Hi') + done));
   await using gateway = await testGateway(upstream);

@@ -17,11 +17,11 @@ const hour = 3600;
 
 interface Provider extends AsyncDisposable {
   readonly url: string;
-  /** How often its keys were asked for. */
+  /** Number of requests for its keys. */
   readonly fetches: number;
-  /** Whether it answers. */
+  /** False: it closes connections without an answer. */
   up: boolean;
-  /** A token of it; what `claims` says wins. */
+  /** Signs a token. @param claims override the default claims */
   token(claims?: object): Promise<string>;
 }
 
@@ -61,7 +61,7 @@ const groups = {
   guests: { limits: { requests_per_minute: 1 }, shared: { tokens_per_minute: 10_000 } },
 };
 
-interface Told {
+interface Answer {
   readonly status: number;
   readonly body: unknown;
   readonly headers: Headers;
@@ -71,7 +71,7 @@ interface Running extends AsyncDisposable {
   readonly gateway: TestGateway;
   readonly upstream: FakeUpstream;
   readonly identity: Provider;
-  readonly ask: (token: string, body?: object, path?: string) => Promise<Told>;
+  readonly ask: (token: string, body?: object, path?: string) => Promise<Answer>;
 }
 
 async function start(context: TestContext, settings: object = {}, jwt: object = {}): Promise<Running> {
@@ -93,13 +93,13 @@ async function start(context: TestContext, settings: object = {}, jwt: object = 
       return { status: response.status, body: await response.json(), headers: response.headers };
     },
     async [Symbol.asyncDispose]() {
-      for (const one of [gateway, upstream, identity]) await one[Symbol.asyncDispose]();
+      for (const part of [gateway, upstream, identity]) await part[Symbol.asyncDispose]();
     },
   };
 }
 
 suite('tokens of an identity provider', () => {
-  test('let their holder in, with the limits and models of the group they name', async (t) => {
+  test('authenticate their user, with the limits and models of the group that they name', async (t) => {
     await using running = await start(t);
     const { gateway, identity, ask } = running;
     const token = await identity.token({ groups: ['staff', 'lab'] });
@@ -114,17 +114,17 @@ suite('tokens of an identity provider', () => {
       ['llama3:8b'],
     );
     assert.equal((await ask(token)).status, 200);
-    // Another token of the same holder is the same holder.
+    // Another token of the same user shares their limits.
     assert.equal((await ask(await identity.token({ groups: 'lab', jti: 'another' }))).status, 429);
     assert.equal((await ask(await identity.token({ groups: 'lab', sub: 'bob' }))).status, 200);
     assert.equal(identity.fetches, 1);
   });
 
-  test('take every form in which clients send a key, on every endpoint', async (t) => {
+  test('are accepted in every form in which clients send a key, on every endpoint', async (t) => {
     await using running = await start(t);
     const token = await running.identity.token();
     for (const { path, body } of endpoints) {
-      // Passed through, the fake has an answer of its own for this.
+      // The fake upstream answers this endpoint by itself.
       if (path === '/api/embeddings') continue;
       assert.equal((await running.ask(token, { ...body, stream: false, model: 'llama3:8b' }, path)).status, 200, path);
     }
@@ -137,7 +137,7 @@ suite('tokens of an identity provider', () => {
     }
   });
 
-  test('that name no group here belong to the default group', async (t) => {
+  test('without a configured group belong to the default group', async (t) => {
     await using running = await start(t, {}, { default_group: 'guests' });
     for (const [index, claims] of [{}, { groups: 'staff' }, { groups: ['__proto__', 7] }].entries()) {
       const token = await running.identity.token({ sub: `guest-${index}`, ...claims });
@@ -150,7 +150,7 @@ suite('tokens of an identity provider', () => {
     assert.equal(await running.gateway.metric(refused), 3);
   });
 
-  test('have the scope for inference only', async (t) => {
+  test('have the inference scope only', async (t) => {
     await using running = await start(t);
     const token = await running.identity.token({ groups: 'lab', scopes: ['admin'], scope: 'admin metrics' });
     assert.equal((await running.ask(token, {}, '/api/pull')).status, 403);
@@ -158,7 +158,7 @@ suite('tokens of an identity provider', () => {
     assert.equal(metrics.status, 403);
   });
 
-  test('that are expired, of others or forged are a 401 in the shape of each API', async (t) => {
+  test('that are invalid are a 401 in the format of each API', async (t) => {
     await using running = await start(t);
     const { identity, ask } = running;
     await using stranger = await provider();
@@ -181,9 +181,9 @@ suite('tokens of an identity provider', () => {
       assert.equal((body as { error: { code: string } }).error.code, 'invalid_api_key', name);
     }
     for (const { path, body, dialect } of endpoints) {
-      const told = await ask(tokens.expired, body, path);
-      assert.equal(told.status, 401, path);
-      const { error } = told.body as { error: { type?: string } };
+      const answer = await ask(tokens.expired, body, path);
+      assert.equal(answer.status, 401, path);
+      const { error } = answer.body as { error: { type?: string } };
       if (dialect === 'anthropic') assert.equal(error.type, 'authentication_error', path);
       if (dialect === 'ollama') assert.equal(typeof error, 'string', path);
     }
@@ -191,7 +191,7 @@ suite('tokens of an identity provider', () => {
     assert.equal((await ask(good)).status, 200);
   });
 
-  test('stand by name in the ledger and the log, and by group in the metrics', async (t) => {
+  test('are in the ledger and the log by name, and in the metrics by group', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'llamaduct-tokens-'));
     t.after(() => rmSync(folder, { recursive: true }));
     await using running = await start(t, { usage: { file: join(folder, 'usage.sqlite') } });
@@ -226,7 +226,7 @@ suite('tokens of an identity provider', () => {
     );
   });
 
-  test('whose claims would break a line, or are what every object has, break nothing', async (t) => {
+  test('with line breaks or names of Object.prototype in their claims do no harm', async (t) => {
     await using running = await start(t, {}, { default_group: 'guests' });
     const { gateway, identity, ask } = running;
     for (const sub of ['a\r\nset-cookie: evil=1', 'a\nllamaduct_evil 1', 'a\0evil', 'a\u2028evil']) {
@@ -241,23 +241,23 @@ suite('tokens of an identity provider', () => {
     assert.doesNotMatch(await (await gateway.fetch('/metrics')).text(), /evil|proto|constructor/);
   });
 
-  test('cannot be verified while the provider is away: a 503, and keys of the configuration still work', async (t) => {
+  test('are a 503 while the provider is down, and configured keys still work', async (t) => {
     await using running = await start(t);
     const { gateway, identity, ask } = running;
     identity.up = false;
     const token = await identity.token();
     for (const { path, body, dialect } of endpoints) {
-      const told = await ask(token, body, path);
-      assert.equal(told.status, dialect === 'anthropic' ? 529 : 503, path);
-      assert.equal(told.headers.get('retry-after'), '5', path);
-      assert.match(JSON.stringify(told.body), /The identity provider cannot be reached\./, path);
+      const answer = await ask(token, body, path);
+      assert.equal(answer.status, dialect === 'anthropic' ? 529 : 503, path);
+      assert.equal(answer.headers.get('retry-after'), '5', path);
+      assert.match(JSON.stringify(answer.body), /The identity provider cannot be reached\./, path);
     }
     assert.equal((await gateway.chat({ model: 'llama3:8b' })).status, 200);
     assert.equal((await ask('no-token-at-all')).status, 401);
     assert.equal((await ask(await identity.token({ iss: 'https://evil.example.org/' }))).status, 401);
   });
 
-  test('once seen are taken while the provider is away', async (t) => {
+  test('are accepted while the provider is down, after its keys have been fetched once', async (t) => {
     await using running = await start(t);
     const { identity, ask } = running;
     assert.equal((await ask(await identity.token())).status, 200);
@@ -266,7 +266,7 @@ suite('tokens of an identity provider', () => {
   });
 });
 
-test('tokens of an identity provider keep their day over a restart', async (t) => {
+test('daily limits of identity provider tokens survive a restart', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llamaduct-tokens-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const settings = {
@@ -279,7 +279,7 @@ test('tokens of an identity provider keep their day over a restart', async (t) =
   ]) {
     await using running = await start(t, settings, { default_group: 'lab' });
     const token = await running.identity.token();
-    // 51 are estimated, 10 are used.
+    // The estimate is 51 tokens, the actual usage 10.
     for (const status of expected) assert.equal((await running.ask(token)).status, status);
   }
 });

@@ -9,7 +9,7 @@ import { type JwtOptions, TokenVerifier } from '../../src/policy/tokens.ts';
 const issuer = 'https://login.example.org/';
 const audience = 'llamaduct';
 
-/** Of a token; undefined takes one away. */
+/** Claims of a token; undefined removes a default claim. */
 type Claims = Readonly<Record<string, unknown>>;
 
 interface Signer {
@@ -24,11 +24,11 @@ async function signer(kid: string, alg = 'ES256'): Promise<Signer> {
     jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' },
     spki: await exportSPKI(publicKey),
     sign: async (claims = {}, header = {}) =>
-      await new SignJWT(good(claims)).setProtectedHeader({ alg, kid, ...header }).sign(privateKey),
+      await new SignJWT(validPayload(claims)).setProtectedHeader({ alg, kid, ...header }).sign(privateKey),
   };
 }
 
-function good(claims: Claims = {}): JWTPayload {
+function validPayload(claims: Claims = {}): JWTPayload {
   return { iss: issuer, aud: audience, sub: 'ada', exp: seconds() + 600, ...claims };
 }
 
@@ -38,7 +38,7 @@ function seconds(): number {
 
 interface Provider {
   keys: readonly JWK[];
-  /** What is answered in place of keys. */
+  /** Replaces the answer with the keys. */
   instead: ((server: Server) => string | void) | undefined;
   fetches: number;
   readonly options: JwtOptions;
@@ -77,7 +77,7 @@ function clock(context: TestContext): (milliseconds: number) => void {
 const down = { name: 'GatewayError', code: 'store_unavailable', status: 503, retryAfter: 5 };
 
 for (const alg of ['RS256', 'ES256', 'PS256', 'EdDSA']) {
-  test(`a token signed with ${alg} stands for its holder until it expires`, async (context) => {
+  test(`accepts a token signed with ${alg}, with its user and expiry`, async (context) => {
     const key = await signer('1', alg);
     const { options } = await provide(context, key.jwk);
     const exp = seconds() + 600;
@@ -86,7 +86,7 @@ for (const alg of ['RS256', 'ES256', 'PS256', 'EdDSA']) {
   });
 }
 
-const claims: readonly [what: string, claims: Claims][] = [
+const claims: readonly [name: string, claims: Claims][] = [
   ['of another issuer', { iss: 'https://evil.example.org/' }],
   ['of no issuer', { iss: undefined }],
   ['for another audience', { aud: 'another' }],
@@ -103,50 +103,50 @@ const claims: readonly [what: string, claims: Claims][] = [
 ];
 const nobody = undefined;
 
-test('refused is a token', async (context) => {
+test('refuses a token', async (context) => {
   const key = await signer('1');
   const { options } = await provide(context, key.jwk);
   const verifier = new TokenVerifier(options);
-  for (const [what, given] of claims) {
-    await context.test(what, async () => assert.equal(await verifier.verify(await key.sign(given)), nobody));
+  for (const [name, invalid] of claims) {
+    await context.test(name, async () => assert.equal(await verifier.verify(await key.sign(invalid)), nobody));
   }
-  // The same verifier takes a good one, so it is the claims that are at fault.
+  // The same verifier accepts other tokens, so these were refused for their claims.
   assert.equal((await verifier.verify(await key.sign({ sub: 'a'.repeat(128) })))?.name.length, 128);
   assert.equal((await verifier.verify(await key.sign({ exp: seconds() - 20 })))?.name, 'ada');
 });
 
-test('a token signed with a key of somebody else is refused', async (context) => {
+test('refuses a token signed with an unknown key', async (context) => {
   const { options } = await provide(context, (await signer('1')).jwk);
   assert.equal(await new TokenVerifier(options).verify(await (await signer('1')).sign()), nobody);
 });
 
-test('a token that is not signed is refused, and fetches nothing', async (context) => {
+test('refuses an unsigned token without fetching keys', async (context) => {
   const provider = await provide(context, (await signer('1')).jwk);
   const verifier = new TokenVerifier(provider.options);
-  const [header, payload] = [{ alg: 'none', kid: '1' }, good()].map((part) => base64url(JSON.stringify(part)));
+  const [header, payload] = [{ alg: 'none', kid: '1' }, validPayload()].map((part) => base64url(JSON.stringify(part)));
   for (const signature of ['', 'AAAA'])
     assert.equal(await verifier.verify(`${header}.${payload}.${signature}`), nobody);
   assert.equal(provider.fetches, 0);
 });
 
-test('a public key is not taken for a shared secret', async (context) => {
+test('does not use a public key as a shared secret', async (context) => {
   const key = await signer('1', 'RS256');
   const provider = await provide(context, key.jwk);
   const verifier = new TokenVerifier(provider.options);
   for (const secret of [key.spki, JSON.stringify(key.jwk), String(key.jwk.n)]) {
-    const forged = new SignJWT(good()).setProtectedHeader({ alg: 'HS256', kid: '1' });
+    const forged = new SignJWT(validPayload()).setProtectedHeader({ alg: 'HS256', kid: '1' });
     assert.equal(await verifier.verify(await forged.sign(Buffer.from(secret))), nobody);
   }
   assert.equal(provider.fetches, 0);
 });
 
-test('an algorithm that is not allowed is refused', async (context) => {
+test('refuses an algorithm that is not allowed', async (context) => {
   const key = await signer('1', 'ES256');
   const { options } = await provide(context, key.jwk);
   assert.equal(await new TokenVerifier({ ...options, algorithms: ['RS256'] }).verify(await key.sign()), nobody);
 });
 
-test('what is no JWT of the issuer, or too long, fetches nothing', async (context) => {
+test('refuses other text, other issuers and too long tokens without fetching keys', async (context) => {
   const key = await signer('1');
   const provider = await provide(context, key.jwk);
   const verifier = new TokenVerifier(provider.options);
@@ -158,7 +158,7 @@ test('what is no JWT of the issuer, or too long, fetches nothing', async (contex
   assert.equal(provider.fetches, 0);
 });
 
-test('the group is a claim, or the first of a list that is known', async (context) => {
+test('reads the group from a claim, or the first configured group of a list', async (context) => {
   const key = await signer('1');
   const { options } = await provide(context, key.jwk);
   const verifier = new TokenVerifier(
@@ -175,14 +175,14 @@ test('the group is a claim, or the first of a list that is known', async (contex
   for (const none of [undefined, 7, {}, ['staff']]) assert.equal(await groupOf(none), undefined);
 });
 
-test('a name or a group is a claim of the token, not of every object', async (context) => {
+test('does not read a name from Object.prototype', async (context) => {
   const key = await signer('1');
   const { options } = await provide(context, key.jwk);
   const token = await key.sign();
   assert.equal(await new TokenVerifier({ ...options, name_claim: 'constructor' }).verify(token), nobody);
 });
 
-test('a burst fetches the keys once', async (context) => {
+test('fetches the keys once for a burst of requests', async (context) => {
   const key = await signer('1');
   const provider = await provide(context, key.jwk);
   const verifier = new TokenVerifier(provider.options);
@@ -194,33 +194,33 @@ test('a burst fetches the keys once', async (context) => {
   assert.equal(provider.fetches, 1);
 });
 
-test('a token is remembered for a minute, and never beyond its expiry', async (context) => {
-  const pass = clock(context);
+test('caches a token for a minute, but not beyond its expiry', async (context) => {
+  const advance = clock(context);
   const key = await signer('1');
   const { options } = await provide(context, key.jwk);
   const verifier = new TokenVerifier(options);
   const token = await key.sign();
   const first = await verifier.verify(token);
-  pass(59_000);
+  advance(59_000);
   assert.equal(await verifier.verify(token), first);
-  pass(2000);
+  advance(2000);
   const second = await verifier.verify(token);
   assert.deepEqual(second, first);
   assert.notEqual(second, first);
 
   const short = await key.sign({ exp: seconds() + 5 });
   assert.equal((await verifier.verify(short))?.name, 'ada');
-  pass(36_000);
+  advance(36_000);
   assert.equal(await verifier.verify(short), nobody);
 });
 
-test('a new key of the provider is fetched once, and made-up ones do not fetch again and again', async (context) => {
-  const pass = clock(context);
+test('fetches a new key of the provider once, and does not fetch for every invented key id', async (context) => {
+  const advance = clock(context);
   const [old, renewed, forged] = [await signer('1'), await signer('2'), await signer('3')];
   const provider = await provide(context, old.jwk);
   const verifier = new TokenVerifier(provider.options);
   assert.equal((await verifier.verify(await old.sign()))?.name, 'ada');
-  pass(31_000);
+  advance(31_000);
   provider.keys = [renewed.jwk];
   assert.equal((await verifier.verify(await renewed.sign()))?.name, 'ada');
   assert.equal(provider.fetches, 2);
@@ -229,36 +229,36 @@ test('a new key of the provider is fetched once, and made-up ones do not fetch a
   assert.equal(provider.fetches, 2);
 });
 
-test('keys are fetched again after ten minutes, and last an hour while the provider is away', async (context) => {
-  const pass = clock(context);
+test('fetches the keys again after ten minutes, and uses old ones for an hour while the provider is down', async (context) => {
+  const advance = clock(context);
   const [old, renewed] = [await signer('1'), await signer('2')];
   const provider = await provide(context, old.jwk);
   const verifier = new TokenVerifier(provider.options);
   const lasting = async (sub: string): Promise<string> => await old.sign({ sub, exp: seconds() + 86_400 });
   assert.equal((await verifier.verify(await lasting('a')))?.name, 'a');
   provider.instead = (): string => 'no keys';
-  pass(50 * 60_000);
+  advance(50 * 60_000);
   assert.equal((await verifier.verify(await lasting('b')))?.name, 'b');
   assert.equal(provider.fetches, 2);
-  pass(11 * 60_000);
+  advance(11 * 60_000);
   await assert.rejects(verifier.verify(await lasting('c')), down);
   provider.instead = undefined;
   provider.keys = [renewed.jwk];
-  pass(6000);
+  advance(6000);
   assert.equal(await verifier.verify(await lasting('d')), nobody, 'its key was withdrawn');
   assert.equal((await verifier.verify(await renewed.sign()))?.name, 'ada');
 });
 
-const failures: readonly [what: string, instead: Provider['instead']][] = [
-  ['breaks off', (server): void => server.closeAllConnections()],
-  ['answers with something else', (): string => '<html>'],
-  ['answers with no keys', (): string => '{"keys":7}'],
-  ['answers without end', (): string => `{"keys":[],"x":"${'x'.repeat(2 ** 20)}"}`],
+const failures: readonly [name: string, instead: Provider['instead']][] = [
+  ['closes the connection', (server): void => server.closeAllConnections()],
+  ['answers with HTML', (): string => '<html>'],
+  ['answers without keys', (): string => '{"keys":7}'],
+  ['answers with too much', (): string => `{"keys":[],"x":"${'x'.repeat(2 ** 20)}"}`],
 ];
 
-for (const [what, instead] of failures) {
-  test(`a provider that ${what} is a 503, is left alone for 5 s, and then asked again`, async (context) => {
-    const pass = clock(context);
+for (const [name, instead] of failures) {
+  test(`answers 503 for 5 s without another fetch when the provider ${name}`, async (context) => {
+    const advance = clock(context);
     const key = await signer('1');
     const provider = await provide(context, key.jwk);
     const verifier = new TokenVerifier(provider.options);
@@ -267,15 +267,15 @@ for (const [what, instead] of failures) {
     assert.equal(provider.fetches, 1);
     assert.equal(await verifier.verify('ld-secret'), nobody, 'a plain key needs no provider');
     provider.instead = undefined;
-    pass(4000);
+    advance(4000);
     await assert.rejects(verifier.verify(await key.sign()), down);
-    pass(1000);
+    advance(1000);
     assert.equal((await verifier.verify(await key.sign()))?.name, 'ada');
     assert.equal(provider.fetches, 2);
   });
 }
 
-test('a provider that never answers holds a request for 3 s, and the next ones not at all', async (context) => {
+test('answers 503 after 3 s when the provider does not answer, and at once for later requests', async (context) => {
   const key = await signer('1');
   const provider = await provide(context, key.jwk);
   provider.instead = (): undefined => undefined;

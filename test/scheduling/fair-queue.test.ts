@@ -13,7 +13,7 @@ function request(given: Partial<QueuedRequest> = {}): QueuedRequest {
   return { ...work(given), signal: never, ...given };
 }
 
-/** A queue whose only place is taken, on a clock that stands. */
+/** A queue whose only slot is taken, on a stopped clock. */
 async function busy(given: Partial<FairQueueOptions> = {}): Promise<{ queue: FairQueue; running: Ticket }> {
   const queue = new FairQueue({ ...options, ...given }, () => 0);
   return { queue, running: await queue.enter(request({ key: 'running' })) };
@@ -30,7 +30,7 @@ function refused(status: number, code: string, retryAfter?: number): (thrown: un
 }
 
 suite('fair queue', () => {
-  test('starts at once where there is room, else when another is done', async () => {
+  test('starts a request at once if a slot is free, otherwise when another one is done', async () => {
     const { queue, running } = await busy();
     const waiting = queue.enter(request());
     assert.deepEqual([queue.inFlight, queue.size], [1, 1]);
@@ -43,7 +43,7 @@ suite('fair queue', () => {
     assert.equal(queue.inFlight, 0);
   });
 
-  test('tells at once who need not wait, and leaves nothing behind of who would have to', () => {
+  test('startAtOnce starts a request synchronously, or leaves nothing behind', () => {
     const queue = new FairQueue(options, () => 0);
     const running = queue.startAtOnce(request());
     assert.equal(running?.waited, 0);
@@ -54,7 +54,7 @@ suite('fair queue', () => {
     assert.equal(queue.inFlight, 0);
   });
 
-  test('a ticket tells how long it waited', async () => {
+  test('a ticket has the time that the request waited', async () => {
     let now = 5000;
     const queue = new FairQueue(options, () => now);
     const running = await queue.enter(request());
@@ -65,7 +65,7 @@ suite('fair queue', () => {
     assert.equal((await waiting).waited, 700);
   });
 
-  test('refuses a key that has too many waiting, with 429', async () => {
+  test('refuses a key with too many waiting requests with 429', async () => {
     const { queue } = await busy({ maxWaitingPerKey: 2 });
     for (let count = 0; count < 2; count += 1) void queue.enter(request());
     await assert.rejects(queue.enter(request()), refused(429, 'queue_full', 3));
@@ -73,7 +73,7 @@ suite('fair queue', () => {
     assert.equal(queue.size, 3);
   });
 
-  test('refuses everyone when too many wait, with 503', async () => {
+  test('refuses every key with 503 when too many requests wait', async () => {
     const { queue, running } = await busy({ maxWaiting: 2 });
     for (const key of ['x', 'y']) void queue.enter(request({ key }));
     await assert.rejects(queue.enter(request({ key: 'z' })), refused(503, 'queue_full'));
@@ -82,7 +82,7 @@ suite('fair queue', () => {
     assert.equal(queue.size, 2);
   });
 
-  test('without a queue, who can start is not refused', async () => {
+  test('does not refuse a request that can start at once when none may wait', async () => {
     const { queue, running } = await busy({ maxWaiting: 0 });
     await assert.rejects(queue.enter(request()), refused(503, 'queue_full'));
     running.done();
@@ -101,7 +101,7 @@ suite('fair queue', () => {
     await assert.rejects(slow.enter(request()), refused(503, 'queue_full', 60));
   });
 
-  test('one that aborts leaves at once, with its reason, and never starts', async () => {
+  test('an aborted request leaves at once with its reason, and never starts', async () => {
     const { queue, running } = await busy();
     const controller = new AbortController();
     const leaving = queue.enter(request({ signal: controller.signal }));
@@ -115,7 +115,7 @@ suite('fair queue', () => {
     assert.deepEqual([queue.inFlight, queue.size], [1, 0]);
   });
 
-  test('those that are dismissed leave with its reason and nothing behind, and those bound to stay do', async () => {
+  test('refuseWaiting removes waiting requests without a trace, except bound ones', async () => {
     const { queue, running } = await busy({ maxWaitingPerKey: 2 });
     const { signal } = new AbortController();
     const leaving = ['x', 'x', 'y'].map(async (key) => await queue.enter(request({ key, signal, maxWait: 60_000 })));
@@ -124,30 +124,30 @@ suite('fair queue', () => {
     leaving.push(queue.enter(free));
     const reason = new Error('out');
     queue.refuseWaiting(reason);
-    for (const one of leaving) await assert.rejects(one, (thrown) => thrown === reason);
+    for (const refusal of leaving) await assert.rejects(refusal, (thrown) => thrown === reason);
     assert.deepEqual([queue.size, queue.inFlight, queue.isWaiting(free)], [1, 1, false]);
     assert.equal(queue.position(free), undefined);
     assert.equal(getEventListeners(signal, 'abort').length, 0);
-    // The key's places in the queue are free, and it was charged nothing: it takes turns with others as before.
+    // The key may wait with as many requests as before and was not charged: it alternates with the other key.
     const order: string[] = [];
-    const again = ['x', 'x', 'y'].map(async (key) => {
+    const later = ['x', 'x', 'y'].map(async (key) => {
       const ticket = await queue.enter(request({ key }));
       order.push(key);
       ticket.done();
     });
     running.done();
     (await staying).done();
-    await Promise.all(again);
+    await Promise.all(later);
     assert.deepEqual([order.join(''), queue.size, queue.inFlight], ['xyx', 0, 0]);
   });
 
-  test('one that had aborted before does not enter', async () => {
+  test('a request that was aborted before does not enter', async () => {
     const queue = new FairQueue(options);
     await assert.rejects(queue.enter(request({ signal: AbortSignal.abort(new Error('gone')) })), /gone/);
     assert.equal(queue.inFlight, 0);
   });
 
-  test('an abort after the start does not give the place away', async () => {
+  test('an abort after the start does not free the slot', async () => {
     const { queue, running } = await busy();
     const controller = new AbortController();
     const starting = queue.enter(request({ signal: controller.signal }));
@@ -160,7 +160,7 @@ suite('fair queue', () => {
     assert.equal(queue.inFlight, 0);
   });
 
-  test('one that waits too long is told so', async (t) => {
+  test('a request that waits longer than maxWait is refused with queue_timeout', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { queue } = await busy();
     const waiting = queue.enter(request({ maxWait: 3000 }));
@@ -172,7 +172,7 @@ suite('fair queue', () => {
     await outcome;
   });
 
-  test('one that started does not time out', async (t) => {
+  test('a started request does not time out', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { queue, running } = await busy();
     const waiting = queue.enter(request({ maxWait: 3000 }));
@@ -182,7 +182,7 @@ suite('fair queue', () => {
     assert.equal(queue.inFlight, 1);
   });
 
-  test('a request that held up others by its model lets them go when it leaves', async () => {
+  test('requests held up by the model of another start when that one leaves', async () => {
     const queue = new FairQueue({ ...options, parallel: 2, maxExtraWait: 0 }, () => 0);
     await queue.enter(request({ model: 'a' }));
     const controller = new AbortController();
@@ -195,13 +195,13 @@ suite('fair queue', () => {
     assert.equal(queue.inFlight, 2);
   });
 
-  test('tells position and expected wait, with loading', async () => {
+  test('position has the expected wait, including model loads', async () => {
     let now = 0;
     const queue = new FairQueue(options, () => now);
     const running = await queue.enter(request({ key: 'running' }));
-    const all = [request(), request(), request({ key: 'y', model: 'b' })];
-    const entered = all.map(async (one) => await queue.enter(one));
-    const positions = (): unknown[] => all.map((one) => queue.position(one));
+    const requests = [request(), request(), request({ key: 'y', model: 'b' })];
+    const entered = requests.map(async (waiting) => await queue.enter(waiting));
+    const positions = (): unknown[] => requests.map((waiting) => queue.position(waiting));
     assert.deepEqual(positions(), [
       { position: 1, wait: 1000 },
       { position: 3, wait: 11_000 },
@@ -214,7 +214,7 @@ suite('fair queue', () => {
     assert.deepEqual(positions(), [undefined, { position: 2, wait: 12_000 }, { position: 1, wait: 10_000 }]);
   });
 
-  test('one that came within the second is last for now', async () => {
+  test('position counts a request that came within the last second as last', async () => {
     const { queue } = await busy();
     const first = request();
     void queue.enter(first);
@@ -224,15 +224,15 @@ suite('fair queue', () => {
     assert.deepEqual(queue.position(second), { position: 2, wait: 2000 });
   });
 
-  test('1,000 clients of 20 keys: each is served once or leaves, never more than `parallel` at a time', async () => {
+  test('serves 1,000 clients of 20 keys once each unless aborted, at most `parallel` at a time', async () => {
     const queue = new FairQueue({ ...options, parallel: 4, maxWaiting: 10_000 });
     const { uniform, pick } = random(0xc0ffee);
     let served = 0;
-    let left = 0;
+    let aborted = 0;
     let most = 0;
     let inFlight = 0;
     const client = async (number: number): Promise<void> => {
-      for (let turn = 0; turn < 3; turn += 1) {
+      for (let round = 0; round < 3; round += 1) {
         const controller = new AbortController();
         const model = ['a', 'b', 'c'][pick([5, 3, 2])] ?? 'a';
         const entering = queue.enter(
@@ -249,13 +249,13 @@ suite('fair queue', () => {
           ticket.done();
         } catch (error) {
           assert.equal(error, controller.signal.reason);
-          left += 1;
+          aborted += 1;
         }
       }
     };
     await Promise.all(Array.from({ length: 1000 }, async (_, number) => await client(number)));
-    assert.equal(served + left, 3000);
-    assert.ok(left > 100 && served > 2000);
+    assert.equal(served + aborted, 3000);
+    assert.ok(aborted > 100 && served > 2000);
     assert.equal(most, 4);
     assert.deepEqual([queue.size, queue.inFlight], [0, 0]);
   });

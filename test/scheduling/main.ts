@@ -1,4 +1,4 @@
-/** Prints what orders make of the same requests, as a Markdown table: `node test/scheduling/main.ts [SEED...]`. */
+/** Compares queue disciplines for the same requests in a Markdown table: `node test/scheduling/main.ts [SEED...]`. */
 import { argv } from 'node:process';
 import { type Measures, measures } from './measures.ts';
 import { firstCome, type Policy, type Scenario, scenarios, scheduled, simulate } from './simulation.ts';
@@ -7,10 +7,10 @@ const seeds = argv.length > 2 ? argv.slice(2).map(Number) : [1, 2, 3, 4, 5];
 const policies: readonly { readonly name: string; readonly policy: (scenario: Scenario) => Policy }[] = [
   { name: 'first come, first served', policy: firstCome },
   { name: 'deficit round robin', policy: (scenario) => scheduled(scenario, { maxExtraWait: 0 }) },
-  { name: 'the same, aware of swaps', policy: (scenario) => scheduled(scenario) },
+  { name: 'deficit round robin, swap-aware', policy: (scenario) => scheduled(scenario) },
 ];
 
-/** The mean over the seeds, and from where to where they go. */
+/** @returns the mean over the seeds, and their range */
 function cell(runs: readonly Measures[], name: keyof Measures, digits = 0): string {
   const values = runs.map((run) => run[name]);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -2,7 +2,7 @@ import type { Job, Run } from './simulation.ts';
 
 export interface Measures {
   readonly swaps: number;
-  /** While anything was asked for. */
+  /** Over the whole run. */
   readonly tokensPerSecond: number;
   /** Seconds from arrival to the start of service, loading included. */
   readonly p50: number;
@@ -11,10 +11,10 @@ export interface Measures {
   readonly fairness: number;
 }
 
-/** Milliseconds in which a key can run enough requests that one more or less says little. */
+/** Milliseconds in which a key runs so many requests that a single one has little influence. */
 const fairnessWindow = 1_800_000;
 
-/** @param duration of the arrivals */
+/** @param duration milliseconds in which requests arrive */
 export function measures({ jobs, swaps, end }: Run, duration: number): Measures {
   const waits = jobs.map(({ arrival, started }) => (started - arrival) / 1000).toSorted((a, b) => a - b);
   const at = (share: number): number => waits[Math.min(waits.length - 1, Math.floor(waits.length * share))] ?? 0;
@@ -30,10 +30,10 @@ export function measures({ jobs, swaps, end }: Run, duration: number): Measures 
 }
 
 /**
- * Jain's index over what the keys got of what they should have got, the mean over the windows in which requests
- * arrived. A key's demand in a window is what it had waiting or running at its beginning and what it asked for since;
- * it got the part of its requests that ran within it; it should have got its max-min fair share of what all got. A
- * window where all demand was met says nothing of fairness and is left out; with none left the index is 1.
+ * Jain's index over the ratio of each key's service to its fair share, as the mean over the windows in which requests
+ * arrived. A key's demand in a window is its waiting and running work at the beginning plus its arrivals; its service is
+ * the part of its requests that ran in the window; its fair share is its max-min share of the service of all keys. A
+ * window in which all demand was met says nothing about fairness and is left out; without any window the index is 1.
  *
  * @see https://arxiv.org/abs/cs/9809099 (Jain, Chiu and Hawe)
  */
@@ -56,7 +56,7 @@ export function jain(values: readonly number[]): number {
   return squares === 0 ? 1 : total ** 2 / (values.length * squares);
 }
 
-/** What each gets where nobody gets more than it demands, and none has less than another unless it demands no more. */
+/** Max-min fair shares: no key gets more than its demand, nor less than another key unless it demands no more. */
 export function maxMin(demand: ReadonlyMap<string, number>, capacity: number): Map<string, number> {
   const shares = new Map<string, number>();
   let left = capacity;

@@ -1,11 +1,11 @@
-/** Random numbers of a seed, the same everywhere. */
+/** Deterministic random numbers. */
 export interface Random {
-  /** 0 up to 1. */
+  /** From 0 to 1, exclusive. */
   readonly uniform: () => number;
   /** Time between arrivals of a Poisson process. */
   readonly exponential: (mean: number) => number;
   readonly lognormal: (mean: number, sigma: number) => number;
-  /** An index, as likely as its weight. */
+  /** An index with a probability in proportion to its weight. */
   readonly pick: (weights: readonly number[]) => number;
 }
 

@@ -28,7 +28,7 @@ const step = fc.oneof(
   fc.record({ type: fc.constant('loaded' as const), models: fc.array(name, { maxLength: 3 }) }),
 );
 
-test('whatever happens, no request is lost, started twice or started after it left', () => {
+test('loses no request and starts none twice or after it was removed, in any sequence of events', () => {
   fc.assert(
     fc.property(
       fc.array(step, { maxLength: 150 }),
@@ -45,7 +45,7 @@ test('whatever happens, no request is lost, started twice or started after it le
         const next = (): void => {
           const entry = queue.next(now);
           if (entry === undefined) {
-            assert.ok(waiting.size === 0 || running.size > 0, 'one that waits may start when none runs');
+            assert.ok(waiting.size === 0 || running.size > 0, 'a waiting request may start when none runs');
             return;
           }
           assert.ok(waiting.delete(entry), 'it waited');
@@ -53,7 +53,7 @@ test('whatever happens, no request is lost, started twice or started after it le
           assert.ok(running.size <= parallel);
           if (slots !== undefined) {
             assert.ok(
-              new Set([...running].map((one) => one.work.model)).size <= Math.max(slots, queue.resident.length),
+              new Set([...running].map((entry) => entry.work.model)).size <= Math.max(slots, queue.resident.length),
             );
           }
         };
@@ -63,30 +63,30 @@ test('whatever happens, no request is lost, started twice or started after it le
           queue.finish(entry, outcome);
         };
         const nth = (set: Set<Entry>, which: number): Entry | undefined => [...set][which % Math.max(1, set.size)];
-        for (const one of steps) {
-          switch (one.type) {
+        for (const event of steps) {
+          switch (event.type) {
             case 'add':
-              waiting.add(queue.add(work(one)));
+              waiting.add(queue.add(work(event)));
               break;
             case 'next':
-              now += one.after;
+              now += event.after;
               next();
               break;
             case 'leave': {
-              const entry = nth(waiting, one.which);
+              const entry = nth(waiting, event.which);
               if (entry === undefined) break;
               waiting.delete(entry);
               queue.remove(entry);
               break;
             }
             case 'finish':
-              finish(nth(running, one.which), one.outcome);
+              finish(nth(running, event.which), event.outcome);
               break;
             case 'loaded':
-              queue.setLoaded(one.models);
+              queue.setLoaded(event.models);
               break;
             default:
-              one satisfies never;
+              event satisfies never;
           }
           assert.equal(queue.waiting, waiting.size);
           assert.equal(queue.running, running.size);
@@ -104,7 +104,7 @@ test('whatever happens, no request is lost, started twice or started after it le
   );
 });
 
-test('of every eight turns one is for batch requests that wait', () => {
+test('starts a batch request at least once in every batchShare requests', () => {
   fc.assert(
     fc.property(
       fc.array(name, { minLength: 30, maxLength: 60 }),

@@ -4,15 +4,15 @@ import type { Entry, Work } from '../../src/scheduling/entry.ts';
 import { Scheduler, type SchedulerOptions } from '../../src/scheduling/scheduler.ts';
 import { options, work } from './work.ts';
 
-function scheduler(given: Partial<SchedulerOptions> = {}, ...waiting: Partial<Work>[]): Scheduler {
-  const made = new Scheduler({ ...options, ...given });
-  for (const one of waiting) made.add(work(one));
+function scheduler(overrides: Partial<SchedulerOptions> = {}, ...waiting: Partial<Work>[]): Scheduler {
+  const made = new Scheduler({ ...options, ...overrides });
+  for (const given of waiting) made.add(work(given));
   return made;
 }
 
-const times = (count: number, one: Partial<Work>): Partial<Work>[] => Array.from({ length: count }, () => one);
+const times = (count: number, given: Partial<Work>): Partial<Work>[] => Array.from({ length: count }, () => given);
 
-/** Starts one after the other, each taking as long as given. */
+/** Runs requests one after the other. @param service milliseconds of each */
 function run(queue: Scheduler, count: number, service = 1000): Work[] {
   let now = 0;
   return Array.from({ length: count }, () => {
@@ -28,7 +28,7 @@ const modelsOf = (works: readonly Work[]): string => works.map(({ model }) => mo
 const keysOf = (works: readonly Work[]): string => works.map(({ key }) => key).join('');
 
 suite('scheduler', () => {
-  test('at most `parallel` run', () => {
+  test('runs at most `parallel` requests', () => {
     const queue = scheduler({ parallel: 3 }, ...times(5, {}));
     const started = [queue.next(0), queue.next(0), queue.next(0)];
     assert.ok(started.every((entry) => entry !== undefined));
@@ -38,7 +38,7 @@ suite('scheduler', () => {
     assert.ok(queue.next(0) === undefined);
   });
 
-  test('key x sends 50 at once, then key y one: y is next', () => {
+  test('starts the single request of one key before the other 49 of another', () => {
     const queue = scheduler({}, ...times(50, {}));
     const first = queue.next(0) as Entry;
     queue.add(work({ key: 'y' }));
@@ -46,12 +46,12 @@ suite('scheduler', () => {
     assert.equal(queue.next(0)?.work.key, 'y');
   });
 
-  test('interactive before batch, but one of eight is batch', () => {
+  test('starts interactive before batch requests, but one of eight is a batch request', () => {
     const queue = scheduler({}, ...times(4, { key: 'b', priority: 'batch' }), ...times(20, { key: 'i' }));
     assert.equal(keysOf(run(queue, 24)), 'iiiiiiibiiiiiiibiiiiiibb');
   });
 
-  test('one that was removed never starts', () => {
+  test('never starts a removed request', () => {
     const queue = scheduler();
     const entry = queue.add(work());
     queue.remove(entry);
@@ -59,7 +59,7 @@ suite('scheduler', () => {
     assert.equal(queue.waiting, 0);
   });
 
-  test('a request that started cannot be removed, and is finished once', () => {
+  test('does not remove a started request, and finishes it once', () => {
     const queue = scheduler({}, {});
     const entry = queue.next(0) as Entry;
     queue.remove(entry);
@@ -80,37 +80,37 @@ suite('model swaps', () => {
     { key: 'z', model: 'b' },
   ];
 
-  test('without extra wait the fair order holds', () => {
+  test('do not change the fair order without extra wait', () => {
     assert.equal(modelsOf(run(scheduler({ maxExtraWait: 0 }, ...mixed), 6)), 'ababab');
   });
 
-  test('those of the model in memory go before a swap', () => {
+  test('are delayed until no request waits for the model in memory', () => {
     assert.equal(modelsOf(run(scheduler({}, ...mixed), 6)), 'aaabbb');
   });
 
-  test('what the box is said to hold goes first', () => {
+  test('are delayed for a model that the server reports as loaded', () => {
     const queue = scheduler({}, ...mixed);
     queue.setLoaded(['b']);
     assert.equal(modelsOf(run(queue, 6)), 'bbbaaa');
   });
 
-  test('who waits for a swap is overtaken for no longer than maxExtraWait', () => {
+  test('are delayed by at most maxExtraWait', () => {
     const queue = scheduler({ maxExtraWait: 5000 }, { key: 'x' }, { key: 'y', model: 'b' }, ...times(50, { key: 'z' }));
     assert.equal(modelsOf(run(queue, 7)), 'aaaaaab');
   });
 
-  test('even where requests take longer than they seem to', () => {
+  test('are delayed by at most maxExtraWait even if requests take longer than estimated', () => {
     const queue = scheduler(
       { maxExtraWait: 5000, serviceTime: 1, parallel: 2 },
       { key: 'x' },
       { key: 'y', model: 'b' },
     );
-    for (const one of times(50, { key: 'z' })) queue.add(work(one));
+    for (const given of times(50, { key: 'z' })) queue.add(work(given));
     const long = queue.next(0) as Entry;
     for (let now = 0; now < 5000; now += 1000) {
       const entry = queue.next(now) as Entry;
       assert.equal(entry.work.model, 'a');
-      // Never says what it took.
+      // Without measurements.
       queue.finish(entry, {});
     }
     assert.ok(queue.next(5000) === undefined);
@@ -118,7 +118,7 @@ suite('model swaps', () => {
     assert.equal(queue.next(5000)?.work.model, 'b');
   });
 
-  test('who started early has no turn later: keys of different models get the same', () => {
+  test('keep the shares of keys equal: a request that started early is skipped later', () => {
     const queue = scheduler(
       { maxExtraWait: 3000 },
       ...times(30, { key: 'y', model: 'a' }),
@@ -129,7 +129,7 @@ suite('model swaps', () => {
     let resident = '';
     for (const { key, model } of run(queue, 60)) {
       ahead += key === 'y' ? 1 : -1;
-      // As many as start early within the extra wait, and the one whose turn it is.
+      // As many as may start early within the extra wait, plus the head of the order.
       assert.ok(Math.abs(ahead) <= 4);
       if (model !== resident) swaps += 1;
       resident = model;
@@ -137,12 +137,12 @@ suite('model swaps', () => {
     assert.ok(swaps < 30, `${swaps} swaps`);
   });
 
-  test('no more than maxEarly go early', () => {
+  test('let at most maxEarly requests start early', () => {
     const queue = scheduler({ maxEarly: 2 }, { key: 'x' }, { key: 'y', model: 'b' }, ...times(5, { key: 'z' }));
     assert.equal(modelsOf(run(queue, 4)), 'aaab');
   });
 
-  test('a box that is full swaps when what runs on it is done', () => {
+  test('wait for running requests when all model slots are used', () => {
     const queue = scheduler({ parallel: 4 }, { model: 'a' }, { model: 'b' });
     const first = queue.next(0) as Entry;
     assert.ok(queue.next(0) === undefined);
@@ -150,14 +150,14 @@ suite('model swaps', () => {
     assert.equal(queue.next(0)?.work.model, 'b');
   });
 
-  test('a box with room for two loads the second at once', () => {
+  test('are not needed while a model slot is free', () => {
     const queue = scheduler({ parallel: 4, slots: 2 }, { model: 'a' }, { model: 'b' }, { model: 'c' });
     assert.equal(queue.next(0)?.work.model, 'a');
     assert.equal(queue.next(0)?.work.model, 'b');
     assert.ok(queue.next(0) === undefined);
   });
 
-  test('a model nobody waits for makes room, not one that is wanted', () => {
+  test('evict a model that no request waits for', () => {
     const queue = scheduler({ slots: 2 });
     queue.setLoaded(['a', 'b']);
     for (const model of ['c', 'a', 'a']) queue.add(work({ model, key: model }));
@@ -165,7 +165,7 @@ suite('model swaps', () => {
     assert.deepEqual(queue.resident.toSorted(), ['a', 'c']);
   });
 
-  test('how many models a box holds is learned', () => {
+  test('learn the number of model slots', () => {
     const { slots: _, ...unknown } = options;
     const queue = new Scheduler({ ...unknown, parallel: 4 });
     for (const model of ['a', 'b']) queue.add(work({ model }));
@@ -178,7 +178,7 @@ suite('model swaps', () => {
     assert.ok(queue.next(0) === undefined);
   });
 
-  test('a batch request does not go before an interactive one', () => {
+  test('do not let a batch request overtake an interactive one', () => {
     const queue = scheduler({}, ...times(5, { priority: 'batch', model: 'a' }));
     queue.setLoaded(['a']);
     queue.add(work({ model: 'b', key: 'y' }));

@@ -5,31 +5,31 @@ import { fairness, jain, maxMin, measures } from './measures.ts';
 import { firstCome, type Job, type Policy, scenarios, scheduled, simulate } from './simulation.ts';
 import { work } from './work.ts';
 
-/** Where the box cannot keep up with swapping for each request. */
+/** The scenarios in which the server cannot keep up if it swaps models for each request. */
 const loaded = scenarios.slice(1);
 const seeds = [1, 2, 3, 4, 5];
 
-suite('simulated', () => {
+suite('simulation', () => {
   for (const { name, scenario } of loaded) {
-    test(`${name}: half the swaps at no longer waits, and fair`, () => {
+    test(`${name}: halves the swaps without longer waits, and is fair`, () => {
       for (const seed of seeds) {
         const seeded = { ...scenario, seed };
-        const of = (policy: Policy) => measures(simulate(seeded, policy), seeded.duration);
-        const fifo = of(firstCome(seeded));
-        const plain = of(scheduled(seeded, { maxExtraWait: 0 }));
-        const aware = of(scheduled(seeded));
+        const measure = (policy: Policy) => measures(simulate(seeded, policy), seeded.duration);
+        const fifo = measure(firstCome(seeded));
+        const plain = measure(scheduled(seeded, { maxExtraWait: 0 }));
+        const aware = measure(scheduled(seeded));
         assert.ok(aware.swaps <= fifo.swaps / 2, `${aware.swaps} swaps of ${fifo.swaps}`);
         assert.ok(aware.p99 <= fifo.p99, `${aware.p99} s of ${fifo.p99} s`);
         assert.ok(aware.p99 <= plain.p99, `${aware.p99} s of ${plain.p99} s`);
         assert.ok(aware.tokensPerSecond >= fifo.tokensPerSecond);
         assert.ok(plain.fairness >= 0.95, `${plain.fairness}`);
         assert.ok(aware.fairness >= 0.95, `${aware.fairness}`);
-        assert.ok(fifo.fairness < 0.9, 'the index tells fair from unfair');
+        assert.ok(fifo.fairness < 0.9, 'the index detects unfairness');
       }
     });
   }
 
-  test('every request is served, and none by two', () => {
+  test('serves every request once', () => {
     for (const { scenario } of scenarios) {
       const { jobs } = simulate({ ...scenario, seed: 1 }, scheduled({ ...scenario, seed: 1 }));
       assert.ok(jobs.length > 500);
@@ -37,7 +37,7 @@ suite('simulated', () => {
     }
   });
 
-  test('the lag never goes beyond the extra wait by more than the request that was started last', () => {
+  test('keeps the lag below the extra wait plus one request', () => {
     for (const { scenario } of scenarios) {
       const seeded = { ...scenario, seed: 1 };
       const policy = scheduled(seeded);
@@ -54,7 +54,7 @@ suite('simulated', () => {
     }
   });
 
-  test('of those who wait together, none starts later than in the fair order but for maxExtraWait and one request', () => {
+  test('starts no request later than in the fair order by more than maxExtraWait and one request', () => {
     fc.assert(
       fc.property(
         fc.record({
@@ -80,7 +80,7 @@ suite('simulated', () => {
       ),
       {
         numRuns: 200,
-        // The head loads a model that the fair order would have had in memory by then.
+        // Cases in which the head loads a model that would be in memory in the fair order.
         examples: [25, 92].map((seed) => [
           { seed, duration: 1000, meanInterval: 10, parallel: 1, load: 30_000, meanTokens: 200, tokenTime: 20 },
           60_000,
@@ -100,12 +100,12 @@ suite('measures', () => {
     finished,
   });
 
-  test("Jain's index is 1 for the same, 1/n where one has all", () => {
+  test("Jain's index is 1 for equal shares, and 1/n if one key has everything", () => {
     assert.equal(jain([3, 3, 3]), 1);
     assert.equal(jain([5, 0, 0, 0]), 0.25);
   });
 
-  test('the max-min share leaves to others what one does not want', () => {
+  test('max-min shares give unused capacity to other keys', () => {
     const demand = new Map([
       ['a', 90],
       ['b', 10],
@@ -114,14 +114,14 @@ suite('measures', () => {
     assert.deepEqual(Object.fromEntries(maxMin(demand, 90)), { a: 40, b: 10, c: 40 });
   });
 
-  test('two keys that want all and get the same are fair; who gets nothing shows', () => {
+  test('fairness is 1 for equal service, and lower if a key gets nothing', () => {
     const shared = [ran('a', 0, 0, 50), ran('b', 0, 50, 100), ran('a', 0, 100, 150), ran('b', 0, 150, 200)];
     assert.equal(fairness(shared, 100, 100), 1);
     const alone = [ran('a', 0, 0, 100), ran('b', 0, 100, 200)];
     assert.equal(fairness(alone, 100, 100), 0.5);
   });
 
-  test('a key that wants little and gets it is treated fairly', () => {
+  test('fairness is 1 if a key demands little and gets it', () => {
     const jobs = [ran('a', 0, 0, 90), ran('b', 0, 90, 100), ran('a', 0, 100, 200)];
     assert.equal(fairness(jobs, 100, 100), 1);
   });

@@ -2,17 +2,17 @@ import { type Entry, createEntry, type Outcome, type Work } from '../../src/sche
 import { Scheduler, type SchedulerOptions } from '../../src/scheduling/scheduler.ts';
 import { random } from './random.ts';
 
-/** Times in milliseconds, of a clock that only events move. */
+/** Times in milliseconds of a simulated clock. */
 export interface Scenario {
   readonly seed: number;
-  /** How long requests arrive; then those that wait are served. */
+  /** The time in which requests arrive; the remaining ones are served after it. */
   readonly duration: number;
   readonly meanInterval: number;
   readonly parallel: number;
   readonly load: number;
-  /** Tokens of a request. */
+  /** Mean tokens per request. */
   readonly meanTokens: number;
-  /** Per token. */
+  /** Time per token. */
   readonly tokenTime: number;
 }
 
@@ -25,7 +25,7 @@ export interface Job {
   finished: number;
 }
 
-/** What decides who is next. */
+/** A queue discipline. */
 export interface Policy {
   add(job: Job): void;
   next(now: number): Job | undefined;
@@ -35,7 +35,7 @@ export interface Policy {
 export interface Run {
   readonly jobs: readonly Job[];
   readonly swaps: number;
-  /** When the last was done. */
+  /** The end of the last request. */
   readonly end: number;
 }
 
@@ -46,18 +46,18 @@ const models = [
   { name: 'small', demand: 2 },
 ];
 
-/** The scenarios that are reported; the box loads a model in 8 s and generates 50 tokens a second for each request. */
+/** The reported scenarios. The server loads a model in 8 s and generates 50 tokens per second for each request. */
 export const scenarios: readonly { readonly name: string; readonly scenario: Omit<Scenario, 'seed'> }[] = [
   { name: '1 at a time, 6 requests a minute', parallel: 1, meanInterval: 10_000 },
   { name: '1 at a time, 10 requests a minute', parallel: 1, meanInterval: 6000 },
   { name: '4 at a time, 20 requests a minute', parallel: 4, meanInterval: 3000 },
   { name: '4 at a time, 30 requests a minute', parallel: 4, meanInterval: 2000 },
-].map(({ name, ...box }) => ({
+].map(({ name, ...load }) => ({
   name,
-  scenario: { ...box, duration: 7_200_000, load: 8000, meanTokens: 200, tokenTime: 20 },
+  scenario: { ...load, duration: 7_200_000, load: 8000, meanTokens: 200, tokenTime: 20 },
 }));
 
-/** The requests of 20 keys of equal weight, whose demand is Zipf's, for 3 models. Known costs are off by a half. */
+/** Requests of 20 keys of equal weight with Zipf-distributed demand, for 3 models. Estimates are off by half. */
 export function arrivals({ seed, duration, meanInterval, meanTokens, tokenTime }: Scenario): Job[] {
   const { exponential, lognormal, pick } = random(seed);
   const jobs: Job[] = [];
@@ -71,7 +71,7 @@ export function arrivals({ seed, duration, meanInterval, meanTokens, tokenTime }
   return jobs;
 }
 
-/** Runs requests through a box that holds one model. */
+/** Serves requests by a server that holds one model. */
 export function simulate(scenario: Scenario, policy: Policy): Run {
   const jobs = arrivals(scenario);
   const running = new Set<Job>();
@@ -119,7 +119,7 @@ function soonest(running: ReadonlySet<Job>): Job | undefined {
   return first;
 }
 
-/** First come, first served, as a box does by itself. */
+/** First come, first served, as a server does without a queue in front of it. */
 export function firstCome({ parallel }: Scenario): Policy {
   const waiting: Job[] = [];
   let running = 0;
@@ -137,7 +137,7 @@ export function firstCome({ parallel }: Scenario): Policy {
   };
 }
 
-/** The scheduler as it is, with `maxExtraWait: 0` plain deficit round robin. */
+/** The scheduler; with `maxExtraWait: 0` it is plain deficit round robin. */
 export function scheduled(
   { parallel, load }: Scenario,
   options: Partial<SchedulerOptions> = {},

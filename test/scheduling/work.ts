@@ -1,7 +1,7 @@
 import type { Work } from '../../src/scheduling/entry.ts';
 import type { FairQueueOptions } from '../../src/scheduling/fair-queue.ts';
 
-/** A request of 100 tokens of the key `x` for the model `a`, but for what is given. */
+/** By default a request of 100 tokens of the key `x` for the model `a`. */
 export function work(given: Partial<Work> = {}): Work {
   return { key: 'x', weight: 1, model: 'a', cost: 100, priority: 'interactive', ...given };
 }

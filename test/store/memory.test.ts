@@ -4,8 +4,8 @@ import { MemoryTextStore } from '../../src/store/memory.ts';
 
 const roomy = { entries: 3, bytes: 1000, ttl: 60_000 };
 
-suite('texts kept in memory', () => {
-  test('are there until they are deleted', async () => {
+suite('MemoryTextStore', () => {
+  test('returns a text until it is deleted', async () => {
     const store = new MemoryTextStore(roomy);
     await store.put('a', 'one');
     assert.equal(await store.get('a'), 'one');
@@ -14,20 +14,20 @@ suite('texts kept in memory', () => {
     assert.equal(await store.get('a'), undefined);
   });
 
-  test('make room for later ones, the oldest first', async () => {
+  test('evicts the oldest text first', async () => {
     const store = new MemoryTextStore(roomy);
     for (const key of ['a', 'b', 'c', 'd']) await store.put(key, key);
     assert.deepEqual(await Promise.all(['a', 'b', 'c', 'd'].map((key) => store.get(key))), [undefined, 'b', 'c', 'd']);
   });
 
-  test('are as young as they were last put', async () => {
+  test('counts the age of a text from its last put', async () => {
     const store = new MemoryTextStore(roomy);
     for (const key of ['a', 'b', 'c', 'a', 'd']) await store.put(key, key);
     assert.equal(await store.get('b'), undefined);
     assert.equal(await store.get('a'), 'a');
   });
 
-  test('never take more memory than they may', async () => {
+  test('stays within its maximum size', async () => {
     const store = new MemoryTextStore(roomy);
     await store.put('a', 'x'.repeat(300));
     await store.put('b', 'x'.repeat(300));
@@ -37,7 +37,7 @@ suite('texts kept in memory', () => {
     assert.equal((await store.get('b'))?.length, 300);
   });
 
-  test('are forgotten after their time', async (t) => {
+  test('expires texts', async (t) => {
     const now = mock.method(performance, 'now', () => 1_000);
     t.after(() => now.mock.restore());
     const store = new MemoryTextStore(roomy);

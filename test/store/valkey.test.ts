@@ -5,28 +5,28 @@ import { ValkeyTextStore, connectValkey } from '../../src/store/valkey.ts';
 import { noValkey, startValkey } from '../helpers/valkey.ts';
 import { until } from '../helpers/wait.ts';
 
-suite('texts kept in Valkey', { skip: noValkey }, () => {
-  test('are there for another process until they are deleted or their time is over', async () => {
+suite('ValkeyTextStore', { skip: noValkey }, () => {
+  test('returns texts to another process until they are deleted or expire', async () => {
     await using server = await startValkey();
     const connections = [await connectValkey(server.url), await connectValkey(server.url)];
     try {
-      const [one, other] = connections.map((connection) => new ValkeyTextStore(connection, 60_000));
-      const [brief] = connections.map((connection) => new ValkeyTextStore(connection, 30));
-      assert.ok(one && other && brief);
-      await one.put('a', 'müßig');
-      assert.equal(await other.get('a'), 'müßig');
-      assert.equal(await other.delete('a'), true);
-      assert.equal(await one.delete('a'), false);
-      assert.equal(await one.get('a'), undefined);
-      await brief.put('b', 'soon gone');
-      assert.equal(await one.get('b'), 'soon gone');
-      await until('it to be forgotten', async () => (await one.get('b')) === undefined);
+      const [first, second] = connections.map((connection) => new ValkeyTextStore(connection, 60_000));
+      const [shortLived] = connections.map((connection) => new ValkeyTextStore(connection, 30));
+      assert.ok(first && second && shortLived);
+      await first.put('a', 'müßig');
+      assert.equal(await second.get('a'), 'müßig');
+      assert.equal(await second.delete('a'), true);
+      assert.equal(await first.delete('a'), false);
+      assert.equal(await first.get('a'), undefined);
+      await shortLived.put('b', 'expires soon');
+      assert.equal(await first.get('b'), 'expires soon');
+      await until('it to expire', async () => (await first.get('b')) === undefined);
     } finally {
       for (const connection of connections) connection.disconnect();
     }
   });
 
-  test('are told to be out of reach at once where the server is gone', async () => {
+  test('rejects with store_unavailable at once while the server is down', async () => {
     await using server = await startValkey();
     const connection = await connectValkey(server.url);
     try {

@@ -17,13 +17,12 @@ const sinks = {
   ended: () => undefined,
 };
 
-/** What `name` gets from the path; the time is noon. */
+/** Requests a path at noon as the key `name`. */
 async function ask(
-  ledger: UsageLedger,
+  handler: ReturnType<typeof usageHandler>,
   path: string,
   name = 'alice',
   scopes: Scope[] = ['inference'],
-  handler = usageHandler(ledger),
 ): Promise<{ status: number; body: unknown }> {
   const key = new KeyRing([keySchema.parse({ name, hash: hashSecret(name), scopes })]).find(name);
   const app = new Hono<Env>();
@@ -69,9 +68,10 @@ const twelve = noon - (noon % hour);
 
 suite('GET /v1/usage', () => {
   const ledger = ledgerOf({}, { model: 'qwen3', time: noon - 8 * day }, { key: 'bob', model: 'secret', group: 'lab' });
+  const handler = usageHandler(ledger);
 
-  test('shows one’s own by model, of the last 30 days', async () => {
-    assert.deepEqual(await ask(ledger, '/v1/usage'), {
+  test("reports the key's own usage of the last 30 days by model", async () => {
+    assert.deepEqual(await ask(handler, '/v1/usage'), {
       status: 200,
       body: {
         object: 'list',
@@ -87,8 +87,8 @@ suite('GET /v1/usage', () => {
     });
   });
 
-  test('goes by other things, and other times', async () => {
-    const { body } = await ask(ledger, '/v1/usage?by=day&since=9d&until=2026-11-03');
+  test('reports by another field and for another time', async () => {
+    const { body } = await ask(handler, '/v1/usage?by=day&since=9d&until=2026-11-03');
     assert.deepEqual(body, {
       object: 'list',
       by: 'day',
@@ -99,9 +99,9 @@ suite('GET /v1/usage', () => {
     });
   });
 
-  test('never shows others’ without the admin scope', async () => {
+  test("never reports other keys' usage without the admin scope", async () => {
     for (const by of ['key', 'group', 'model', 'day', 'outcome']) {
-      const { body } = await ask(ledger, `/v1/usage?by=${by}&all=false`);
+      const { body } = await ask(handler, `/v1/usage?by=${by}&all=false`);
       const { data } = body as { data: { name: string; requests: number }[] };
       assert.equal(
         data.reduce((sum, { requests }) => sum + requests, 0),
@@ -109,14 +109,14 @@ suite('GET /v1/usage', () => {
       );
       assert.ok(!JSON.stringify(data).match(/bob|secret|lab/), by);
     }
-    assert.deepEqual(await ask(ledger, '/v1/usage?all=true'), {
+    assert.deepEqual(await ask(handler, '/v1/usage?all=true'), {
       status: 403,
       body: { code: 'insufficient_scope', param: 'all' },
     });
   });
 
-  test('shows everybody’s by key to an admin who asks for all', async () => {
-    const { body } = await ask(ledger, '/v1/usage?all=true', 'root', ['admin']);
+  test('reports the usage of all keys to an admin with all=true', async () => {
+    const { body } = await ask(handler, '/v1/usage?all=true', 'root', ['admin']);
     const { by, data } = body as { by: string; data: { name: string; requests: number }[] };
     assert.equal(by, 'key');
     assert.deepEqual(
@@ -126,7 +126,7 @@ suite('GET /v1/usage', () => {
         ['bob', 1],
       ],
     );
-    assert.deepEqual((await ask(ledger, '/v1/usage', 'root', ['admin'])).body, {
+    assert.deepEqual((await ask(handler, '/v1/usage', 'root', ['admin'])).body, {
       object: 'list',
       by: 'model',
       since: (twelve - 30 * day) / 1000,
@@ -150,7 +150,7 @@ suite('GET /v1/usage', () => {
     [`${'x'.repeat(5000)}=1`, 'x'.repeat(64)],
   ] as const) {
     test(`refuses ?${query.slice(0, 40)}`, async () => {
-      assert.deepEqual(await ask(ledger, `/v1/usage?${query}`), {
+      assert.deepEqual(await ask(handler, `/v1/usage?${query}`), {
         status: 400,
         body: { code: 'invalid_value', param },
       });
@@ -158,61 +158,59 @@ suite('GET /v1/usage', () => {
   }
 });
 
-suite('GET /v1/usage, asked again and again', () => {
-  function counted(answer = (): UsageReport => ({ lines: [], more: false })) {
-    const asked: UsageQuery[] = [];
+suite('GET /v1/usage, cached', () => {
+  function counted(report = (): UsageReport => ({ lines: [], more: false })) {
+    const queries: UsageQuery[] = [];
     const handler = usageHandler({
       report: (query) => {
-        asked.push(query);
-        return answer();
+        queries.push(query);
+        return report();
       },
     });
-    const get = (query = '', name = 'alice', scopes?: Scope[]) =>
-      ask(empty, `/v1/usage${query}`, name, scopes, handler);
-    return { asked, get };
+    const get = (query = '', name = 'alice', scopes?: Scope[]) => ask(handler, `/v1/usage${query}`, name, scopes);
+    return { queries, get };
   }
-  const empty = ledgerOf();
 
-  test('adds up once for two seconds, for each key and question', async (t) => {
+  test('queries the ledger once in two seconds for each key and query', async (t) => {
     let now = 0;
     t.mock.method(performance, 'now', () => now);
-    const { asked, get } = counted();
+    const { queries, get } = counted();
     for (let n = 0; n < 3; n += 1) await get();
-    assert.equal(asked.length, 1);
+    assert.equal(queries.length, 1);
     await get('?since=29d');
     await get('?until=1d');
     await get('?by=day');
     await get('', 'bob');
     await get('?all=true&by=model', 'root', ['admin']);
     assert.deepEqual(
-      asked.slice(3).map(({ by, key }) => [by, key]),
+      queries.slice(3).map(({ by, key }) => [by, key]),
       [
         ['day', 'alice'],
         ['model', 'bob'],
         ['model', undefined],
       ],
     );
-    assert.equal(asked.length, 6);
+    assert.equal(queries.length, 6);
     now = 1_999;
     await get();
-    assert.equal(asked.length, 6);
+    assert.equal(queries.length, 6);
     now = 2_000;
     await get();
     await get();
-    assert.equal(asked.length, 7);
+    assert.equal(queries.length, 7);
   });
 
-  test('remembers so many answers', async (t) => {
+  test('caches a bounded number of reports', async (t) => {
     t.mock.method(performance, 'now', () => 0);
-    const { asked, get } = counted();
+    const { queries, get } = counted();
     for (let n = 0; n < 65; n += 1) await get(`?since=${n}h`);
     await get('?since=64h');
-    assert.equal(asked.length, 65);
+    assert.equal(queries.length, 65);
     await get('?since=0h');
-    assert.equal(asked.length, 66);
+    assert.equal(queries.length, 66);
   });
 
-  test('remembers no failure', async () => {
+  test('does not cache failures', async () => {
     let broken = true;
     const { get } = counted(() => {
       if (broken) throw new Error('disk I/O error');

@@ -11,8 +11,8 @@ import { day, row, temporaryFolder } from './rows.ts';
 const folder = temporaryFolder();
 const writer = join(import.meta.dirname, 'writer.ts');
 
-for (const reopen of ['to be read', 'to be written'] as const) {
-  test(`what was recorded survives kill -9, and the ledger opens clean ${reopen}`, async () => {
+for (const reopen of ['for reading', 'for writing'] as const) {
+  test(`recorded rows survive kill -9, and the ledger opens ${reopen} without errors`, async () => {
     const file = join(folder, `${reopen}.db`);
     let printed: string[] = [];
     for (const round of [1, 2, 3]) {
@@ -21,13 +21,13 @@ for (const reopen of ['to be read', 'to be written'] as const) {
       child.kill('SIGKILL');
       const { code, stdout, stderr } = await child.ended;
       assert.deepEqual([code, stderr], [null, '']);
-      // The last line may have been cut off.
+      // The last line may be incomplete.
       printed = [...printed, ...stdout.split('\n').slice(0, -1)];
     }
     assert.ok(printed.length >= 3 * 400);
 
     let requests = 0;
-    if (reopen === 'to be read') {
+    if (reopen === 'for reading') {
       const database = openForReading(file);
       for (const line of createReport(database, { by: 'outcome', since: 0 }).lines) requests += line.requests;
       database.close();
@@ -51,7 +51,7 @@ for (const reopen of ['to be read', 'to be written'] as const) {
       printed.filter((id) => !there.has(id)),
       [],
     );
-    // Rows may have been written whose ids were not printed any more: those of one turn a kill.
+    // After each kill, the rows of one turn may have been written without their ids being printed.
     assert.ok(there.size <= printed.length + 6);
     assert.equal(there.size, ids.length);
     assert.equal(requests, ids.length);

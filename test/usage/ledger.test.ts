@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { mock, suite, test } from 'node:test';
-import { setImmediate as turnOver } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openForWriting } from '../../src/usage/database.ts';
 import { UsageLedger } from '../../src/usage/ledger.ts';
 import { groupings } from '../../src/usage/report.ts';
@@ -18,18 +18,18 @@ function newFile(): string {
   return join(folder, `${files}.db`);
 }
 
-/** Years: `noon` stays within it. */
-const forGood = 100 * 365 * day;
+/** Milliseconds: `noon` stays within it. */
+const century = 100 * 365 * day;
 
 function inMemory(...rows: readonly Parameters<typeof row>[0][]): UsageLedger {
-  const ledger = new UsageLedger(':memory:', forGood, (error) => {
+  const ledger = new UsageLedger(':memory:', century, (error) => {
     throw error;
   });
-  for (const of of rows) ledger.record(row(of));
+  for (const values of rows) ledger.record(row(values));
   return ledger;
 }
 
-/** What the file holds, as another program reads it. */
+/** The rows of the file, as another program reads them. */
 function rowsIn(file: string): unknown[] {
   const database = new DatabaseSync(file, { readOnly: true });
   try {
@@ -43,32 +43,32 @@ function rowsIn(file: string): unknown[] {
 }
 
 suite('a row', () => {
-  test('is in the file when the turn of the event loop is over', async () => {
+  test('is in the file after the turn of the event loop', async () => {
     const file = newFile();
-    const ledger = new UsageLedger(file, forGood);
+    const ledger = new UsageLedger(file, century);
     ledger.record(row({ group: 'lab' }));
-    await turnOver();
+    await nextTurn();
     assert.deepEqual(rowsIn(file), [row({ group: 'lab' })]);
     ledger.close();
   });
 
   test('may lack a group and an upstream', async () => {
     const file = newFile();
-    const ledger = new UsageLedger(file, forGood);
+    const ledger = new UsageLedger(file, century);
     const { upstream: _, ...refused } = row({ outcome: 'client_error', status: 400 });
     ledger.record(refused);
-    await turnOver();
+    await nextTurn();
     assert.deepEqual(rowsIn(file), [{ ...refused, group: null, upstream: null }]);
     ledger.close();
   });
 
-  test('is cut and bounded where what it says came from outside', async () => {
+  test('has bounded texts and numbers', async () => {
     const file = newFile();
-    const ledger = new UsageLedger(file, forGood, (error) => assert.fail(String(error)));
+    const ledger = new UsageLedger(file, century, (error) => assert.fail(String(error)));
     const long = `${'m'.repeat(199)}😀 and more`;
     const odd = { input_tokens: 1.4, output_tokens: 1e300, duration_ms: NaN, queue_ms: -1 };
     ledger.record(row({ ...odd, time: noon + 0.7, id: 'x'.repeat(9_999), model: long, route: "'; DROP TABLE sums" }));
-    await turnOver();
+    await nextTurn();
     assert.deepEqual(
       rowsIn(file),
       [
@@ -87,43 +87,43 @@ suite('a row', () => {
     ledger.close();
   });
 
-  test('that cannot be written is reported, and fails nobody', async () => {
+  test('that cannot be written is reported, without an exception', async () => {
     const errors: unknown[] = [];
-    const ledger = new UsageLedger(newFile(), forGood, (error) => errors.push(error));
+    const ledger = new UsageLedger(newFile(), century, (error) => errors.push(error));
     ledger.close();
     ledger.close();
     ledger.record(row());
-    await turnOver();
+    await nextTurn();
     assert.equal(errors.length, 1);
     assert.ok(errors[0] instanceof Error);
-    for (const id of ['one', 'another']) ledger.record(row({ id }));
-    await turnOver();
+    for (const id of ['first', 'second']) ledger.record(row({ id }));
+    await nextTurn();
     assert.equal(errors.length, 3);
   });
 
-  test('that comes as the ledger closes is reported, too', async () => {
+  test('that is recorded after the ledger has closed is reported', async () => {
     const errors: unknown[] = [];
     const file = newFile();
-    const ledger = new UsageLedger(file, forGood, (error) => errors.push(error));
+    const ledger = new UsageLedger(file, century, (error) => errors.push(error));
     ledger.record(row({ id: 'in time' }));
     ledger.close();
     ledger.record(row({ id: 'late' }));
-    await turnOver();
+    await nextTurn();
     assert.deepEqual([errors.length, rowsIn(file).length], [1, 1]);
   });
 
-  test('that finds no room is reported, and what came with it stays', async () => {
+  test('that fails is reported, and the other rows of its transaction are written', async () => {
     const file = newFile();
-    new UsageLedger(file, forGood).close();
+    new UsageLedger(file, century).close();
     const database = new DatabaseSync(file);
-    // As a full disk does.
+    // Fails as on a full disk.
     database.exec(`CREATE TRIGGER full BEFORE INSERT ON requests WHEN NEW.id = 'late'
       BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`);
     database.close();
     const errors: string[] = [];
-    const ledger = new UsageLedger(file, forGood, (error) => errors.push((error as Error).message));
+    const ledger = new UsageLedger(file, century, (error) => errors.push((error as Error).message));
     for (const id of ['early', 'late', 'later']) ledger.record(row({ id }));
-    await turnOver();
+    await nextTurn();
     assert.deepEqual(errors, ['database or disk is full']);
     assert.equal(ledger.spent('key:alice', noon), 30);
     ledger.close();
@@ -141,7 +141,7 @@ suite('while another process holds the file', () => {
     return other;
   }
 
-  /** Fails when that takes long, rather than after all of it. */
+  /** Fails as soon as recording takes too long, not only after all rows. */
   function recordMany(ledger: UsageLedger, count: number): void {
     const began = performance.now();
     for (let n = 0; n < count; n += 1) {
@@ -152,11 +152,11 @@ suite('while another process holds the file', () => {
 
   const ids = (file: string): unknown[] => rowsIn(file).map((line) => (line as { id: string }).id);
 
-  test('what came together waits a little, the others not at all, and all of them are written later', async (t) => {
+  test('rows do not wait long, and are written in batches when it is free', async (t) => {
     const file = newFile();
     t.after(() => mock.timers.reset());
     mock.timers.enable({ apis: ['setTimeout'] });
-    const ledger = new UsageLedger(file, forGood, (error) => assert.fail(String(error)));
+    const ledger = new UsageLedger(file, century, (error) => assert.fail(String(error)));
     const other = heldBy(file);
     recordMany(ledger, 1_500);
     mock.timers.tick(100);
@@ -169,19 +169,19 @@ suite('while another process holds the file', () => {
       Array.from({ length: 1_500 }, (_, n) => `${n}`),
     );
     ledger.record(row({ id: 'after' }));
-    await turnOver();
+    await nextTurn();
     assert.equal(ids(file).at(-1), 'after');
     ledger.close();
     other.close();
   });
 
   for (const [what, read] of [
-    ['what was spent', (ledger: UsageLedger) => ledger.spent('key:alice', noon)],
+    ['the tokens spent', (ledger: UsageLedger) => ledger.spent('key:alice', noon)],
     ['a report', (ledger: UsageLedger) => ledger.report({ by: 'key', since: noon }).lines[0]?.output_tokens],
   ] as const) {
-    test(`what could not be written is in ${what} as soon as it can be`, () => {
+    test(`pending rows are in ${what} as soon as the file is free`, () => {
       const file = newFile();
-      const ledger = new UsageLedger(file, forGood, (error) => assert.fail(String(error)));
+      const ledger = new UsageLedger(file, century, (error) => assert.fail(String(error)));
       const other = heldBy(file);
       ledger.record(row({ input_tokens: 0 }));
       assert.notEqual(read(ledger), 5);
@@ -192,9 +192,9 @@ suite('while another process holds the file', () => {
     });
   }
 
-  test('what could not be written is at the end', () => {
+  test('pending rows are written when the ledger closes', () => {
     const file = newFile();
-    const ledger = new UsageLedger(file, forGood, (error) => assert.fail(String(error)));
+    const ledger = new UsageLedger(file, century, (error) => assert.fail(String(error)));
     const other = heldBy(file);
     recordMany(ledger, 1_500);
     other.exec('ROLLBACK');
@@ -203,10 +203,10 @@ suite('while another process holds the file', () => {
     other.close();
   });
 
-  test('the oldest of very many rows are lost, and reported', () => {
+  test('the oldest rows beyond the maximum are lost and reported', () => {
     const file = newFile();
     const errors: unknown[] = [];
-    const ledger = new UsageLedger(file, forGood, (error) => errors.push(error));
+    const ledger = new UsageLedger(file, century, (error) => errors.push(error));
     const other = heldBy(file);
     recordMany(ledger, 10_003);
     assert.deepEqual(
@@ -220,10 +220,10 @@ suite('while another process holds the file', () => {
     other.close();
   });
 
-  test('all is lost, and reported, that cannot be written at the end either', () => {
+  test('rows that cannot be written when the ledger closes are lost and reported', () => {
     const file = newFile();
     const errors: unknown[] = [];
-    const ledger = new UsageLedger(file, forGood, (error) => errors.push(error));
+    const ledger = new UsageLedger(file, century, (error) => errors.push(error));
     const other = heldBy(file);
     recordMany(ledger, 3);
     assert.equal(errors.length, 0);
@@ -233,14 +233,14 @@ suite('while another process holds the file', () => {
     assert.deepEqual(rowsIn(file), []);
   });
 
-  test('what is old goes later', async (t) => {
+  test('pruning is tried again later', async (t) => {
     const file = newFile();
-    const ledger = new UsageLedger(file, forGood, (error) => assert.fail(String(error)));
+    const ledger = new UsageLedger(file, century, (error) => assert.fail(String(error)));
     ledger.record(row());
-    await turnOver();
+    await nextTurn();
     t.after(() => mock.timers.reset());
     mock.timers.enable({ apis: ['setTimeout', 'Date'], now: noon });
-    const later = new UsageLedger(file, 50 * day, (error) => assert.fail(String(error)));
+    const pruning = new UsageLedger(file, 50 * day, (error) => assert.fail(String(error)));
     mock.timers.setTime(noon + 100 * day - 1);
     const other = heldBy(file);
     mock.timers.tick(1);
@@ -248,13 +248,13 @@ suite('while another process holds the file', () => {
     other.close();
     mock.timers.tick(1_000);
     assert.equal(rowsIn(file).length, 0);
-    later.close();
+    pruning.close();
     ledger.close();
   });
 });
 
-suite('what was spent', () => {
-  test('is that of a key, or of a group', () => {
+suite('spent', () => {
+  test('sums the tokens of a key or a group', () => {
     const ledger = inMemory({ group: 'lab' }, { key: 'bob', group: 'lab', input_tokens: 100 }, { key: 'lab' });
     assert.equal(ledger.spent('key:alice', noon), 15);
     assert.equal(ledger.spent('key:lab', noon), 15);
@@ -264,7 +264,7 @@ suite('what was spent', () => {
     ledger.close();
   });
 
-  test('counts from a time on', () => {
+  test('sums from a time on', () => {
     const midnight = noon - (noon % day);
     const ledger = inMemory({ time: midnight - 1, input_tokens: 1000 }, { time: midnight }, { time: noon });
     assert.equal(ledger.spent('key:alice', midnight), 30);
@@ -274,17 +274,17 @@ suite('what was spent', () => {
 
   test('is the same after a restart', () => {
     const file = newFile();
-    const before = new UsageLedger(file, forGood);
+    const before = new UsageLedger(file, century);
     before.record(row());
     before.close();
-    const afterwards = new UsageLedger(file, forGood);
+    const afterwards = new UsageLedger(file, century);
     afterwards.record(row());
     assert.equal(afterwards.spent('key:alice', noon), 30);
     afterwards.close();
   });
 });
 
-suite('a report', () => {
+suite('report', () => {
   const several = (): UsageLedger =>
     inMemory(
       {},
@@ -311,7 +311,7 @@ suite('a report', () => {
     max_queue_ms: 700,
   };
 
-  test('adds up by key, the greatest first', () => {
+  test('groups by key, with the most tokens first', () => {
     const ledger = several();
     assert.deepEqual(ledger.report({ by: 'key', since: noon }), {
       lines: [
@@ -323,7 +323,7 @@ suite('a report', () => {
     ledger.close();
   });
 
-  test('adds up by group; what has none is named null', () => {
+  test('groups by group, with the name null for keys without a group', () => {
     const ledger = several();
     assert.deepEqual(ledger.report({ by: 'group', since: noon }).lines, [
       { name: 'lab', ...bob },
@@ -332,7 +332,7 @@ suite('a report', () => {
     ledger.close();
   });
 
-  test('adds up by day, in their order', () => {
+  test('groups by day, in order of time', () => {
     const ledger = several();
     assert.deepEqual(ledger.report({ by: 'day', since: noon }).lines, [
       { name: '2026-11-10', ...alice },
@@ -341,7 +341,7 @@ suite('a report', () => {
     ledger.close();
   });
 
-  test('adds up by model and by outcome', () => {
+  test('groups by model and by outcome', () => {
     const ledger = several();
     const counts = (by: 'model' | 'outcome'): unknown =>
       ledger.report({ by, since: noon }).lines.map(({ name, requests, failed }) => [name, requests, failed]);
@@ -356,7 +356,7 @@ suite('a report', () => {
     ledger.close();
   });
 
-  test('may be of one key, whatever its lines are', () => {
+  test('can be limited to one key, for every grouping', () => {
     const ledger = several();
     for (const by of groupings) {
       const { lines } = ledger.report({ by, since: noon, key: 'bob' });
@@ -366,7 +366,7 @@ suite('a report', () => {
     ledger.close();
   });
 
-  test('counts whole hours', () => {
+  test('covers whole hours', () => {
     const ledger = inMemory(
       { time: noon - hour, id: 'before' },
       { time: noon - 1 },
@@ -386,7 +386,7 @@ suite('a report', () => {
     ledger.close();
   });
 
-  test('ends somewhere, however many models clients invent', () => {
+  test('has at most 1,000 lines, however many models clients invent', () => {
     const ledger = inMemory();
     for (let n = 0; n < 1002; n += 1) ledger.record(row({ model: `m${n}`, input_tokens: n, time: noon + n * day }));
     const models = ledger.report({ by: 'model', since: noon });
@@ -400,7 +400,7 @@ suite('a report', () => {
   });
 });
 
-test('rows that nothing can read are not kept, but added up', () => {
+test('an in-memory ledger keeps sums but no rows', () => {
   const database = openForWriting(':memory:');
   const insert = database.prepare('INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   for (const id of ['1', '2']) {
@@ -411,16 +411,16 @@ test('rows that nothing can read are not kept, but added up', () => {
   database.close();
 });
 
-suite('what is old', () => {
-  test('goes: rows after the retention, their sums after a month', async () => {
+suite('pruning', () => {
+  test('deletes rows after the retention, and sums after a month at the earliest', async () => {
     const file = newFile();
-    const ledger = new UsageLedger(file, forGood);
+    const ledger = new UsageLedger(file, century);
     ledger.close();
     const weekly = new UsageLedger(file, 7 * day);
     const now = Date.now();
     const ages = [40 * day, 30 * day, 7 * day + hour, 7 * day - hour, 0];
     for (const age of ages) weekly.record(row({ time: now - age, id: `${age / hour}` }));
-    await turnOver();
+    await nextTurn();
     assert.equal(weekly.prune(now), 3);
     assert.equal(weekly.prune(now), 0);
     assert.deepEqual(
@@ -431,20 +431,20 @@ suite('what is old', () => {
     weekly.close();
   });
 
-  test('goes although the clock was ahead once', async () => {
+  test('deletes expired rows behind rows of a clock that was ahead', async () => {
     const ledger = new UsageLedger(newFile(), 7 * day);
     const now = Date.now();
     for (let n = 0; n < 1_500; n += 1) ledger.record(row({ time: now + 300 * day }));
     for (let n = 0; n < 1_500; n += 1) ledger.record(row({ time: now - 40 * day }));
-    await turnOver();
+    await nextTurn();
     ledger.spent('key:alice', 0);
     assert.deepEqual([ledger.prune(now), ledger.prune(now), ledger.prune(now)], [1_000, 500, 0]);
     ledger.close();
   });
 
-  test('goes at the start, a batch at a time, and from then on by itself', async (t) => {
+  test('runs at the start in batches, and then every hour', async (t) => {
     const file = newFile();
-    const first = new UsageLedger(file, forGood);
+    const first = new UsageLedger(file, century);
     for (let n = 0; n < 2500; n += 1) first.record(row());
     first.close();
     t.after(() => mock.timers.reset());
@@ -457,7 +457,7 @@ suite('what is old', () => {
     mock.timers.tick(50);
     assert.equal(rowsIn(file).length, 0);
     ledger.record(row({ time: noon + 50 * day + 1 }));
-    await turnOver();
+    await nextTurn();
     mock.timers.tick(hour - 1);
     assert.equal(rowsIn(file).length, 1);
     mock.timers.tick(1);

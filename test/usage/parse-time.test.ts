@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import { parseTime } from '../../src/usage/parse-time.ts';
 import { day, hour, noon } from './rows.ts';
 
-suite('a moment', () => {
+suite('parseTime', () => {
   for (const [text, expected] of [
     ['7d', noon - 7 * day],
     ['24h', noon - day],
@@ -17,7 +17,7 @@ suite('a moment', () => {
     ['2026-11-10T14:20+02:00', noon],
     ['2026-11-10T12:20:00.000Z', noon],
   ] as const) {
-    test(`is ${text}`, () => assert.equal(parseTime(text, noon), expected));
+    test(`parses ${text}`, () => assert.equal(parseTime(text, noon), expected));
   }
 
   for (const text of [
@@ -40,6 +40,6 @@ suite('a moment', () => {
     ' 7d',
     '7d\n',
   ]) {
-    test(`is not ${JSON.stringify(text)}`, () => assert.equal(parseTime(text, noon), undefined));
+    test(`rejects ${JSON.stringify(text)}`, () => assert.equal(parseTime(text, noon), undefined));
   }
 });

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import type { UsageRow } from '../../src/usage/ledger.ts';
 
-/** Within an hour, and a day, of its own. */
+/** In the middle of an hour and of a day. */
 export const noon = Date.parse('2026-11-10T12:20:00Z');
 
 export const hour = 3_600_000;
 export const day = 24 * hour;
 
-export function row(of: Partial<UsageRow> = {}): UsageRow {
+export function row(values: Partial<UsageRow> = {}): UsageRow {
   return {
     time: noon,
     id: 'req_1',
@@ -24,11 +24,11 @@ export function row(of: Partial<UsageRow> = {}): UsageRow {
     output_tokens: 5,
     duration_ms: 1000,
     queue_ms: 100,
-    ...of,
+    ...values,
   };
 }
 
-/** A folder that is gone after the tests of the file. */
+/** A folder that is removed after the tests of the file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'llamaduct-usage-'));
   after(() => rmSync(folder, { recursive: true }));

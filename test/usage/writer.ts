@@ -1,8 +1,8 @@
-import { setImmediate as turnOver } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UsageLedger } from '../../src/usage/ledger.ts';
 import { row } from './rows.ts';
 
-// A process that writes rows until it is killed, or as many as it is told, and says of each that it is written.
+// A process that writes rows until it is killed, or up to a number, and prints the id of each row once it is written.
 const [file = '', name = '', count = 'Infinity'] = process.argv.slice(2);
 const ledger = new UsageLedger(file, 365 * 24 * 3_600_000, (error) => {
   throw error;
@@ -10,7 +10,7 @@ const ledger = new UsageLedger(file, 365 * 24 * 3_600_000, (error) => {
 for (let n = 0; n < Number(count); n += 2) {
   const ids = [`${name}-${n}`, `${name}-${n + 1}`];
   for (const id of ids) ledger.record(row({ time: Date.now(), id, key: name }));
-  await turnOver();
+  await nextTurn();
   await new Promise((written) => process.stdout.write(`${ids.join('\n')}\n`, written));
 }
 ledger.close();
