@@ -114,7 +114,7 @@ export class ImageFetcher {
     signal.throwIfAborted();
     if (resolved.length === 0) throw refuse('its host name does not resolve');
     const allowed = resolved.filter((address) => this.#isAllowed(address));
-    if (allowed.length === 0) throw refuse('its host has a private or reserved address, which may not be fetched from');
+    if (allowed.length === 0) throw refuse('its host has a private or reserved address');
     return allowed;
   }
 }

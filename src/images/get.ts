@@ -64,7 +64,7 @@ async function readBody(response: Dispatcher.ResponseData, maxBytes: number, ref
   const { statusCode, headers, body } = response;
   const tooLarge = (): GatewayError => refuse(`it is larger than ${maxBytes} bytes`);
   if (statusCode !== 200) throw refuse(`its server answered with status ${statusCode}`);
-  if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw refuse('its server sends it compressed');
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw refuse('its server sent it compressed');
   if (Number(headers['content-length']) > maxBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;

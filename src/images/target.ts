@@ -16,11 +16,11 @@ export function readTarget(text: string, ports: readonly number[], refuse: Refus
   if (url === null) throw refuse('it is not a valid URL');
   const { protocol, port, username, password } = url;
   const defaultPort = defaultPorts[protocol];
-  if (defaultPort === undefined) throw refuse('only http and https URLs are');
-  if (from?.protocol === 'https:' && protocol === 'http:') throw refuse('it would go from https to http');
-  if (username !== '' || password !== '') throw refuse('its URL may not hold a user name or password');
+  if (defaultPort === undefined) throw refuse('its URL must be http or https');
+  if (from?.protocol === 'https:' && protocol === 'http:') throw refuse('it would switch from https to http');
+  if (username !== '' || password !== '') throw refuse('its URL must not contain a user name or password');
   if (!ports.includes(port === '' ? defaultPort : Number(port))) {
-    throw refuse(`only port${ports.length === 1 ? '' : 's'} ${ports.join(' and ')} may be fetched from`);
+    throw refuse(`its port must be ${ports.join(' or ')}`);
   }
   return url;
 }

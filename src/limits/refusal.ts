@@ -4,23 +4,23 @@ import { limitHeaders } from './headers.ts';
 import { type LimitName, type Window, isBudget } from './window.ts';
 
 const units = {
-  requestsPerMinute: 'requests a minute',
-  tokensPerMinute: 'tokens a minute',
-  concurrent: 'requests at a time',
-  tokensPerDay: 'tokens a day',
-  tokensPerMonth: 'tokens a month',
+  requestsPerMinute: 'requests per minute',
+  tokensPerMinute: 'tokens per minute',
+  concurrent: 'concurrent requests',
+  tokensPerDay: 'tokens per day',
+  tokensPerMonth: 'tokens per month',
 } as const satisfies Record<LimitName, string>;
 
 /** @returns the error for a request beyond the `concurrent` limit */
 export function tooMany(subject: LimitSubject, max: number): GatewayError {
-  const message = `${reached('concurrent', max, subject)}. Try again when one of them is answered.`;
+  const message = `${reached('concurrent', max, subject)}. Try again when one of them has finished.`;
   return new GatewayError('rate_limit_exceeded', message, { retryAfter: 1 });
 }
 
 /** @returns the error for a request that needs more than the whole limit of a window */
 export function neverFits(window: Window): GatewayError {
   const { limit, max, points, subject } = window;
-  const message = `This request needs about ${points} tokens and can never pass: ${nameOf(subject)} may use ${amount(limit, max)}. Ask for less.`;
+  const message = `This request needs about ${points} tokens, but the limit of ${nameOf(subject)} is ${amount(limit, max)}. Shorten the prompt or request fewer tokens.`;
   return new GatewayError(codeOf(window), message);
 }
 
@@ -54,7 +54,7 @@ function reached(limit: LimitName, max: number, subject: LimitSubject): string {
 }
 
 function amount(limit: LimitName, max: number): string {
-  return `${max} ${max === 1 ? units[limit].replace('s ', ' ') : units[limit]}`;
+  return `${max} ${max === 1 ? units[limit].replace(/s\b/, '') : units[limit]}`;
 }
 
 function nameOf({ id }: LimitSubject): string {

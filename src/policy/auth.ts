@@ -65,7 +65,10 @@ export class Gatekeeper {
   /** @throws {GatewayError} 403 when the key lacks the scope */
   requireScope(key: Key, scope: Scope): void {
     if (!key.scopes.includes(scope)) {
-      this.#refuse('scope', new GatewayError('insufficient_scope', `This needs a key with the ${scope} scope.`));
+      this.#refuse(
+        'scope',
+        new GatewayError('insufficient_scope', `This request needs a key with the ${scope} scope.`),
+      );
     }
   }
 

@@ -210,19 +210,19 @@ export class FairQueue {
     if (waiting > this.#limits.maxWaitingPerKey) {
       // Before each of its own requests, one of every other key is served.
       const ahead = Math.min(this.size - 1, (waiting - 1) * this.#waitingByKey.size);
-      return new GatewayError('queue_full', 'Too many requests of this key are waiting already.', {
+      return new GatewayError('queue_full', 'Too many requests of this key are already waiting.', {
         status: 429,
         retryAfter: this.#retryAfter(ahead),
       });
     }
     if (this.size <= this.#limits.maxWaiting) return undefined;
-    return new GatewayError('queue_full', 'Too many requests are waiting already.', {
+    return new GatewayError('queue_full', 'Too many requests are already waiting.', {
       retryAfter: this.#retryAfter(this.size - 1),
     });
   }
 
   #timeout(): GatewayError {
-    return new GatewayError('queue_timeout', 'The request waited too long for its turn.', {
+    return new GatewayError('queue_timeout', 'The request waited too long in the queue.', {
       retryAfter: this.#retryAfter(this.size),
     });
   }

@@ -34,7 +34,7 @@ const maxPatternLength = 1000;
  * @throws {GatewayError} 400 when it is invalid, too large or too deep, or refers to a schema that it does not contain
  */
 export function checkSchema(schema: JsonObject, param: string): void {
-  if (isDeeper(schema, maxDepth)) throw invalidValue(param, `${param} is nested more than ${maxDepth} deep.`);
+  if (isDeeper(schema, maxDepth)) throw invalidValue(param, `${param} is nested more than ${maxDepth} levels deep.`);
   if (JSON.stringify(schema).length > maxSchemaLength) {
     throw invalidValue(param, `${param} has more than ${maxSchemaLength} characters.`);
   }
@@ -65,7 +65,7 @@ function reason(errors: readonly OutputUnit[]): string {
   // Errors of enclosing keywords precede the error itself. An error of the schema `false` has the answer's location,
   // not its own.
   const fault = errors.find(({ keyword }) => !enclosingKeywords.has(keyword)) ?? errors[0];
-  return `it breaks ${truncated(fault?.keywordLocation)}`;
+  return `it violates ${truncated(fault?.keywordLocation)}`;
 }
 
 const metaSchemas = dereference(metaSchema);
@@ -89,7 +89,7 @@ function faultOf(schema: JsonObject): string | undefined {
   const schemas = dereference(interpretable(schema));
   for (const part of Object.values(schemas)) {
     if (typeof part === 'object' && part.$ref !== undefined && !((part.__absolute_ref__ ?? part.$ref) in schemas)) {
-      return `it does not hold ${truncated(part.$ref)}`;
+      return `it does not define ${truncated(part.$ref)}`;
     }
   }
   return undefined;

@@ -55,6 +55,9 @@ async function unlessUnavailable<T>(command: Promise<T>): Promise<T> {
   try {
     return await command;
   } catch (cause) {
-    throw new GatewayError('store_unavailable', 'What was kept cannot be reached.', { cause, retryAfter: 5 });
+    throw new GatewayError('store_unavailable', 'Stored responses cannot be reached at the moment.', {
+      cause,
+      retryAfter: 5,
+    });
   }
 }

@@ -19,36 +19,36 @@ export class Metrics {
 
   readonly requests = new Counter({
     name: 'llamaduct_requests_total',
-    help: 'Requests that ended, by outcome: ok, client_error, client_closed, upstream_error or server_error.',
+    help: 'Completed requests, by outcome: ok, client_error, client_closed, upstream_error or server_error.',
     labelNames: ['route', 'model', 'upstream', 'key', 'outcome'],
     ...this.#in,
   });
   readonly duration = new SeriesHistogram<'route' | 'model' | 'outcome'>(this.registry, {
     name: 'llamaduct_request_duration_seconds',
-    help: 'From the head of a request to the end of its answer, the last byte of a stream included.',
+    help: 'Time from the request head to the last byte of the answer.',
     buckets: seconds.request,
   });
   readonly firstToken = new SeriesHistogram<'model' | 'upstream'>(this.registry, {
     name: 'llamaduct_time_to_first_token_seconds',
-    help: 'From the head of a request to the first piece of its answer from the upstream.',
+    help: 'Time from the request head to the first chunk of the answer from the upstream.',
     buckets: seconds.firstToken,
   });
   readonly chunkGap = new SeriesHistogram<'model' | 'upstream'>(this.registry, {
     name: 'llamaduct_inter_chunk_seconds',
-    help: 'Gap between two pieces of an answer from the upstream. A piece is what arrived at once, not a token.',
+    help: 'Time between two chunks of an answer from the upstream. A chunk is what arrived at once, not a token.',
     buckets: seconds.token,
   });
   readonly timePerOutputToken = new SeriesHistogram<'model' | 'upstream'>(this.registry, {
     name: 'llamaduct_time_per_output_token_seconds',
-    help: "The upstream's own generation time, divided by the tokens it generated.",
+    help: "The upstream's own generation time per output token.",
     buckets: seconds.token,
   });
-  readonly upstreamLoad = this.#upstreamSeconds('load', 'loading the model, waiting for it included');
+  readonly upstreamLoad = this.#upstreamSeconds('load', 'loading the model, including the wait for it');
   readonly upstreamPromptEval = this.#upstreamSeconds('prompt_eval', 'evaluating the prompt');
   readonly upstreamEval = this.#upstreamSeconds('eval', 'generating');
   readonly tokens = new Counter({
     name: 'llamaduct_tokens_total',
-    help: 'Tokens as the upstream counted them, by type: input or output.',
+    help: 'Tokens counted by the upstream, by type: input or output.',
     labelNames: ['key', 'model', 'type'],
     ...this.#in,
   });
@@ -56,7 +56,7 @@ export class Metrics {
   running: { readonly size: number } | undefined;
   readonly inFlight = new Gauge({
     name: 'llamaduct_in_flight',
-    help: 'Requests that have begun and not ended.',
+    help: 'Running requests.',
     collect: () => {
       this.inFlight.set(this.running?.size ?? 0);
     },
@@ -64,12 +64,12 @@ export class Metrics {
   });
   readonly connectionsDropped = new Counter({
     name: 'llamaduct_connections_dropped_total',
-    help: 'Connections closed at once, for limits.connections were open.',
+    help: 'Connections closed at once because limits.connections were already open.',
     ...this.#in,
   });
   readonly upstreamUp = new Gauge({
     name: 'llamaduct_upstream_up',
-    help: 'Whether the upstream could be reached when it was last asked anything.',
+    help: '1 if the upstream could be reached at the last request, otherwise 0.',
     labelNames: ['upstream'],
     ...this.#in,
   });
@@ -81,38 +81,38 @@ export class Metrics {
   });
   readonly ejected = new Gauge({
     name: 'llamaduct_upstream_ejected',
-    help: 'Whether the upstream failed so often that it is only looked at.',
+    help: '1 if the upstream is ejected after consecutive failures, otherwise 0.',
     labelNames: ['upstream'],
     ...this.#in,
   });
   readonly retries = new Counter({
     name: 'llamaduct_retries_total',
-    help: 'Requests asked again, by the upstream that failed and its error code.',
+    help: 'Retried requests, by the upstream that failed and its error code.',
     labelNames: ['upstream', 'code'],
     ...this.#in,
   });
   readonly authFailures = new Counter({
     name: 'llamaduct_auth_failures_total',
-    help: 'Requests refused for their key, by reason: missing, unknown, expired, scope or model.',
+    help: 'Requests refused because of their key, by reason: missing, unknown, expired, scope or model.',
     labelNames: ['reason'],
     ...this.#in,
   });
   readonly disconnects = new Counter({
     name: 'llamaduct_disconnects_total',
-    help: 'Clients that left before their answer was complete, by phase: request, waiting or streaming.',
+    help: 'Clients that disconnected before their answer was complete, by phase: request, waiting or streaming.',
     labelNames: ['phase'],
     ...this.#in,
   });
 
   readonly lossy = new Counter({
     name: 'llamaduct_translation_lossy_total',
-    help: "Fields of requests that changed nothing, by the API's own name of the field or other.",
+    help: "Dropped request fields, by the API's name of the field, or other.",
     labelNames: ['field'],
     ...this.#in,
   });
   readonly contextOverflow = new Counter({
     name: 'llamaduct_context_overflow_total',
-    help: 'Prompts longer than the context, by what became of them: refused or truncated.',
+    help: 'Prompts longer than the context, by outcome: refused or truncated.',
     labelNames: ['model', 'outcome'],
     ...this.#in,
   });
@@ -121,7 +121,7 @@ export class Metrics {
   readonly queues = new Map<string, { readonly size: number; readonly inFlight: number }>();
   readonly queueDepth = new Gauge({
     name: 'llamaduct_queue_depth',
-    help: 'Requests that wait for their turn.',
+    help: 'Requests that wait in the queue.',
     labelNames: ['upstream'],
     collect: () => {
       for (const [upstream, { size }] of this.queues) this.queueDepth.set({ upstream }, size);
@@ -130,7 +130,7 @@ export class Metrics {
   });
   readonly upstreamInFlight = new Gauge({
     name: 'llamaduct_upstream_in_flight',
-    help: 'Requests that the upstream has, where it is told how many it takes.',
+    help: 'Requests that the upstream is serving, for upstreams with a queue.',
     labelNames: ['upstream'],
     collect: () => {
       for (const [upstream, { inFlight }] of this.queues) this.upstreamInFlight.set({ upstream }, inFlight);
@@ -139,39 +139,39 @@ export class Metrics {
   });
   readonly queueWait = new SeriesHistogram<'upstream'>(this.registry, {
     name: 'llamaduct_queue_wait_seconds',
-    help: 'Until a request got its turn, where requests wait for one.',
+    help: 'Time that requests waited in the queue, for upstreams with a queue.',
     buckets: [0.001, ...seconds.request],
   });
   readonly rateLimited = new Counter({
     name: 'llamaduct_rate_limited_total',
-    help: 'Requests refused for a limit of their key or of its group, by the name of its setting.',
+    help: 'Requests refused by a limit of their key or its group, by the name of the setting.',
     labelNames: ['key', 'limit'],
     ...this.#in,
   });
   readonly limitsUp = new Gauge({
     name: 'llamaduct_limits_store_up',
-    help: 'Whether limits could be counted when one was last asked for.',
+    help: '1 if the last attempt to count limits succeeded, otherwise 0.',
     ...this.#in,
   });
   readonly unlimited = new Counter({
     name: 'llamaduct_limits_unchecked_total',
-    help: 'Requests decided while limits could not be counted, by what became of them: let_in or refused.',
+    help: 'Requests while limits could not be counted, by outcome: let_in or refused.',
     labelNames: ['outcome'],
     ...this.#in,
   });
   readonly usageFailures = new Counter({
     name: 'llamaduct_usage_failures_total',
-    help: 'Rows of usage that could not be written, and times that old ones could not be deleted.',
+    help: 'Usage rows that were lost, and failed attempts to delete expired ones.',
     ...this.#in,
   });
   readonly reloadSuccess = new Gauge({
     name: 'llamaduct_config_last_reload_success',
-    help: 'Whether the configuration in use is the one that was last read.',
+    help: '1 if the last configuration that was read is in use, otherwise 0.',
     ...this.#in,
   });
   readonly reloadedAt = new Gauge({
     name: 'llamaduct_config_last_reload_success_timestamp_seconds',
-    help: 'When the configuration in use was read, in Unix seconds.',
+    help: 'Unix time in seconds at which the configuration in use was read.',
     ...this.#in,
   });
 
@@ -179,7 +179,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
     new Gauge({
       name: 'llamaduct_build_info',
-      help: 'Always 1; the labels tell what runs.',
+      help: 'Always 1; the labels contain the versions.',
       labelNames: ['version', 'node'],
       ...this.#in,
     }).set({ version, node: process.versions.node }, 1);

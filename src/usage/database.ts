@@ -41,7 +41,7 @@ export function openForReading(file: string): DatabaseSync {
     if (statSync(path).isDirectory()) throw new ConfigError(isDirectory);
     const database = new DatabaseSync(path, { readOnly: true, timeout: lockDeadline });
     return closeOnError(database, () => {
-      if (transaction(database, 'BEGIN', () => formatOf(database)) === 0) throw new ConfigError('it holds nothing yet');
+      if (transaction(database, 'BEGIN', () => formatOf(database)) === 0) throw new ConfigError('it is empty');
     });
   });
 }
@@ -90,7 +90,7 @@ function formatOf(database: DatabaseSync): number {
   if (id !== applicationId) throw new ConfigError('it is a database of another program');
   if (format > formatVersion) {
     throw new ConfigError(
-      `it was written by a newer llamaduct (format ${format}; this one knows up to ${formatVersion})`,
+      `it was written by a newer llamaduct (format ${format}; this version supports up to ${formatVersion})`,
     );
   }
   return format;
@@ -124,7 +124,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'its directory does not exist',
   ENOTDIR: 'its directory is a file',
   EISDIR: isDirectory,
-  EACCES: 'this user may not open it',
+  EACCES: 'permission denied',
   EROFS: 'the file system is read-only',
 };
 

@@ -3,7 +3,7 @@ const day = 24 * 3_600_000;
 const unitLengths: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: day, w: 7 * day };
 
 /** The formats that `parseTime` accepts, for error messages. */
-export const timeFormatHint = 'expected a time ago such as 7d or 24h, or a date such as 2027-01-31';
+export const timeFormatHint = 'expected a duration before now such as 7d or 24h, or a date such as 2027-01-31';
 
 /**
  * Parses a duration before now (`7d`, `24h`), a date (its midnight in UTC), or a time with its zone.

@@ -90,7 +90,7 @@ bob             1       0         10       5       1.0s       0.1s      0.1s
 
   for (const [cause, flags, exitCode, message] of [
     ['an unknown --by', { config, by: 'user' }, 2, /^--by: expected one of key, model, group, day, outcome$/],
-    ['an invalid --since', { config, since: 'soon' }, 2, /^--since: expected a time ago such as 7d/],
+    ['an invalid --since', { config, since: 'soon' }, 2, /^--since: expected a duration before now such as 7d/],
     ['no configuration', {}, 2, /^'usage' needs --config FILE$/],
     ['no usage.file', { config: configured('none.yaml', undefined) }, 1, /^usage\.file is not set in .*none\.yaml/],
     [

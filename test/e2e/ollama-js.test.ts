@@ -150,7 +150,11 @@ test('pull needs the admin scope, and streams its progress', async () => {
     { keys },
   );
   const user = connect(proxy, { authorization: 'Bearer ld-user' });
-  const forbidden = { name: 'ResponseError', status_code: 403, error: 'This needs a key with the admin scope.' };
+  const forbidden = {
+    name: 'ResponseError',
+    status_code: 403,
+    error: 'This request needs a key with the admin scope.',
+  };
   await assert.rejects(user.pull({ model: 'm', stream: true }), forbidden);
   await assert.rejects(user.delete({ model: 'm' }), forbidden);
   assert.deepEqual(proxy.upstream.requests, []);

@@ -51,7 +51,7 @@ suite('https', { timeout: 30_000 }, () => {
     }, trusted);
     await assert.rejects(fetchFrom(`http://images.example:${plain.port}/start`, plain, secure), {
       status: 400,
-      message: 'url cannot be fetched: after a redirect, it would go from https to http.',
+      message: 'url cannot be fetched: after a redirect, it would switch from https to http.',
     });
     assert.deepEqual([plain.requests.length, secure.requests.length], [1, 1]);
   });

@@ -79,7 +79,7 @@ suite('tokens a day', () => {
       await using second = await start(upstream, file);
       assert.equal((await ask(second, 'alice')).status, 200);
       // 300 are used; 120 more would exceed 400.
-      assert.match((await ask(second, 'alice')).text, /400 tokens a day; 300 are used/);
+      assert.match((await ask(second, 'alice')).text, /400 tokens per day; 300 are used/);
       assert.equal((await second.chat()).status, 200);
     }
     await using third = await start(upstream, file);
@@ -106,7 +106,7 @@ suite('tokens a day', () => {
     advance(3 * 86_400_000);
     const { status, text } = await ask(gateway, 'bob');
     assert.equal(status, 429);
-    assert.match(text, /group lab is reached: 400 tokens a month; 300 are used.*after 2026-12-01T00:00Z/);
+    assert.match(text, /group lab is reached: 400 tokens per month; 300 are used.*after 2026-12-01T00:00Z/);
     assert.equal((await gateway.chat()).status, 200);
   });
 

@@ -52,7 +52,7 @@ suite('limiter', () => {
     const error = await refused(limiter.reserve(subjects, 1));
     assert.equal(error.code, 'rate_limit_exceeded');
     assert.equal(error.retryAfter, 50);
-    assert.equal(error.message, 'The limit of this key is reached: 2 requests a minute. Try again in 50 s.');
+    assert.equal(error.message, 'The limit of this key is reached: 2 requests per minute. Try again in 50 s.');
     assert.equal(error.headers['x-ratelimit-remaining-requests'], '0');
     assert.deepEqual(refusals, ['key:alice requestsPerMinute']);
     clock.now += 50_000;
@@ -68,7 +68,7 @@ suite('limiter', () => {
       const error = await refused(limiter.reserve([mine, ours], 50));
       assert.match(
         error.message,
-        /group lab is reached: 100 tokens a minute; 60 are used, this request needs about 50/,
+        /group lab is reached: 100 tokens per minute; 60 are used, this request needs about 50/,
       );
     }
     const { headers } = await limiter.reserve([mine, ours], 40);
@@ -121,7 +121,7 @@ suite('limiter', () => {
     const error = await refused(limiter.reserve(subjects, 101));
     assert.equal(error.code, 'rate_limit_exceeded');
     assert.equal(error.retryable, false);
-    assert.match(error.message, /about 101 tokens and can never pass: this key may use 100 tokens a minute/);
+    assert.match(error.message, /about 101 tokens, but the limit of this key is 100 tokens per minute/);
     await limiter.reserve(subjects, 100);
   });
 
@@ -133,13 +133,13 @@ suite('limiter', () => {
     const [leave] = [await enter('alice'), await enter('alice')];
     const error = await refused(enter('alice'));
     assert.equal(error.code, 'rate_limit_exceeded');
-    assert.match(error.message, /2 requests at a time/);
+    assert.match(error.message, /2 concurrent requests/);
     leave();
     leave();
     await enter('alice');
     await refused(enter('alice'));
     const last = await enter('bob');
-    assert.match((await refused(enter('bob'))).message, /group lab is reached: 3 requests at a time/);
+    assert.match((await refused(enter('bob'))).message, /group lab is reached: 3 concurrent requests/);
     last();
     await enter('bob');
   });

@@ -30,9 +30,10 @@ const bodies: Record<Endpoint['dialect'], (code: string, message: string) => obj
   ollama: (_code, message) => ({ error: message }),
 };
 
-const minuteIsOver = 'The limit of this key is reached: 1 request a minute. Try again in 50 s.';
-const dayIsOver = /^The limit of this key is reached: 600 tokens a day; 600 are used, this request needs about \d+\. /;
-const neverFits = /^This request needs about \d+ tokens and can never pass: this key may use 1 token a minute\. /;
+const minuteIsOver = 'The limit of this key is reached: 1 request per minute. Try again in 50 s.';
+const dayIsOver =
+  /^The limit of this key is reached: 600 tokens per day; 600 are used, this request needs about \d+\. /;
+const neverFits = /^This request needs about \d+ tokens, but the limit of this key is 1 token per minute\. /;
 
 /** A gateway whose keys `hasty` and `spent` have reached their limits. */
 async function gatewayAtLimits(kind: 'ollama' | 'openai') {
@@ -143,7 +144,7 @@ suite('a request beyond the concurrent limit', () => {
         const [answer] = (await once(asking, 'response')) as [IncomingMessage];
         assert.deepEqual([answer.statusCode, answer.headers['retry-after']], [429, '1'], path);
         const message =
-          'The limit of this key is reached: 1 request at a time. Try again when one of them is answered.';
+          'The limit of this key is reached: 1 concurrent request. Try again when one of them has finished.';
         assert.deepEqual(await json(answer), bodies[dialect]('rate_limit_exceeded', message), path);
         if (!asking.writableFinished) await once(asking, 'finish');
       }

@@ -103,7 +103,7 @@ suite('tokens_per_minute', () => {
         assert.deepEqual([refused.status, refused.headers.get('x-ratelimit-remaining-tokens')], [429, '44']);
         assert.match(
           await refused.text(),
-          new RegExp(`200 tokens a minute; 156 are used, this request needs about ${estimate}\\.`),
+          new RegExp(`200 tokens per minute; 156 are used, this request needs about ${estimate}\\.`),
         );
         advance(50_000);
         assert.equal((await ask(gateway, 'alice', body, path)).status, 200);
@@ -146,7 +146,7 @@ suite('concurrent', () => {
       assert.equal(first.status, 200);
       const second = await gateway.fetch(path, posted(body, 'alice'));
       assert.deepEqual([second.status, second.headers.get('retry-after')], [429, '1']);
-      assert.match(await second.text(), /1 request at a time/);
+      assert.match(await second.text(), /1 concurrent request\./);
       assert.equal(upstream.requests.length, 1);
       assert.equal(await gateway.metric('llamaduct_rate_limited_total{key="alice",limit="concurrent"}'), 1);
       await first.body?.cancel();
@@ -246,7 +246,7 @@ suite('limits of a group', () => {
     const of = (key: string): string => `llamaduct_rate_limited_total{key="${key}",limit="requests_per_minute"}`;
     assert.deepEqual([await gateway.metric(of('ada')), await gateway.metric(of('group:lab'))], [1, 1]);
     const refused = await gateway.fetch('/api/chat', posted(chat, 'bob'));
-    assert.match(await refused.text(), /The limit of group lab is reached: 3 requests a minute/);
+    assert.match(await refused.text(), /The limit of group lab is reached: 3 requests per minute/);
   });
 
   test('are overridden by limits of a key', async (t) => {

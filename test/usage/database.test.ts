@@ -68,7 +68,7 @@ suite('an unusable file is refused with the reason and left unchanged', () => {
     [
       'of a newer llamaduct',
       foreign('newer.db', 'PRAGMA application_id = 0x6c6c6475; PRAGMA user_version = 2'),
-      /it was written by a newer llamaduct \(format 2; this one knows up to 1\)$/,
+      /it was written by a newer llamaduct \(format 2; this version supports up to 1\)$/,
     ],
   ] as const) {
     test(name, () => {
@@ -89,7 +89,7 @@ suite('an unusable file is refused with the reason and left unchanged', () => {
 test('creates a ledger in an empty file, which cannot be read before', () => {
   const file = join(folder, 'empty.db');
   writeFileSync(file, '');
-  assert.throws(() => openForReading(file), { name: 'ConfigError', message: /it holds nothing yet$/ });
+  assert.throws(() => openForReading(file), { name: 'ConfigError', message: /it is empty$/ });
   new UsageLedger(file, century).close();
   openForReading(file).close();
 });
