@@ -61,7 +61,7 @@ export class UsageLedger {
   #pruneTimer: NodeJS.Timeout | undefined;
 
   /**
-   * @param file a path, or `:memory:`, which keeps sums only because nothing can read its rows
+   * @param file a path, or `:memory:`, which keeps only sums, because nothing can read its rows
    * @param retention milliseconds that rows are kept; hourly sums are kept as long, and at least a month
    * @param onError called for each row that is lost, and when expired rows cannot be deleted
    * @throws {ConfigError} when the file cannot be opened
