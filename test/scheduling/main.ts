@@ -21,7 +21,7 @@ function cell(runs: readonly Measures[], name: keyof Measures, digits = 0): stri
 const print = (...cells: string[]): void => console.log(`| ${cells.join(' | ')} |`);
 
 console.log(`seeds ${seeds.join(', ')}: mean (least–most)\n`);
-print('load', 'order', 'swaps', 'tokens/s', 'p50 wait, s', 'p99 wait, s', "Jain's index");
+print('load', 'queue', 'swaps', 'tokens/s', 'p50 wait, s', 'p99 wait, s', "Jain's index");
 print('---', '---', '---:', '---:', '---:', '---:', '---:');
 for (const { name: load, scenario } of scenarios) {
   for (const { name, policy } of policies) {

@@ -48,10 +48,10 @@ const models = [
 
 /** The reported scenarios. The server loads a model in 8 s and generates 50 tokens per second for each request. */
 export const scenarios: readonly { readonly name: string; readonly scenario: Omit<Scenario, 'seed'> }[] = [
-  { name: '1 at a time, 6 requests a minute', parallel: 1, meanInterval: 10_000 },
-  { name: '1 at a time, 10 requests a minute', parallel: 1, meanInterval: 6000 },
-  { name: '4 at a time, 20 requests a minute', parallel: 4, meanInterval: 3000 },
-  { name: '4 at a time, 30 requests a minute', parallel: 4, meanInterval: 2000 },
+  { name: '1 slot, 6 requests per minute', parallel: 1, meanInterval: 10_000 },
+  { name: '1 slot, 10 requests per minute', parallel: 1, meanInterval: 6000 },
+  { name: '4 slots, 20 requests per minute', parallel: 4, meanInterval: 3000 },
+  { name: '4 slots, 30 requests per minute', parallel: 4, meanInterval: 2000 },
 ].map(({ name, ...load }) => ({
   name,
   scenario: { ...load, duration: 7_200_000, load: 8000, meanTokens: 200, tokenTime: 20 },
