@@ -1,6 +1,6 @@
 import type { Signal } from '../cancellation.ts';
 import type { Ending, Exchange } from '../exchange/exchange.ts';
-import { type ExchangeRegistry, shuttingDown } from '../exchange/registry.ts';
+import { shuttingDown } from '../exchange/registry.ts';
 import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
 import type { UpstreamServices } from '../services.ts';
@@ -70,7 +70,14 @@ export async function acquireSlot(
     maxWait: config.timeouts.queue,
     isBound: () => exchange.phase === 'streaming',
   } as const;
-  const ticket = startAtOnce(request, queue, exchange) ?? (await waitInQueue(request, queue, exchange, exchanges));
+  const entering = queue.enter(request);
+  let ticket: Ticket;
+  if (entering instanceof Promise) {
+    ticket = await waitInQueue(entering, { request, queue, isStopping: exchanges.stopping }, exchange);
+  } else {
+    ticket = entering;
+    exchange.startedChoices += 1;
+  }
   const stopTimer = exchange.startFirstTokenTimer(config.timeouts.first_token);
   return queuedSlot({ ticket, stopTimer, estimatedCost: request.cost, fraction }, exchange);
 }
@@ -110,20 +117,19 @@ function queuedSlot({ ticket, stopTimer, estimatedCost, fraction }: QueuedSlotOp
   return { release, abandon, releaseAfter: (body) => body.onClose(onBodyClosed) };
 }
 
-function startAtOnce(request: QueuedRequest, queue: UpstreamQueue, exchange: Exchange): Ticket | undefined {
-  const ticket = queue.startAtOnce(request);
-  if (ticket !== undefined) exchange.startedChoices += 1;
-  return ticket;
+interface Waiting {
+  readonly request: QueuedRequest;
+  readonly queue: UpstreamQueue;
+  /** True if the service is stopping, so that nothing may wait any more. */
+  readonly isStopping: boolean;
 }
 
-/** Waits in the queue, and notes the position on the exchange. @throws {GatewayError} see FairQueue */
+/** Waits for the ticket, and notes the position on the exchange. @throws {GatewayError} see FairQueue */
 async function waitInQueue(
-  request: QueuedRequest,
-  queue: UpstreamQueue,
+  entering: Promise<Ticket>,
+  { request, queue, isStopping }: Waiting,
   exchange: Exchange,
-  { stopping }: ExchangeRegistry,
 ): Promise<Ticket> {
-  const entering = queue.enter(request);
   // Named on purpose: V8 allocates closures stored in a property directly in old space, where they survive until a major GC.
   const position = (): Forecast | undefined => queue.position(request);
   // Of several choices the first that waits counts; of several servers the last.
@@ -131,7 +137,7 @@ async function waitInQueue(
   const isWaiting = queue.isWaiting(request);
   if (isWaiting) exchange.waitingChoices += 1;
   else exchange.startedChoices += 1;
-  if (stopping && exchange.isQueued) exchange.cancel(shuttingDown());
+  if (isStopping && exchange.isQueued) exchange.cancel(shuttingDown());
   try {
     const ticket = await entering;
     if (isWaiting) exchange.startedChoices += 1;

@@ -37,16 +37,15 @@ export class UpstreamQueue {
     return this.#queue.inFlight;
   }
 
-  /** @returns a slot if one is free and nobody waits for it; undefined otherwise. @throws see FairQueue */
-  startAtOnce(request: QueuedRequest): Ticket | undefined {
-    const ticket = this.#queue.startAtOnce(request);
-    if (ticket !== undefined) this.#hooks.waited(0);
-    return ticket;
+  /** @returns the ticket, without a promise if the request starts at once. @throws {GatewayError} see FairQueue */
+  enter(request: QueuedRequest): Ticket | Promise<Ticket> {
+    const entering = this.#queue.enter(request);
+    if (entering instanceof Promise) return this.#wait(entering);
+    this.#hooks.waited(0);
+    return entering;
   }
 
-  /** Waits for a slot. @throws {GatewayError} see FairQueue */
-  async enter(request: QueuedRequest): Promise<Ticket> {
-    const entering = this.#queue.enter(request);
+  async #wait(entering: Promise<Ticket>): Promise<Ticket> {
     if (this.#queue.size > 0 && this.#timer === undefined) this.#refreshWhileWaiting();
     const ticket = await entering;
     this.#hooks.waited(ticket.waited / 1000);

@@ -75,27 +75,18 @@ export class FairQueue {
   }
 
   /**
-   * Waits until the request may start. A request that is refused, timed out or aborted leaves nothing behind.
+   * Starts the request if it need not wait, and queues it otherwise. A request that is refused, timed out or aborted leaves
+   * nothing behind.
    *
-   * @returns the ticket; from then on the caller has to handle an abort
+   * @returns the ticket, without a promise if the request starts at once; from then on the caller has to handle an abort
    * @throws {GatewayError} `queue_full`: 429 when too many requests of the key are waiting, 503 when too many of all
    *   keys are, both with Retry-After; `queue_timeout` after `maxWait`
    * @throws the signal's reason, or that of `refuseWaiting`
    */
-  async enter(request: QueuedRequest): Promise<Ticket> {
-    return this.startAtOnce(request) ?? (await this.#wait(request));
-  }
-
-  /**
-   * The first step of `enter`, without a promise.
-   *
-   * @returns the ticket; undefined, leaving nothing behind, if the request may have to wait
-   * @throws the signal's reason
-   */
-  startAtOnce(request: QueuedRequest): Ticket | undefined {
+  enter(request: QueuedRequest): Ticket | Promise<Ticket> {
     request.signal.throwIfAborted();
     const started = this.#scheduler.startAtOnce(request);
-    return started && this.#ticket(started, 0);
+    return started === undefined ? this.#wait(request) : this.#ticket(started, 0);
   }
 
   async #wait(request: QueuedRequest): Promise<Ticket> {

@@ -16,7 +16,7 @@ function request(given: Partial<QueuedRequest> = {}): QueuedRequest {
 /** A queue whose only slot is taken, on a stopped clock. */
 async function busy(given: Partial<FairQueueOptions> = {}): Promise<{ queue: FairQueue; running: Ticket }> {
   const queue = new FairQueue({ ...options, ...given }, () => 0);
-  return { queue, running: await queue.enter(request({ key: 'running' })) };
+  return { queue, running: await enter(queue, request({ key: 'running' })) };
 }
 
 function refused(status: number, code: string, retryAfter?: number): (thrown: unknown) => boolean {
@@ -29,10 +29,14 @@ function refused(status: number, code: string, retryAfter?: number): (thrown: un
   };
 }
 
+async function enter(queue: FairQueue, work: QueuedRequest): Promise<Ticket> {
+  return await queue.enter(work);
+}
+
 suite('fair queue', () => {
   test('starts a request at once if a slot is free, otherwise when another one is done', async () => {
     const { queue, running } = await busy();
-    const waiting = queue.enter(request());
+    const waiting = enter(queue, request());
     assert.deepEqual([queue.inFlight, queue.size], [1, 1]);
     running.done();
     const ticket = await waiting;
@@ -43,23 +47,22 @@ suite('fair queue', () => {
     assert.equal(queue.inFlight, 0);
   });
 
-  test('startAtOnce starts a request synchronously, or leaves nothing behind', () => {
+  test('a request that need not wait gets its ticket without a promise, and an aborted one leaves nothing behind', () => {
     const queue = new FairQueue(options, () => 0);
-    const running = queue.startAtOnce(request());
-    assert.equal(running?.waited, 0);
-    assert.equal(queue.startAtOnce(request()), undefined);
-    assert.deepEqual([queue.inFlight, queue.size], [1, 0]);
+    const running = queue.enter(request());
+    assert.ok(!(running instanceof Promise));
+    assert.equal(running.waited, 0);
     running.done();
-    assert.throws(() => queue.startAtOnce(request({ signal: AbortSignal.abort(new Error('gone')) })), /gone/);
+    assert.throws(() => queue.enter(request({ signal: AbortSignal.abort(new Error('gone')) })), /gone/);
     assert.equal(queue.inFlight, 0);
   });
 
   test('a ticket has the time that the request waited', async () => {
     let now = 5000;
     const queue = new FairQueue(options, () => now);
-    const running = await queue.enter(request());
+    const running = await enter(queue, request());
     assert.equal(running.waited, 0);
-    const waiting = queue.enter(request());
+    const waiting = enter(queue, request());
     now += 700;
     running.done();
     assert.equal((await waiting).waited, 700);
@@ -67,45 +70,45 @@ suite('fair queue', () => {
 
   test('refuses a key with too many waiting requests with 429', async () => {
     const { queue } = await busy({ maxWaitingPerKey: 2 });
-    for (let count = 0; count < 2; count += 1) void queue.enter(request());
-    await assert.rejects(queue.enter(request()), refused(429, 'queue_full', 3));
-    void queue.enter(request({ key: 'y' }));
+    for (let count = 0; count < 2; count += 1) void enter(queue, request());
+    await assert.rejects(enter(queue, request()), refused(429, 'queue_full', 3));
+    void enter(queue, request({ key: 'y' }));
     assert.equal(queue.size, 3);
   });
 
   test('refuses every key with 503 when too many requests wait', async () => {
     const { queue, running } = await busy({ maxWaiting: 2 });
-    for (const key of ['x', 'y']) void queue.enter(request({ key }));
-    await assert.rejects(queue.enter(request({ key: 'z' })), refused(503, 'queue_full'));
+    for (const key of ['x', 'y']) void enter(queue, request({ key }));
+    await assert.rejects(enter(queue, request({ key: 'z' })), refused(503, 'queue_full'));
     running.done();
-    void queue.enter(request({ key: 'z' }));
+    void enter(queue, request({ key: 'z' }));
     assert.equal(queue.size, 2);
   });
 
   test('does not refuse a request that can start at once when none may wait', async () => {
     const { queue, running } = await busy({ maxWaiting: 0 });
-    await assert.rejects(queue.enter(request()), refused(503, 'queue_full'));
+    await assert.rejects(enter(queue, request()), refused(503, 'queue_full'));
     running.done();
-    (await queue.enter(request())).done();
+    (await enter(queue, request())).done();
   });
 
   test('Retry-After follows the observed service time, and is at most 60 s', async () => {
     const { queue, running } = await busy({ maxWaiting: 1 });
     running.settle({ service: 20_000 });
     running.done();
-    void queue.enter(request());
-    void queue.enter(request({ key: 'y' }));
-    await assert.rejects(queue.enter(request({ key: 'z' })), refused(503, 'queue_full', 40));
+    void enter(queue, request());
+    void enter(queue, request({ key: 'y' }));
+    await assert.rejects(enter(queue, request({ key: 'z' })), refused(503, 'queue_full', 40));
     const slow = new FairQueue({ ...options, maxWaiting: 0, serviceTime: 1e9 });
-    await slow.enter(request());
-    await assert.rejects(slow.enter(request()), refused(503, 'queue_full', 60));
+    await enter(slow, request());
+    await assert.rejects(enter(slow, request()), refused(503, 'queue_full', 60));
   });
 
   test('an aborted request leaves at once with its reason, and never starts', async () => {
     const { queue, running } = await busy();
     const controller = new AbortController();
-    const leaving = queue.enter(request({ signal: controller.signal }));
-    const staying = queue.enter(request({ key: 'y' }));
+    const leaving = enter(queue, request({ signal: controller.signal }));
+    const staying = enter(queue, request({ key: 'y' }));
     const reason = new Error('gone');
     controller.abort(reason);
     assert.equal(queue.size, 1);
@@ -118,10 +121,10 @@ suite('fair queue', () => {
   test('refuseWaiting removes waiting requests without a trace, except bound ones', async () => {
     const { queue, running } = await busy({ maxWaitingPerKey: 2 });
     const { signal } = new AbortController();
-    const leaving = ['x', 'x', 'y'].map(async (key) => await queue.enter(request({ key, signal, maxWait: 60_000 })));
-    const staying = queue.enter(request({ key: 'staying', isBound: () => true }));
+    const leaving = ['x', 'x', 'y'].map(async (key) => await enter(queue, request({ key, signal, maxWait: 60_000 })));
+    const staying = enter(queue, request({ key: 'staying', isBound: () => true }));
     const free = request({ key: 'free', isBound: () => false });
-    leaving.push(queue.enter(free));
+    leaving.push(enter(queue, free));
     const reason = new Error('out');
     queue.refuseWaiting(reason);
     for (const refusal of leaving) await assert.rejects(refusal, (thrown) => thrown === reason);
@@ -131,7 +134,7 @@ suite('fair queue', () => {
     // The key may wait with as many requests as before and was not charged: it alternates with the other key.
     const order: string[] = [];
     const later = ['x', 'x', 'y'].map(async (key) => {
-      const ticket = await queue.enter(request({ key }));
+      const ticket = await enter(queue, request({ key }));
       order.push(key);
       ticket.done();
     });
@@ -143,14 +146,14 @@ suite('fair queue', () => {
 
   test('a request that was aborted before does not enter', async () => {
     const queue = new FairQueue(options);
-    await assert.rejects(queue.enter(request({ signal: AbortSignal.abort(new Error('gone')) })), /gone/);
+    await assert.rejects(enter(queue, request({ signal: AbortSignal.abort(new Error('gone')) })), /gone/);
     assert.equal(queue.inFlight, 0);
   });
 
   test('an abort after the start does not free the slot', async () => {
     const { queue, running } = await busy();
     const controller = new AbortController();
-    const starting = queue.enter(request({ signal: controller.signal }));
+    const starting = enter(queue, request({ signal: controller.signal }));
     running.done();
     assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
     controller.abort();
@@ -163,7 +166,7 @@ suite('fair queue', () => {
   test('a request that waits longer than maxWait is refused with queue_timeout', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { queue } = await busy();
-    const waiting = queue.enter(request({ maxWait: 3000 }));
+    const waiting = enter(queue, request({ maxWait: 3000 }));
     const outcome = assert.rejects(waiting, refused(503, 'queue_timeout'));
     t.mock.timers.tick(2999);
     assert.equal(queue.size, 1);
@@ -175,7 +178,7 @@ suite('fair queue', () => {
   test('a started request does not time out', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { queue, running } = await busy();
-    const waiting = queue.enter(request({ maxWait: 3000 }));
+    const waiting = enter(queue, request({ maxWait: 3000 }));
     running.done();
     t.mock.timers.tick(5000);
     await waiting;
@@ -184,10 +187,10 @@ suite('fair queue', () => {
 
   test('requests held up by the model of another start when that one leaves', async () => {
     const queue = new FairQueue({ ...options, parallel: 2, maxExtraWait: 0 }, () => 0);
-    await queue.enter(request({ model: 'a' }));
+    await enter(queue, request({ model: 'a' }));
     const controller = new AbortController();
-    const swap = queue.enter(request({ model: 'b', signal: controller.signal }));
-    const behind = queue.enter(request({ model: 'a', key: 'y' }));
+    const swap = enter(queue, request({ model: 'b', signal: controller.signal }));
+    const behind = enter(queue, request({ model: 'a', key: 'y' }));
     assert.equal(queue.size, 2);
     controller.abort();
     await assert.rejects(swap);
@@ -198,9 +201,9 @@ suite('fair queue', () => {
   test('position has the expected wait, including model loads', async () => {
     let now = 0;
     const queue = new FairQueue(options, () => now);
-    const running = await queue.enter(request({ key: 'running' }));
+    const running = await enter(queue, request({ key: 'running' }));
     const requests = [request(), request(), request({ key: 'y', model: 'b' })];
-    const entered = requests.map(async (waiting) => await queue.enter(waiting));
+    const entered = requests.map(async (waiting) => await enter(queue, waiting));
     const positions = (): unknown[] => requests.map((waiting) => queue.position(waiting));
     assert.deepEqual(positions(), [
       { position: 1, wait: 1000 },
@@ -217,10 +220,10 @@ suite('fair queue', () => {
   test('position counts a request that came within the last second as last', async () => {
     const { queue } = await busy();
     const first = request();
-    void queue.enter(first);
+    void enter(queue, first);
     queue.position(first);
     const second = request({ key: 'y' });
-    void queue.enter(second);
+    void enter(queue, second);
     assert.deepEqual(queue.position(second), { position: 2, wait: 2000 });
   });
 
@@ -235,7 +238,8 @@ suite('fair queue', () => {
       for (let round = 0; round < 3; round += 1) {
         const controller = new AbortController();
         const model = ['a', 'b', 'c'][pick([5, 3, 2])] ?? 'a';
-        const entering = queue.enter(
+        const entering = enter(
+          queue,
           request({ key: `${number % 20}`, model, cost: 1 + uniform() * 500, signal: controller.signal }),
         );
         if (uniform() < 0.1) controller.abort();
