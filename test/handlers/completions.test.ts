@@ -108,8 +108,8 @@ suite('/v1/completions', () => {
     const bad: [object, string, RegExp][] = [
       [{ prompt: undefined }, 'prompt', /must be a string or an array/],
       [{ prompt: [] }, 'prompt', /must be a string or an array/],
-      [{ prompt: [1, 2] }, 'prompt', /send the text/],
-      [{ prompt: [[1, 2]] }, 'prompt', /send the text/],
+      [{ prompt: [1, 2] }, 'prompt', /Send the text/],
+      [{ prompt: [[1, 2]] }, 'prompt', /Send the text/],
       [{ prompt: [{}] }, 'prompt', /must be a string/],
       [{ logprobs: true }, 'logprobs', /whole number/],
       [{ n: 2, best_of: 1 }, 'best_of', /at least n/],

@@ -63,7 +63,7 @@ function readStop(value: unknown): string[] | undefined {
   if (value === undefined) return undefined;
   const stops: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (!stops.every((stop): stop is string => typeof stop === 'string' && stop !== '')) {
-    throw invalidValue('options.stop', 'options.stop must be an array of strings, none of them empty.');
+    throw invalidValue('options.stop', 'options.stop must be a string or an array of strings, none of them empty.');
   }
   // An empty list would take away the stops of the model itself.
   return stops.length > 0 ? [...stops] : undefined;

@@ -21,7 +21,7 @@ export function wholeAnswer<Content extends object>(
   head: AnswerHead,
   content: (result: ChatResult) => Content,
 ): Whole<Content> {
-  if (result === undefined) throw new GatewayError('internal_error', 'An answer has no result.');
+  if (result === undefined) throw new GatewayError('internal_error', 'The answer has no result.');
   return {
     model: head.model,
     created_at: new Date(head.now()).toISOString(),

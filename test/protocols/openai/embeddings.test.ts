@@ -34,7 +34,7 @@ suite('an embeddings request as Ollama gets it', () => {
     test(name, () => assert.deepEqual(native(body), { ...minimal, ...expected }));
   }
 
-  const tokens = /input holds tokens.* Send the text itself\.$/;
+  const tokens = /input contains token IDs.* Send the text itself\.$/;
   const refused: [string, unknown, string | undefined, RegExp][] = [
     ['a body that is no object', [], undefined, /must be a JSON object/],
     ['a model that is a number', { model: 5 }, 'model', /must be a string/],

@@ -18,12 +18,19 @@ export function toToolUse({ id, name, arguments: text }: ToolCallEvent): ToolUse
   try {
     input = parseExact(text);
   } catch (cause) {
-    throw new GatewayError('upstream_protocol_error', 'The model called a tool with arguments that are not JSON.', {
-      cause,
-    });
+    throw new GatewayError(
+      'upstream_protocol_error',
+      'The model called a tool with arguments that are not a JSON object.',
+      {
+        cause,
+      },
+    );
   }
   if (!isObject(input)) {
-    throw new GatewayError('upstream_protocol_error', 'The model called a tool with arguments that are no object.');
+    throw new GatewayError(
+      'upstream_protocol_error',
+      'The model called a tool with arguments that are not a JSON object.',
+    );
   }
   return { type: 'tool_use', id, name, input, caller: { type: 'direct' } };
 }

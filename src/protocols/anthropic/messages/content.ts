@@ -97,7 +97,10 @@ function readDocument({ fields, path }: Block, { texts, images }: Content, ledge
     parts.push(within.texts.join('\n'));
     for (const image of within.images) images.push(image);
   } else {
-    throw invalidValue(`${sourcePath}.type`, `${sourcePath}.type must be text or content: only text can be read here.`);
+    throw invalidValue(
+      `${sourcePath}.type`,
+      `${sourcePath}.type must be text or content. Other documents are not supported.`,
+    );
   }
   texts.push(parts.filter((text) => text !== '').join('\n'));
 }

@@ -106,6 +106,6 @@ function readAssistant(
 
 function readText(blocks: readonly Block[], path: string, ledger: DroppedFields): string {
   const { texts, images } = readContent(blocks, ledger);
-  if (images.length > 0) throw invalidValue(path, `Only user messages can hold images, and ${path} is none.`);
+  if (images.length > 0) throw invalidValue(path, `Only user messages can contain images, and ${path} is not one.`);
   return texts.join('\n');
 }

@@ -27,7 +27,7 @@ const foreignBesides: ReadonlySet<string> = new Set([
 /** Notes a block that changes nothing here. @throws {GatewayError} 400 for one that does not belong where it stands */
 export function passOver(type: string, path: string, ledger: DroppedFields): void {
   if (!foreign.has(type) && !foreignBesides.has(type)) {
-    throw invalidValue(`${path}.type`, `${path}.type is of a kind that cannot stand here.`);
+    throw invalidValue(`${path}.type`, `${path}.type is not supported here.`);
   }
   ledger.note(`messages.content.${type}`, true);
 }

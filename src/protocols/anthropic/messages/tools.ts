@@ -39,7 +39,7 @@ export function readToolUse(body: JsonObject, ledger: DroppedFields): ToolUse {
 }
 
 function notAmongTools(): Error {
-  return invalidValue('tool_choice', 'tool_choice asks for a tool that is not among tools.');
+  return invalidValue('tool_choice', 'tool_choice requires a tool that is not in tools.');
 }
 
 /** Tools that Anthropic runs, or that only its models know the schema of, are passed over and named by their type. */

@@ -22,7 +22,7 @@ function readMessage(item: unknown, path: string, ledger: DroppedFields): Messag
   const text = string(message['content'], `${path}.content`) ?? '';
   const images = readImages(message['images'], `${path}.images`);
   if (role !== 'user' && images.length > 0) {
-    throw invalidValue(`${path}.images`, `Only user messages can hold images, and ${path} is of role ${role}.`);
+    throw invalidValue(`${path}.images`, `Only user messages can contain images, but ${path} has the role ${role}.`);
   }
   if (role !== 'tool') ledger.note('messages.name', message['name']);
   switch (role) {

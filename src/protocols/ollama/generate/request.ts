@@ -44,7 +44,7 @@ function readRequest(fields: JsonObject, prompt: string, ledger: DroppedFields):
     const instructions = system === undefined ? [] : [{ role: 'system' as const, text: system }];
     return { kind: 'chat', ...common, messages: [...instructions, { role: 'user', text: prompt, images }] };
   }
-  if (images.length > 0) throw invalidValue('images', 'images cannot be sent with raw or suffix.');
+  if (images.length > 0) throw invalidValue('images', 'images cannot be combined with raw or suffix.');
   if (raw) refuseTemplated(fields);
   // As with Ollama, a template for filling in has no place for it.
   ledger.note('system', system);
@@ -56,7 +56,7 @@ function refuseTemplated(fields: JsonObject): void {
   for (const field of ['template', 'system', 'context']) {
     const value = fields[field];
     if (value != null && value !== '' && !(Array.isArray(value) && value.length === 0)) {
-      throw invalidValue(field, 'raw does without template, system and context.');
+      throw invalidValue(field, 'raw cannot be combined with template, system or context.');
     }
   }
 }

@@ -30,7 +30,7 @@ export function readContent(value: unknown, path: string, ledger: DroppedFields)
       default:
         throw invalidValue(
           `${partPath}.type`,
-          `${partPath}.type must be text or image_url: no other content can be sent to this model.`,
+          `${partPath}.type must be text or image_url. Other content is not supported.`,
         );
     }
   });

@@ -22,7 +22,7 @@ export function readMessages(value: unknown, ledger: DroppedFields): Message[] {
     const role = required(oneOf(message['role'], `${path}.role`, roles), `${path}.role`);
     const content = readContent(message['content'], `${path}.content`, ledger);
     if (role !== 'user' && content.images.length > 0) {
-      throw invalidValue(`${path}.content`, `Only user messages can hold images, and ${path} is of role ${role}.`);
+      throw invalidValue(`${path}.content`, `Only user messages can contain images, but ${path} has the role ${role}.`);
     }
     // A tool's name is what its result is about; of anybody else Ollama knows none.
     if (role !== 'tool') ledger.note('messages.name', message['name']);

@@ -69,7 +69,7 @@ export function readChatCompletion(body: unknown): ChatCompletionRequest {
 function readLogprobs(body: JsonObject): ChatRequest['logprobs'] {
   const wanted = boolean(body['logprobs'], 'logprobs') ?? false;
   const top = integer(body['top_logprobs'], 'top_logprobs', 0, 20);
-  if (top !== undefined && !wanted) throw invalidValue('top_logprobs', 'top_logprobs needs logprobs to be true.');
+  if (top !== undefined && !wanted) throw invalidValue('top_logprobs', 'top_logprobs requires logprobs to be true.');
   return wanted ? { top: top ?? 0 } : undefined;
 }
 

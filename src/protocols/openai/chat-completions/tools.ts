@@ -37,7 +37,7 @@ function withTools(tools: readonly Tool[] | undefined): ToolUse {
 function forced(tools: readonly Tool[] | undefined, toolChoice: NonNullable<ToolUse['toolChoice']>): ToolUse {
   const callable = toolChoice === 'required' ? tools : tools?.filter(({ name }) => name === toolChoice.name);
   if (tools === undefined || callable === undefined || callable.length === 0) {
-    throw invalidValue('tool_choice', 'tool_choice asks for a tool that is not among tools.');
+    throw invalidValue('tool_choice', 'tool_choice requires a tool that is not in tools.');
   }
   return { tools, toolChoice };
 }

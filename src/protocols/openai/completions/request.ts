@@ -55,7 +55,7 @@ export function readCompletion(body: unknown): Completion {
   ledger.noteUnread(bestOf === count ? omit(body, 'best_of') : body, readFields);
   const prompts = readPrompts(body['prompt']);
   if (prompts.length * count > maxChoices) {
-    throw invalidValue('prompt', `At most ${maxChoices} choices can be asked for: prompts times n.`);
+    throw invalidValue('prompt', `The number of prompts times n must be at most ${maxChoices}.`);
   }
   const [first, ...others] = prompts.map((prompt) => choices({ ...shared, prompt }, count));
   return {
@@ -79,7 +79,7 @@ function readPrompts(value: unknown): string[] {
   return value.map((prompt: unknown, index) => {
     if (typeof prompt === 'string') return prompt;
     const tokens = typeof prompt === 'number' || Array.isArray(prompt);
-    const why = tokens ? 'tokens are those of another model; send the text.' : 'must be a string.';
+    const why = tokens ? 'token IDs differ between models. Send the text itself.' : 'must be a string.';
     throw invalidValue('prompt', `prompt[${index}]: ${why}`);
   });
 }

@@ -57,9 +57,9 @@ function readInput(value: unknown): string[] {
   if (texts.length === 0 || input === '') throw invalidValue('input', 'input must not be empty.');
   // LangChain and others send the ids that OpenAI's own tokenizer gave: to another model they mean other words.
   if (texts.some((text) => typeof text === 'number' || Array.isArray(text))) {
-    throw invalidValue('input', 'input holds tokens, which no two models number alike. Send the text itself.');
+    throw invalidValue('input', 'input contains token IDs, which differ between models. Send the text itself.');
   }
-  if (texts.length > maxInputs) throw invalidValue('input', `input must hold at most ${maxInputs} texts.`);
+  if (texts.length > maxInputs) throw invalidValue('input', `input must contain at most ${maxInputs} texts.`);
   return texts.map((text, index) => readText(text, `input[${index}]`));
 }
 

@@ -24,7 +24,7 @@ export function readInputContent(
       case 'input_image':
         return inputImage(part, partPath, ledger);
       case 'input_file':
-        throw invalidValue(partPath, 'Files cannot be sent to this model: send their text as input_text.');
+        throw invalidValue(partPath, 'Files are not supported. Send their text as input_text.');
       default:
         throw invalidValue(`${partPath}.type`, `${partPath}.type must be input_text or input_image.`);
     }
@@ -90,7 +90,8 @@ function inputText(part: JsonObject, path: string): ResponseInputText {
 }
 
 function inputImage(part: JsonObject, path: string, ledger: DroppedFields): ResponseInputImage {
-  if (part['file_id'] != null) throw invalidValue(`${path}.file_id`, 'No files are kept here: send the image itself.');
+  if (part['file_id'] != null)
+    throw invalidValue(`${path}.file_id`, 'Uploaded files are not supported. Send the image itself.');
   ledger.note('input.content.detail', part['detail']);
   return { type: 'input_image', detail: 'auto', image_url: textOf(part, 'image_url', path) };
 }

@@ -138,7 +138,7 @@ export class ResponseEncoder implements Encoder {
   #hold(text: string): void {
     this.#length += text.length;
     if (this.#length <= maxLength) return;
-    throw new GatewayError('upstream_protocol_error', 'The answer is too large for one response.');
+    throw new GatewayError('upstream_protocol_error', 'The response is too large.');
   }
 
   #newId(type: OutputItem['type']): string {

@@ -58,7 +58,7 @@ async function call(read: ReadResponse, kept: StoredResponses): Promise<Generati
     ...read.instructions,
     ...toMessages([...before.map((item) => ({ item, path: 'previous_response_id' })), ...input]),
   ];
-  if (messages.length === 0) throw invalidValue('input', 'input holds nothing that can be sent to a model.');
+  if (messages.length === 0) throw invalidValue('input', 'input contains nothing that can be sent to a model.');
   const request: ChatRequest = { ...read.request, messages };
   const keep = (response: ResponseBody): void => {
     if (!read.store) return;
@@ -74,7 +74,7 @@ async function call(read: ReadResponse, kept: StoredResponses): Promise<Generati
     dropped: ledger.dropped,
     encoder: (head) => new ResponseEncoder(head, echo, keep),
     respond([result], { usage }, head) {
-      if (result === undefined) throw new Error('a response is of one choice');
+      if (result === undefined) throw new Error('The answer has no result.');
       const response = toResponse(responseId(head.id), head, echo, result, usage);
       keep(response);
       return response;
@@ -101,7 +101,7 @@ async function resolved(
     else if (reference.startsWith('rs_')) ledger.note('input.item_reference', true);
     else {
       const known = reference.length <= 256 ? ` with id '${reference}'` : '';
-      throw new GatewayError('not_found', `Item${known} not found: it was not stored, or no longer is.`, {
+      throw new GatewayError('not_found', `Item${known} not found. It was not stored or is no longer stored.`, {
         param: `${path}.id`,
       });
     }

@@ -85,7 +85,10 @@ function toMessage(
   const text = texts.join('\n');
   if (item.role === 'user') return { role: 'user', text, images };
   if (images.length > 0) {
-    throw invalidValue(`${path}.content`, `Only user messages can hold images, and ${path} is of role ${item.role}.`);
+    throw invalidValue(
+      `${path}.content`,
+      `Only user messages can contain images, but ${path} has the role ${item.role}.`,
+    );
   }
   return { role: 'system', text };
 }

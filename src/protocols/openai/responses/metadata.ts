@@ -12,7 +12,7 @@ export function readMetadata(value: unknown): Metadata {
     if (key.length > max.key || typeof text !== 'string' || text.length > max.value) {
       throw invalidValue(
         'metadata',
-        `metadata must have keys of at most ${max.key} characters and strings of at most ${max.value} as values.`,
+        `metadata keys must have at most ${max.key} characters, and values must be strings of at most ${max.value}.`,
       );
     }
   }

@@ -50,9 +50,9 @@ const readFields: ReadonlySet<string> = new Set<Field>([
 
 /** What would make another answer than the one that can be given. */
 const unsupported: Readonly<Record<string, string>> = {
-  background: 'Responses are not made in the background here: leave background out.',
-  conversation: 'No conversations are kept here: send previous_response_id, or all items.',
-  prompt: 'No prompt templates are kept here: send instructions and input.',
+  background: 'Background responses are not supported. Omit background.',
+  conversation: 'Conversations are not supported. Send previous_response_id or all items.',
+  prompt: 'Prompt templates are not supported. Send instructions and input.',
 };
 
 /**

@@ -25,7 +25,7 @@ export function responseResources(keeper: TextStore): ResourceProtocol[] {
       errors: openaiErrors,
       async answer(request) {
         if (request.query.get('stream') === 'true') {
-          throw invalidValue('stream', 'A response that is kept cannot be streamed again: leave stream out.');
+          throw invalidValue('stream', 'A stored response cannot be streamed. Omit stream.');
         }
         return (await find(request)).response;
       },

@@ -135,7 +135,7 @@ function unknownPrevious(id: string): GatewayError {
 }
 
 function tooMuch(): GatewayError {
-  return new GatewayError('invalid_value', 'The conversation before this request is too long to be continued here.', {
+  return new GatewayError('invalid_value', 'The stored conversation is too long to continue.', {
     param: 'previous_response_id',
   });
 }

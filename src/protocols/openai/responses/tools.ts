@@ -56,7 +56,7 @@ function forced(
   toolChoice: NonNullable<ChatRequest['toolChoice']>,
 ): ToolUse['request'] {
   if (toolChoice === 'required' ? tools.length === 0 : !tools.some(({ name }) => name === toolChoice.name)) {
-    throw invalidValue('tool_choice', 'tool_choice asks for a function that is not among tools.');
+    throw invalidValue('tool_choice', 'tool_choice requires a tool that is not in tools.');
   }
   return { tools: tools.map(toTool), toolChoice };
 }
