@@ -1,6 +1,6 @@
 import type { ChatEvent, FinishReason, Timings, TokenLogprob, ToolCallEvent, Usage } from './event.ts';
 
-/** A whole answer: what the events of a stream add up to. */
+/** A complete answer, made of all events of a stream. */
 export interface ChatResult {
   readonly text: string;
   readonly reasoning: string;
@@ -12,7 +12,7 @@ export interface ChatResult {
   readonly timings: Timings;
 }
 
-/** Adds events up. `add` takes them in order; `result` returns undefined until `finish` came. */
+/** Collects the events of a stream, given to `add` in order, into a complete answer. */
 export class Accumulator {
   #text = '';
   #reasoning = '';
@@ -24,7 +24,7 @@ export class Accumulator {
     switch (event.type) {
       case 'text':
         this.#text += event.text;
-        // Not spread: an answer in one piece may have more than a call takes arguments.
+        // Not push(...logprobs): an answer in one event may have more of them than a call may have arguments.
         for (const logprob of event.logprobs ?? []) this.#logprobs.push(logprob);
         return;
       case 'reasoning':
@@ -50,6 +50,7 @@ export class Accumulator {
     }
   }
 
+  /** The complete answer; undefined until `finish` was added. */
   get result(): ChatResult | undefined {
     return this.#result;
   }

@@ -4,67 +4,73 @@ import type { Emit } from './event.ts';
 import type { GenerationRequest } from './request.ts';
 import type { Decoder, UsageObserver } from './stream.ts';
 
-/** A model as a backend lists it. */
+/** A model in a backend's list. */
 export interface ModelInfo {
   readonly name: string;
   /** Unix seconds. */
   readonly modified: number;
 }
 
-/** What a backend tells of one model, where it does. */
+/** Details of a model, as far as its backend reports them. */
 export interface ModelDetails {
   /** For example completion, tools, thinking, vision, embedding. */
   readonly capabilities?: readonly string[];
-  /** Tokens that the model was made for; what it is loaded with may be less. */
+  /** Tokens that the model was made for. It may be loaded with a smaller context. */
   readonly contextLength?: number;
 }
 
-/** A question to a backend besides generating. @throws {GatewayError} `upstream_protocol_error` from `read` */
+/** A request to a backend that does not generate. @throws {GatewayError} `upstream_protocol_error` from `read` */
 export interface Question<Answer> {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: object;
+  /** Reads the JSON of the backend's answer. */
   readonly read: (body: unknown) => Answer;
 }
 
 export interface EmbeddingsQuestion extends Question<EmbeddingsResult> {
-  /** Fields for which this kind of backend has no place. */
+  /** Fields that this kind of backend does not support. */
   readonly dropped: readonly string[];
 }
 
-/** A request in the form that a model takes which refused the first, and the fields it had to lose. */
+/** A request rewritten for a model that refused its first form, and the fields that it lost. */
 export interface Adaptation {
   readonly request: GenerationRequest;
   readonly dropped: readonly string[];
 }
 
-/** A backend's own request, always for a stream. */
+/** A generation request in a backend's own API; its answer is always a stream. */
 export interface BackendRequest {
   /** Below the path of the upstream's address. */
   readonly path: string;
   readonly body: object;
-  /** Fields for which this kind of backend has no place. */
+  /** Fields that this kind of backend does not support. */
   readonly dropped: readonly string[];
 }
 
-/** What one kind of backend speaks. */
+/** The API of one kind of backend. */
 export interface Backend {
   generation(request: GenerationRequest): BackendRequest;
   decoder(request: GenerationRequest, emit: Emit, maxLineBytes: number): Decoder;
-  /** What a status other than 2xx and its body (cut to some KiB) mean. @param retryAfter its header, in seconds */
+  /**
+   * Translates an answer with a status other than 2xx.
+   *
+   * @param body cut to some KiB
+   * @param retryAfter the header's value in seconds
+   */
   error(status: number, body: string, retryAfter?: number): GatewayError;
-  /** What to ask instead after a refusal; undefined where nothing else helps. */
+  /** @returns the request to send after a refusal; undefined when no other form can help */
   adapt(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined;
   observer(): UsageObserver;
   embeddings(request: EmbeddingsRequest): EmbeddingsQuestion;
-  /** What a status other than 2xx means as the answer to that question. */
+  /** Translates an answer to an embeddings request with a status other than 2xx. */
   embeddingsError(status: number, body: string): GatewayError;
-  /** What the list tells of a model's details is not asked for again. */
+  /** Lists the models. Details that the list contains are not requested again. */
   readonly models: Question<(ModelInfo & ModelDetails)[]>;
-  /** Absent where the list tells all there is. */
+  /** Absent when the list contains all details. */
   details?(model: string): Question<ModelDetails>;
-  /** The models it holds in memory. Absent where that cannot be asked. */
+  /** Lists the models in memory. Absent when the backend cannot report them. */
   readonly loaded?: Question<string[]>;
-  /** The context a loaded model has, in tokens; undefined where it is not loaded. Absent where that cannot be asked. */
+  /** The context of a loaded model in tokens; undefined when it is not loaded. Absent when it cannot be reported. */
   contextLength?(model: string): Question<number | undefined>;
 }

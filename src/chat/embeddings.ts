@@ -1,23 +1,23 @@
 import type { JsonObject } from './request.ts';
 import type { TotalUsage } from './stream.ts';
 
-/** Texts to make vectors of, whatever the client's dialect and whatever the backend. */
+/** Texts to turn into vectors, independent of the client's dialect and of the backend. */
 export interface EmbeddingsRequest {
-  /** '' where the client names none: the operator may have a default. */
+  /** '' when the client sent none: the operator may have configured a default. */
   readonly model: string;
-  /** At least one, none of them empty. */
+  /** At least one text, none of them empty. */
   readonly input: readonly string[];
-  /** How many components a vector is to have. Absent: as many as the model makes. */
+  /** Components of a vector. Absent: as many as the model makes. */
   readonly dimensions?: number;
-  /** Whether a text longer than the context may be cut; absent, it is an error. */
+  /** True to cut a text that is longer than the context; absent, it is an error. */
   readonly truncate?: boolean;
-  /** Ollama's own options, passed as they are. */
+  /** Ollama's own options, passed on unchanged. */
   readonly options?: JsonObject;
-  /** How long the model stays loaded: seconds, or a Go duration. */
+  /** The time for which the model stays loaded: seconds, or a Go duration. */
   readonly keepAlive?: string | number;
 }
 
 export interface EmbeddingsResult extends TotalUsage {
-  /** One for each text, in their order. */
+  /** One per text, in the same order. */
   readonly vectors: readonly number[][];
 }

@@ -1,13 +1,13 @@
 import type { Emit } from './event.ts';
 
-/** Leaves the thinking out. */
+/** Drops the model's thinking. */
 export function withoutReasoning(emit: Emit): Emit {
   return (event) => {
     if (event.type !== 'reasoning') emit(event);
   };
 }
 
-/** Keeps the first call of an answer and drops the others. */
+/** Drops all tool calls of an answer but the first. */
 export function firstToolCallOnly(emit: Emit): Emit {
   let called = false;
   return (event) => {

@@ -1,45 +1,46 @@
-/** What a backend's answer consists of, in order. A whole answer ends in exactly one `finish`. */
+/** One event of a backend's answer. A complete answer ends in exactly one `finish`. */
 export type ChatEvent =
   | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string }
   | ToolCallEvent
   | FinishEvent;
 
-/** Where events go. */
+/** Takes the events of an answer, in order. */
 export interface Emit {
   (event: ChatEvent): void;
-  /** A shorter way for texts, where nobody between the decoder and the encoder looks at them. */
+  /** A faster way for texts, present when nothing between the decoder and the encoder looks at them. */
   readonly verbatim?: Verbatim;
 }
 
-/** Takes texts as the JSON that they were sent in, which then is neither parsed nor written again. */
+/** Takes texts as the JSON that the backend sent, which is then neither parsed nor serialised again. */
 export interface Verbatim {
-  /** Undefined while a text needs more than a frame around it. */
+  /** The frame for the next texts; undefined while the next text needs more than a frame around it. */
   frame(): Frame | undefined;
-  /** @param texts bytes as Latin-1: the JSON of texts, each in a frame */
+  /** @param texts the JSON of texts, each already in its frame; bytes as Latin-1 */
   take(texts: string): void;
 }
 
-/** What stands around the JSON of a text in a client's stream, as bytes in Latin-1. */
+/** The bytes before and after the JSON of a text in a client's stream, as Latin-1. */
 export interface Frame {
   readonly before: string;
   readonly after: string;
 }
 
-/** One whole call. */
+/** A complete tool call. */
 export interface ToolCallEvent {
   readonly type: 'tool-call';
   /** Unique within the answer. */
   readonly id: string;
   readonly name: string;
-  /** A JSON object, as text: numbers keep every digit the backend sent. */
+  /** A JSON object, as text: numbers keep every digit that the backend sent. */
   readonly arguments: string;
 }
 
+/** The end of a complete answer. */
 export interface FinishEvent {
   readonly type: 'finish';
   readonly reason: FinishReason;
-  /** The stop sequence that ended the answer, where that is known. */
+  /** The stop sequence that ended the answer, if known. */
   readonly stopSequence?: string;
   readonly usage: Usage;
   readonly timings: Timings;
@@ -47,22 +48,22 @@ export interface FinishEvent {
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
-/** Tokens, as the backend counted them; 0 where it did not say. */
+/** Tokens, as the backend counted them; 0 if it did not report them. */
 export interface Usage {
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** Of the input, those that were in the backend's cache; absent where it did not say. */
+  /** The part of the input that was in the backend's cache; absent if not reported. */
   readonly cachedTokens?: number;
-  /** Of the output, those of the thinking; absent where it did not say. */
+  /** The part of the output that was thinking; absent if not reported. */
   readonly reasoningTokens?: number;
 }
 
-/** The backend's own durations in seconds; absent where it did not say. */
+/** The backend's own durations in seconds; absent if not reported. */
 export interface Timings {
   readonly load?: number;
   readonly promptEval?: number;
   readonly eval?: number;
-  /** All of it, waiting included. */
+  /** From the request to the end of the answer, waiting included. */
   readonly total?: number;
 }
 

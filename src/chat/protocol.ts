@@ -1,14 +1,14 @@
 import type { GatewayError } from '../errors.ts';
+import type { ChatResult } from './accumulator.ts';
 import type { ModelDetails, ModelInfo } from './backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
-import type { ChatResult } from './accumulator.ts';
 import type { GenerationRequest } from './request.ts';
 import type { Encoder, TotalUsage } from './stream.ts';
 
-/** How a client's dialect tells of an error. */
+/** How a client's dialect reports an error. */
 export interface ErrorFormat {
   body(error: GatewayError): object;
-  /** Where the dialect has statuses of its own. Absent: the error's. */
+  /** Absent: the error's own status. */
   status?(error: GatewayError): number;
 }
 
@@ -19,137 +19,141 @@ interface Endpoint {
   readonly errors: ErrorFormat;
 }
 
-/** What an answer says of itself besides its content. */
+/** The fields of an answer besides its content. */
 export interface AnswerHead {
   readonly id: string;
   /** Unix seconds. */
   readonly created: number;
-  /** As the client named it. */
+  /** The model's name as the client sent it. */
   readonly model: string;
-  /** When the request came, in milliseconds since the epoch with fractions. */
+  /** The time at which the request arrived, in milliseconds since the epoch with fractions. */
   readonly arrivedAt: number;
-  /** The time now, on the clock of `arrivedAt`. */
+  /** The current time on the clock of `arrivedAt`. */
   now(): number;
 }
 
-/** One request, read: what to ask a backend, and how to answer this client. */
+/** A parsed request: what to send to a backend, and how to answer this client. */
 export interface GenerationCall {
   /** One for each choice of the answer. */
   readonly requests: readonly [GenerationRequest, ...GenerationRequest[]];
   readonly stream: boolean;
-  /** Fields that the client sent and that change nothing. */
+  /** Fields that the client sent and that have no effect. */
   readonly dropped: readonly string[];
-  /** Whether the client asked not to be shown the thinking. */
+  /** True when the client does not want to see the model's thinking. */
   readonly hideThinking?: boolean;
-  /** Whether the answer has to name the stop sequence that ended it, which few backends tell. */
+  /** True when the answer has to contain the stop sequence that ended it, which few backends report. */
   readonly namesStop?: boolean;
-  /** Whether only the prompt's tokens are of interest: the shortest answer will do. */
+  /** True when only the prompt's token count is needed, so that the shortest answer is enough. */
   readonly onlyCounts?: boolean;
-  /** The whole answer, where there is nothing to generate and so no backend to ask. */
+  /** The complete answer when there is nothing to generate, so that no backend is needed. */
   readonly ready?: object;
   encoder(head: AnswerHead): Encoder;
   respond(results: readonly ChatResult[], total: TotalUsage, head: AnswerHead): object;
 }
 
-/** An endpoint that generates, in one client dialect. All of them are POST. */
+/** A POST endpoint that generates, in one client dialect. */
 export interface GenerationProtocol extends Endpoint {
-  /** What the ids of its answers begin with. */
+  /** The prefix of its answers' ids. */
   readonly idPrefix: string;
-  /** Of a stream. */
+  /** The content type of its streams. */
   readonly contentType: string;
-  /** What this dialect calls the fields that OpenAI's chat completions call `response_format`, `messages` and the like. */
+  /** The dialect's own names for fields, by their names in OpenAI's chat completions, such as `response_format`. */
   readonly fieldNames?: Readonly<Record<string, string>>;
-  /** Fields of the API that may be dropped, each with a series of its own in the metrics. */
+  /** Fields of the API that may be dropped. Each has its own series in the metrics. */
   readonly droppable?: readonly string[];
   /**
-   * @param owner who may see what this request keeps
-   * @throws {GatewayError} 400 with `param` for a body it cannot read
+   * Reads a request body.
+   *
+   * @param owner the only one who may read what this request stores
+   * @throws {GatewayError} 400 with `param` for a body that cannot be read
    */
   read(body: unknown, owner: string): GenerationCall | Promise<GenerationCall>;
 }
 
-/** One request for embeddings, read. */
+/** A parsed embeddings request. */
 export interface EmbeddingsCall {
   readonly request: EmbeddingsRequest;
-  /** Fields that the client sent and that change nothing. */
+  /** Fields that the client sent and that have no effect. */
   readonly dropped: readonly string[];
-  /** The whole answer, where there is nothing to make a vector of and so no backend to ask: `input` is empty then. */
+  /** The complete answer when `input` is empty, so that no backend is needed. */
   readonly ready?: object;
-  /** @param head `model` as the answer names it */
+  /** @param head its `model` goes into the answer */
   respond(result: EmbeddingsResult, head: AnswerHead): object;
 }
 
-/** An endpoint that makes embeddings, in one client dialect. All of them are POST. */
+/** A POST endpoint that makes embeddings, in one client dialect. */
 export interface EmbeddingsProtocol extends Endpoint {
-  /** @throws {GatewayError} 400 with `param` for a body it cannot read. */
+  /** Reads a request body. @throws {GatewayError} 400 with `param` for a body that cannot be read */
   read(body: unknown): EmbeddingsCall;
 }
 
 type Model = ModelInfo & ModelDetails;
 
-/** A model list in a client's dialect: a GET. */
+/** A GET endpoint that lists models, in one client dialect. */
 export interface ModelListProtocol extends Endpoint {
   list(models: readonly Model[]): object;
 }
 
-/** One model in a client's dialect, named by what the path holds (`:id{.+}`) or by the body of a POST. */
+/** An endpoint that shows one model, in one client dialect. Its name is in the path (`:id{.+}`), or in a POST's body. */
 export interface ModelProtocol extends Endpoint {
   readonly method: 'GET' | 'POST';
-  /** The model that a body names. @throws {GatewayError} 400 */
+  /** Reads the model's name from a body. @throws {GatewayError} 400 with `param` */
   readonly named?: (body: unknown) => string;
   one(model: Model): object;
 }
 
-/** What is asked of a resource. */
+/** A request for a resource. */
 export interface ResourceRequest {
-  /** What the path holds for `:id`; '' where it has none. */
+  /** The path's `:id`; '' for a path without one. */
   readonly id: string;
   readonly query: URLSearchParams;
-  /** Whose resources these are. */
+  /** The owner of the resources that may be found. */
   readonly owner: string;
 }
 
-/** An endpoint that no backend is needed for: something kept, or something that is always the same. */
+/** An endpoint that needs no backend: it serves something stored, or something that never changes. */
 export interface ResourceProtocol extends Endpoint {
   readonly method: 'GET' | 'DELETE';
-  /** @returns an object for JSON, or text. @throws {GatewayError} 404 */
+  /** @returns an object to send as JSON, or text. @throws {GatewayError} 404 for an unknown resource */
   answer(request: ResourceRequest): object | string | Promise<object | string>;
 }
 
-/** A path of a backend's own API that is passed on as it is, both ways. */
+/** A path of a backend's own API that is passed through, in both directions. */
 export interface PassThroughRoute {
-  /** GET stands for HEAD too. */
+  /** GET includes HEAD. */
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** A Hono path. */
   readonly path: string;
-  /** What a key needs for it. */
+  /** The scope that a key needs. */
   readonly scope: 'inference' | 'admin';
-  /** Below the path of the upstream's address. Absent: `path`. */
+  /** The path below that of the upstream's address. Absent: `path`. */
   readonly upstreamPath?: string;
-  /** The models that a request body names, for routes that need a model. */
+  /** Lists the models in a request body. Absent for routes that do not take a model. */
   readonly modelsNamed?: (body: unknown) => string[];
-  /** Whether a body asks for something that only llamaduct does. Absent: none does. */
+  /** True when a body needs something that only llamaduct can do. Absent: none does. */
   readonly asksMore?: (body: unknown) => boolean;
   /**
-   * How many tokens a body lets the model answer with; undefined for as many as it likes. Absent for routes that no
-   * model runs for.
+   * Reads the limit on generated tokens from a body; undefined when there is none. Absent for routes that do not run a
+   * model.
    */
   readonly outputTokens?: (body: unknown) => number | undefined;
-  /** Where an answer may be a stream of SSE: whether a body asks for one, and how that tells of an error. */
+  /** Present when an answer may be a stream of SSE. */
   readonly sse?: {
+    /** True when a body asks for such a stream. */
     readonly asks: (body: unknown) => boolean;
+    /** Formats an error within the stream. */
     readonly failure: (error: GatewayError) => string;
   };
-  /** How a stream of lines of JSON tells of an error. Absent where no answer is one. */
+  /** Formats an error within a stream of JSON lines. Absent when no answer is one. */
   readonly lineFailure?: (error: GatewayError) => string;
-  /** Whether the answer lists `models`, each with its `name`. */
+  /** True when the answer has a list of `models`, each with its `name`. */
   readonly lists?: boolean;
 }
 
-/** Texts that are kept for a while. Bounded: what is oldest may be gone before its time. */
+/** Stores texts for a limited time. The store is bounded, so the oldest may be removed before that. */
 export interface TextStore {
   get(key: string): Promise<string | undefined>;
   put(key: string, text: string): Promise<void>;
-  /** @returns whether it was there */
+  /** @returns true when there was a text to delete */
   delete(key: string): Promise<boolean>;
 }

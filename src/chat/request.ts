@@ -1,22 +1,23 @@
-/** What a client asks a model for, whatever its dialect and whatever the backend: a chat, or text to be continued. */
+/** A client's request to a model, independent of its dialect and of the backend: a chat, or a text to be continued. */
 export type GenerationRequest = ChatRequest | CompletionRequest;
 
 interface Generation {
+  /** '' when the client sent none: the operator may have configured a default. */
   readonly model: string;
   readonly sampling: Sampling;
-  /** `json` for any JSON object, or the JSON Schema the answer must match. */
+  /** `json` for any JSON object, or the JSON Schema that the answer must match. */
   readonly format?: 'json' | JsonObject;
-  /** Whether and how hard to think; absent leaves it to the model. */
+  /** False for no thinking; absent leaves it to the model. */
   readonly think?: Think;
-  /** Log probabilities wanted, with this many alternatives a token. */
+  /** Present when the client wants log probabilities, with this many alternatives per token. */
   readonly logprobs?: { readonly top: number };
-  /** Ollama's own options (num_ctx, top_k, ...), passed as they are; `sampling` wins over them. */
+  /** Ollama's own options (num_ctx, top_k, ...), passed on unchanged. `sampling` overrides them. */
   readonly options?: JsonObject;
-  /** How long the model stays loaded: seconds, or a Go duration. */
+  /** The time for which the model stays loaded: seconds, or a Go duration. */
   readonly keepAlive?: string | number;
-  /** Whether a prompt longer than the context may be cut; absent, it is an error. */
+  /** True to cut a prompt that is longer than the context; absent, it is an error. */
   readonly truncate?: boolean;
-  /** Fields of the backend's own request that it has refused, by the backend's names. */
+  /** Fields of the backend's own request that it refused, by the backend's names. */
   readonly without?: readonly string[];
 }
 
@@ -26,27 +27,27 @@ export interface ChatRequest extends Generation {
   readonly tools?: readonly Tool[];
   /** Absent: the model decides. */
   readonly toolChoice?: ToolChoice;
-  /** False for at most one call an answer. */
+  /** False for at most one call per answer. */
   readonly parallelToolCalls?: boolean;
 }
 
-/** Text before, and perhaps after, what the model is to write. */
+/** A text that the model continues, or whose gap before `suffix` it fills. */
 export interface CompletionRequest extends Generation {
   readonly kind: 'completion';
   readonly prompt: string;
   readonly suffix?: string;
-  /** Whether the prompt goes to the model without its template. */
+  /** True to send the prompt to the model without its template. */
   readonly raw?: boolean;
 }
 
-/** `required`: some tool must be called; a name: that one. */
+/** `required`: the model must call some tool; a name: it must call that one. */
 export type ToolChoice = 'required' | { readonly name: string };
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export type Think = boolean | 'low' | 'medium' | 'high' | 'max';
 
-/** What is absent is not sent: the model's own defaults win over ours. */
+/** Parameters that are absent are not sent, so that the model's own defaults apply. */
 export interface Sampling {
   readonly temperature?: number;
   readonly topP?: number;
@@ -71,7 +72,7 @@ export interface UserMessage {
   readonly images: readonly Image[];
 }
 
-/** Base64 without a data URI's head, or an address to be fetched from before the backend is asked. */
+/** Base64 without a data URI's prefix, or an address that is fetched before the request is sent to a backend. */
 export type Image = { readonly base64: string } | { readonly url: string; readonly param: string };
 
 export interface AssistantMessage {
@@ -81,11 +82,12 @@ export interface AssistantMessage {
   readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
 }
 
+/** The result of a tool call. */
 export interface ToolMessage {
   readonly role: 'tool';
   readonly text: string;
   readonly callId: string;
-  /** The tool that was called, where the history tells it. */
+  /** The tool that was called, if the history contains its name. */
   readonly name: string | undefined;
 }
 

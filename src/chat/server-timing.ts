@@ -1,11 +1,13 @@
+import { sseComment } from '../framing/sse.ts';
 import type { Timings } from './event.ts';
 
 const names = ['queue', 'load', 'prompt', 'generate'] as const;
 
 /**
- * Where an answer's time went, as the backend measured it. @see https://www.w3.org/TR/server-timing/
+ * Formats the backend's own durations as a `server-timing` header.
  *
  * @returns for example `queue;dur=0.3, load;dur=12, prompt;dur=40.5, generate;dur=800`, in milliseconds; '' if unknown
+ * @see https://www.w3.org/TR/server-timing/
  */
 export function serverTiming({ total, load, promptEval, eval: generate }: Timings): string {
   const known = (load ?? 0) + (promptEval ?? 0) + (generate ?? 0);
@@ -21,4 +23,10 @@ export function serverTiming({ total, load, promptEval, eval: generate }: Timing
     if (seconds !== undefined) text += `${text && ', '}${name};dur=${Math.round(seconds * 1e5) / 100}`;
   }
   return text;
+}
+
+/** @returns the same as an SSE comment, which clients' parsers skip: headers are long sent when it is known */
+export function serverTimingComment(timings: Timings): string {
+  const timing = serverTiming(timings);
+  return timing === '' ? '' : sseComment(`server-timing: ${timing}`);
 }

@@ -2,9 +2,9 @@ import type { GatewayError } from '../errors.ts';
 import type { ChatEvent, Emit, FinishEvent, Frame } from './event.ts';
 
 /**
- * Bytes of a backend's answer -> events, handed to the function the decoder was made with. Synchronous, no I/O.
+ * Turns the bytes of a backend's answer into events, which it gives to the `Emit` it was made with. Synchronous, no I/O.
  *
- * @throws {GatewayError} from `push` for an error the backend put into its stream and for bytes that are not its
+ * @throws {GatewayError} from `push` for an error that the backend put into its stream and for bytes that are not its
  *   protocol; from `end` when the answer stopped before its own end mark.
  */
 export interface Decoder {
@@ -12,31 +12,32 @@ export interface Decoder {
   end(): void;
 }
 
-/** Makes the decoder of one choice, given where its events go. */
+/** Makes the decoder of one choice. */
 export type DecoderMaker = (emit: Emit) => Decoder;
 
 /**
- * Events -> the text of a client's stream. Each method returns what to send, '' for nothing. Synchronous, no I/O.
- * An answer may consist of several choices, each with events of its own.
+ * Turns events into the text of a client's stream. Each method returns the text to send, '' for none. Synchronous, no
+ * I/O. An answer may have several choices, each with its own events.
  */
 export interface Encoder {
   write(event: ChatEvent, choice: number): string;
-  /** What the next texts of a choice stand in, where each that has nothing else is written in the same way. */
+  /** The frame for the next texts of a choice; undefined, or no method, when each needs more than a frame. */
   frame?(choice: number): Frame | undefined;
-  /** After the last event of every choice. */
+  /** Called once, after the last event of every choice. */
   end(total: TotalUsage): string;
-  /** Instead of `end`, when the answer broke: the client must not take it for a whole one. */
+  /** Called instead of `end` when the answer broke: the client must not take it for a complete one. */
   fail(error: GatewayError): string;
 }
 
-/** What a backend counted, over all choices. */
+/** A backend's counts and durations, over all choices of an answer. */
 export type TotalUsage = Pick<FinishEvent, 'usage' | 'timings'>;
 
-/** Reads along an answer of a backend that is relayed untouched. */
+/** Observes a backend's answer that is passed through unchanged. */
 export interface UsageObserver {
   push(bytes: Buffer): void;
-  /** What the backend counted, where it told, and whether the answer ended well, in an error, or before its end. */
+  /** @returns the backend's counts if it reported them, and how the answer ended */
   end(): { readonly finish?: TotalUsage; readonly outcome: StreamOutcome };
 }
 
+/** How a passed-through answer ended: well, with the backend's error, or before its end mark. */
 export type StreamOutcome = 'complete' | 'failed' | 'incomplete';
