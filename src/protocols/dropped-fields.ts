@@ -1,26 +1,25 @@
 import type { JsonObject } from '../chat/request.ts';
 
-/** Values with which a field asks for nothing that would not happen anyway. */
-function isNeutral(value: unknown): boolean {
-  if (value == null || value === false || value === 'auto' || value === 'default' || value === '') return true;
-  return typeof value === 'object' && Object.keys(value).length === 0;
-}
+/** A field with one of these values changes nothing, so it is not reported. An empty object or array counts too. */
+const neutral: ReadonlySet<unknown> = new Set([undefined, null, false, '', 'auto', 'default']);
 
-/** Takes down what of a request changes nothing, so that nothing is dropped in silence. */
+/** Collects the fields of one request that have no effect, so that none of them is dropped silently. */
 export class DroppedFields {
-  readonly #dropped = new Set<string>();
+  /** The fields that were added, in this order. */
+  readonly names = new Set<string>();
 
-  get dropped(): readonly string[] {
-    return [...this.#dropped];
+  /**
+   * Adds a field, unless its value is neutral.
+   *
+   * @param field the dialect's own name for it, nested fields with dots: `messages.name`
+   */
+  add(field: string, value: unknown): void {
+    const isEmpty = typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+    if (!isEmpty && !neutral.has(value)) this.names.add(field);
   }
 
-  /** @param field as OpenAI names it, a nested one with dots: `messages.name` */
-  note(field: string, value: unknown): void {
-    if (!isNeutral(value)) this.#dropped.add(field);
-  }
-
-  /** Notes the fields of a body that are not among those that are read. */
-  noteUnread(body: JsonObject, read: ReadonlySet<string>): void {
-    for (const [field, value] of Object.entries(body)) if (!read.has(field)) this.note(field, value);
+  /** Adds every field of a request body that is not in `known`, unless its value is neutral. */
+  addUnknown(body: JsonObject, known: ReadonlySet<string>): void {
+    for (const [field, value] of Object.entries(body)) if (!known.has(field)) this.add(field, value);
   }
 }

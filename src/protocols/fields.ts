@@ -1,37 +1,42 @@
 import type { JsonObject } from '../chat/request.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
-import { nestsDeeper } from '../framing/depth.ts';
-import { isObject, parseExact } from '../framing/json.ts';
+import { isObject } from '../framing/json.ts';
 
 /**
- * Readers of one field of a request body. A field that is missing or null is absent and gives undefined; one of another
- * type or out of its range is a 400 whose `param` is `path`.
+ * Readers of one field of a request body. Each takes the field's value and its path (`messages[0].role`). A field that
+ * is missing or null is absent, and its reader returns undefined. A value of another type or out of range is a 400 with
+ * the path as its `param`.
  */
 
-export function object(value: unknown, path: string): Readonly<Record<string, unknown>> | undefined {
+/** Reads an object. @throws {GatewayError} 400 for any other value */
+export function object(value: unknown, path: string): JsonObject | undefined {
   if (value == null) return undefined;
   if (!isObject(value)) throw invalidValue(path, `${path} must be an object.`);
   return value;
 }
 
+/** Reads an array, whatever its items are. @throws {GatewayError} 400 for any other value */
 export function array(value: unknown, path: string): readonly unknown[] | undefined {
   if (value == null) return undefined;
   if (!Array.isArray(value)) throw invalidValue(path, `${path} must be an array.`);
   return value;
 }
 
+/** Reads a string, which may be empty. @throws {GatewayError} 400 for any other value */
 export function string(value: unknown, path: string): string | undefined {
   if (value == null) return undefined;
   if (typeof value !== 'string') throw invalidValue(path, `${path} must be a string.`);
   return value;
 }
 
+/** Reads true or false. @throws {GatewayError} 400 for any other value */
 export function boolean(value: unknown, path: string): boolean | undefined {
   if (value == null) return undefined;
   if (typeof value !== 'boolean') throw invalidValue(path, `${path} must be true or false.`);
   return value;
 }
 
+/** Reads a number from `min` to `max`, both included. @throws {GatewayError} 400 for any other value */
 export function number(value: unknown, path: string, min: number, max: number): number | undefined {
   if (value == null) return undefined;
   if (typeof value !== 'number' || value < min || value > max) {
@@ -40,6 +45,7 @@ export function number(value: unknown, path: string, min: number, max: number): 
   return value;
 }
 
+/** Reads a whole number from `min` to `max`, both included. @throws {GatewayError} 400 for any other value */
 export function integer(value: unknown, path: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
   if (value == null) return undefined;
   if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
@@ -49,54 +55,49 @@ export function integer(value: unknown, path: string, min: number, max = Number.
   return value;
 }
 
+/** Reads one of the strings in `allowed`. @throws {GatewayError} 400 for any other value */
 export function oneOf<const T extends string>(value: unknown, path: string, allowed: readonly T[]): T | undefined {
   if (value == null) return undefined;
   if (!allowed.includes(value as T)) throw invalidValue(path, `${path} must be one of ${allowed.join(', ')}.`);
   return value as T;
 }
 
-/** @throws {GatewayError} when the field is absent, which `read` reports as undefined */
-export function required<T>(value: T | undefined, path: string): T {
-  if (value === undefined) throw invalidValue(path, `${path} is required.`);
-  return value;
+/**
+ * Reads a field that must be present.
+ *
+ * @param read the reader of its type, such as `string`
+ * @param limits the reader's remaining arguments
+ * @throws {GatewayError} 400 when the field is absent, and whenever its reader throws
+ */
+export function required<T, const Limits extends readonly unknown[]>(
+  read: (value: unknown, path: string, ...limits: Limits) => T | undefined,
+  value: unknown,
+  path: string,
+  ...limits: Limits
+): T {
+  const result = read(value, path, ...limits);
+  if (result === undefined) throw invalidValue(path, `${path} is required.`);
+  return result;
 }
 
-/** Two fields that say the same thing: the value of the one that is there. */
-export function exclusive(body: Readonly<Record<string, unknown>>, first: string, second: string): void {
-  if (body[first] != null && body[second] != null) throw invalidValue(second, `Send ${first} or ${second}, not both.`);
+/** Reads a request body. @throws {GatewayError} 400 without a `param` for anything but an object */
+export function readBody(body: unknown): JsonObject {
+  if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
+  return body;
 }
 
-/** `{[name]: value}`, or nothing: what is absent stays absent. */
-export function optional<Name extends string, Value>(
-  name: Name,
-  value: Value | undefined,
-): Partial<Record<Name, Value>> {
-  return value === undefined ? {} : ({ [name]: value } as Record<Name, Value>);
+type NamedValue = readonly [path: string, value: unknown];
+
+/** Rejects two fields of the same meaning in one request. @throws {GatewayError} 400 when both are present */
+export function checkExclusive([first, firstValue]: NamedValue, [second, secondValue]: NamedValue): void {
+  if (firstValue != null && secondValue != null) throw invalidValue(second, `Send ${first} or ${second}, not both.`);
 }
 
-/** How long the model stays loaded: seconds, or a Go duration. */
-export function readKeepAlive(value: unknown): string | number | undefined {
-  if (value == null) return undefined;
-  if (typeof value === 'string' || typeof value === 'number') return value;
-  throw invalidValue('keep_alive', 'keep_alive must be seconds or a duration such as "10m".');
-}
+type Defined<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
 
-/** Objects and arrays within each other. */
-const maxArgumentsDepth = 128;
-
-/** Arguments of a tool call: a JSON object as text; models that were called without arguments left '' or null in many histories. */
-export function readArguments(value: unknown, path: string): JsonObject {
-  if (value == null || value === '') return {};
-  if (isObject(value)) return value;
-  const text = required(string(value, path), path);
-  // To the limit of bodies a string is no depth, whatever is in it.
-  if (nestsDeeper(Buffer.from(text), maxArgumentsDepth)) throw invalidValue(path, `${path} is nested too deeply.`);
-  let parsed: unknown;
-  try {
-    parsed = parseExact(text);
-  } catch (cause) {
-    throw new GatewayError('invalid_value', `${path} must be JSON.`, { param: path, cause });
-  }
-  if (!isObject(parsed)) throw invalidValue(path, `${path} must be a JSON object.`);
-  return parsed;
+/** @returns a copy without the fields that are undefined, so that an absent field stays absent */
+export function defined<T extends object>(fields: T): Defined<T> {
+  const present: Partial<T> = {};
+  for (const name in fields) if (fields[name] !== undefined) present[name] = fields[name];
+  return present as Defined<T>;
 }

@@ -2,11 +2,11 @@ import type {
   EmbeddingsProtocol,
   ErrorFormat,
   GenerationProtocol,
-  TextStore,
   ModelListProtocol,
   ModelProtocol,
   PassThroughRoute,
   ResourceProtocol,
+  TextStore,
 } from '../chat/protocol.ts';
 import type { Config } from '../config/schema.ts';
 import { anthropicErrors } from './anthropic/error.ts';
@@ -28,7 +28,7 @@ import { model, modelList } from './openai/models/index.ts';
 import { responseResources, responses } from './openai/responses/index.ts';
 import { openaiRoutes } from './openai/routes.ts';
 
-/** What clients speak. */
+/** All endpoints of the client dialects, by kind. */
 export interface ClientProtocols {
   readonly generation: readonly GenerationProtocol[];
   readonly embeddings: readonly EmbeddingsProtocol[];
@@ -37,16 +37,16 @@ export interface ClientProtocols {
   readonly resources: readonly ResourceProtocol[];
 }
 
-/** What clients speak: one line an endpoint. @param keeper keeps answers that can be continued */
+/** @param store keeps responses that can be continued */
 export function clientProtocols(
   { reasoning_field }: Pick<Config, 'reasoning_field'>,
-  keeper: TextStore,
+  store: TextStore,
 ): ClientProtocols {
   return {
     generation: [
       chatCompletions(reasoning_field),
       completions,
-      responses(keeper),
+      responses(store),
       messages,
       countTokens,
       chat,
@@ -55,24 +55,25 @@ export function clientProtocols(
     embeddings: [embeddings, embed, legacyEmbeddings],
     modelLists: [modelList, tags],
     models: [model, show],
-    resources: [...responseResources(keeper), ps, version, root],
+    resources: [...responseResources(store), ps, version, root],
   };
 }
 
-/** By the kind of backend, what of its own API clients reach as it is. */
+/** The paths of a backend's own API that are passed through to it, by kind of backend. */
 export const nativeRoutes: Readonly<Record<'ollama' | 'openai', readonly PassThroughRoute[]>> = {
   ollama: ollamaRoutes,
   openai: openaiRoutes,
 };
 
-/** The shape of errors, by the beginning of a path: the first that fits. */
-const errorFormats: readonly (readonly [path: string, errors: ErrorFormat])[] = [
+/** The error format of all paths with a prefix. The first prefix that matches counts. */
+const errorFormats: readonly (readonly [prefix: string, errors: ErrorFormat])[] = [
   ['/api/', ollamaErrors],
   ['/v1/messages', anthropicErrors],
   ['/v1', openaiErrors],
 ];
 
+/** @returns the error format of a path, which need not be one that is served */
 export function errorsFor(path: string): ErrorFormat {
   if (path === '/') return ollamaErrors;
-  return errorFormats.find(([start]) => path.startsWith(start))?.[1] ?? openaiErrors;
+  return errorFormats.find(([prefix]) => path.startsWith(prefix))?.[1] ?? openaiErrors;
 }

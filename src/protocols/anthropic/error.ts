@@ -2,20 +2,21 @@ import type { ErrorType } from '@anthropic-ai/sdk/resources/shared';
 import type { ErrorFormat } from '../../chat/protocol.ts';
 import type { GatewayError } from '../../errors.ts';
 
-/** What a `type: "error"` body and event consist of. The SDK's types lack the type that goes with status 413. */
+/** A `type: "error"` body or event. The SDK's types lack the type that goes with status 413. */
 interface AnthropicError {
   readonly type: 'error';
   readonly error: { readonly type: ErrorType | 'request_too_large'; readonly message: string };
 }
 
 /**
- * Errors as Anthropic's SDKs read them, in a JSON body or in a stream. There is no `param`: the message names the field.
+ * Errors as Anthropic's SDKs read them, in a JSON body or in a stream. There is no `param`: the message contains the
+ * field's name.
  *
  * @see https://platform.claude.com/docs/en/api/errors
  */
 export const anthropicErrors: ErrorFormat = {
   body: (error): AnthropicError => ({ type: 'error', error: { type: errorType(error), message: messageOf(error) } }),
-  // Anthropic's own status for what is busy.
+  // Anthropic's own status for an overloaded server.
   status: ({ status }) => (status === 503 ? 529 : status),
 };
 
@@ -41,7 +42,7 @@ function errorType({ status }: GatewayError): AnthropicError['error']['type'] {
   }
 }
 
-/** Claude Code knows a prompt that does not fit by these words, and makes its conversation shorter. */
+/** Claude Code recognises a prompt that does not fit by these words, and then shortens its conversation. */
 const tooLong = 'prompt is too long';
 
 function messageOf({ code, message, param }: GatewayError): string {

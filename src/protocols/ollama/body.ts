@@ -1,13 +1,13 @@
 import type { JsonObject } from '../../chat/request.ts';
-import { GatewayError } from '../../errors.ts';
-import { foldedName, isObject } from '../../framing/json.ts';
+import { foldedName } from '../../framing/json.ts';
+import { readBody } from '../fields.ts';
 
 /**
- * The fields of a body by the names Ollama reads them under: without regard to case, and the last of two wins.
+ * Reads a body with the names of its fields in lower case. Like Ollama, it ignores their case, and of two fields with
+ * the same name the last one wins.
  *
- * @throws {GatewayError} 400 for what is not an object
+ * @throws {GatewayError} 400 for anything but an object
  */
-export function readFields(body: unknown): JsonObject {
-  if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
-  return Object.fromEntries(Object.entries(body).map(([name, value]) => [foldedName(name), value]));
+export function readFoldedBody(body: unknown): JsonObject {
+  return Object.fromEntries(Object.entries(readBody(body)).map(([name, value]) => [foldedName(name), value]));
 }

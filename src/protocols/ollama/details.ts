@@ -1,6 +1,6 @@
 import type { ModelDetails } from 'ollama';
 
-/** Other backends tell none of it; clients read the fields without asking whether they are there. */
+/** Other backends report none of this, but clients read the fields without checking that they exist. */
 export const unknownDetails: ModelDetails = {
   parent_model: '',
   format: '',

@@ -3,8 +3,8 @@ import type { FinishReason } from '../../chat/event.ts';
 import type { AnswerHead } from '../../chat/protocol.ts';
 import type { TotalUsage } from '../../chat/stream.ts';
 
-/** Ollama knows two reasons; that tools were called shows in the calls. */
-export function doneReason(reason: FinishReason): 'stop' | 'length' {
+/** Ollama has only two reasons. It shows tool calls in the message alone. */
+export function toDoneReason(reason: FinishReason): 'stop' | 'length' {
   return reason === 'length' ? 'length' : 'stop';
 }
 
@@ -16,21 +16,20 @@ type Counts = Partial<
 >;
 
 /**
- * Tokens, and durations in nanoseconds. What the backend did not tell and could not be measured is left out, as is what
- * is 0, the latter as Ollama does.
+ * Token counts, and durations in nanoseconds. Left out are those that are unknown, and, as in Ollama, those that are 0.
  *
- * @param beganAt when the answer began to arrive, on the clock of the head; undefined where nobody looked
+ * @param beganAt the time at which the answer began to arrive, on the clock of the head; undefined if not observed
  */
 export function toCounts({ usage, timings }: TotalUsage, head: AnswerHead, beganAt?: number): Counts {
   const now = head.now();
-  const arrived = beganAt === undefined ? undefined : (now - beganAt) / 1000;
+  const sinceBeginning = beganAt === undefined ? undefined : (now - beganAt) / 1000;
   const counts: Record<keyof Counts, number | undefined> = {
     total_duration: nanoseconds((now - head.arrivedAt) / 1000),
     load_duration: nanoseconds(timings.load),
     prompt_eval_count: usage.inputTokens,
     prompt_eval_duration: nanoseconds(timings.promptEval),
     eval_count: usage.outputTokens,
-    eval_duration: nanoseconds(timings.eval ?? arrived),
+    eval_duration: nanoseconds(timings.eval ?? sinceBeginning),
   };
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined && count > 0));
 }

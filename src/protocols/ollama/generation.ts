@@ -1,8 +1,7 @@
-import type { GenerationRequest, JsonObject, Think } from '../../chat/request.ts';
-import { invalidValue } from '../../errors.ts';
-import { isObject } from '../../framing/json.ts';
-import { boolean, integer, oneOf, optional, readKeepAlive, string } from '../fields.ts';
+import type { GenerationRequest, JsonObject } from '../../chat/request.ts';
 import type { DroppedFields } from '../dropped-fields.ts';
+import { boolean, defined, integer, string } from '../fields.ts';
+import { readFormat, readKeepAlive, readThink } from '../shared-fields.ts';
 import { readOptions } from './options.ts';
 
 /** The fields that `/api/chat` and `/api/generate` share. */
@@ -18,14 +17,14 @@ export const commonFields = [
   'top_logprobs',
 ] as const;
 
-/** What OpenAI's chat completions call otherwise. */
+/** Ollama's names of fields, by their names in OpenAI's chat completions. */
 export const fieldNames = {
   'messages.content.image_url': 'images',
   reasoning_effort: 'think',
   response_format: 'format',
 } as const;
 
-/** Fields of the API that only an Ollama has a use for. */
+/** Fields of the API that only an Ollama server can use. */
 export const droppable = [
   'context',
   'shift',
@@ -39,39 +38,36 @@ export const droppable = [
   '_debug_render_only',
 ] as const;
 
-/** An absent model is '': the operator may have a default. @throws {GatewayError} 400 with `param` */
-export function readCommon(body: JsonObject, ledger: DroppedFields): Omit<GenerationRequest, 'kind'> {
+/**
+ * Reads the fields that `/api/chat` and `/api/generate` share.
+ *
+ * @returns an absent model as '': the operator may have configured a default
+ * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range
+ */
+export function readCommon(body: JsonObject, dropped: DroppedFields): Omit<GenerationRequest, 'kind'> {
+  const think = body['think'];
   return {
     model: string(body['model'], 'model') ?? '',
     ...readOptions(body['options']),
-    ...optional('format', readFormat(body['format'])),
-    ...optional('think', readThink(body['think'])),
-    ...optional('logprobs', readLogprobs(body, ledger)),
-    ...optional('keepAlive', readKeepAlive(body['keep_alive'])),
-    ...optional('truncate', boolean(body['truncate'], 'truncate')),
+    ...defined({
+      format: readFormat(body['format']),
+      think: readThink(think === '' ? undefined : think),
+      logprobs: readLogprobs(body, dropped),
+      keepAlive: readKeepAlive(body['keep_alive']),
+      truncate: boolean(body['truncate'], 'truncate'),
+    }),
   };
 }
 
-/** Streamed unless the client says otherwise. */
+/** @returns true for a streamed answer, which is the default */
 export function readStream(body: JsonObject): boolean {
   return boolean(body['stream'], 'stream') ?? true;
 }
 
-function readFormat(value: unknown): 'json' | JsonObject | undefined {
-  if (value == null || value === '') return undefined;
-  if (value === 'json' || isObject(value)) return value;
-  throw invalidValue('format', 'format must be "json" or a JSON Schema.');
-}
-
-function readThink(value: unknown): Think | undefined {
-  if (typeof value === 'boolean') return value;
-  return oneOf(value === '' ? undefined : value, 'think', ['low', 'medium', 'high', 'max']);
-}
-
-/** Ollama takes no notice of a number of alternatives without `logprobs`. */
-function readLogprobs(body: JsonObject, ledger: DroppedFields): GenerationRequest['logprobs'] {
+/** Ollama ignores `top_logprobs` without `logprobs`. */
+function readLogprobs(body: JsonObject, dropped: DroppedFields): GenerationRequest['logprobs'] | undefined {
   const top = integer(body['top_logprobs'], 'top_logprobs', 0, 20);
   if (boolean(body['logprobs'], 'logprobs') === true) return { top: top ?? 0 };
-  if (top !== 0) ledger.note('top_logprobs', top);
+  if (top !== 0) dropped.add('top_logprobs', top);
   return undefined;
 }

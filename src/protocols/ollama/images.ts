@@ -6,6 +6,6 @@ import { array, required, string } from '../fields.ts';
 export function readImages(value: unknown, path: string): Image[] {
   return (array(value, path) ?? []).map((item, index) => {
     const param = `${path}[${index}]`;
-    return { base64: readImageBase64(required(string(item, param), param), param) };
+    return { base64: readImageBase64(required(string, item, param), param) };
   });
 }

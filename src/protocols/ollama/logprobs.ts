@@ -1,10 +1,10 @@
 import type { Logprob } from 'ollama';
 import type { TokenLogprob } from '../../chat/event.ts';
 
-/** The server sends the bytes of a token; the ollama package does not declare them yet. */
+/** Ollama also sends the bytes of a token, which the ollama package does not declare yet. */
 type WireLogprob = Logprob & { bytes?: number[]; top_logprobs?: WireLogprob[] };
 
-/** @see https://docs.ollama.com/api/chat (logprobs) */
+/** Converts log probabilities to those of Ollama. @see https://docs.ollama.com/api/chat (logprobs) */
 export function toLogprobs(logprobs: readonly TokenLogprob[]): WireLogprob[] {
   return logprobs.map(({ top_logprobs: top, ...token }) => ({
     ...toToken(token),

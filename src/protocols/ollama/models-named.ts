@@ -1,8 +1,8 @@
 import { foldedName, isObject } from '../../framing/json.ts';
 
 /**
- * The models a native body names. Ollama matches field names without regard to case and lets the last one win, so
- * every spelling counts: `{"model":"mine","MODEL":"theirs"}` names two.
+ * Lists the models in a body. Ollama ignores the case of field names and uses the last one, so every spelling counts:
+ * `{"model":"mine","MODEL":"theirs"}` has two.
  */
 export function modelsNamed(body: unknown): string[] {
   if (!isObject(body)) return [];

@@ -1,30 +1,16 @@
 import type { ToolCall } from 'ollama';
 import type { ToolCallEvent } from '../../chat/event.ts';
-import { GatewayError } from '../../errors.ts';
-import { isObject, parseExact } from '../../framing/json.ts';
+import { parseCallArguments } from '../tool-calls.ts';
 
-/** The server sends an id and an index; the ollama package does not declare them yet. */
+/** Ollama also sends an id and an index, which the ollama package does not declare yet. */
 type WireToolCall = ToolCall & { id: string; function: ToolCall['function'] & { index: number } };
 
 /**
- * A call with its arguments as an object, as Ollama's clients read them; numbers keep all their digits.
+ * Converts a tool call to Ollama's, whose arguments are an object. Numbers in it keep all their digits.
  *
- * @param index its place among the calls of the answer
- * @throws {GatewayError} 502 for arguments that are no object: as text no client could read them
+ * @param index of the call in the answer
+ * @throws {GatewayError} 502 for arguments that are not a JSON object
  */
 export function toToolCall({ id, name, arguments: text }: ToolCallEvent, index: number): WireToolCall {
-  return { id, function: { index, name, arguments: readCallArguments(text) } };
+  return { id, function: { index, name, arguments: parseCallArguments(text) } };
 }
-
-function readCallArguments(text: string): Readonly<Record<string, unknown>> {
-  let parsed: unknown;
-  try {
-    parsed = parseExact(text);
-  } catch (cause) {
-    throw new GatewayError('upstream_protocol_error', noObject, { cause });
-  }
-  if (!isObject(parsed)) throw new GatewayError('upstream_protocol_error', noObject);
-  return parsed;
-}
-
-const noObject = 'The model called a tool with arguments that are not a JSON object.';

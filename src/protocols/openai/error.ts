@@ -1,8 +1,9 @@
 import type { ErrorObject } from 'openai/resources/shared';
 import type { ErrorFormat } from '../../chat/protocol.ts';
 import type { ErrorCode, GatewayError } from '../../errors.ts';
+import { sseData } from '../../framing/sse.ts';
 
-/** OpenAI's own codes where it has one; ours otherwise. */
+/** OpenAI's code for an error, where it is not the gateway's own; null is what OpenAI sends with most 400s. */
 const codes: Partial<Record<ErrorCode, string | null>> = {
   invalid_value: null,
   invalid_json: null,
@@ -21,6 +22,11 @@ function errorBody(error: GatewayError): { error: ErrorObject } {
  * @see https://platform.openai.com/docs/guides/error-codes
  */
 export const openaiErrors = { body: errorBody } satisfies ErrorFormat;
+
+/** @returns the event that ends a stream with an error */
+export function errorEvent(error: GatewayError): string {
+  return sseData(JSON.stringify(errorBody(error)));
+}
 
 function errorType(status: number): string {
   if (status === 403) return 'permission_error';

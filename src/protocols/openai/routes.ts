@@ -1,14 +1,14 @@
 import type { PassThroughRoute } from '../../chat/protocol.ts';
-import { errorFrame } from './stream.ts';
 import { foldedName, isObject } from '../../framing/json.ts';
+import { errorEvent } from './error.ts';
 
-/** Fields of llamaduct's own beside OpenAI's, which no other server knows. */
+/** Fields that llamaduct adds to OpenAI's: no other server knows them. */
 const ownFields = ['options', 'keep_alive', 'think', 'hide_thinking', 'hidethinking', 'format', 'raw', 'truncate'];
 
-/** A body that names more than one model is not passed on: a few of them tell enough. */
+/** Models of one body that are looked at. A body with more than one is not passed on, so a few are enough. */
 const maxNamed = 16;
 
-/** Servers written in Go read names without regard to case, and some take a list of `models` to fall back to. */
+/** The models in a body. Servers written in Go ignore the case of names, and some take a list of fallback `models`. */
 function modelsNamed(body: unknown): string[] {
   if (!isObject(body)) return [];
   return Object.entries(body)
@@ -18,7 +18,7 @@ function modelsNamed(body: unknown): string[] {
     .slice(0, maxNamed);
 }
 
-/** Several answers at once are llamaduct's own to bound. */
+/** True when only llamaduct can serve the body. Several choices or prompts always need it, so that their limit applies. */
 function asksMore(body: unknown): boolean {
   if (!isObject(body)) return true;
   return Object.entries(body).some(([name, value]) => {
@@ -35,9 +35,9 @@ function outputTokens(body: unknown): number | undefined {
   return limits.find((limit) => typeof limit === 'number' && limit > 0) as number | undefined;
 }
 
-const sse = { asks: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorFrame };
+const sse = { asks: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorEvent };
 
-/** What is passed on to a server with an OpenAI API, whose address holds the /v1. */
+/** The paths passed through to a server with an OpenAI API. Its configured address already contains /v1. */
 export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '/completions', '/embeddings'].map(
   (upstreamPath) => ({
     method: 'POST',

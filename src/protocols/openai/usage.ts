@@ -1,6 +1,7 @@
 import type { CompletionUsage } from 'openai/resources/completions';
 import type { Usage } from '../../chat/event.ts';
 
+/** @see https://platform.openai.com/docs/api-reference/chat/object (usage) */
 export function toUsage({ inputTokens, outputTokens, cachedTokens, reasoningTokens }: Usage): CompletionUsage {
   return {
     prompt_tokens: inputTokens,

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { ChatRequest } from '../../../src/chat/request.ts';
 import { GatewayError } from '../../../src/errors.ts';
-import { type MessageRequest, readMessage, readTokenCount } from '../../../src/protocols/anthropic/messages/request.ts';
+import {
+  type ParsedMessage,
+  readMessageRequest,
+  readTokenCountRequest,
+} from '../../../src/protocols/anthropic/messages/request.ts';
 
 const hi = [{ role: 'user', content: 'hi' }];
 const user = { role: 'user', text: 'hi', images: [] };
@@ -10,8 +14,8 @@ const png = 'iVBORw0KGgoAAAANSUhEUgAA';
 const picture = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } };
 const text = (words: string): object => ({ type: 'text', text: words });
 
-function read(body: object): MessageRequest {
-  return readMessage({ model: 'm', max_tokens: 9, messages: hi, ...body });
+function read(body: object): ParsedMessage {
+  return readMessageRequest({ model: 'm', max_tokens: 9, messages: hi, ...body });
 }
 
 function requestOf(body: object): ChatRequest {
@@ -24,7 +28,7 @@ function turns(...messages: unknown[]): unknown {
 
 function paramOf(body: unknown): string | undefined {
   try {
-    readMessage(body);
+    readMessageRequest(body);
   } catch (error) {
     assert.ok(error instanceof GatewayError);
     assert.equal(error.status, 400);
@@ -159,7 +163,7 @@ suite('the fields of a message request', () => {
     const body: unknown = JSON.parse(
       '{"model":"m","max_tokens":1,"__proto__":{"stream":true},"options":{"__proto__":{"x":1}},"top_k":1,"messages":[{"role":"user","content":[{"type":"text","text":"a","__proto__":{"b":1}}]}]}',
     );
-    const { requests, dropped, stream } = readMessage(body);
+    const { requests, dropped, stream } = readMessageRequest(body);
     assert.equal(stream, false);
     assert.deepEqual(dropped, ['messages.content.__proto__', '__proto__']);
     assert.equal(Object.getPrototypeOf(requests[0].options), Object.prototype);
@@ -350,7 +354,7 @@ suite('a request to count tokens', () => {
       options: { num_ctx: 99 },
       cache_control: { type: 'ephemeral' },
     };
-    assert.deepEqual(readTokenCount(prompt), {
+    assert.deepEqual(readTokenCountRequest(prompt), {
       requests: [
         {
           kind: 'chat',

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { GatewayError } from '../../../src/errors.ts';
 import { chat } from '../../../src/protocols/ollama/chat/index.ts';
-import { type Chat, readChat } from '../../../src/protocols/ollama/chat/request.ts';
+import { type ParsedChat, readChat } from '../../../src/protocols/ollama/chat/request.ts';
 
 const hi = [{ role: 'user', content: 'hi' }];
 const png = 'iVBORw0KGgo=';
 
-function read(body: object): Chat {
+function read(body: object): ParsedChat {
   return readChat({ model: 'm', messages: hi, ...body });
 }
 

@@ -16,7 +16,7 @@ suite('a generate request', () => {
         sampling: {},
         messages: [{ role: 'user', text: 'p', images: [{ base64: png }] }],
       },
-      idle: false,
+      loadOnly: false,
       stream: true,
       dropped: [],
     });

@@ -1,125 +1,120 @@
 import type { Image, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { readDataUri } from '../../../images/data-uri.ts';
-import { array, object, oneOf, required, string } from '../../fields.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
-import { passOver } from './pass-over.ts';
-import { noteUnread } from './unread.ts';
+import { array, object, oneOf, required, string } from '../../fields.ts';
+import { readImageUrl } from '../../images.ts';
+import { dropUnknown } from './unknown-fields.ts';
+import { dropBlock } from './unsupported-blocks.ts';
 
-/** What a model can be given of a content, each in its order. */
+/** The parts of a content that a model can be sent, each kind in its order. */
 export interface Content {
   readonly texts: string[];
   readonly images: Image[];
 }
 
-/** One block of a content. */
+/** One content block of a request. */
 export interface Block {
   readonly type: string;
   readonly fields: JsonObject;
   readonly path: string;
 }
 
-/** The blocks of a content; a string stands for one block of text. @throws {GatewayError} 400 */
-export function blocksOf(value: unknown, path: string): Block[] {
+/** The prefix of the names of dropped fields in blocks. */
+export const blockPrefix = 'messages.content.';
+
+/** Reads the types of a content's blocks. A string is one block of text. @throws {GatewayError} 400 with `param` */
+export function readBlocks(value: unknown, path: string): Block[] {
   if (typeof value === 'string') return [{ type: 'text', fields: { type: 'text', text: value }, path }];
   if (!Array.isArray(value)) throw invalidValue(path, `${path} must be a string or an array of blocks.`);
   return value.map((item: unknown, index) => {
     const blockPath = `${path}[${index}]`;
-    const fields = required(object(item, blockPath), blockPath);
-    return { type: textIn(fields, 'type', blockPath), fields, path: blockPath };
+    const fields = required(object, item, blockPath);
+    return { type: required(string, fields['type'], `${blockPath}.type`), fields, path: blockPath };
   });
 }
 
 /**
- * Reads text, images, documents and search results; passes over what only Anthropic's own models can use.
+ * Reads text, images, documents and search results. Drops blocks that only Anthropic's own models can use.
  *
- * @throws {GatewayError} 400 for any other block
+ * @throws {GatewayError} 400 with `param` for any other block
  * @see https://platform.claude.com/docs/en/api/messages (content)
  */
-export function readContent(blocks: readonly Block[], ledger: DroppedFields): Content {
+export function readContent(blocks: readonly Block[], dropped: DroppedFields): Content {
   const content: Content = { texts: [], images: [] };
   for (const block of blocks) {
     const { type, fields, path } = block;
     switch (type) {
       case 'text':
-        noteUnread(ledger, prefix, fields, ['type', 'text']);
-        content.texts.push(textIn(fields, 'text', path));
+        dropUnknown(dropped, blockPrefix, fields, ['type', 'text']);
+        content.texts.push(required(string, fields['text'], `${path}.text`));
         break;
       case 'image':
-        noteUnread(ledger, prefix, fields, ['type', 'source']);
+        dropUnknown(dropped, blockPrefix, fields, ['type', 'source']);
         content.images.push(readImage(fields['source'], `${path}.source`));
         break;
       case 'document':
-        readDocument(block, content, ledger);
+        readDocument(block, content, dropped);
         break;
       case 'search_result':
-        readSearchResult(block, content, ledger);
+        readSearchResult(block, content, dropped);
         break;
       default:
-        passOver(type, path, ledger);
+        dropBlock(type, path, dropped);
     }
   }
   return content;
 }
 
-export const prefix = 'messages.content.';
-
-export function textIn(fields: JsonObject, name: string, path: string): string {
-  return required(string(fields[name], `${path}.${name}`), `${path}.${name}`);
-}
-
 function readImage(value: unknown, path: string): Image {
-  const source = required(object(value, path), path);
-  const type = required(oneOf(source['type'], `${path}.type`, ['base64', 'url']), `${path}.type`);
-  if (type === 'base64') {
-    const mediaTypes = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;
-    const mediaType = oneOf(source['media_type'], `${path}.media_type`, mediaTypes);
-    const head = `data:${required(mediaType, `${path}.media_type`)};base64,`;
-    return { base64: readDataUri(head + textIn(source, 'data', path), `${path}.data`) };
-  }
-  const param = `${path}.url`;
-  const url = textIn(source, 'url', path);
-  return /^https?:/i.test(url) ? { url, param } : { base64: readDataUri(url, param) };
+  const source = required(object, value, path);
+  const type = required(oneOf, source['type'], `${path}.type`, ['base64', 'url']);
+  if (type === 'url') return readImageUrl(required(string, source['url'], `${path}.url`), `${path}.url`);
+  const mediaTypes = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;
+  const mediaType = required(oneOf, source['media_type'], `${path}.media_type`, mediaTypes);
+  const data = required(string, source['data'], `${path}.data`);
+  return { base64: readDataUri(`data:${mediaType};base64,${data}`, `${path}.data`) };
 }
 
-/** The text of a document stands below its title and its context. No other kind of document can be read here. */
-function readDocument({ fields, path }: Block, { texts, images }: Content, ledger: DroppedFields): void {
-  noteUnread(ledger, prefix, fields, ['type', 'source', 'title', 'context', 'citations']);
-  noteCitations(fields, path, ledger);
+/** Adds the text of a document after its title and its context. Documents that are not text cannot be read here. */
+function readDocument({ fields, path }: Block, { texts, images }: Content, dropped: DroppedFields): void {
+  dropUnknown(dropped, blockPrefix, fields, ['type', 'source', 'title', 'context', 'citations']);
+  dropCitations(fields, path, dropped);
   const sourcePath = `${path}.source`;
-  const source = required(object(fields['source'], sourcePath), sourcePath);
+  const source = required(object, fields['source'], sourcePath);
   const parts = ['title', 'context'].map((name) => string(fields[name], `${path}.${name}`) ?? '');
-  const type = textIn(source, 'type', sourcePath);
+  const type = required(string, source['type'], `${sourcePath}.type`);
   if (type === 'text') {
-    parts.push(textIn(source, 'data', sourcePath));
+    parts.push(required(string, source['data'], `${sourcePath}.data`));
   } else if (type === 'content') {
-    const within = readWithin(source['content'], `${sourcePath}.content`, ['text', 'image'], ledger);
-    parts.push(within.texts.join('\n'));
-    for (const image of within.images) images.push(image);
+    const inner = readInnerContent(source['content'], `${sourcePath}.content`, ['text', 'image'], dropped);
+    parts.push(inner.texts.join('\n'));
+    for (const image of inner.images) images.push(image);
   } else {
-    throw invalidValue(
-      `${sourcePath}.type`,
-      `${sourcePath}.type must be text or content. Other documents are not supported.`,
-    );
+    const typePath = `${sourcePath}.type`;
+    throw invalidValue(typePath, `${typePath} must be text or content. Other documents are not supported.`);
   }
   texts.push(parts.filter((text) => text !== '').join('\n'));
 }
 
-function readSearchResult({ fields, path }: Block, { texts }: Content, ledger: DroppedFields): void {
-  noteUnread(ledger, prefix, fields, ['type', 'source', 'title', 'content', 'citations']);
-  noteCitations(fields, path, ledger);
-  const contentPath = `${path}.content`;
-  required(array(fields['content'], contentPath), contentPath);
-  const within = readWithin(fields['content'], contentPath, ['text'], ledger);
-  texts.push([textIn(fields, 'title', path), textIn(fields, 'source', path), ...within.texts].join('\n'));
+/** Adds the text of a search result after its title and its source. */
+function readSearchResult({ fields, path }: Block, { texts }: Content, dropped: DroppedFields): void {
+  dropUnknown(dropped, blockPrefix, fields, ['type', 'source', 'title', 'content', 'citations']);
+  dropCitations(fields, path, dropped);
+  const blocks = required(array, fields['content'], `${path}.content`);
+  const inner = readInnerContent(blocks, `${path}.content`, ['text'], dropped);
+  const title = required(string, fields['title'], `${path}.title`);
+  const source = required(string, fields['source'], `${path}.source`);
+  texts.push([title, source, ...inner.texts].join('\n'));
 }
 
-function readWithin(value: unknown, path: string, types: readonly string[], ledger: DroppedFields): Content {
-  const blocks = blocksOf(value, path);
+/** @param types the types of blocks that may be in it */
+function readInnerContent(value: unknown, path: string, types: readonly string[], dropped: DroppedFields): Content {
+  const blocks = readBlocks(value, path);
   for (const block of blocks) oneOf(block.type, `${block.path}.type`, types);
-  return readContent(blocks, ledger);
+  return readContent(blocks, dropped);
 }
 
-function noteCitations(fields: JsonObject, path: string, ledger: DroppedFields): void {
-  ledger.note(`${prefix}citations`, object(fields['citations'], `${path}.citations`)?.['enabled']);
+function dropCitations(fields: JsonObject, path: string, dropped: DroppedFields): void {
+  dropped.add(`${blockPrefix}citations`, object(fields['citations'], `${path}.citations`)?.['enabled']);
 }

@@ -1,76 +1,79 @@
 import type { RawContentBlockDelta, RawMessageStreamEvent } from '@anthropic-ai/sdk/resources/messages';
-import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { ChatEvent, ToolCallEvent } from '../../../chat/event.ts';
-import { serverTiming } from '../../../chat/server-timing.ts';
+import type { AnswerHead } from '../../../chat/protocol.ts';
+import { serverTimingComment } from '../../../chat/server-timing.ts';
 import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import type { GatewayError } from '../../../errors.ts';
 import { jsonLine } from '../../../framing/json.ts';
-import { sseComment } from '../../../framing/sse.ts';
 import { anthropicErrors } from '../error.ts';
-import { type AnswerBlock, signature, toToolUse } from './blocks.ts';
-import { type Answer, emptyMessage } from './response.ts';
+import { type AnswerBlock, signature, toToolUse } from './answer-blocks.ts';
+import { type AnswerMessage, emptyMessage } from './response.ts';
 import { toStop } from './stop-reason.ts';
 import { toDeltaUsage } from './usage.ts';
 
-/** The SDK's types leave out the ping, and say of blocks more than is sent. */
-type Sent =
+/** The SDK's types lack the ping, and require fields of blocks that are not sent. */
+type StreamEvent =
   | Exclude<RawMessageStreamEvent, { type: 'message_start' | 'content_block_start' }>
-  | { type: 'message_start'; message: Answer }
+  | { type: 'message_start'; message: AnswerMessage }
   | { type: 'content_block_start'; index: number; content_block: AnswerBlock }
   | { type: 'ping' };
 
-/** What may arrive in many pieces. */
-type Growing = 'text' | 'thinking';
+/** The types of blocks that may have many deltas. */
+type DeltaBlock = 'text' | 'thinking';
 
-const empty = {
+const emptyBlocks = {
   text: { type: 'text', text: '' },
   thinking: { type: 'thinking', thinking: '', signature: '' },
-} as const satisfies Record<Growing, AnswerBlock>;
+} as const satisfies Record<DeltaBlock, AnswerBlock>;
+
+const emptyDeltas = {
+  text: { type: 'text_delta', text: '' },
+  thinking: { type: 'thinking_delta', thinking: '' },
+} as const satisfies Record<DeltaBlock, RawContentBlockDelta>;
 
 /**
- * Events -> the events of a streamed message. One block is open at a time. The part of a frame that never changes is
- * written once a block, so a token costs one JSON.stringify of its text.
+ * Encodes events as the events of a streamed message. One block is open at a time. All of a delta but its text is
+ * serialised once per block, so a token costs one JSON.stringify of its text.
  *
  * @see https://platform.claude.com/docs/en/build-with-claude/streaming
  */
 export class MessageEncoder implements Encoder {
-  /** '' once it is sent. */
+  /** The events before the first block; '' once they are written. */
   #start: string;
-  #open: Growing | undefined;
-  /** Of the block that is open, or else of the next one. */
+  #open: DeltaBlock | undefined;
+  /** Index of the open block, or of the next one. */
   #index = 0;
-  /** A delta of the open block up to its text. */
-  #deltaHead = '';
+  /** The event of a delta of the open block, up to the JSON of its text. */
+  #deltaStart = '';
   #stop = toStop('stop');
 
-  /** @param inputTokens about how many: they are counted only in the end, and clients show them from the beginning */
+  /** @param inputTokens an estimate: the count is known only at the end, but clients show one from the beginning */
   constructor(head: AnswerHead, inputTokens: number) {
-    this.#start = frame({ type: 'message_start', message: emptyMessage(head, inputTokens) }) + frame({ type: 'ping' });
+    const message = emptyMessage(head, inputTokens);
+    this.#start = toText({ type: 'message_start', message }) + toText({ type: 'ping' });
   }
 
   write(event: ChatEvent): string {
     switch (event.type) {
       case 'text':
-        return this.#grow('text', event.text);
+        return this.#delta('text', event.text);
       case 'reasoning':
-        return this.#grow('thinking', event.text);
+        return this.#delta('thinking', event.text);
       case 'tool-call':
         return this.#toolUse(event);
       case 'finish':
         this.#stop = toStop(event.reason, event.stopSequence);
-        return this.#begin() + this.#close();
+        return this.#takeStart() + this.#close();
       default:
         return event satisfies never;
     }
   }
 
-  /** Where the time went is a comment, which clients skip. */
   end({ usage, timings }: TotalUsage): string {
-    const timing = serverTiming(timings);
     return (
-      frame({ type: 'message_delta', delta: { ...this.#stop, container: null }, usage: toDeltaUsage(usage) }) +
-      (timing === '' ? '' : sseComment(`server-timing: ${timing}`)) +
-      frame({ type: 'message_stop' })
+      toText({ type: 'message_delta', delta: { ...this.#stop, container: null }, usage: toDeltaUsage(usage) }) +
+      serverTimingComment(timings) +
+      toText({ type: 'message_stop' })
     );
   }
 
@@ -78,57 +81,55 @@ export class MessageEncoder implements Encoder {
     return `event: error\ndata: ${jsonLine(anthropicErrors.body(error))}\n\n`;
   }
 
-  #begin(): string {
+  #takeStart(): string {
     const start = this.#start;
     this.#start = '';
     return start;
   }
 
-  #grow(kind: Growing, text: string): string {
+  #delta(type: DeltaBlock, text: string): string {
     if (text === '') return '';
-    const opening = this.#open === kind ? '' : this.#begin() + this.#close() + this.#openBlock(kind);
-    return `${opening}${this.#deltaHead}${jsonLine(text)}}}\n\n`;
+    const opening = this.#open === type ? '' : this.#takeStart() + this.#close() + this.#openBlock(type);
+    return `${opening}${this.#deltaStart}${jsonLine(text)}}}\n\n`;
   }
 
-  #openBlock(kind: Growing): string {
-    this.#open = kind;
-    const delta = kind === 'text' ? this.#delta({ type: 'text_delta', text: '' }) : this.#delta(emptyThought);
-    this.#deltaHead = delta.slice(0, -'""}}\n\n'.length);
-    return frame({ type: 'content_block_start', index: this.#index, content_block: empty[kind] });
+  #openBlock(type: DeltaBlock): string {
+    this.#open = type;
+    this.#deltaStart = this.#blockDelta(emptyDeltas[type]).slice(0, -'""}}\n\n'.length);
+    return toText({ type: 'content_block_start', index: this.#index, content_block: emptyBlocks[type] });
   }
 
+  /** Closes the open block, if there is one. */
   #close(): string {
     if (this.#open === undefined) return '';
-    const signed = this.#open === 'thinking' ? this.#delta({ type: 'signature_delta', signature }) : '';
+    const signed = this.#open === 'thinking' ? this.#blockDelta({ type: 'signature_delta', signature }) : '';
     this.#open = undefined;
     return signed + this.#stopBlock();
   }
 
   #stopBlock(): string {
-    const stopped = frame({ type: 'content_block_stop', index: this.#index });
+    const stop = toText({ type: 'content_block_stop', index: this.#index });
     this.#index += 1;
-    return stopped;
+    return stop;
   }
 
-  /** A call is whole when it comes, so its input is one piece. */
+  /** Writes the arguments in one delta: backends send calls whole. */
   #toolUse(call: ToolCallEvent): string {
     const block = { ...toToolUse(call), input: {} };
     return (
-      this.#begin() +
+      this.#takeStart() +
       this.#close() +
-      frame({ type: 'content_block_start', index: this.#index, content_block: block }) +
-      this.#delta({ type: 'input_json_delta', partial_json: call.arguments }) +
+      toText({ type: 'content_block_start', index: this.#index, content_block: block }) +
+      this.#blockDelta({ type: 'input_json_delta', partial_json: call.arguments }) +
       this.#stopBlock()
     );
   }
 
-  #delta(delta: RawContentBlockDelta): string {
-    return frame({ type: 'content_block_delta', index: this.#index, delta });
+  #blockDelta(delta: RawContentBlockDelta): string {
+    return toText({ type: 'content_block_delta', index: this.#index, delta });
   }
 }
 
-const emptyThought = { type: 'thinking_delta', thinking: '' } as const;
-
-function frame(event: Sent): string {
+function toText(event: StreamEvent): string {
   return `event: ${event.type}\ndata: ${jsonLine(event)}\n\n`;
 }

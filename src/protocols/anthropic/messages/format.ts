@@ -1,24 +1,23 @@
 import type { JsonObject } from '../../../chat/request.ts';
-import { invalidValue } from '../../../errors.ts';
-import { object, oneOf, required } from '../../fields.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
-import { noteUnread } from './unread.ts';
+import { checkExclusive, object, oneOf, required } from '../../fields.ts';
+import { dropUnknown } from './unknown-fields.ts';
 
 /**
- * Reads `output_config.format`, or `output_format` as it was called before.
+ * Reads `output_config.format`, or `output_format`, its former name.
  *
+ * @returns a JSON Schema
+ * @throws {GatewayError} 400 with `param`, also when a client sends both fields
  * @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  */
-export function readFormat(body: JsonObject, ledger: DroppedFields): JsonObject | undefined {
+export function readOutputFormat(body: JsonObject, dropped: DroppedFields): JsonObject | undefined {
   const config = object(body['output_config'], 'output_config') ?? {};
-  noteUnread(ledger, 'output_config.', config, ['effort', 'format']);
-  const before = body['output_format'];
-  if (before != null && config['format'] != null) {
-    throw invalidValue('output_format', 'Send output_config.format or output_format, not both.');
-  }
-  const path = before == null ? 'output_config.format' : 'output_format';
-  const format = object(before ?? config['format'], path);
+  dropUnknown(dropped, 'output_config.', config, ['effort', 'format']);
+  const former = body['output_format'];
+  checkExclusive(['output_config.format', config['format']], ['output_format', former]);
+  const path = former == null ? 'output_config.format' : 'output_format';
+  const format = object(former ?? config['format'], path);
   if (format === undefined) return undefined;
-  required(oneOf(format['type'], `${path}.type`, ['json_schema']), `${path}.type`);
-  return required(object(format['schema'], `${path}.schema`), `${path}.schema`);
+  required(oneOf, format['type'], `${path}.type`, ['json_schema']);
+  return required(object, format['schema'], `${path}.schema`);
 }

@@ -3,7 +3,7 @@ import type { GenerationProtocol } from '../../../chat/protocol.ts';
 import { sseContentType } from '../../../framing/sse.ts';
 import { anthropicErrors } from '../error.ts';
 import { MessageEncoder } from './encoder.ts';
-import { readMessage, readTokenCount } from './request.ts';
+import { readMessageRequest, readTokenCountRequest } from './request.ts';
 import { toMessage, toTokenCount } from './response.ts';
 
 const common = {
@@ -41,7 +41,7 @@ export const messages: GenerationProtocol = {
   ...common,
   path: '/v1/messages',
   read(body) {
-    const call = readMessage(body);
+    const call = readMessageRequest(body);
     return {
       ...call,
       encoder: (head) => new MessageEncoder(head, estimatedInputTokens(call.requests[0])),
@@ -51,7 +51,7 @@ export const messages: GenerationProtocol = {
 };
 
 /**
- * `POST /v1/messages/count_tokens`. The count is the model's own, measured by asking it for one token.
+ * `POST /v1/messages/count_tokens`. It generates one token, because the count is then the model's own.
  *
  * @see https://platform.claude.com/docs/en/api/messages-count-tokens
  */
@@ -59,7 +59,7 @@ export const countTokens: GenerationProtocol = {
   ...common,
   path: '/v1/messages/count_tokens',
   read(body) {
-    const call = readTokenCount(body);
+    const call = readTokenCountRequest(body);
     return {
       ...call,
       onlyCounts: true,

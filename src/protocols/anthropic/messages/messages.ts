@@ -1,11 +1,12 @@
 import type { AssistantMessage, Image, JsonObject, Message, ToolMessage } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
-import { array, boolean, object, oneOf, readArguments, required } from '../../fields.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
-import { type Block, blocksOf, prefix, readContent, textIn } from './content.ts';
-import { noteUnread } from './unread.ts';
+import { array, boolean, object, oneOf, required, string } from '../../fields.ts';
+import { readArguments } from '../../tool-calls.ts';
+import { type Block, blockPrefix, readBlocks, readContent } from './content.ts';
+import { dropUnknown } from './unknown-fields.ts';
 
-/** Names of the calls made so far: a tool's result names its call, Ollama wants the tool. */
+/** Names of the tools called so far, by call id: a tool's result has only the id, but Ollama wants the name. */
 type ToolNames = Map<string, string>;
 
 /**
@@ -14,67 +15,67 @@ type ToolNames = Map<string, string>;
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.claude.com/docs/en/api/messages
  */
-export function readMessages(body: JsonObject, ledger: DroppedFields): Message[] {
-  const messages = required(array(body['messages'], 'messages'), 'messages');
-  if (messages.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
+export function readMessages(body: JsonObject, dropped: DroppedFields): Message[] {
+  const items = required(array, body['messages'], 'messages');
+  if (items.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
   const toolNames: ToolNames = new Map();
-  const turns = messages.flatMap((item, index) => readTurn(item, `messages[${index}]`, toolNames, ledger));
-  const system = body['system'] == null ? '' : readText(blocksOf(body['system'], 'system'), 'system', ledger);
-  return system === '' ? turns : [{ role: 'system', text: system }, ...turns];
+  const messages = items.flatMap((item, index) => readMessage(item, `messages[${index}]`, toolNames, dropped));
+  const system = body['system'] == null ? '' : readText(readBlocks(body['system'], 'system'), 'system', dropped);
+  return system === '' ? messages : [{ role: 'system', text: system }, ...messages];
 }
 
-function readTurn(item: unknown, path: string, toolNames: ToolNames, ledger: DroppedFields): Message[] {
-  const message = required(object(item, path), path);
-  const roles = ['user', 'assistant', 'system'] as const;
-  const role = required(oneOf(message['role'], `${path}.role`, roles), `${path}.role`);
-  noteUnread(ledger, 'messages.', message, ['role', 'content']);
-  const blocks = blocksOf(message['content'], `${path}.content`);
+/** @returns several messages for one that contains results of tools */
+function readMessage(item: unknown, path: string, toolNames: ToolNames, dropped: DroppedFields): Message[] {
+  const message = required(object, item, path);
+  const role = required(oneOf, message['role'], `${path}.role`, ['user', 'assistant', 'system']);
+  dropUnknown(dropped, 'messages.', message, ['role', 'content']);
+  const blocks = readBlocks(message['content'], `${path}.content`);
   switch (role) {
     case 'user':
-      return readUser(blocks, toolNames, ledger);
+      return readUser(blocks, toolNames, dropped);
     case 'assistant':
-      return [readAssistant(blocks, path, toolNames, ledger)];
+      return [readAssistant(blocks, path, toolNames, dropped)];
     case 'system':
-      return [{ role, text: readText(blocks, path, ledger) }];
+      return [{ role, text: readText(blocks, path, dropped) }];
     default:
       return role satisfies never;
   }
 }
 
 /**
- * Results of tools come first, each a message of its own, then the rest as one message. An image that a tool returned
- * goes with the rest: only users' messages hold images.
+ * Reads a user's message: first the results of tools, each as a message of its own, then everything else as one message.
+ * An image in a result goes into the latter, because only users' messages can contain images.
  */
-function readUser(blocks: readonly Block[], toolNames: ToolNames, ledger: DroppedFields): Message[] {
+function readUser(blocks: readonly Block[], toolNames: ToolNames, dropped: DroppedFields): Message[] {
   const results = blocks
     .filter(({ type }) => type === 'tool_result')
-    .map((block) => readToolResult(block, toolNames, ledger));
-  const rest = blocks.filter(({ type }) => type !== 'tool_result');
-  const { texts, images: own } = readContent(rest, ledger);
-  const images = [...results.flatMap((result) => result.images), ...own];
-  const told = results.map(({ message }) => message);
-  if (told.length > 0 && texts.length === 0 && images.length === 0) return told;
-  return [...told, { role: 'user', text: texts.join('\n'), images }];
+    .map((block) => readToolResult(block, toolNames, dropped));
+  const others = blocks.filter(({ type }) => type !== 'tool_result');
+  const content = readContent(others, dropped);
+  const images = [...results.flatMap((result) => result.images), ...content.images];
+  const toolMessages = results.map(({ message }) => message);
+  if (toolMessages.length > 0 && content.texts.length === 0 && images.length === 0) return toolMessages;
+  return [...toolMessages, { role: 'user', text: content.texts.join('\n'), images }];
 }
 
 function readToolResult(
   { fields, path }: Block,
   toolNames: ToolNames,
-  ledger: DroppedFields,
+  dropped: DroppedFields,
 ): { message: ToolMessage; images: readonly Image[] } {
-  noteUnread(ledger, prefix, fields, ['type', 'tool_use_id', 'content', 'is_error']);
-  const callId = textIn(fields, 'tool_use_id', path);
-  const failed = boolean(fields['is_error'], `${path}.is_error`) ?? false;
-  const content = fields['content'] == null ? [] : blocksOf(fields['content'], `${path}.content`);
-  const { texts, images } = readContent(content, ledger);
+  dropUnknown(dropped, blockPrefix, fields, ['type', 'tool_use_id', 'content', 'is_error']);
+  const callId = required(string, fields['tool_use_id'], `${path}.tool_use_id`);
+  const isError = boolean(fields['is_error'], `${path}.is_error`) ?? false;
+  const blocks = fields['content'] == null ? [] : readBlocks(fields['content'], `${path}.content`);
+  const { texts, images } = readContent(blocks, dropped);
   const text = texts.join('\n');
   return {
-    message: { role: 'tool', text: failed ? asError(text) : text, callId, name: toolNames.get(callId) },
+    message: { role: 'tool', text: isError ? asError(text) : text, callId, name: toolNames.get(callId) },
     images,
   };
 }
 
-/** No other dialect has a mark for a tool that failed, so its text says it. */
+/** Marks a failed tool's result in its text: no other dialect has a field for it. */
 function asError(text: string): string {
   return /^\W*(tool_use_)?error/i.test(text.slice(0, 40)) ? text : `Error: ${text}`;
 }
@@ -83,29 +84,42 @@ function readAssistant(
   blocks: readonly Block[],
   path: string,
   toolNames: ToolNames,
-  ledger: DroppedFields,
+  dropped: DroppedFields,
 ): AssistantMessage {
   const thoughts: string[] = [];
   const toolCalls: AssistantMessage['toolCalls'][number][] = [];
-  const rest = blocks.filter(({ type, fields, path: blockPath }) => {
-    if (type === 'thinking') {
-      noteUnread(ledger, prefix, fields, ['type', 'thinking', 'signature']);
-      thoughts.push(textIn(fields, 'thinking', blockPath));
-    } else if (type === 'tool_use') {
-      noteUnread(ledger, prefix, fields, ['type', 'id', 'name', 'input', 'caller']);
-      const [id, name] = [textIn(fields, 'id', blockPath), textIn(fields, 'name', blockPath)];
-      toolNames.set(id, name);
-      toolCalls.push({ id, name, arguments: readArguments(fields['input'], `${blockPath}.input`) });
+  const others: Block[] = [];
+  for (const block of blocks) {
+    if (block.type === 'thinking') {
+      thoughts.push(readThinkingBlock(block, dropped));
+    } else if (block.type === 'tool_use') {
+      const call = readToolUseBlock(block, dropped);
+      toolNames.set(call.id, call.name);
+      toolCalls.push(call);
     } else {
-      return true;
+      others.push(block);
     }
-    return false;
-  });
-  return { role: 'assistant', text: readText(rest, path, ledger), reasoning: thoughts.join('\n'), toolCalls };
+  }
+  return { role: 'assistant', text: readText(others, path, dropped), reasoning: thoughts.join('\n'), toolCalls };
 }
 
-function readText(blocks: readonly Block[], path: string, ledger: DroppedFields): string {
-  const { texts, images } = readContent(blocks, ledger);
+function readThinkingBlock({ fields, path }: Block, dropped: DroppedFields): string {
+  dropUnknown(dropped, blockPrefix, fields, ['type', 'thinking', 'signature']);
+  return required(string, fields['thinking'], `${path}.thinking`);
+}
+
+function readToolUseBlock({ fields, path }: Block, dropped: DroppedFields): AssistantMessage['toolCalls'][number] {
+  dropUnknown(dropped, blockPrefix, fields, ['type', 'id', 'name', 'input', 'caller']);
+  return {
+    id: required(string, fields['id'], `${path}.id`),
+    name: required(string, fields['name'], `${path}.name`),
+    arguments: readArguments(fields['input'], `${path}.input`),
+  };
+}
+
+/** Reads a content that must not contain images. */
+function readText(blocks: readonly Block[], path: string, dropped: DroppedFields): string {
+  const { texts, images } = readContent(blocks, dropped);
   if (images.length > 0) throw invalidValue(path, `Only user messages can contain images, and ${path} is not one.`);
   return texts.join('\n');
 }

@@ -1,24 +1,25 @@
 import type { ChatRequest, JsonObject, Sampling } from '../../../chat/request.ts';
-import { GatewayError, invalidValue } from '../../../errors.ts';
-import { isObject } from '../../../framing/json.ts';
-import { array, boolean, integer, number, object, optional, readKeepAlive, required, string } from '../../fields.ts';
+import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { readFormat } from './format.ts';
+import { array, boolean, defined, integer, number, object, readBody, required, string } from '../../fields.ts';
+import { readKeepAlive } from '../../shared-fields.ts';
+import { readOutputFormat } from './format.ts';
 import { readMessages } from './messages.ts';
 import { readThinking } from './thinking.ts';
 import { readToolUse } from './tools.ts';
-import { noteUnread } from './unread.ts';
+import { dropUnknown } from './unknown-fields.ts';
 
-export interface MessageRequest {
+export interface ParsedMessage {
   readonly requests: readonly [ChatRequest];
   readonly stream: boolean;
   readonly hideThinking: boolean;
-  /** Whether the answer has to tell which of the stop sequences ended it. */
+  /** True when the answer has to contain the stop sequence that ended it. */
   readonly namesStop: boolean;
+  /** Fields that have no effect. */
   readonly dropped: readonly string[];
 }
 
-const readFields = [
+const knownFields = [
   'model',
   'max_tokens',
   'messages',
@@ -39,78 +40,81 @@ const readFields = [
 ];
 
 /**
- * Reads the body of a request for a message. Beside Anthropic's fields it takes Ollama's own `options`, `keep_alive`
+ * Reads the body of a request for a message. Besides Anthropic's fields it takes Ollama's own `options`, `keep_alive`
  * and `think`, which SDKs pass on as extra fields.
  *
  * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range
  * @see https://platform.claude.com/docs/en/api/messages
  */
-export function readMessage(body: unknown): MessageRequest {
-  const { fields, request, ledger, hideThinking } = readPrompt(body);
-  const sampling = readSampling(fields);
-  const whole: ChatRequest = {
-    ...request,
-    ...optional('options', readOptions(fields)),
+export function readMessageRequest(value: unknown): ParsedMessage {
+  const { body, prompt, dropped, hideThinking } = readPrompt(value);
+  const sampling = readSampling(body);
+  const request: ChatRequest = {
+    ...prompt,
     sampling,
-    ...optional('format', readFormat(fields, ledger)),
+    ...defined({ options: readOptions(body), format: readOutputFormat(body, dropped) }),
   };
-  object(fields['metadata'], 'metadata');
-  noteUnread(ledger, '', fields, readFields);
+  object(body['metadata'], 'metadata');
+  dropUnknown(dropped, '', body, knownFields);
   return {
-    requests: [whole],
-    stream: boolean(fields['stream'], 'stream') ?? false,
+    requests: [request],
+    stream: boolean(body['stream'], 'stream') ?? false,
     hideThinking,
     namesStop: sampling.stop !== undefined,
-    dropped: ledger.dropped,
+    dropped: [...dropped.names],
   };
 }
 
 /**
- * Reads the body of a request to count tokens: the same prompt, with one token asked for, in no format that this token
- * could break.
+ * Reads the body of a request to count tokens. It becomes a request with the same prompt for one token, without a format
+ * that this token could violate.
  *
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.claude.com/docs/en/api/messages-count-tokens
  */
-export function readTokenCount(body: unknown): MessageRequest {
-  const { fields, request, ledger } = readPrompt(body);
-  noteUnread(ledger, '', fields, readFields);
-  const counting: ChatRequest = {
-    ...request,
-    ...optional('options', object(fields['options'], 'options')),
+export function readTokenCountRequest(value: unknown): ParsedMessage {
+  const { body, prompt, dropped } = readPrompt(value);
+  dropUnknown(dropped, '', body, knownFields);
+  const request: ChatRequest = {
+    ...prompt,
+    ...defined({ options: object(body['options'], 'options') }),
     sampling: { maxTokens: 1 },
   };
-  return { requests: [counting], stream: false, hideThinking: false, namesStop: false, dropped: ledger.dropped };
+  return { requests: [request], stream: false, hideThinking: false, namesStop: false, dropped: [...dropped.names] };
 }
 
-/** What both have in common: all that the model reads. An absent model is '': the operator may have a default. */
-function readPrompt(body: unknown): {
-  fields: JsonObject;
-  request: Omit<ChatRequest, 'sampling'>;
-  ledger: DroppedFields;
-  hideThinking: boolean;
-} {
-  if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
-  const ledger = new DroppedFields();
-  const { hideThinking, ...think } = readThinking(body, ledger);
-  const request: Omit<ChatRequest, 'sampling'> = {
+interface Prompt {
+  readonly body: JsonObject;
+  readonly prompt: Omit<ChatRequest, 'sampling'>;
+  readonly dropped: DroppedFields;
+  readonly hideThinking: boolean;
+}
+
+/** Reads the fields that affect the number of input tokens. An absent model is '': there may be a default. */
+function readPrompt(value: unknown): Prompt {
+  const body = readBody(value);
+  const dropped = new DroppedFields();
+  const { hideThinking, ...think } = readThinking(body, dropped);
+  const prompt: Omit<ChatRequest, 'sampling'> = {
     kind: 'chat',
     model: string(body['model'], 'model') ?? '',
-    messages: readMessages(body, ledger),
-    ...readToolUse(body, ledger),
+    messages: readMessages(body, dropped),
+    ...readToolUse(body, dropped),
     ...think,
-    ...optional('keepAlive', readKeepAlive(body['keep_alive'])),
+    ...defined({ keepAlive: readKeepAlive(body['keep_alive']) }),
   };
-  return { fields: body, request, ledger, hideThinking };
+  return { body, prompt, dropped, hideThinking };
 }
 
 function readSampling(body: JsonObject): Sampling {
   return {
-    // Not 0, which only fills Anthropic's cache: Ollama takes it for no limit.
-    maxTokens: required(integer(body['max_tokens'], 'max_tokens', 1), 'max_tokens'),
-    ...optional('temperature', number(body['temperature'], 'temperature', 0, 1)),
-    ...optional('topP', number(body['top_p'], 'top_p', 0, 1)),
-    ...optional('stop', readStop(body['stop_sequences'])),
+    // 0, which only fills Anthropic's cache, is refused: Ollama takes it for no limit.
+    maxTokens: required(integer, body['max_tokens'], 'max_tokens', 1),
+    ...defined({
+      temperature: number(body['temperature'], 'temperature', 0, 1),
+      topP: number(body['top_p'], 'top_p', 0, 1),
+      stop: readStopSequences(body['stop_sequences']),
+    }),
   };
 }
 
@@ -120,11 +124,11 @@ function readOptions(body: JsonObject): JsonObject | undefined {
   return topK === undefined ? options : { ...options, top_k: topK };
 }
 
-function readStop(value: unknown): string[] | undefined {
-  const stops = array(value, 'stop_sequences') ?? [];
-  if (!stops.every((stop): stop is string => typeof stop === 'string' && stop !== '')) {
+function readStopSequences(value: unknown): string[] | undefined {
+  const sequences = array(value, 'stop_sequences') ?? [];
+  if (!sequences.every((sequence): sequence is string => typeof sequence === 'string' && sequence !== '')) {
     throw invalidValue('stop_sequences', 'stop_sequences must be an array of strings, none of them empty.');
   }
-  // An empty list would take away the stops of the model itself.
-  return stops.length > 0 ? [...stops] : undefined;
+  // An empty array would replace the model's own stop sequences with none.
+  return sequences.length > 0 ? [...sequences] : undefined;
 }

@@ -1,18 +1,22 @@
 import type { Message, MessageTokensCount } from '@anthropic-ai/sdk/resources/messages';
-import { estimatedInputTokens } from '../../../chat/estimate.ts';
-import type { GenerationRequest } from '../../../chat/request.ts';
-import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { ChatResult } from '../../../chat/accumulator.ts';
+import { estimatedInputTokens } from '../../../chat/estimate.ts';
+import type { AnswerHead } from '../../../chat/protocol.ts';
+import type { GenerationRequest } from '../../../chat/request.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
-import { type AnswerBlock, signature, toToolUse } from './blocks.ts';
+import { type AnswerBlock, signature, toToolUse } from './answer-blocks.ts';
 import { toStop } from './stop-reason.ts';
 import { toUsage } from './usage.ts';
 
-/** A message; its blocks are those that answers here consist of. */
-export type Answer = Omit<Message, 'content'> & { readonly content: readonly AnswerBlock[] };
+/** The SDK's type, with the blocks that answers have here. */
+export type AnswerMessage = Omit<Message, 'content'> & { readonly content: readonly AnswerBlock[] };
 
-/** A whole answer as one `message`. @throws {GatewayError} for a tool call that cannot be told */
-export function toMessage(results: readonly ChatResult[], { usage }: TotalUsage, head: AnswerHead): Answer {
+/**
+ * @returns an answer that is not streamed
+ * @throws {GatewayError} 502 for a tool call whose arguments are not a JSON object
+ * @see https://platform.claude.com/docs/en/api/messages
+ */
+export function toMessage(results: readonly ChatResult[], { usage }: TotalUsage, head: AnswerHead): AnswerMessage {
   const [result] = results;
   return {
     ...emptyMessage(head),
@@ -22,8 +26,8 @@ export function toMessage(results: readonly ChatResult[], { usage }: TotalUsage,
   };
 }
 
-/** A message before there is any of it. */
-export function emptyMessage({ id, model }: AnswerHead, inputTokens = 0): Answer {
+/** @returns a message without content, as a stream starts with it */
+export function emptyMessage({ id, model }: AnswerHead, inputTokens = 0): AnswerMessage {
   return {
     id,
     type: 'message',
@@ -47,7 +51,7 @@ function toBlocks({ reasoning, text, toolCalls }: ChatResult): AnswerBlock[] {
   ];
 }
 
-/** What the backend counted; an estimate where it counts nothing. */
+/** @returns the backend's own count, or an estimate if it reported none */
 export function toTokenCount({ usage }: TotalUsage, request: GenerationRequest): MessageTokensCount {
   return { input_tokens: usage.inputTokens || estimatedInputTokens(request) };
 }

@@ -1,7 +1,7 @@
 import type { Message, StopReason } from '@anthropic-ai/sdk/resources/messages';
 import type { FinishReason } from '../../../chat/event.ts';
 
-/** Why an answer ended. @see https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons */
+/** @see https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons */
 export function toStop(
   reason: FinishReason,
   stopSequence?: string,

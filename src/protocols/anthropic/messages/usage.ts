@@ -1,16 +1,19 @@
 import type { Usage as AnthropicUsage, MessageDeltaUsage } from '@anthropic-ai/sdk/resources/messages';
 import type { Usage } from '../../../chat/event.ts';
 
-/** Anthropic counts cached tokens beside the input, not within it. What nobody here knows is null. */
+/** Fields of which nothing is known here. */
+const unknown = { inference_geo: null, service_tier: null, speed: null };
+
+/** @returns the usage of a complete message. Anthropic does not count cached tokens as input. */
 export function toUsage(usage: Usage): AnthropicUsage {
-  return { ...toDeltaUsage(usage), input_tokens: uncached(usage), cache_creation: null, ...unknown };
+  return { ...toDeltaUsage(usage), input_tokens: uncachedTokens(usage), cache_creation: null, ...unknown };
 }
 
-/** The usage as the end of a stream tells it. */
+/** @returns the usage in the `message_delta` at the end of a stream */
 export function toDeltaUsage(usage: Usage): MessageDeltaUsage {
   const { outputTokens, cachedTokens = 0, reasoningTokens } = usage;
   return {
-    input_tokens: uncached(usage),
+    input_tokens: uncachedTokens(usage),
     output_tokens: outputTokens,
     cache_creation_input_tokens: 0,
     cache_read_input_tokens: cachedTokens,
@@ -19,8 +22,6 @@ export function toDeltaUsage(usage: Usage): MessageDeltaUsage {
   };
 }
 
-const unknown = { inference_geo: null, service_tier: null, speed: null };
-
-function uncached({ inputTokens, cachedTokens = 0 }: Usage): number {
+function uncachedTokens({ inputTokens, cachedTokens = 0 }: Usage): number {
   return Math.max(0, inputTokens - cachedTokens);
 }

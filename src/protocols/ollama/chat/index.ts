@@ -1,11 +1,12 @@
 import type { GenerationProtocol } from '../../../chat/protocol.ts';
 import { ollamaErrors } from '../error.ts';
 import { droppable, fieldNames } from '../generation.ts';
-import { idleAnswer } from '../idle.ts';
-import { ndjsonContentType } from '../lines.ts';
-import { chatEncoder } from './encoder.ts';
+import { LineEncoder, ndjsonContentType } from '../line-encoder.ts';
+import { loadOnlyResponse } from '../load-only.ts';
 import { readChat } from './request.ts';
 import { toChatResponse } from './response.ts';
+
+const textField = { before: '"message":{"role":"assistant","content":', after: '}' };
 
 /** `POST /api/chat`. @see https://docs.ollama.com/api/chat */
 export const chat: GenerationProtocol = {
@@ -21,9 +22,9 @@ export const chat: GenerationProtocol = {
       ...call,
       requests: [request],
       ...(request.messages.length === 0 && {
-        ready: idleAnswer(request, { message: { role: 'assistant', content: '' } }),
+        ready: loadOnlyResponse(request, { message: { role: 'assistant', content: '' } }),
       }),
-      encoder: chatEncoder,
+      encoder: (head) => new LineEncoder(head, textField),
       respond: toChatResponse,
     };
   },

@@ -2,16 +2,16 @@ import type { Message } from 'ollama';
 import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
+import { type CompleteResponse, completeResponse } from '../response.ts';
 import { toToolCall } from '../tool-call.ts';
-import { type Whole, wholeAnswer } from '../whole.ts';
 
-/** A whole answer in one object. @see https://docs.ollama.com/api/chat */
+/** @returns an answer that is not streamed. @see https://docs.ollama.com/api/chat */
 export function toChatResponse(
   results: readonly ChatResult[],
   total: TotalUsage,
   head: AnswerHead,
-): Whole<{ message: Message }> {
-  return wholeAnswer(results, total, head, (result) => ({ message: toMessage(result) }));
+): CompleteResponse<{ message: Message }> {
+  return completeResponse(results, total, head, (result) => ({ message: toMessage(result) }));
 }
 
 function toMessage({ text, reasoning, toolCalls }: ChatResult): Message {

@@ -11,18 +11,18 @@ export const embed: EmbeddingsProtocol = {
   read(body) {
     const call = readEmbed(body);
     const { model, input } = call.request;
-    const none: Pick<EmbedResponse, 'model' | 'embeddings'> = { model, embeddings: [] };
-    return { ...call, ...(input.length === 0 && { ready: none }), respond: toEmbedResponse };
+    const empty: Pick<EmbedResponse, 'model' | 'embeddings'> = { model, embeddings: [] };
+    return { ...call, ...(input.length === 0 && { ready: empty }), respond: toEmbedResponse };
   },
 };
 
-/** `POST /api/embeddings`, for one text: what older clients ask. @see https://docs.ollama.com/api */
+/** `POST /api/embeddings`, which older clients use; it takes one text. @see https://docs.ollama.com/api */
 export const legacyEmbeddings: EmbeddingsProtocol = {
   path: '/api/embeddings',
   errors: ollamaErrors,
   read(body) {
     const call = readLegacyEmbeddings(body);
-    const none: EmbeddingsResponse = { embedding: [] };
-    return { ...call, ...(call.request.input.length === 0 && { ready: none }), respond: toLegacyEmbedding };
+    const empty: EmbeddingsResponse = { embedding: [] };
+    return { ...call, ...(call.request.input.length === 0 && { ready: empty }), respond: toLegacyEmbedding };
   },
 };

@@ -1,61 +1,61 @@
 import type { EmbeddingsRequest } from '../../../chat/embeddings.ts';
 import type { JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
-import { boolean, integer, optional, readKeepAlive, string } from '../../fields.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { readFields } from '../body.ts';
-import { readGivenOptions } from '../options.ts';
+import { boolean, defined, integer, string } from '../../fields.ts';
+import { readKeepAlive } from '../../shared-fields.ts';
+import { readFoldedBody } from '../body.ts';
+import { readPresentOptions } from '../options.ts';
 
-export interface Embed {
-  /** Its input is empty where the client sent none, or one empty text: then there is nothing to ask. */
+export interface ParsedEmbed {
+  /** Its input is empty when the client sent none, or one empty text: then no backend is needed. */
   readonly request: EmbeddingsRequest;
+  /** Fields that have no effect. */
   readonly dropped: readonly string[];
 }
 
-const legacyFields = ['model', 'prompt', 'options', 'keep_alive'];
-const fieldsOfEmbed = ['model', 'input', 'dimensions', 'truncate', 'options', 'keep_alive'];
+const embedFields: ReadonlySet<string> = new Set(['model', 'input', 'dimensions', 'truncate', 'options', 'keep_alive']);
+const legacyFields: ReadonlySet<string> = new Set(['model', 'prompt', 'options', 'keep_alive']);
 
 /**
- * Reads the body of an embed request.
+ * Reads the body of a request to `/api/embed`.
  *
  * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range
  * @see https://docs.ollama.com/api/embed
  */
-export function readEmbed(body: unknown): Embed {
-  const fields = readFields(body);
+export function readEmbed(value: unknown): ParsedEmbed {
+  const body = readFoldedBody(value);
   return {
     request: {
-      ...readCommon(fields),
-      input: readInput(fields['input']),
-      ...optional('dimensions', readDimensions(fields['dimensions'])),
-      ...optional('truncate', boolean(fields['truncate'], 'truncate')),
+      ...readCommon(body),
+      input: readInput(body['input']),
+      ...defined({
+        // 0 is Ollama's default: as many as the model makes.
+        dimensions: integer(body['dimensions'], 'dimensions', 0) || undefined,
+        truncate: boolean(body['truncate'], 'truncate'),
+      }),
     },
-    dropped: unread(fields, fieldsOfEmbed),
+    dropped: unknownFields(body, embedFields),
   };
 }
 
-/** The same for `/api/embeddings`, which has one text. */
-export function readLegacyEmbeddings(body: unknown): Embed {
-  const fields = readFields(body);
-  const prompt = string(fields['prompt'], 'prompt') ?? '';
+/** Reads the body of a request to `/api/embeddings`, which has one text. @throws {GatewayError} 400 with `param` */
+export function readLegacyEmbeddings(value: unknown): ParsedEmbed {
+  const body = readFoldedBody(value);
+  const prompt = string(body['prompt'], 'prompt') ?? '';
   return {
-    request: { ...readCommon(fields), input: prompt === '' ? [] : [prompt] },
-    dropped: unread(fields, legacyFields),
+    request: { ...readCommon(body), input: prompt === '' ? [] : [prompt] },
+    dropped: unknownFields(body, legacyFields),
   };
 }
 
-function readCommon(fields: JsonObject): Omit<EmbeddingsRequest, 'input'> {
-  const options = readGivenOptions(fields['options']);
+function readCommon(body: JsonObject): Omit<EmbeddingsRequest, 'input'> {
+  const options = readPresentOptions(body['options']);
   return {
-    model: string(fields['model'], 'model') ?? '',
-    ...optional('options', Object.keys(options).length > 0 ? options : undefined),
-    ...optional('keepAlive', readKeepAlive(fields['keep_alive'])),
+    model: string(body['model'], 'model') ?? '',
+    ...(Object.keys(options).length > 0 && { options }),
+    ...defined({ keepAlive: readKeepAlive(body['keep_alive']) }),
   };
-}
-
-/** 0 is Ollama's default, as many as the model makes. */
-function readDimensions(value: unknown): number | undefined {
-  return integer(value, 'dimensions', 0) || undefined;
 }
 
 function readInput(value: unknown): string[] {
@@ -70,8 +70,8 @@ function readInput(value: unknown): string[] {
   });
 }
 
-function unread(fields: JsonObject, read: readonly string[]): readonly string[] {
-  const ledger = new DroppedFields();
-  ledger.noteUnread(fields, new Set(read));
-  return ledger.dropped;
+function unknownFields(body: JsonObject, known: ReadonlySet<string>): readonly string[] {
+  const dropped = new DroppedFields();
+  dropped.addUnknown(body, known);
+  return [...dropped.names];
 }

@@ -3,7 +3,7 @@ import type { EmbeddingsResult } from '../../../chat/embeddings.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import { toCounts } from '../done.ts';
 
-/** Counts that are not known are left out. @see https://docs.ollama.com/api/embed */
+/** Answers `/api/embed`. Unknown counts are left out. @see https://docs.ollama.com/api/embed */
 export function toEmbedResponse(
   { vectors, ...total }: EmbeddingsResult,
   head: AnswerHead,
@@ -18,6 +18,7 @@ export function toEmbedResponse(
   };
 }
 
+/** Answers `/api/embeddings`. */
 export function toLegacyEmbedding({ vectors: [vector = []] }: EmbeddingsResult): EmbeddingsResponse {
   return { embedding: vector };
 }

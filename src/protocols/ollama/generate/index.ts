@@ -1,11 +1,12 @@
 import type { GenerationProtocol } from '../../../chat/protocol.ts';
 import { ollamaErrors } from '../error.ts';
 import { droppable, fieldNames } from '../generation.ts';
-import { idleAnswer } from '../idle.ts';
-import { ndjsonContentType } from '../lines.ts';
-import { generateEncoder } from './encoder.ts';
+import { LineEncoder, ndjsonContentType } from '../line-encoder.ts';
+import { loadOnlyResponse } from '../load-only.ts';
 import { readGenerate } from './request.ts';
 import { toGenerateResponse } from './response.ts';
+
+const textField = { before: '"response":', after: '' };
 
 /** `POST /api/generate`. @see https://docs.ollama.com/api/generate */
 export const generate: GenerationProtocol = {
@@ -16,12 +17,12 @@ export const generate: GenerationProtocol = {
   fieldNames,
   droppable,
   read(body) {
-    const { request, idle, ...call } = readGenerate(body);
+    const { request, loadOnly, ...call } = readGenerate(body);
     return {
       ...call,
       requests: [request],
-      ...(idle && { ready: idleAnswer(request, { response: '' }) }),
-      encoder: generateEncoder,
+      ...(loadOnly && { ready: loadOnlyResponse(request, { response: '' }) }),
+      encoder: (head) => new LineEncoder(head, textField),
       respond: toGenerateResponse,
     };
   },

@@ -1,60 +1,61 @@
 import type { GenerationRequest, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
-import { array, boolean, optional, string } from '../../fields.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { readFields } from '../body.ts';
+import { array, boolean, defined, string } from '../../fields.ts';
+import { readFoldedBody } from '../body.ts';
 import { commonFields, readCommon, readStream } from '../generation.ts';
 import { readImages } from '../images.ts';
 
-export interface Generate {
+export interface ParsedGenerate {
   readonly request: GenerationRequest;
-  /** Whether there is nothing to generate from. */
-  readonly idle: boolean;
+  /** True when there is no prompt, and so nothing to generate from. */
+  readonly loadOnly: boolean;
   readonly stream: boolean;
+  /** Fields that have no effect. */
   readonly dropped: readonly string[];
 }
 
-const read: ReadonlySet<string> = new Set([...commonFields, 'prompt', 'suffix', 'system', 'images', 'raw']);
+const knownFields: ReadonlySet<string> = new Set([...commonFields, 'prompt', 'suffix', 'system', 'images', 'raw']);
 
 /**
- * Reads the body of a generate request. It is a chat of one question, which the backend puts into its model's own
- * template; with `raw` or a `suffix` it is text to be continued.
+ * Reads the body of a generate request. It is a chat with one user message, to which the backend applies its model's
+ * template. With `raw` or a `suffix` it is a text to be continued.
  *
  * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range
  * @see https://docs.ollama.com/api/generate
  */
-export function readGenerate(body: unknown): Generate {
-  const fields = readFields(body);
-  const ledger = new DroppedFields();
-  const prompt = string(fields['prompt'], 'prompt') ?? '';
-  const request = readRequest(fields, prompt, ledger);
-  array(fields['context'], 'context');
-  string(fields['template'], 'template');
-  ledger.noteUnread(fields, read);
-  return { request, idle: prompt === '', stream: readStream(fields), dropped: ledger.dropped };
+export function readGenerate(value: unknown): ParsedGenerate {
+  const body = readFoldedBody(value);
+  const dropped = new DroppedFields();
+  const prompt = string(body['prompt'], 'prompt') ?? '';
+  const request = readRequest(body, prompt, dropped);
+  array(body['context'], 'context');
+  string(body['template'], 'template');
+  dropped.addUnknown(body, knownFields);
+  return { request, loadOnly: prompt === '', stream: readStream(body), dropped: [...dropped.names] };
 }
 
-function readRequest(fields: JsonObject, prompt: string, ledger: DroppedFields): GenerationRequest {
-  const common = readCommon(fields, ledger);
-  const system = string(fields['system'], 'system') || undefined;
-  const suffix = string(fields['suffix'], 'suffix') || undefined;
-  const raw = boolean(fields['raw'], 'raw') || undefined;
-  const images = readImages(fields['images'], 'images');
+function readRequest(body: JsonObject, prompt: string, dropped: DroppedFields): GenerationRequest {
+  const common = readCommon(body, dropped);
+  const system = string(body['system'], 'system') || undefined;
+  const suffix = string(body['suffix'], 'suffix') || undefined;
+  const raw = boolean(body['raw'], 'raw') || undefined;
+  const images = readImages(body['images'], 'images');
   if (raw === undefined && suffix === undefined) {
     const instructions = system === undefined ? [] : [{ role: 'system' as const, text: system }];
     return { kind: 'chat', ...common, messages: [...instructions, { role: 'user', text: prompt, images }] };
   }
   if (images.length > 0) throw invalidValue('images', 'images cannot be combined with raw or suffix.');
-  if (raw) refuseTemplated(fields);
-  // As with Ollama, a template for filling in has no place for it.
-  ledger.note('system', system);
-  return { kind: 'completion', ...common, prompt, ...optional('suffix', suffix), ...optional('raw', raw) };
+  if (raw) checkRaw(body);
+  // As in Ollama, a template for filling a gap has no place for it.
+  dropped.add('system', system);
+  return { kind: 'completion', ...common, prompt, ...defined({ suffix, raw }) };
 }
 
-/** What is to be put into a template contradicts `raw`: Ollama refuses it too. */
-function refuseTemplated(fields: JsonObject): void {
+/** `raw` bypasses the template, so a field that goes into it is a contradiction, which Ollama refuses too. */
+function checkRaw(body: JsonObject): void {
   for (const field of ['template', 'system', 'context']) {
-    const value = fields[field];
+    const value = body[field];
     if (value != null && value !== '' && !(Array.isArray(value) && value.length === 0)) {
       throw invalidValue(field, 'raw cannot be combined with template, system or context.');
     }

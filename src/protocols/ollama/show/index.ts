@@ -1,8 +1,9 @@
 import type { ShowResponse } from 'ollama';
 import type { ModelDetails, ModelInfo } from '../../../chat/backend.ts';
 import type { ModelProtocol } from '../../../chat/protocol.ts';
-import { required, string } from '../../fields.ts';
-import { readFields } from '../body.ts';
+import { invalidValue } from '../../../errors.ts';
+import { string } from '../../fields.ts';
+import { readFoldedBody } from '../body.ts';
 import { unknownDetails } from '../details.ts';
 import { ollamaErrors } from '../error.ts';
 
@@ -11,35 +12,44 @@ export const show: ModelProtocol = {
   method: 'POST',
   path: '/api/show',
   errors: ollamaErrors,
-  named,
-  one: toShown,
+  named: readModelName,
+  one: toModel,
 };
 
-/** Older clients, and LiteLLM, say `name`. */
-function named(body: unknown): string {
-  const { model, name } = readFields(body);
-  return required(string(model, 'model') || string(name, 'name') || undefined, 'model');
+/** Older clients, and LiteLLM, send the name as `name`. */
+function readModelName(body: unknown): string {
+  const { model, name } = readFoldedBody(body);
+  const id = string(model, 'model') || string(name, 'name');
+  if (id === undefined || id === '') throw invalidValue('model', 'model is required.');
+  return id;
 }
 
-/** Ollama's own, but that the ollama package turns times into dates and objects into maps. */
-type Shown = Omit<ShowResponse, 'license' | 'system' | 'messages' | 'modified_at' | 'model_info' | 'projector_info'> & {
+/** Ollama's own type, but the ollama package converts times to dates and objects to maps. */
+type ShownModel = Omit<
+  ShowResponse,
+  'license' | 'system' | 'messages' | 'modified_at' | 'model_info' | 'projector_info'
+> & {
   readonly modified_at: string;
   readonly model_info: Readonly<Record<string, string | number>>;
 };
 
-/** What most models behind such a server can do, where it does not tell: clients that find less ask for less. */
-const assumed = ['completion', 'tools'];
+/** The capabilities of a model whose backend reports none. Most models have them, and clients use only those listed. */
+const assumedCapabilities = ['completion', 'tools'];
 
-function toShown({ modified, capabilities = assumed, contextLength }: ModelInfo & ModelDetails): Shown {
+function toModel({
+  modified,
+  capabilities = assumedCapabilities,
+  contextLength,
+}: ModelInfo & ModelDetails): ShownModel {
   return {
-    // Not known; clients search it for their own lines.
+    // Unknown; clients search it for lines that concern them.
     modelfile: '',
     parameters: '',
-    // Not known; LiteLLM emulates tools with a prompt unless it finds the word in here.
+    // Unknown; LiteLLM emulates tools with a prompt unless it finds this word here.
     template: capabilities.includes('tools') ? '{{ .Tools }}' : '',
     details: unknownDetails,
     model_info: {
-      // Clients look for the context's length under the name of the architecture.
+      // Clients read the context's length from the field named after the architecture.
       'general.architecture': 'unknown',
       ...(contextLength !== undefined && { 'unknown.context_length': contextLength }),
     },

@@ -9,20 +9,20 @@ import { ollamaErrors } from '../error.ts';
 export const tags: ModelListProtocol = {
   path: '/api/tags',
   errors: ollamaErrors,
-  list: (models) => ({ models: models.map(toListed) }),
+  list: (models) => ({ models: models.map(toListedModel) }),
 };
 
-/** Ollama's own, but that the ollama package turns times into dates and declares two fields that only /api/ps has. */
-type Listed = Omit<ModelResponse, 'modified_at' | 'expires_at' | 'size_vram'> & { readonly modified_at: string };
+/** Ollama's own type, but the ollama package converts times to dates and declares two fields that only /api/ps has. */
+type ListedModel = Omit<ModelResponse, 'modified_at' | 'expires_at' | 'size_vram'> & { readonly modified_at: string };
 
-function toListed({ name, modified }: ModelInfo): Listed {
+function toListedModel({ name, modified }: ModelInfo): ListedModel {
   return {
     name,
     model: name,
     modified_at: new Date(modified * 1000).toISOString(),
-    // Not known; clients add sizes up.
+    // Unknown, but clients add sizes up.
     size: 0,
-    // Not known; clients tell models apart by it, and the ollama CLI cuts 12 characters off it without asking.
+    // Unknown, but clients distinguish models by it, and the ollama CLI takes its first 12 characters unchecked.
     digest: createHash('sha256').update(name).digest('hex'),
     details: unknownDetails,
   };

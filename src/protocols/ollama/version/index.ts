@@ -2,18 +2,18 @@ import type { VersionResponse } from 'ollama';
 import type { ResourceProtocol } from '../../../chat/protocol.ts';
 import { ollamaErrors } from '../error.ts';
 
-/** The Ollama whose API is followed: clients ask for the version to learn what they may send. */
-const followed = '0.17.4';
+/** The Ollama whose API is implemented. Clients request the version to learn what they may send. */
+const implementedVersion = '0.17.4';
 
 /** `GET /api/version`. @see https://docs.ollama.com/api-reference/get-version */
 export const version: ResourceProtocol = {
   method: 'GET',
   path: '/api/version',
   errors: ollamaErrors,
-  answer: () => ({ version: followed }) satisfies VersionResponse,
+  answer: () => ({ version: implementedVersion }) satisfies VersionResponse,
 };
 
-/** `GET /`, by which clients see whether an Ollama is there. */
+/** `GET /`, with which clients check that an Ollama is running. */
 export const root: ResourceProtocol = {
   method: 'GET',
   path: '/',

@@ -1,25 +1,27 @@
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
-import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { ChatEvent, Frame, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
-import { ChunkEncoder } from '../stream.ts';
+import type { AnswerHead } from '../../../chat/protocol.ts';
+import { inLatin1 } from '../../../framing/latin1.ts';
+import { ChunkEncoder } from '../chunk-encoder.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 
-/** The JSON of a choice with a text and nothing else, up to that of the text, and after it. */
-const beforeText = (choice: number): string => `{"index":${choice},"delta":{"content":`;
-const afterText = '},"finish_reason":null}';
+/** The JSON of a choice with a text and nothing else: what comes before the text's own JSON, and after it. */
+const choiceStart = (index: number): string => `{"index":${index},"delta":{"content":`;
+const choiceEnd = '},"finish_reason":null}';
 
 type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
 
 /**
- * Events -> `chat.completion.chunk` events of a stream. The part of a frame that never changes is written once, so a
- * token costs one JSON.stringify of its text.
+ * Encodes events as `chat.completion.chunk` events. All but a token's text is serialised once, so a token costs one
+ * JSON.stringify of its text.
  *
  * @see https://platform.openai.com/docs/api-reference/chat/streaming
  */
 export class ChatCompletionEncoder extends ChunkEncoder {
   readonly #reasoningField: ReasoningField;
-  /** By choice, as the next. */
+  /** By choice, like the two below: true once its first chunk, which has the role, is written. */
   readonly #roleSent: boolean[] = [];
+  /** Tool calls written. */
   readonly #toolCalls: number[] = [];
   readonly #frames: Frame[] = [];
 
@@ -39,7 +41,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
       case 'text':
         if (event.text === '' && event.logprobs === undefined) return '';
         return this.#roleSent[choice] === true && event.logprobs === undefined
-          ? this.chunk(beforeText(choice) + JSON.stringify(event.text) + afterText)
+          ? this.chunk(choiceStart(choice) + JSON.stringify(event.text) + choiceEnd)
           : this.#chunk(choice, { content: event.text }, null, event.logprobs);
       case 'reasoning':
         return this.#chunk(choice, reasoningFields(event.text, this.#reasoningField), null);
@@ -54,7 +56,10 @@ export class ChatCompletionEncoder extends ChunkEncoder {
 
   frame(choice: number): Frame | undefined {
     if (this.#roleSent[choice] !== true) return undefined;
-    this.#frames[choice] ??= this.frameOf(beforeText(choice), afterText);
+    this.#frames[choice] ??= {
+      before: inLatin1(this.chunkStart + choiceStart(choice)),
+      after: inLatin1(choiceEnd + this.chunkEnd),
+    };
     return this.#frames[choice];
   }
 
@@ -76,7 +81,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
     return this.chunk(JSON.stringify(choice));
   }
 
-  /** A call is never cut into pieces: Ollama gives it whole, and clients take one piece as well as many. */
+  /** Writes a call in one chunk: Ollama sends calls whole, and clients accept one chunk as well as many. */
   #toolCall(choice: number, event: ToolCallEvent): ChatCompletionChunk.Choice.Delta.ToolCall {
     const index = this.#toolCalls[choice] ?? 0;
     this.#toolCalls[choice] = index + 1;

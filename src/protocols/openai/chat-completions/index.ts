@@ -6,7 +6,12 @@ import type { ReasoningField } from './reasoning.ts';
 import { readChatCompletion } from './request.ts';
 import { toChatCompletion } from './response.ts';
 
-/** `POST /v1/chat/completions`. @see https://platform.openai.com/docs/api-reference/chat */
+/**
+ * `POST /v1/chat/completions`.
+ *
+ * @param reasoningField the fields in which answers carry the model's thinking
+ * @see https://platform.openai.com/docs/api-reference/chat
+ */
 export function chatCompletions(reasoningField: ReasoningField): GenerationProtocol {
   return {
     path: '/v1/chat/completions',

@@ -1,4 +1,4 @@
-/** The fields that carry thinking; OpenAI has none, and clients differ in which they read. */
+/** The fields that carry a model's thinking. OpenAI's API has none, and clients differ in which one they read. */
 export type ReasoningField = 'both' | 'reasoning_content' | 'reasoning';
 
 export interface ReasoningFields {
@@ -6,6 +6,7 @@ export interface ReasoningFields {
   reasoning?: string;
 }
 
+/** @returns the thinking in the fields that the operator configured */
 export function reasoningFields(text: string, field: ReasoningField): ReasoningFields {
   return {
     ...(field !== 'reasoning' && { reasoning_content: text }),

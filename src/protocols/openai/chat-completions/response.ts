@@ -5,7 +5,7 @@ import type { ChatResult } from '../../../chat/accumulator.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 import { toUsage } from '../usage.ts';
 
-/** A whole answer as one `chat.completion`. @see https://platform.openai.com/docs/api-reference/chat/object */
+/** @returns an answer that is not streamed. @see https://platform.openai.com/docs/api-reference/chat/object */
 export function toChatCompletion(
   results: readonly ChatResult[],
   { usage }: TotalUsage,

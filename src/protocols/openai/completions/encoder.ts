@@ -1,23 +1,23 @@
 import type { Completion, CompletionChoice } from 'openai/resources/completions';
-import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { ChatEvent, TokenLogprob } from '../../../chat/event.ts';
-import { ChunkEncoder } from '../stream.ts';
-import { finishReason } from './finish-reason.ts';
+import type { AnswerHead } from '../../../chat/protocol.ts';
+import { ChunkEncoder } from '../chunk-encoder.ts';
 import { toLogprobs } from './logprobs.ts';
+import { toFinishReason } from './response.ts';
 
-/** A choice of a stream under way is without a reason to end, which the openai package does not declare. */
+/** Until a streamed choice ends, its reason is null, which the openai package does not declare. */
 type StreamedChoice = Omit<CompletionChoice, 'finish_reason'> & {
   finish_reason: CompletionChoice['finish_reason'] | null;
 };
 
-/** Events -> `text_completion` events of a stream. @see https://platform.openai.com/docs/api-reference/completions */
+/** Encodes events as `text_completion` events. @see https://platform.openai.com/docs/api-reference/completions */
 export class CompletionEncoder extends ChunkEncoder {
-  /** By choice: its prompt, where it is to be echoed and was not yet. */
+  /** By choice: the prompt that is still to be echoed, or ''. */
   readonly #echoes: string[];
   /** By choice: characters sent. */
   readonly #lengths: number[] = [];
 
-  /** @param echoes the prompt of each choice, or none */
+  /** @param echoes the prompt of each choice; empty when prompts are not echoed */
   constructor({ id, created, model }: AnswerHead, includeUsage: boolean, echoes: readonly string[]) {
     const envelope: Omit<Completion, 'choices' | 'usage'> = { id, created, model, object: 'text_completion' };
     super(envelope, includeUsage);
@@ -30,7 +30,7 @@ export class CompletionEncoder extends ChunkEncoder {
         if (event.text === '' && event.logprobs === undefined) return '';
         return this.#echo(choice) + this.#chunk(choice, event.text, null, event.logprobs);
       case 'finish':
-        return this.#echo(choice) + this.#chunk(choice, '', finishReason(event.reason));
+        return this.#echo(choice) + this.#chunk(choice, '', toFinishReason(event.reason));
       case 'reasoning':
       case 'tool-call':
         return '';

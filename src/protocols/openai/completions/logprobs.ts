@@ -2,7 +2,7 @@ import type { CompletionChoice } from 'openai/resources/completions';
 import type { TokenLogprob } from '../../../chat/event.ts';
 
 /**
- * Log probabilities as the older API has them.
+ * Converts log probabilities to the format of this older API.
  *
  * @param offset characters of the choice's text before the first token
  */
@@ -11,10 +11,10 @@ export function toLogprobs(
   offset: number,
 ): NonNullable<CompletionChoice['logprobs']> {
   const offsets: number[] = [];
-  let at = offset;
+  let next = offset;
   for (const { token } of logprobs) {
-    offsets.push(at);
-    at += token.length;
+    offsets.push(next);
+    next += token.length;
   }
   return {
     tokens: logprobs.map(({ token }) => token),

@@ -1,15 +1,14 @@
-import type { Completion } from 'openai/resources/completions';
+import type { Completion, CompletionChoice } from 'openai/resources/completions';
+import type { ChatResult } from '../../../chat/accumulator.ts';
+import type { FinishReason } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
-import type { ChatResult } from '../../../chat/accumulator.ts';
 import { toUsage } from '../usage.ts';
-import { finishReason } from './finish-reason.ts';
 import { toLogprobs } from './logprobs.ts';
 
 /**
- * Whole answers as one `text_completion`.
- *
- * @param echoes the prompt of each choice, or none
+ * @param echoes the prompt of each choice; empty when prompts are not echoed
+ * @returns an answer that is not streamed
  * @see https://platform.openai.com/docs/api-reference/completions/object
  */
 export function toCompletion(
@@ -29,9 +28,14 @@ export function toCompletion(
         text: echo + result.text,
         index,
         logprobs: result.logprobs.length > 0 ? toLogprobs(result.logprobs, echo.length) : null,
-        finish_reason: finishReason(result.finishReason),
+        finish_reason: toFinishReason(result.finishReason),
       };
     }),
     usage: toUsage(usage),
   };
+}
+
+/** This older API has no reason for tool calls. */
+export function toFinishReason(reason: FinishReason): CompletionChoice['finish_reason'] {
+  return reason === 'length' ? 'length' : 'stop';
 }

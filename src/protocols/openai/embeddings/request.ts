@@ -1,14 +1,14 @@
 import type { EmbeddingsRequest } from '../../../chat/embeddings.ts';
-import { GatewayError, invalidValue } from '../../../errors.ts';
-import { isObject } from '../../../framing/json.ts';
-import { boolean, integer, object, oneOf, optional, readKeepAlive, required, string } from '../../fields.ts';
+import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
+import { boolean, defined, integer, object, oneOf, readBody, string } from '../../fields.ts';
+import { readKeepAlive } from '../../shared-fields.ts';
 import type { Encoding } from './response.ts';
 
-/** OpenAI's own cap on the texts of one request. */
+/** OpenAI's own limit on the texts of one request. */
 const maxInputs = 2048;
 
-const readFields: ReadonlySet<string> = new Set([
+const knownFields: ReadonlySet<string> = new Set([
   'model',
   'input',
   'encoding_format',
@@ -18,44 +18,48 @@ const readFields: ReadonlySet<string> = new Set([
   'keep_alive',
 ]);
 
+export interface ParsedEmbeddings {
+  readonly request: EmbeddingsRequest;
+  readonly encoding: Encoding;
+  /** Fields that have no effect. */
+  readonly dropped: readonly string[];
+}
+
 /**
- * Reads the body of an embeddings request. Beside OpenAI's fields it takes Ollama's own `truncate`, `options` and
+ * Reads the body of an embeddings request. Besides OpenAI's fields it takes Ollama's own `truncate`, `options` and
  * `keep_alive`, which OpenAI SDKs pass on as extra fields.
  *
- * @returns `dropped`: the names of the fields that change nothing
  * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range, and for tokens instead of text
  * @see https://platform.openai.com/docs/api-reference/embeddings/create
  */
-export function readEmbeddings(body: unknown): {
-  readonly request: EmbeddingsRequest;
-  readonly encoding: Encoding;
-  readonly dropped: readonly string[];
-} {
-  if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
-  const ledger = new DroppedFields();
-  ledger.noteUnread(body, readFields);
+export function readEmbeddings(value: unknown): ParsedEmbeddings {
+  const body = readBody(value);
+  const dropped = new DroppedFields();
+  dropped.addUnknown(body, knownFields);
   return {
     request: {
       model: string(body['model'], 'model') ?? '',
       input: readInput(body['input']),
-      ...optional('dimensions', integer(body['dimensions'], 'dimensions', 1)),
-      ...optional('truncate', boolean(body['truncate'], 'truncate')),
-      ...optional('options', object(body['options'], 'options')),
-      ...optional('keepAlive', readKeepAlive(body['keep_alive'])),
+      ...defined({
+        dimensions: integer(body['dimensions'], 'dimensions', 1),
+        truncate: boolean(body['truncate'], 'truncate'),
+        options: object(body['options'], 'options'),
+        keepAlive: readKeepAlive(body['keep_alive']),
+      }),
     },
     encoding: oneOf(body['encoding_format'], 'encoding_format', ['float', 'base64']) ?? 'float',
-    dropped: ledger.dropped,
+    dropped: [...dropped.names],
   };
 }
 
-function readInput(value: unknown): string[] {
-  const input: unknown = required(value ?? undefined, 'input');
+function readInput(input: unknown): string[] {
+  if (input == null) throw invalidValue('input', 'input is required.');
   if (typeof input !== 'string' && !Array.isArray(input)) {
     throw invalidValue('input', 'input must be a string or an array of strings.');
   }
   const texts: readonly unknown[] = Array.isArray(input) ? input : [input];
   if (texts.length === 0 || input === '') throw invalidValue('input', 'input must not be empty.');
-  // LangChain and others send the ids that OpenAI's own tokenizer gave: to another model they mean other words.
+  // LangChain and others send the token IDs of OpenAI's own tokenizer, which stand for other words in other models.
   if (texts.some((text) => typeof text === 'number' || Array.isArray(text))) {
     throw invalidValue('input', 'input contains token IDs, which differ between models. Send the text itself.');
   }

@@ -1,26 +1,29 @@
 import type { CreateEmbeddingResponse, Embedding } from 'openai/resources/embeddings';
 import type { EmbeddingsResult } from '../../../chat/embeddings.ts';
 
-/** How a client wants its vectors: as JSON numbers, or as the base64 of their bytes, which OpenAI's SDKs ask for. */
+/** The format of vectors: JSON numbers, or the base64 of their bytes, which OpenAI's SDKs request. */
 export type Encoding = 'float' | 'base64';
 
 type Base64Embedding = Omit<Embedding, 'embedding'> & { readonly embedding: string };
-/** What the `openai` package reads too, but does not export. */
+/** The openai package reads this type too, but does not export it. */
 type Base64EmbeddingsList = Omit<CreateEmbeddingResponse, 'data'> & { readonly data: Base64Embedding[] };
 
-/** @param model as the client named it @see https://platform.openai.com/docs/api-reference/embeddings/object */
+/**
+ * @param model the name that the client sent
+ * @see https://platform.openai.com/docs/api-reference/embeddings/object
+ */
 export function toEmbeddingsList(
   { vectors, usage: { inputTokens } }: EmbeddingsResult,
   model: string,
   encoding: Encoding,
 ): CreateEmbeddingResponse | Base64EmbeddingsList {
-  const rest = { object: 'list' as const, model, usage: { prompt_tokens: inputTokens, total_tokens: inputTokens } };
+  const list = { object: 'list' as const, model, usage: { prompt_tokens: inputTokens, total_tokens: inputTokens } };
   switch (encoding) {
     case 'float':
-      return { ...rest, data: vectors.map((embedding, index) => ({ object: 'embedding', index, embedding })) };
+      return { ...list, data: vectors.map((embedding, index) => ({ object: 'embedding', index, embedding })) };
     case 'base64':
       return {
-        ...rest,
+        ...list,
         data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: toBase64(vector) })),
       };
     default:
@@ -28,7 +31,7 @@ export function toEmbeddingsList(
   }
 }
 
-/** 32-bit floats, the precision Ollama computes in. Little-endian, as every machine is that Ollama is built for. */
+/** 32-bit floats, Ollama's own precision. Little-endian, like every machine that Ollama is built for. */
 function toBase64(vector: readonly number[]): string {
   return Buffer.from(Float32Array.from(vector).buffer).toString('base64');
 }

@@ -6,7 +6,7 @@ import { toModel } from './response.ts';
 export const modelList: ModelListProtocol = {
   path: '/v1/models',
   errors: openaiErrors,
-  list: (all) => ({ object: 'list', data: all.map(toModel) }),
+  list: (models) => ({ object: 'list', data: models.map(toModel) }),
 };
 
 /** `GET /v1/models/{id}`. @see https://platform.openai.com/docs/api-reference/models/retrieve */

@@ -1,7 +1,7 @@
 import type { Model } from 'openai/resources/models';
 import type { ModelDetails, ModelInfo } from '../../../chat/backend.ts';
 
-/** OpenAI's own fields, and what its API does not tell: the context in tokens, and what the model can do. */
+/** OpenAI's fields, and two of our own: the context in tokens, and the model's capabilities. */
 type DescribedModel = Model & { context_length?: number; capabilities?: readonly string[] };
 
 /** @see https://platform.openai.com/docs/api-reference/models/object */
@@ -16,7 +16,7 @@ export function toModel({ name, modified, capabilities, contextLength }: ModelIn
   };
 }
 
-/** `hf.co/someone/model:Q4` belongs to someone, a name without a path to Ollama's library. */
+/** `hf.co/someone/model:Q4` is owned by someone, a name without a path by Ollama's library. */
 function ownerOf(name: string): string {
   return name.split('/').at(-2) ?? 'library';
 }

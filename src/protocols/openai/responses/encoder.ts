@@ -1,125 +1,125 @@
 import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
 import type { ChatEvent, FinishReason, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import { serverTiming } from '../../../chat/server-timing.ts';
+import { serverTimingComment } from '../../../chat/server-timing.ts';
 import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import { GatewayError } from '../../../errors.ts';
-import { sseComment } from '../../../framing/sse.ts';
-import { toErrorFields, toResponseError } from './failure.ts';
 import { itemId, responseId } from './ids.ts';
-import { type OutputItem, callItem } from './items.ts';
-import { type OpenItem, type Unnumbered, openMessage, openReasoning } from './open-item.ts';
-import { type Echo, type ResponseBody, ending, responseBody } from './response.ts';
+import { type OutputItem, functionCallItem } from './items.ts';
+import { type OpenItem, OpenMessage, OpenReasoning, type Unnumbered } from './open-item.ts';
+import { toErrorFields, toResponseError } from './response-error.ts';
+import { type Echo, type ResponseBody, responseBody, toStatus } from './response.ts';
 
-/** Characters of an answer: its last event repeats all of it, so all of it is held. */
+/** Characters of a response. Its last event repeats the whole answer, which is held in memory until then. */
 const maxLength = 16 * 1024 * 1024;
 
-/** The event of a response as it was or is. */
+/** The event type of a whole response is `response.` and one of these. */
 type Lifecycle = 'created' | 'in_progress' | 'completed' | 'incomplete' | 'failed';
 
 /**
- * Events -> the events of a response. Items are open one at a time; of each delta all but its text and its number is
- * written once. A client that reads only `error` and one that reads only `response.failed` both hear of a failure; an
- * item that it cut short is not declared done, it is in the last event as incomplete.
+ * Encodes events as the events of a response. One item is open at a time. All of a delta but its text and its sequence
+ * number is serialised once per item.
+ *
+ * A failure is sent twice: some clients read only `error`, others only `response.failed`. The item that it interrupted
+ * gets no `done` event; it is in the last event, with the status incomplete.
  *
  * @see https://platform.openai.com/docs/api-reference/responses-streaming
  */
 export class ResponseEncoder implements Encoder {
   readonly #head: AnswerHead;
   readonly #echo: Echo;
-  readonly #onWhole: (response: ResponseBody) => void;
+  readonly #onComplete: (response: ResponseBody) => void;
   readonly #id: string;
   readonly #output: OutputItem[] = [];
-  #sequence = 0;
+  #sequenceNumber = 0;
   #length = 0;
   #open: OpenItem | undefined;
   #finishReason: FinishReason = 'stop';
 
-  /** @param onWhole gets the response before its last event goes out, unless it failed */
-  constructor(head: AnswerHead, echo: Echo, onWhole: (response: ResponseBody) => void) {
+  /** @param onComplete called with the response before its last event is sent, unless it failed */
+  constructor(head: AnswerHead, echo: Echo, onComplete: (response: ResponseBody) => void) {
     this.#head = head;
     this.#echo = echo;
-    this.#onWhole = onWhole;
+    this.#onComplete = onComplete;
     this.#id = responseId(head.id);
   }
 
   write(event: ChatEvent): string {
-    const begun = this.#begin();
+    const start = this.#start();
     switch (event.type) {
       case 'text':
-        if (event.text === '' && event.logprobs === undefined) return begun;
-        return begun + this.#delta('message', event.text, event.logprobs);
+        if (event.text === '' && event.logprobs === undefined) return start;
+        return start + this.#delta('message', event.text, event.logprobs);
       case 'reasoning':
-        return event.text === '' ? begun : begun + this.#delta('reasoning', event.text);
+        return event.text === '' ? start : start + this.#delta('reasoning', event.text);
       case 'tool-call':
-        return begun + this.#close('completed') + this.#call(event);
+        return start + this.#close('completed') + this.#toolCall(event);
       case 'finish':
-        return begun + this.#finish(event.reason);
+        return start + this.#finish(event.reason);
       default:
         return event satisfies never;
     }
   }
 
   end({ usage, timings }: TotalUsage): string {
-    const end = ending(this.#finishReason);
-    const response = responseBody(this.#id, this.#head, this.#echo, { ...end, output: this.#output, usage });
-    // Begun before the client can ask for it.
-    this.#onWhole(response);
-    const timing = serverTiming(timings);
-    const comment = timing === '' ? '' : sseComment(`server-timing: ${timing}`);
-    return comment + this.#lifecycle(end.status, response);
+    const ending = toStatus(this.#finishReason);
+    const response = responseBody(this.#id, this.#head, this.#echo, { ...ending, output: this.#output, usage });
+    // Storing begins before the client can request the stored response.
+    this.#onComplete(response);
+    return serverTimingComment(timings) + this.#lifecycle(ending.status, response);
   }
 
   fail(error: GatewayError): string {
-    const begun = this.#begin();
+    const start = this.#start();
     const output = this.#open === undefined ? this.#output : [...this.#output, this.#open.item('incomplete')];
     const failed = { status: 'failed', output, error: toResponseError(error) } as const;
     return (
-      begun +
-      this.#frame({ type: 'error', ...toErrorFields(error) }) +
+      start +
+      this.#event({ type: 'error', ...toErrorFields(error) }) +
       this.#lifecycle('failed', responseBody(this.#id, this.#head, this.#echo, failed))
     );
   }
 
-  /** The events before the first item. */
-  #begin(): string {
-    if (this.#sequence > 0) return '';
+  /** The events before the first item; '' once they are written. */
+  #start(): string {
+    if (this.#sequenceNumber > 0) return '';
     const response = responseBody(this.#id, this.#head, this.#echo, { status: 'in_progress', output: [] });
     return this.#lifecycle('created', response) + this.#lifecycle('in_progress', response);
   }
 
   #delta(type: 'message' | 'reasoning', text: string, logprobs?: readonly TokenLogprob[]): string {
-    this.#hold(text);
-    let opened = '';
+    this.#addLength(text);
+    let opening = '';
     if (this.#open?.type !== type) {
-      opened = this.#close('completed');
-      this.#open = (type === 'message' ? openMessage : openReasoning)(this.#newId(type), this.#output.length);
-      opened += this.#frames(this.#open.opening());
+      opening = this.#close('completed');
+      const Item = type === 'message' ? OpenMessage : OpenReasoning;
+      this.#open = new Item(this.#newId(type), this.#output.length);
+      opening += this.#events(this.#open.opening());
     }
-    return `${opened}${this.#open.delta(text, logprobs)}${this.#next()}}\n\n`;
+    return `${opening}${this.#open.delta(text, logprobs)}${this.#nextNumber()}}\n\n`;
   }
 
   #close(status: 'completed' | 'incomplete'): string {
     if (this.#open === undefined) return '';
-    const closing = this.#frames(this.#open.closing(status));
+    const closing = this.#events(this.#open.closing(status));
     this.#output.push(this.#open.item(status));
     this.#open = undefined;
     return closing;
   }
 
-  /** A call is never cut into pieces: backends give it whole. */
-  #call(event: ToolCallEvent): string {
-    const place = { item_id: this.#newId('function_call'), output_index: this.#output.length };
-    const { name, arguments: text } = event;
-    this.#hold(text);
-    const item = callItem(place.item_id, 'completed', event);
+  /** Writes a call's arguments in one delta: backends send calls whole. */
+  #toolCall(call: ToolCallEvent): string {
+    const { name, arguments: text } = call;
+    this.#addLength(text);
+    const position = { item_id: this.#newId('function_call'), output_index: this.#output.length };
+    const item = functionCallItem(position.item_id, 'completed', call);
     this.#output.push(item);
-    const { output_index } = place;
-    // The SDK's type does not know that the name is there.
-    const done = { type: 'response.function_call_arguments.done' as const, ...place, name, arguments: text };
-    return this.#frames([
+    const { output_index } = position;
+    // OpenAI sends the name too, which the SDK's type does not declare.
+    const done = { type: 'response.function_call_arguments.done' as const, ...position, name, arguments: text };
+    return this.#events([
       { type: 'response.output_item.added', output_index, item: { ...item, status: 'in_progress', arguments: '' } },
-      { type: 'response.function_call_arguments.delta', ...place, delta: text },
+      { type: 'response.function_call_arguments.delta', ...position, delta: text },
       done,
       { type: 'response.output_item.done', output_index, item },
     ]);
@@ -127,15 +127,15 @@ export class ResponseEncoder implements Encoder {
 
   #finish(reason: FinishReason): string {
     this.#finishReason = reason;
-    const { status } = ending(reason);
-    const closed = this.#close(status);
-    if (this.#output.some(({ type }) => type !== 'reasoning')) return closed;
-    // An answer without anything is still a message: some clients ask again where there is none.
-    this.#open = openMessage(this.#newId('message'), this.#output.length);
-    return closed + this.#frames(this.#open.opening()) + this.#close(status);
+    const { status } = toStatus(reason);
+    const closing = this.#close(status);
+    if (this.#output.some(({ type }) => type !== 'reasoning')) return closing;
+    // An empty answer is still a message: some clients repeat the request when there is none.
+    this.#open = new OpenMessage(this.#newId('message'), this.#output.length);
+    return closing + this.#events(this.#open.opening()) + this.#close(status);
   }
 
-  #hold(text: string): void {
+  #addLength(text: string): void {
     this.#length += text.length;
     if (this.#length <= maxLength) return;
     throw new GatewayError('upstream_protocol_error', 'The response is too large.');
@@ -146,21 +146,22 @@ export class ResponseEncoder implements Encoder {
   }
 
   #lifecycle(stage: Lifecycle, response: ResponseBody): string {
-    // What is not sent is what the SDK itself adds.
-    return this.#frame({ type: `response.${stage}`, response } as Unnumbered<ResponseStreamEvent>);
+    // The SDK's type also has the fields that the SDK itself adds.
+    return this.#event({ type: `response.${stage}`, response } as Unnumbered<ResponseStreamEvent>);
   }
 
-  #frames(events: readonly Unnumbered<ResponseStreamEvent>[]): string {
-    return events.map((event) => this.#frame(event)).join('');
+  #events(events: readonly Unnumbered<ResponseStreamEvent>[]): string {
+    return events.map((event) => this.#event(event)).join('');
   }
 
-  #frame(event: Unnumbered<ResponseStreamEvent>): string {
-    return `event: ${event.type}\ndata: ${JSON.stringify(event).slice(0, -1)},"sequence_number":${this.#next()}}\n\n`;
+  #event(event: Unnumbered<ResponseStreamEvent>): string {
+    const json = JSON.stringify(event).slice(0, -1);
+    return `event: ${event.type}\ndata: ${json},"sequence_number":${this.#nextNumber()}}\n\n`;
   }
 
-  #next(): number {
-    const number = this.#sequence;
-    this.#sequence += 1;
+  #nextNumber(): number {
+    const number = this.#sequenceNumber;
+    this.#sequenceNumber += 1;
     return number;
   }
 }

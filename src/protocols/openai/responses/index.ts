@@ -4,13 +4,14 @@ import { GatewayError, invalidValue } from '../../../errors.ts';
 import { sseContentType } from '../../../framing/sse.ts';
 import { openaiErrors } from '../error.ts';
 import { ResponseEncoder } from './encoder.ts';
+import { History } from './history.ts';
 import { responseId } from './ids.ts';
 import type { InputEntry } from './input.ts';
 import type { Item } from './items.ts';
-import { History, StoredResponses } from './stored-responses.ts';
 import { toMessages } from './messages.ts';
-import { type ReadResponse, readResponse } from './request.ts';
+import { type ParsedResponse, readResponse } from './request.ts';
 import { type ResponseBody, toResponse } from './response.ts';
+import { StoredResponses } from './stored-responses.ts';
 
 export { responseResources } from './resources.ts';
 
@@ -27,10 +28,10 @@ const droppable = (
 /**
  * `POST /v1/responses`.
  *
- * @param keeper of the responses that may be continued and asked for again
+ * @param store keeps responses, so that requests can continue them
  * @see https://platform.openai.com/docs/api-reference/responses
  */
-export function responses(keeper: TextStore): GenerationProtocol {
+export function responses(store: TextStore): GenerationProtocol {
   return {
     path: '/v1/responses',
     idPrefix: 'resp_',
@@ -44,25 +45,25 @@ export function responses(keeper: TextStore): GenerationProtocol {
       truncate: 'truncation',
     },
     droppable,
-    read: async (body, owner) => await call(readResponse(body), new StoredResponses(keeper, owner)),
+    read: async (body, owner) => await toCall(readResponse(body), new StoredResponses(store, owner)),
   };
 }
 
-/** @throws {GatewayError} 400 for an earlier response or an item that is not known */
-async function call(read: ReadResponse, kept: StoredResponses): Promise<GenerationCall> {
-  const { echo, ledger, stream, hideThinking } = read;
-  const history = new History(kept);
-  const before = read.previous === undefined ? [] : await history.before(read.previous);
-  const input = await resolved(read.input, history, read);
+/** Loads the earlier responses. @throws {GatewayError} 400 or 404 for a response or an item that is not stored */
+async function toCall(parsed: ParsedResponse, stored: StoredResponses): Promise<GenerationCall> {
+  const { echo, dropped, previousId, stream, hideThinking } = parsed;
+  const history = new History(stored);
+  const earlier = previousId === undefined ? [] : await history.conversation(previousId);
+  const input = await resolveReferences(parsed, history);
   const messages = [
-    ...read.instructions,
-    ...toMessages([...before.map((item) => ({ item, path: 'previous_response_id' })), ...input]),
+    ...parsed.instructions,
+    ...toMessages([...earlier.map((item) => ({ item, path: 'previous_response_id' })), ...input]),
   ];
   if (messages.length === 0) throw invalidValue('input', 'input contains nothing that can be sent to a model.');
-  const request: ChatRequest = { ...read.request, messages };
-  const keep = (response: ResponseBody): void => {
-    if (!read.store) return;
-    kept.put(
+  const request: ChatRequest = { ...parsed.request, messages };
+  const onComplete = (response: ResponseBody): void => {
+    if (!parsed.store) return;
+    stored.put(
       response,
       input.map(({ item }) => item),
     );
@@ -71,40 +72,42 @@ async function call(read: ReadResponse, kept: StoredResponses): Promise<Generati
     requests: [request],
     stream,
     hideThinking,
-    dropped: ledger.dropped,
-    encoder: (head) => new ResponseEncoder(head, echo, keep),
+    dropped: [...dropped.names],
+    encoder: (head) => new ResponseEncoder(head, echo, onComplete),
     respond([result], { usage }, head) {
       if (result === undefined) throw new Error('The answer has no result.');
-      const response = toResponse(responseId(head.id), head, echo, result, usage);
-      keep(response);
+      const response = toResponse(responseId(head.id), head, echo, { ...result, usage });
+      onComplete(response);
       return response;
     },
   };
 }
 
-/** The items of the input, with those it only refers to. @throws {GatewayError} 404 for one that is not known */
-async function resolved(
-  entries: readonly InputEntry[],
+/** Replaces each reference in the input by its item. @throws {GatewayError} 404 for an item that is not stored */
+async function resolveReferences(
+  { input, dropped }: ParsedResponse,
   history: History,
-  { ledger }: ReadResponse,
 ): Promise<{ readonly item: Item; readonly path: string }[]> {
   const items: { item: Item; path: string }[] = [];
-  for (const entry of entries) {
-    if ('item' in entry) {
-      items.push(entry);
-      continue;
-    }
-    const { path, reference } = entry;
-    const item = await history.item(reference);
-    if (item !== undefined) items.push({ item, path });
-    // Without earlier thinking the conversation is still the same.
-    else if (reference.startsWith('rs_')) ledger.note('input.item_reference', true);
-    else {
-      const known = reference.length <= 256 ? ` with id '${reference}'` : '';
-      throw new GatewayError('not_found', `Item${known} not found. It was not stored or is no longer stored.`, {
-        param: `${path}.id`,
-      });
-    }
+  for (const entry of input) {
+    const { path } = entry;
+    const item = 'item' in entry ? entry.item : await resolveReference(entry, history);
+    // The conversation is the same without earlier thinking.
+    if (item === undefined) dropped.add('input.item_reference', true);
+    else items.push({ item, path });
   }
   return items;
+}
+
+/** @returns undefined for thinking that is not stored. @throws {GatewayError} 404 for any other item that is not */
+async function resolveReference(
+  { reference, path }: Extract<InputEntry, { reference: string }>,
+  history: History,
+): Promise<Item | undefined> {
+  const item = await history.item(reference);
+  if (item !== undefined || reference.startsWith('rs_')) return item;
+  const withId = reference.length <= 256 ? ` with id '${reference}'` : '';
+  throw new GatewayError('not_found', `Item${withId} not found. It was not stored or is no longer stored.`, {
+    param: `${path}.id`,
+  });
 }

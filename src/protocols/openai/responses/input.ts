@@ -1,16 +1,17 @@
 import type { JsonObject } from '../../../chat/request.ts';
-import { array, object, oneOf, required, string } from '../../fields.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
+import { array, object, oneOf, required, string } from '../../fields.ts';
 import { readInputContent, readOutputContent, readToolOutput } from './content.ts';
+import { droppedName } from './dropped-name.ts';
 import type { Item, ItemStatus } from './items.ts';
 
-/** An item of the input, or the id of one of an earlier response, and the field it was read from. */
+/** An item of the input, or a reference to one of an earlier response by its id, with the path of its field. */
 export type InputEntry = { readonly path: string } & ({ readonly item: Item } | { readonly reference: string });
 
 const roles = ['user', 'assistant', 'system', 'developer'] as const;
 
-/** Fields that are read, and those that mean nothing here. */
-const known: Readonly<Record<Item['type'], ReadonlySet<string>>> = {
+/** The fields of each type of item that are read, and those that can be ignored. */
+const knownFields: Readonly<Record<Item['type'], ReadonlySet<string>>> = {
   message: new Set(['type', 'id', 'role', 'status', 'content']),
   function_call: new Set(['type', 'id', 'status', 'call_id', 'name', 'arguments']),
   function_call_output: new Set(['type', 'id', 'status', 'call_id', 'name', 'output']),
@@ -18,74 +19,68 @@ const known: Readonly<Record<Item['type'], ReadonlySet<string>>> = {
 };
 
 /**
- * Reads `input`: a string, or items. Those of a kind that no backend knows are named in the ledger.
+ * Reads `input`: a string, or items. Items of unsupported types are dropped.
  *
- * @throws {GatewayError} 400 with `param` for an item that is not what its type says
+ * @throws {GatewayError} 400 with `param` for an item that does not fit its type
  * @see https://platform.openai.com/docs/api-reference/responses/create (input)
  */
-export function readInput(value: unknown, ledger: DroppedFields): InputEntry[] {
+export function readInput(value: unknown, dropped: DroppedFields): InputEntry[] {
   if (typeof value === 'string') {
-    const content = readInputContent(value, 'input', ledger);
+    const content = readInputContent(value, 'input', dropped);
     return [{ path: 'input', item: { type: 'message', role: 'user', status: 'completed', content } }];
   }
-  return (array(value, 'input') ?? []).flatMap((each, index): InputEntry[] => {
-    const path = `input[${index}]`;
-    const fields = required(object(each, path), path);
-    const type = string(fields['type'], `${path}.type`) ?? (fields['role'] == null ? 'item_reference' : 'message');
-    if (type === 'item_reference') {
-      return [{ path, reference: required(string(fields['id'], `${path}.id`), `${path}.id`) }];
-    }
-    if (!isKnown(type)) {
-      ledger.note(named('input', type), true);
-      return [];
-    }
-    for (const field of Object.keys(fields)) {
-      if (!known[type].has(field)) ledger.note(named('input', field), fields[field]);
-    }
-    return [{ path, item: { ...readItem(type, fields, path, ledger), ...readId(fields, path) } }];
-  });
+  return (array(value, 'input') ?? []).flatMap((item, index) => readEntry(item, `input[${index}]`, dropped));
 }
 
-/** `input.web_search_call`: a name for the ledger whose length and characters a client does not choose. */
-export function named(field: string, part: string): string {
-  return `${field}.${/^[\w.-]{1,40}$/.test(part) ? part : 'other'}`;
+/** @returns no entry for an item of an unsupported type */
+function readEntry(value: unknown, path: string, dropped: DroppedFields): InputEntry[] {
+  const fields = required(object, value, path);
+  const type = string(fields['type'], `${path}.type`) ?? (fields['role'] == null ? 'item_reference' : 'message');
+  if (type === 'item_reference') {
+    return [{ path, reference: required(string, fields['id'], `${path}.id`) }];
+  }
+  if (!isSupported(type)) {
+    dropped.add(droppedName('input', type), true);
+    return [];
+  }
+  for (const field of Object.keys(fields)) {
+    if (!knownFields[type].has(field)) dropped.add(droppedName('input', field), fields[field]);
+  }
+  return [{ path, item: { ...readItem(type, fields, path, dropped), ...readId(fields, path) } }];
 }
 
-function isKnown(type: string): type is Item['type'] {
-  return Object.hasOwn(known, type);
+function isSupported(type: string): type is Item['type'] {
+  return Object.hasOwn(knownFields, type);
 }
 
-function readItem(type: Item['type'], fields: JsonObject, path: string, ledger: DroppedFields): Item {
+function readItem(type: Item['type'], fields: JsonObject, path: string, dropped: DroppedFields): Item {
   const status: ItemStatus = fields['status'] === 'incomplete' ? 'incomplete' : 'completed';
   switch (type) {
     case 'message': {
-      const role = required(oneOf(fields['role'], `${path}.role`, roles), `${path}.role`);
+      const role = required(oneOf, fields['role'], `${path}.role`, roles);
       const contentPath = `${path}.content`;
       return role === 'assistant'
-        ? { type, role, status, content: readOutputContent(fields['content'], contentPath, ledger) }
-        : { type, role, status, content: readInputContent(fields['content'], contentPath, ledger) };
+        ? { type, role, status, content: readOutputContent(fields['content'], contentPath, dropped) }
+        : { type, role, status, content: readInputContent(fields['content'], contentPath, dropped) };
     }
-    case 'function_call': {
-      const given = fields['arguments'];
+    case 'function_call':
       return {
         type,
         status,
-        call_id: required(string(fields['call_id'], `${path}.call_id`), `${path}.call_id`),
-        name: required(string(fields['name'], `${path}.name`), `${path}.name`),
-        // Models that were called without arguments left '' or null in many histories.
-        arguments: typeof given === 'string' ? given || '{}' : JSON.stringify(given ?? {}),
+        call_id: required(string, fields['call_id'], `${path}.call_id`),
+        name: required(string, fields['name'], `${path}.name`),
+        arguments: argumentsText(fields['arguments']),
       };
-    }
     case 'function_call_output': {
-      const callId = required(string(fields['call_id'], `${path}.call_id`), `${path}.call_id`);
-      return { type, status, call_id: callId, output: readToolOutput(fields['output'], `${path}.output`, ledger) };
+      const callId = required(string, fields['call_id'], `${path}.call_id`);
+      return { type, status, call_id: callId, output: readToolOutput(fields['output'], `${path}.output`, dropped) };
     }
     case 'reasoning': {
-      const content = texts(fields['content'], `${path}.content`);
+      const content = readTexts(fields['content'], `${path}.content`);
       return {
         type,
         status,
-        summary: texts(fields['summary'], `${path}.summary`).map((text) => ({ type: 'summary_text', text })),
+        summary: readTexts(fields['summary'], `${path}.summary`).map((text) => ({ type: 'summary_text', text })),
         ...(content.length > 0 && { content: content.map((text) => ({ type: 'reasoning_text', text })) }),
       };
     }
@@ -94,14 +89,19 @@ function readItem(type: Item['type'], fields: JsonObject, path: string, ledger: 
   }
 }
 
-function texts(value: unknown, path: string): string[] {
-  return (array(value, path) ?? []).map((each, index) => {
-    const part = required(object(each, `${path}[${index}]`), `${path}[${index}]`);
-    return required(string(part['text'], `${path}[${index}].text`), `${path}[${index}].text`);
+/** Many histories hold '' or null for a call without arguments. */
+function argumentsText(value: unknown): string {
+  return typeof value === 'string' ? value || '{}' : JSON.stringify(value ?? {});
+}
+
+function readTexts(value: unknown, path: string): string[] {
+  return (array(value, path) ?? []).map((item, index) => {
+    const part = required(object, item, `${path}[${index}]`);
+    return required(string, part['text'], `${path}[${index}].text`);
   });
 }
 
-/** A client's own id of an item; a longer one than OpenAI's own are is not worth keeping. */
+/** Reads the client's own id of an item. OpenAI's own ids are shorter than the limit, so a longer one is ignored. */
 function readId(fields: JsonObject, path: string): { id?: string } {
   const id = string(fields['id'], `${path}.id`);
   return id === undefined || id === '' || id.length > 256 ? {} : { id };

@@ -9,12 +9,12 @@ import type {
 } from 'openai/resources/responses/responses';
 import type { TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 
-/** The kinds of items that are understood here; all others are dropped into the ledger. */
-export type Item = InputMessage | OutputMessage | Call | CallOutput | Reasoning;
+/** An item of a type that is supported. Input items of all other types are dropped. */
+export type Item = InputMessage | OutputMessage | FunctionCall | FunctionCallOutput | Reasoning;
 
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
 
-/** Where a client gave no id, the item has none until it is kept. */
+/** Like all input items, it has no id until it is stored, unless the client sent one. */
 interface InputMessage {
   readonly type: 'message';
   readonly id?: string;
@@ -31,7 +31,7 @@ interface OutputMessage {
   readonly content: readonly (ResponseOutputText | ResponseOutputRefusal)[];
 }
 
-interface Call {
+interface FunctionCall {
   readonly type: 'function_call';
   readonly id?: string;
   readonly call_id: string;
@@ -40,7 +40,7 @@ interface Call {
   readonly status: ItemStatus;
 }
 
-interface CallOutput {
+interface FunctionCallOutput {
   readonly type: 'function_call_output';
   readonly id?: string;
   readonly call_id: string;
@@ -56,9 +56,10 @@ interface Reasoning {
   readonly status?: ItemStatus;
 }
 
-/** What answers consist of. */
+/** An item of an answer. */
 export type OutputItem = (ResponseOutputMessage | ResponseReasoningItem | ResponseFunctionToolCall) & { id: string };
 
+/** @see https://platform.openai.com/docs/api-reference/responses/object (output) */
 export function outputText(text: string, logprobs: readonly TokenLogprob[] = []): ResponseOutputText {
   return {
     type: 'output_text',
@@ -73,6 +74,7 @@ export function outputText(text: string, logprobs: readonly TokenLogprob[] = [])
   };
 }
 
+/** @returns a message of the assistant */
 export function messageItem(
   id: string,
   status: ItemStatus,
@@ -81,7 +83,7 @@ export function messageItem(
   return { type: 'message', id, status, role: 'assistant', content };
 }
 
-/** Thinking goes out as a summary: that is where clients look for it. */
+/** @returns an item of thinking, which is sent as a summary, because that is where clients look for it */
 export function reasoningItem(
   id: string,
   status: ItemStatus,
@@ -90,11 +92,13 @@ export function reasoningItem(
   return { type: 'reasoning', id, status, summary };
 }
 
+/** @returns the one part of a summary */
 export function summaryText(text: string): ResponseReasoningItem.Summary {
   return { type: 'summary_text', text };
 }
 
-export function callItem(
+/** @returns the item of a tool call, whose own id and call id differ */
+export function functionCallItem(
   id: string,
   status: ItemStatus,
   { id: callId, name, arguments: text }: ToolCallEvent,

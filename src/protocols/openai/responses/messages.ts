@@ -1,11 +1,13 @@
 import type { Image, JsonObject, Message } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
-import { readDataUri } from '../../../images/data-uri.ts';
-import { readArguments } from '../../fields.ts';
+import { readImageUrl } from '../../images.ts';
+import { readArguments } from '../../tool-calls.ts';
 import type { Item } from './items.ts';
 
-/** An assistant's message that may go on. */
-interface Turn {
+type ItemOf<Type> = Extract<Item, { type: Type }>;
+
+/** An assistant's message that further items may still extend. */
+interface AssistantDraft {
   readonly role: 'assistant';
   text: string;
   readonly reasoning: string;
@@ -13,74 +15,86 @@ interface Turn {
 }
 
 /**
- * Items -> messages. A turn of the assistant is one message, though it is several items: thinking, text and calls.
- * Thinking that none of its own turn follows is left out.
+ * Converts items to messages. The assistant's thinking, text and calls are several items, but one message. Thinking is
+ * left out when no text or call of the assistant follows it.
  *
+ * @param entries each item with the path of the field it was read from
  * @throws {GatewayError} 400 with `param` for an image or for arguments that cannot be read
  */
 export function toMessages(entries: readonly { readonly item: Item; readonly path: string }[]): Message[] {
-  const messages: Message[] = [];
-  /** A tool's result names its call, Ollama wants the tool. */
-  const toolNames = new Map<string, string>();
-  let turn: Turn | undefined;
-  let reasoning = '';
-  const begin = (): Turn => {
-    const begun: Turn = { role: 'assistant', text: '', reasoning, toolCalls: [] };
-    messages.push(begun);
-    reasoning = '';
-    return begun;
-  };
-  for (const { item, path } of entries) {
+  const conversion = new Conversion();
+  for (const { item, path } of entries) conversion.add(item, path);
+  return conversion.messages;
+}
+
+class Conversion {
+  readonly messages: Message[] = [];
+  /** By call id: a tool's output has only the id, but Ollama wants the name. */
+  readonly #toolNames = new Map<string, string>();
+  #draft: AssistantDraft | undefined;
+  /** The thinking that the next message of the assistant gets. */
+  #reasoning = '';
+
+  add(item: Item, path: string): void {
     switch (item.type) {
       case 'reasoning':
-        // What is thought anew begins another turn.
-        turn = undefined;
-        reasoning += joined(item.content ?? item.summary);
-        break;
+        // New thinking starts a new message.
+        this.#draft = undefined;
+        this.#reasoning += joinTexts(item.content ?? item.summary);
+        return;
       case 'function_call':
-        toolNames.set(item.call_id, item.name);
-        turn ??= begin();
-        turn.toolCalls.push(toToolCall(item, path));
-        break;
+        this.#toolNames.set(item.call_id, item.name);
+        this.#draft ??= this.#startDraft();
+        this.#draft.toolCalls.push(toToolCall(item, path));
+        return;
       case 'function_call_output': {
-        const text = typeof item.output === 'string' ? item.output : joined(item.output);
-        messages.push({ role: 'tool', text, callId: item.call_id, name: toolNames.get(item.call_id) });
-        [turn, reasoning] = [undefined, ''];
-        break;
+        const text = typeof item.output === 'string' ? item.output : joinTexts(item.output);
+        this.#push({ role: 'tool', text, callId: item.call_id, name: this.#toolNames.get(item.call_id) });
+        return;
       }
       case 'message':
-        if (item.role === 'assistant') {
-          if (turn === undefined || turn.text !== '') turn = begin();
-          turn.text = joined(item.content.map((part) => (part.type === 'refusal' ? { text: part.refusal } : part)));
-        } else {
-          messages.push(toMessage(item, path));
-          [turn, reasoning] = [undefined, ''];
-        }
-        break;
+        if (item.role === 'assistant') this.#addAnswer(item.content);
+        else this.#push(toMessage(item, path));
+        return;
       default:
         item satisfies never;
     }
   }
-  return messages;
+
+  #addAnswer(content: Extract<Item, { role: 'assistant' }>['content']): void {
+    if (this.#draft === undefined || this.#draft.text !== '') this.#draft = this.#startDraft();
+    this.#draft.text = joinTexts(content);
+  }
+
+  #startDraft(): AssistantDraft {
+    const draft: AssistantDraft = { role: 'assistant', text: '', reasoning: this.#reasoning, toolCalls: [] };
+    this.messages.push(draft);
+    this.#reasoning = '';
+    return draft;
+  }
+
+  /** Adds a message that is not the assistant's, which ends the assistant's. */
+  #push(message: Message): void {
+    this.messages.push(message);
+    this.#draft = undefined;
+    this.#reasoning = '';
+  }
 }
 
-function joined(parts: readonly { readonly text: string }[]): string {
-  return parts.map(({ text }) => text).join('\n');
+function joinTexts(parts: readonly ({ readonly text: string } | { readonly refusal: string })[]): string {
+  return parts.map((part) => ('text' in part ? part.text : part.refusal)).join('\n');
 }
 
-function toToolCall(item: Extract<Item, { type: 'function_call' }>, path: string): Turn['toolCalls'][number] {
+function toToolCall(item: ItemOf<'function_call'>, path: string): AssistantDraft['toolCalls'][number] {
   return { id: item.call_id, name: item.name, arguments: readArguments(item.arguments, `${path}.arguments`) };
 }
 
-function toMessage(
-  item: Extract<Item, { type: 'message'; role: 'user' | 'system' | 'developer' }>,
-  path: string,
-): Message {
+function toMessage(item: Exclude<ItemOf<'message'>, { role: 'assistant' }>, path: string): Message {
   const texts: string[] = [];
   const images: Image[] = [];
   item.content.forEach((part, index) => {
     if (part.type === 'input_text') texts.push(part.text);
-    else images.push(toImage(part.image_url ?? '', `${path}.content[${index}].image_url`));
+    else images.push(readImageUrl(part.image_url ?? '', `${path}.content[${index}].image_url`));
   });
   const text = texts.join('\n');
   if (item.role === 'user') return { role: 'user', text, images };
@@ -91,8 +105,4 @@ function toMessage(
     );
   }
   return { role: 'system', text };
-}
-
-function toImage(address: string, param: string): Image {
-  return /^https?:/i.test(address) ? { url: address, param } : { base64: readDataUri(address, param) };
 }

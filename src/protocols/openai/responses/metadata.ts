@@ -2,9 +2,10 @@ import type { Metadata } from 'openai/resources/shared';
 import { invalidValue } from '../../../errors.ts';
 import { object } from '../../fields.ts';
 
+/** OpenAI's own limits; lengths in characters. */
 const max = { pairs: 16, key: 64, value: 512 };
 
-/** What the client wants to find in the response again. @throws {GatewayError} 400 */
+/** Reads `metadata`, which the response repeats. @throws {GatewayError} 400 for more or longer pairs than allowed */
 export function readMetadata(value: unknown): Metadata {
   const metadata = Object.entries(object(value, 'metadata') ?? {});
   if (metadata.length > max.pairs) throw invalidValue('metadata', `metadata must have at most ${max.pairs} pairs.`);
@@ -16,6 +17,6 @@ export function readMetadata(value: unknown): Metadata {
       );
     }
   }
-  // fromEntries, not assignment: a key may be named __proto__.
+  // Not assigned key by key: a key may be named __proto__.
   return Object.fromEntries(metadata) as Metadata;
 }

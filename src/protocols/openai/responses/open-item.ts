@@ -2,75 +2,114 @@ import type { ResponseStreamEvent, ResponseTextDeltaEvent } from 'openai/resourc
 import type { TokenLogprob } from '../../../chat/event.ts';
 import { type ItemStatus, type OutputItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
 
-/** An event without the number that the stream gives it. */
+/** An event without the sequence number that the stream gives it. */
 export type Unnumbered<Event> = Event extends unknown ? Omit<Event, 'sequence_number'> : never;
 
-/** An item whose text is still growing. */
+/** An item of a stream whose text is not complete. */
 export interface OpenItem {
   readonly type: 'message' | 'reasoning';
+  /** The events before its first delta. */
   opening(): Unnumbered<ResponseStreamEvent>[];
-  /** The frame of a piece of text, up to its number. */
+  /** Adds a text. @returns the event of its delta up to the sequence number */
   delta(text: string, logprobs?: readonly TokenLogprob[]): string;
+  /** The events after its last delta. */
   closing(status: ItemStatus): Unnumbered<ResponseStreamEvent>[];
-  /** As it is now. */
+  /** The item with the text so far. */
   item(status: ItemStatus): OutputItem;
 }
 
-export function openMessage(id: string, index: number): OpenItem {
-  const place = { item_id: id, output_index: index, content_index: 0 };
-  const type = 'response.output_text.delta';
-  const head = `event: ${type}\ndata: ${JSON.stringify({ type, ...place }).slice(0, -1)},"delta":`;
-  const noLogprobs = ',"logprobs":[],"sequence_number":';
-  const pieces: TokenLogprob[] = [];
-  let whole = '';
-  const item = (status: ItemStatus): OutputItem => messageItem(id, status, [outputText(whole, pieces)]);
-  return {
-    type: 'message',
-    opening: () => [
-      { type: 'response.output_item.added', output_index: index, item: messageItem(id, 'in_progress', []) },
-      { type: 'response.content_part.added', ...place, part: outputText('') },
-    ],
-    delta(text, logprobs) {
-      whole += text;
-      if (logprobs === undefined) return head + JSON.stringify(text) + noLogprobs;
-      for (const logprob of logprobs) pieces.push(logprob);
-      return `${head}${JSON.stringify(text)},"logprobs":${JSON.stringify(logprobs.map(toLogprob))},"sequence_number":`;
-    },
-    closing: (status) => [
-      { type: 'response.output_text.done', ...place, text: whole, logprobs: pieces.map(toLogprob) },
-      { type: 'response.content_part.done', ...place, part: outputText(whole, pieces) },
-      { type: 'response.output_item.done', output_index: index, item: item(status) },
-    ],
-    item,
-  };
+/** A message of the assistant. */
+export class OpenMessage implements OpenItem {
+  readonly type = 'message';
+  readonly #position: { item_id: string; output_index: number; content_index: number };
+  readonly #deltaStart: string;
+  readonly #logprobs: TokenLogprob[] = [];
+  #text = '';
+
+  /** @param index of the item in the response's output */
+  constructor(id: string, index: number) {
+    this.#position = { item_id: id, output_index: index, content_index: 0 };
+    this.#deltaStart = deltaStart({ type: 'response.output_text.delta', ...this.#position });
+  }
+
+  opening(): Unnumbered<ResponseStreamEvent>[] {
+    const { item_id: id, output_index } = this.#position;
+    return [
+      { type: 'response.output_item.added', output_index, item: messageItem(id, 'in_progress', []) },
+      { type: 'response.content_part.added', ...this.#position, part: outputText('') },
+    ];
+  }
+
+  delta(text: string, logprobs: readonly TokenLogprob[] = []): string {
+    this.#text += text;
+    for (const logprob of logprobs) this.#logprobs.push(logprob);
+    const json = logprobs.length === 0 ? '[]' : JSON.stringify(logprobs.map(toLogprob));
+    return `${this.#deltaStart}${JSON.stringify(text)},"logprobs":${json},"sequence_number":`;
+  }
+
+  closing(status: ItemStatus): Unnumbered<ResponseStreamEvent>[] {
+    const text = this.#text;
+    const logprobs = this.#logprobs.map(toLogprob);
+    const { output_index } = this.#position;
+    return [
+      { type: 'response.output_text.done', ...this.#position, text, logprobs },
+      { type: 'response.content_part.done', ...this.#position, part: outputText(text, this.#logprobs) },
+      { type: 'response.output_item.done', output_index, item: this.item(status) },
+    ];
+  }
+
+  item(status: ItemStatus): OutputItem {
+    return messageItem(this.#position.item_id, status, [outputText(this.#text, this.#logprobs)]);
+  }
 }
 
-export function openReasoning(id: string, index: number): OpenItem {
-  const place = { item_id: id, output_index: index, summary_index: 0 };
-  const type = 'response.reasoning_summary_text.delta';
-  const head = `event: ${type}\ndata: ${JSON.stringify({ type, ...place }).slice(0, -1)},"delta":`;
-  let whole = '';
-  const item = (status: ItemStatus): OutputItem => reasoningItem(id, status, [summaryText(whole)]);
-  return {
-    type: 'reasoning',
-    opening: () => [
-      { type: 'response.output_item.added', output_index: index, item: reasoningItem(id, 'in_progress', []) },
-      { type: 'response.reasoning_summary_part.added', ...place, part: summaryText('') },
-    ],
-    delta(text) {
-      whole += text;
-      return `${head}${JSON.stringify(text)},"sequence_number":`;
-    },
-    closing: (status) => [
-      { type: 'response.reasoning_summary_text.done', ...place, text: whole },
-      { type: 'response.reasoning_summary_part.done', ...place, part: summaryText(whole) },
-      { type: 'response.output_item.done', output_index: index, item: item(status) },
-    ],
-    item,
-  };
+/** An item of the model's thinking. */
+export class OpenReasoning implements OpenItem {
+  readonly type = 'reasoning';
+  readonly #position: { item_id: string; output_index: number; summary_index: number };
+  readonly #deltaStart: string;
+  #text = '';
+
+  /** @param index of the item in the response's output */
+  constructor(id: string, index: number) {
+    this.#position = { item_id: id, output_index: index, summary_index: 0 };
+    this.#deltaStart = deltaStart({ type: 'response.reasoning_summary_text.delta', ...this.#position });
+  }
+
+  opening(): Unnumbered<ResponseStreamEvent>[] {
+    const { item_id: id, output_index } = this.#position;
+    return [
+      { type: 'response.output_item.added', output_index, item: reasoningItem(id, 'in_progress', []) },
+      { type: 'response.reasoning_summary_part.added', ...this.#position, part: summaryText('') },
+    ];
+  }
+
+  delta(text: string): string {
+    this.#text += text;
+    return `${this.#deltaStart}${JSON.stringify(text)},"sequence_number":`;
+  }
+
+  closing(status: ItemStatus): Unnumbered<ResponseStreamEvent>[] {
+    const text = this.#text;
+    const { output_index } = this.#position;
+    return [
+      { type: 'response.reasoning_summary_text.done', ...this.#position, text },
+      { type: 'response.reasoning_summary_part.done', ...this.#position, part: summaryText(text) },
+      { type: 'response.output_item.done', output_index, item: this.item(status) },
+    ];
+  }
+
+  item(status: ItemStatus): OutputItem {
+    return reasoningItem(this.#position.item_id, status, [summaryText(this.#text)]);
+  }
 }
 
-/** Events leave the bytes out. */
+/** @returns the text of a delta's event up to the JSON of the delta itself, which is the same for all deltas of an item */
+function deltaStart(event: { readonly type: string }): string {
+  return `event: ${event.type}\ndata: ${JSON.stringify(event).slice(0, -1)},"delta":`;
+}
+
+/** The log probabilities in events have no bytes, unlike those in items. */
 function toLogprob({ token, logprob, top_logprobs: top }: TokenLogprob): ResponseTextDeltaEvent.Logprob {
   return { token, logprob, top_logprobs: top.map((other) => ({ token: other.token, logprob: other.logprob })) };
 }

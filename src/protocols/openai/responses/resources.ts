@@ -1,4 +1,4 @@
-import type { TextStore, ResourceProtocol, ResourceRequest } from '../../../chat/protocol.ts';
+import type { ResourceProtocol, ResourceRequest, TextStore } from '../../../chat/protocol.ts';
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { openaiErrors } from '../error.ts';
 import { isResponseId } from './ids.ts';
@@ -8,15 +8,15 @@ import { type StoredResponse, StoredResponses } from './stored-responses.ts';
 const path = '/v1/responses/:id';
 
 /**
- * Responses that are kept: `GET` and `DELETE /v1/responses/{id}`, `GET /v1/responses/{id}/input_items`.
+ * The endpoints of stored responses: `GET` and `DELETE /v1/responses/{id}`, `GET /v1/responses/{id}/input_items`.
  *
  * @see https://platform.openai.com/docs/api-reference/responses/get
  */
-export function responseResources(keeper: TextStore): ResourceProtocol[] {
+export function responseResources(store: TextStore): ResourceProtocol[] {
   const find = async ({ id, owner }: ResourceRequest): Promise<StoredResponse> => {
-    const found = await new StoredResponses(keeper, owner).get(id);
-    if (found === undefined) throw unknown(id);
-    return found;
+    const stored = await new StoredResponses(store, owner).get(id);
+    if (stored === undefined) throw notFound(id);
+    return stored;
   };
   return [
     {
@@ -35,7 +35,7 @@ export function responseResources(keeper: TextStore): ResourceProtocol[] {
       path,
       errors: openaiErrors,
       async answer({ id, owner }) {
-        if (!(await new StoredResponses(keeper, owner).delete(id))) throw unknown(id);
+        if (!(await new StoredResponses(store, owner).delete(id))) throw notFound(id);
         return { id, object: 'response', deleted: true };
       },
     },
@@ -43,24 +43,17 @@ export function responseResources(keeper: TextStore): ResourceProtocol[] {
       method: 'GET',
       path: `${path}/input_items`,
       errors: openaiErrors,
-      answer: async (request) => page((await find(request)).input, request.query),
+      answer: async (request) => toPage((await find(request)).input, request.query),
     },
   ];
 }
 
 /** @see https://platform.openai.com/docs/api-reference/responses/input-items */
-function page(input: readonly Item[], query: URLSearchParams): object {
-  const limit = query.get('limit') ?? '20';
-  if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > 100) {
-    throw invalidValue('limit', 'limit must be a whole number from 1 to 100.');
-  }
-  const order = query.get('order') ?? 'desc';
-  if (order !== 'asc' && order !== 'desc') throw invalidValue('order', 'order must be one of asc, desc.');
-  const items = order === 'asc' ? input : input.toReversed();
-  const after = query.get('after');
-  const start = after === null ? 0 : items.findIndex(({ id }) => id === after) + 1;
-  if (after !== null && start === 0) throw invalidValue('after', 'after must be the id of an input item.');
-  const data = items.slice(start, start + Number(limit));
+function toPage(input: readonly Item[], query: URLSearchParams): object {
+  const limit = readLimit(query);
+  const items = readOrder(query) === 'asc' ? input : input.toReversed();
+  const start = readStart(query, items);
+  const data = items.slice(start, start + limit);
   return {
     object: 'list',
     data,
@@ -70,7 +63,30 @@ function page(input: readonly Item[], query: URLSearchParams): object {
   };
 }
 
-function unknown(id: string): GatewayError {
+function readLimit(query: URLSearchParams): number {
+  const limit = query.get('limit') ?? '20';
+  if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > 100) {
+    throw invalidValue('limit', 'limit must be a whole number from 1 to 100.');
+  }
+  return Number(limit);
+}
+
+function readOrder(query: URLSearchParams): 'asc' | 'desc' {
+  const order = query.get('order') ?? 'desc';
+  if (order !== 'asc' && order !== 'desc') throw invalidValue('order', 'order must be one of asc, desc.');
+  return order;
+}
+
+/** @returns the index of the first item after the one with the id `after` */
+function readStart(query: URLSearchParams, items: readonly Item[]): number {
+  const after = query.get('after');
+  if (after === null) return 0;
+  const index = items.findIndex(({ id }) => id === after);
+  if (index === -1) throw invalidValue('after', 'after must be the id of an input item.');
+  return index + 1;
+}
+
+function notFound(id: string): GatewayError {
   return new GatewayError(
     'not_found',
     isResponseId(id) ? `Response with id '${id}' not found.` : 'Response not found.',

@@ -1,15 +1,15 @@
 import type { Response } from 'openai/resources/responses/responses';
-import type { FinishReason, Usage } from '../../../chat/event.ts';
 import type { ChatResult } from '../../../chat/accumulator.ts';
+import type { FinishReason, Usage } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import { itemId } from './ids.ts';
-import { type OutputItem, callItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
+import { type OutputItem, functionCallItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
 import { toResponseUsage } from './usage.ts';
 
-/** A response as it goes over the wire: `output_text` is what the SDKs make of it. */
+/** A response as it is sent. SDKs add `output_text` themselves. */
 export type ResponseBody = Omit<Response, 'output_text' | 'access_programs'>;
 
-/** What an answer repeats of its request. */
+/** The fields of a request that its response repeats. */
 export type Echo = Pick<
   ResponseBody,
   | 'background'
@@ -30,7 +30,7 @@ export type Echo = Pick<
   | 'truncation'
 >;
 
-/** How far an answer is. */
+/** The fields that change while a response is made. */
 interface Progress {
   readonly status: 'in_progress' | 'completed' | 'incomplete' | 'failed';
   readonly output: OutputItem[];
@@ -57,8 +57,8 @@ export function responseBody(id: string, head: AnswerHead, echo: Echo, progress:
   };
 }
 
-/** What a finished answer is: whole, or cut. */
-export function ending(reason: FinishReason): Pick<Progress, 'incomplete'> & { status: 'completed' | 'incomplete' } {
+/** @returns the status of an answer that ended, and why it is incomplete if it was cut */
+export function toStatus(reason: FinishReason): Pick<Progress, 'incomplete'> & { status: 'completed' | 'incomplete' } {
   switch (reason) {
     case 'stop':
     case 'tool_calls':
@@ -72,26 +72,21 @@ export function ending(reason: FinishReason): Pick<Progress, 'incomplete'> & { s
   }
 }
 
-/** A whole answer as one `response`. What came is told in the order thinking, text, calls. */
-export function toResponse(
-  id: string,
-  head: AnswerHead,
-  echo: Echo,
-  { text, reasoning, toolCalls, logprobs, finishReason }: ChatResult,
-  usage: Usage,
-): ResponseBody {
-  const end = ending(finishReason);
+/** @returns an answer that is not streamed: its thinking, its text, then its calls */
+export function toResponse(id: string, head: AnswerHead, echo: Echo, result: ChatResult): ResponseBody {
+  const { text, reasoning, toolCalls, logprobs, finishReason, usage } = result;
+  const ending = toStatus(finishReason);
   const output: OutputItem[] = [];
-  const newId = (type: OutputItem['type']): string => itemId(type, id, 'output', output.length);
+  const nextId = (type: OutputItem['type']): string => itemId(type, id, 'output', output.length);
   if (reasoning !== '') {
-    const status = text === '' && toolCalls.length === 0 ? end.status : 'completed';
-    output.push(reasoningItem(newId('reasoning'), status, [summaryText(reasoning)]));
+    const status = text === '' && toolCalls.length === 0 ? ending.status : 'completed';
+    output.push(reasoningItem(nextId('reasoning'), status, [summaryText(reasoning)]));
   }
-  // An answer without anything is still a message: some clients ask again where there is none.
+  // An empty answer is still a message: some clients repeat the request when there is none.
   if (text !== '' || toolCalls.length === 0) {
-    const status = toolCalls.length === 0 ? end.status : 'completed';
-    output.push(messageItem(newId('message'), status, [outputText(text, logprobs)]));
+    const status = toolCalls.length === 0 ? ending.status : 'completed';
+    output.push(messageItem(nextId('message'), status, [outputText(text, logprobs)]));
   }
-  for (const call of toolCalls) output.push(callItem(newId('function_call'), 'completed', call));
-  return responseBody(id, head, echo, { ...end, output, usage });
+  for (const call of toolCalls) output.push(functionCallItem(nextId('function_call'), 'completed', call));
+  return responseBody(id, head, echo, { ...ending, output, usage });
 }

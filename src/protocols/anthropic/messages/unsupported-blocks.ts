@@ -2,8 +2,11 @@ import type { ContentBlockParam } from '@anthropic-ai/sdk/resources/messages';
 import { invalidValue } from '../../../errors.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 
-/** Blocks of a conversation that began at Anthropic: nothing in them is for another model, or only its id is sent. */
-const foreign: ReadonlySet<string> = new Set([
+/**
+ * Blocks of a conversation that began at Anthropic. They are in a client's history, so they must not fail a request, but
+ * no other model can use them.
+ */
+const droppedTypes: ReadonlySet<string> = new Set([
   'redacted_thinking',
   'server_tool_use',
   'web_search_tool_result',
@@ -15,8 +18,8 @@ const foreign: ReadonlySet<string> = new Set([
   'container_upload',
 ] satisfies ContentBlockParam['type'][]);
 
-/** The same, where the SDK declares them elsewhere. */
-const foreignBesides: ReadonlySet<string> = new Set([
+/** More of them, which are not in the SDK's type `ContentBlockParam`. */
+const otherDroppedTypes: ReadonlySet<string> = new Set([
   'tool_reference',
   'browser_state',
   'compaction',
@@ -24,10 +27,10 @@ const foreignBesides: ReadonlySet<string> = new Set([
   'mcp_tool_result',
 ]);
 
-/** Notes a block that changes nothing here. @throws {GatewayError} 400 for one that does not belong where it stands */
-export function passOver(type: string, path: string, ledger: DroppedFields): void {
-  if (!foreign.has(type) && !foreignBesides.has(type)) {
+/** Drops a block of a type that has no effect. @throws {GatewayError} 400 for a block of any other type */
+export function dropBlock(type: string, path: string, dropped: DroppedFields): void {
+  if (!droppedTypes.has(type) && !otherDroppedTypes.has(type)) {
     throw invalidValue(`${path}.type`, `${path}.type is not supported here.`);
   }
-  ledger.note(`messages.content.${type}`, true);
+  dropped.add(`messages.content.${type}`, true);
 }

@@ -3,31 +3,31 @@ import type { ChatResult } from '../../chat/accumulator.ts';
 import type { AnswerHead } from '../../chat/protocol.ts';
 import type { TotalUsage } from '../../chat/stream.ts';
 import { GatewayError } from '../../errors.ts';
-import { doneReason, toCounts } from './done.ts';
+import { toCounts, toDoneReason } from './done.ts';
 import { toLogprobs } from './logprobs.ts';
 
-/** Ollama's own, but that the ollama package turns times into dates, and declares counts that may be left out. */
-export type Whole<Content> = Content &
+/** Ollama's own type, but the ollama package converts times to dates and declares counts that may be absent. */
+export type CompleteResponse<Content> = Content &
   Partial<Omit<ChatResponse, 'message' | 'created_at'>> & { readonly created_at: string };
 
 /**
- * A whole answer, in the order of fields of Ollama's own.
+ * Makes an answer that is not streamed, with its fields in Ollama's order.
  *
- * @param content makes what stands where the text does
+ * @param toContent makes the field that holds the text
  */
-export function wholeAnswer<Content extends object>(
+export function completeResponse<Content extends object>(
   [result]: readonly ChatResult[],
   total: TotalUsage,
   head: AnswerHead,
-  content: (result: ChatResult) => Content,
-): Whole<Content> {
+  toContent: (result: ChatResult) => Content,
+): CompleteResponse<Content> {
   if (result === undefined) throw new GatewayError('internal_error', 'The answer has no result.');
   return {
     model: head.model,
     created_at: new Date(head.now()).toISOString(),
-    ...content(result),
+    ...toContent(result),
     done: true,
-    done_reason: doneReason(result.finishReason),
+    done_reason: toDoneReason(result.finishReason),
     ...(result.logprobs.length > 0 && { logprobs: toLogprobs(result.logprobs) }),
     ...toCounts(total, head),
   };

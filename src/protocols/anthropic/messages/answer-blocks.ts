@@ -1,0 +1,20 @@
+import type { TextBlock, ThinkingBlock, ToolUseBlock } from '@anthropic-ai/sdk/resources/messages';
+import type { ToolCallEvent } from '../../../chat/event.ts';
+import { parseCallArguments } from '../../tool-calls.ts';
+
+/**
+ * A content block of an answer. The SDK's types have `citations: null` on a text, but Anthropic's API leaves the field
+ * out, and the AI SDK refuses null.
+ */
+export type AnswerBlock = Omit<TextBlock, 'citations'> | ThinkingBlock | ToolUseBlock;
+
+/**
+ * The signature of every thinking block. Clients refuse thinking without one and must not interpret it, and there is
+ * nothing to sign, so it is a constant.
+ */
+export const signature = 'bGxhbWFkdWN0';
+
+/** @throws {GatewayError} 502 for arguments that are not a JSON object, which a tool_use block cannot hold */
+export function toToolUse({ id, name, arguments: text }: ToolCallEvent): ToolUseBlock {
+  return { type: 'tool_use', id, name, input: parseCallArguments(text), caller: { type: 'direct' } };
+}

@@ -1,0 +1,42 @@
+import type { ChatRequest, JsonObject, Tool } from '../chat/request.ts';
+import { invalidValue } from '../errors.ts';
+import type { DroppedFields } from './dropped-fields.ts';
+import { defined, object, required, string } from './fields.ts';
+
+/**
+ * Reads one entry of `tools` as OpenAI's chat completions and Ollama describe a function; its `type` is up to the caller.
+ *
+ * @throws {GatewayError} 400 with `param` for a function without a name or with a field of the wrong type
+ */
+export function readFunctionTool(tool: JsonObject, path: string, dropped: DroppedFields): Tool {
+  const definition = required(object, tool['function'], `${path}.function`);
+  dropped.add('tools.function.strict', definition['strict']);
+  return {
+    name: required(string, definition['name'], `${path}.function.name`),
+    ...defined({
+      description: string(definition['description'], `${path}.function.description`),
+      parameters: object(definition['parameters'], `${path}.function.parameters`),
+    }),
+  };
+}
+
+/** A client's `tool_choice` in one form: the model decides, may not, or must call some tool or the one of this name. */
+export type ClientToolChoice = 'auto' | 'none' | NonNullable<ChatRequest['toolChoice']>;
+
+/**
+ * Applies a client's `tool_choice` to its tools. With `none` no tools are sent, so that the model cannot call any.
+ *
+ * @param tools those that may be called
+ * @throws {GatewayError} 400 when the choice requires a tool that is not among them
+ */
+export function chooseTools(
+  tools: readonly Tool[],
+  choice: ClientToolChoice,
+): Pick<ChatRequest, 'tools' | 'toolChoice'> {
+  if (choice === 'none') return {};
+  // An empty list would still make some templates mention tools.
+  if (choice === 'auto') return tools.length === 0 ? {} : { tools };
+  const canCall = choice === 'required' ? tools.length > 0 : tools.some(({ name }) => name === choice.name);
+  if (!canCall) throw invalidValue('tool_choice', 'tool_choice requires a tool that is not in tools.');
+  return { tools, toolChoice: choice };
+}
