@@ -5,14 +5,14 @@ import type { EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
 import type { GenerationRequest } from './request.ts';
 import type { Encoder, TotalUsage } from './stream.ts';
 
-/** How a client's dialect reports an error. */
+/** Formats errors for one client dialect. */
 export interface ErrorFormat {
   body(error: GatewayError): object;
   /** Absent: the error's own status. */
   status?(error: GatewayError): number;
 }
 
-/** What all endpoints have in common. */
+/** The fields of every endpoint. */
 interface Endpoint {
   /** A Hono path. */
   readonly path: string;
@@ -32,7 +32,7 @@ export interface AnswerHead {
   now(): number;
 }
 
-/** A parsed request: what to send to a backend, and how to answer this client. */
+/** A parsed request: the requests to send to a backend, and the makers of this client's answer. */
 export interface GenerationCall {
   /** One for each choice of the answer. */
   readonly requests: readonly [GenerationRequest, ...GenerationRequest[]];

@@ -40,7 +40,7 @@ export function stopAt(stops: readonly string[], inputTokens: number, emit: Emit
   };
 }
 
-/** @returns the stop sequence that begins first in a text, and where */
+/** @returns the stop sequence that begins first in a text, and its index */
 function findFirst(
   stops: readonly string[],
   text: string,

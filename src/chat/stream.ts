@@ -39,5 +39,5 @@ export interface UsageObserver {
   end(): { readonly finish?: TotalUsage; readonly outcome: StreamOutcome };
 }
 
-/** How a passed-through answer ended: well, with the backend's error, or before its end mark. */
+/** The end of a passed-through answer: complete, with the backend's error, or before its end mark. */
 export type StreamOutcome = 'complete' | 'failed' | 'incomplete';

@@ -81,7 +81,7 @@ export function required<T, const Limits extends readonly unknown[]>(
 }
 
 /** Reads a request body. @throws {GatewayError} 400 without a `param` for anything but an object */
-export function readBody(body: unknown): JsonObject {
+export function readObjectBody(body: unknown): JsonObject {
   if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
   return body;
 }

@@ -19,7 +19,7 @@ import { ps } from './ollama/ps/index.ts';
 import { ollamaRoutes } from './ollama/routes.ts';
 import { show } from './ollama/show/index.ts';
 import { tags } from './ollama/tags/index.ts';
-import { root, version } from './ollama/version/index.ts';
+import { rootEndpoint, versionEndpoint } from './ollama/version/index.ts';
 import { chatCompletions } from './openai/chat-completions/index.ts';
 import { completions } from './openai/completions/index.ts';
 import { embeddings } from './openai/embeddings/index.ts';
@@ -55,7 +55,7 @@ export function clientProtocols(
     embeddings: [embeddings, embed, legacyEmbeddings],
     modelLists: [modelList, tags],
     models: [model, show],
-    resources: [...responseResources(store), ps, version, root],
+    resources: [...responseResources(store), ps, versionEndpoint, rootEndpoint],
   };
 }
 

@@ -20,7 +20,7 @@ export function readFunctionTool(tool: JsonObject, path: string, dropped: Droppe
   };
 }
 
-/** A client's `tool_choice` in one form: the model decides, may not, or must call some tool or the one of this name. */
+/** A client's `tool_choice`, independent of its dialect: optional, forbidden, any tool, or the tool of this name. */
 export type ClientToolChoice = 'auto' | 'none' | NonNullable<ChatRequest['toolChoice']>;
 
 /**

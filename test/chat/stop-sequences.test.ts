@@ -11,14 +11,14 @@ const finish: ChatEvent = {
   timings: { total: 1 },
 };
 
-interface Seen {
+interface Outcome {
   readonly events: ChatEvent[];
   readonly text: string;
   readonly stopSequence: string | undefined;
   readonly cuts: number;
 }
 
-function run(stops: readonly string[], given: readonly ChatEvent[]): Seen {
+function run(stops: readonly string[], input: readonly ChatEvent[]): Outcome {
   const events: ChatEvent[] = [];
   let cuts = 0;
   const emit = stopAt(
@@ -27,7 +27,7 @@ function run(stops: readonly string[], given: readonly ChatEvent[]): Seen {
     (event) => events.push(event),
     () => (cuts += 1),
   );
-  for (const event of given) emit(event);
+  for (const event of input) emit(event);
   const last = events.at(-1);
   return {
     events,
@@ -39,8 +39,8 @@ function run(stops: readonly string[], given: readonly ChatEvent[]): Seen {
 
 const texts = (...parts: readonly string[]): ChatEvent[] => parts.map((text) => ({ type: 'text', text }));
 
-suite('an answer that ends at a stop sequence', () => {
-  test('is cut before it, and names it', () => {
+suite('stopAt', () => {
+  test('cuts the answer before a stop sequence and reports which one it was', () => {
     const { events, text, stopSequence, cuts } = run(['STOP'], [...texts('alpha ', 'ga', 'mma ST', 'OP more'), finish]);
     assert.equal(text, 'alpha gamma ');
     assert.equal(stopSequence, 'STOP');
@@ -54,13 +54,13 @@ suite('an answer that ends at a stop sequence', () => {
     });
   });
 
-  test('goes on where only the beginning of one came', () => {
+  test('releases held text when only the beginning of a stop sequence came', () => {
     const { text, stopSequence, cuts, events } = run(['STOP'], [...texts('a ST', 'OR', 'M'), finish]);
     assert.deepEqual([text, stopSequence, cuts], ['a STORM', undefined, 0]);
     assert.deepEqual(events.at(-1), finish);
   });
 
-  test('gives what it held back before what is no text', () => {
+  test('releases held text before an event that is not text', () => {
     const call: ChatEvent = { type: 'tool-call', id: 'call_1', name: 'f', arguments: '{}' };
     const { events } = run(['STOP'], [...texts('a ST'), call, finish]);
     assert.deepEqual(
@@ -69,26 +69,26 @@ suite('an answer that ends at a stop sequence', () => {
     );
   });
 
-  test('is not ended by thinking', () => {
+  test('ignores a stop sequence in thinking', () => {
     const { events } = run(['STOP'], [{ type: 'reasoning', text: 'STOP' }, ...texts('a'), finish]);
     assert.deepEqual(events.at(-1), finish);
   });
 
-  test('is cut where the first of the sequences begins, however it arrives', () => {
+  test('cuts at a stop sequence however the text is split (property)', () => {
     const letters = fc.constantFrom('a', 'b', 'c', 'é');
-    const words = fc.array(letters, { minLength: 1, maxLength: 3 }).map((of) => of.join(''));
+    const words = fc.array(letters, { minLength: 1, maxLength: 3 }).map((word) => word.join(''));
     fc.assert(
       fc.property(fc.array(words, { minLength: 1, maxLength: 4 }), fc.array(words), (stops, parts) => {
-        const whole = parts.join('');
-        const places = stops.map((stop) => whole.indexOf(stop)).filter((at) => at !== -1);
+        const fullText = parts.join('');
+        const isStopped = stops.some((stop) => fullText.includes(stop));
         const { text, stopSequence } = run(stops, [...texts(...parts), finish]);
-        if (places.length === 0) {
-          assert.deepEqual([text, stopSequence], [whole, undefined]);
+        if (!isStopped) {
+          assert.deepEqual([text, stopSequence], [fullText, undefined]);
           return;
         }
         assert.ok(stopSequence !== undefined && stops.includes(stopSequence));
-        // What arrives first counts: a longer sequence that began before may still have been on its way.
-        assert.ok(whole.startsWith(text + stopSequence));
+        // The first complete sequence counts: a longer one that began earlier may still have been incomplete.
+        assert.ok(fullText.startsWith(text + stopSequence));
         assert.ok(stops.every((stop) => !text.includes(stop)));
       }),
     );

@@ -6,7 +6,7 @@ import { sseData } from '../../framing/sse.ts';
 import { errorEvent } from './error.ts';
 import { toUsage } from './usage.ts';
 
-/** Encodes a stream of chunks with one choice each. What is the same in every chunk is serialised once. */
+/** Encodes a stream of chunks with one choice each. The part that is the same in every chunk is serialised once. */
 export abstract class ChunkEncoder implements Encoder {
   /** The text of a chunk before the JSON of its choice. */
   protected readonly chunkStart: string;

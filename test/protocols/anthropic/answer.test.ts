@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import type { Message } from '@anthropic-ai/sdk/resources/messages';
 import type { ChatEvent, FinishEvent } from '../../../src/chat/event.ts';
 import { Accumulator } from '../../../src/chat/accumulator.ts';
 import type { AnswerHead } from '../../../src/chat/protocol.ts';
@@ -11,9 +12,9 @@ const head: AnswerHead = { id: 'msg_1', created: 1, model: 'm', arrivedAt: 1000,
 const body = { model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'x'.repeat(40) }] };
 const signature = 'bGxhbWFkdWN0';
 
-const thought = (text: string): ChatEvent => ({ type: 'reasoning', text });
-const said = (text: string): ChatEvent => ({ type: 'text', text });
-const called = (id: string, args = '{}'): ChatEvent => ({ type: 'tool-call', id, name: 'f', arguments: args });
+const thinkingEvent = (text: string): ChatEvent => ({ type: 'reasoning', text });
+const textEvent = (text: string): ChatEvent => ({ type: 'text', text });
+const callEvent = (id: string, args = '{}'): ChatEvent => ({ type: 'tool-call', id, name: 'f', arguments: args });
 const finish = (rest: Partial<FinishEvent> = {}): FinishEvent => ({
   type: 'finish',
   reason: 'stop',
@@ -22,20 +23,20 @@ const finish = (rest: Partial<FinishEvent> = {}): FinishEvent => ({
   ...rest,
 });
 
-interface Sent {
+interface SentEvent {
   readonly type: string;
   readonly [field: string]: unknown;
 }
 
-/** The events of a stream; each says in its data what it is called. */
-function parse(text: string): Sent[] {
+/** Parses the events of a stream, and checks that the data of each repeats its name. */
+function parse(text: string): SentEvent[] {
   return text
     .split('\n\n')
     .filter((frame) => frame !== '' && !frame.startsWith(':'))
     .map((frame) => {
       const [, name, data] = /^event: (\w+)\ndata: ([^\n]*)$/.exec(frame) ?? [];
       assert.ok(name !== undefined && data !== undefined, frame);
-      const sent = JSON.parse(data) as Sent;
+      const sent = JSON.parse(data) as SentEvent;
       assert.equal(sent.type, name);
       return sent;
     });
@@ -51,11 +52,11 @@ async function stream(...events: readonly ChatEvent[]): Promise<string> {
   return text;
 }
 
-async function whole(...events: readonly ChatEvent[]): Promise<Record<string, unknown>> {
-  const fold = new Accumulator();
-  for (const event of events) fold.add(event);
-  assert.ok(fold.result);
-  const answer = (await messages.read(body, '')).respond([fold.result], fold.result, head);
+async function notStreamed(...events: readonly ChatEvent[]): Promise<Record<string, unknown>> {
+  const accumulator = new Accumulator();
+  for (const event of events) accumulator.add(event);
+  assert.ok(accumulator.result);
+  const answer = (await messages.read(body, '')).respond([accumulator.result], accumulator.result, head);
   return JSON.parse(JSON.stringify(answer)) as Record<string, unknown>;
 }
 
@@ -77,7 +78,7 @@ const envelope = {
   container: null,
   diagnostics: null,
 };
-const wholeUsage = { ...usage, cache_creation: null, inference_geo: null, service_tier: null, speed: null };
+const messageUsage = { ...usage, cache_creation: null, inference_geo: null, service_tier: null, speed: null };
 
 const opening = [
   {
@@ -86,7 +87,7 @@ const opening = [
       ...envelope,
       content: [],
       stop_reason: null,
-      usage: { ...wholeUsage, input_tokens: 10, output_tokens: 0 },
+      usage: { ...messageUsage, input_tokens: 10, output_tokens: 0 },
     },
   },
   { type: 'ping' },
@@ -106,17 +107,17 @@ const text = { type: 'text', text: '' };
 const tool = (id: string): object => ({ type: 'tool_use', id, name: 'f', input: {}, caller: { type: 'direct' } });
 
 suite('a streamed message', () => {
-  test('thinking, text, calls and text again: one block at a time, each opened and closed', async () => {
+  test('has one open block at a time for thinking, text, calls and text', async () => {
     const sent = parse(
       await stream(
-        thought('Hm'),
-        thought('.\n'),
-        said('He'),
-        said('llo "\\\u2028'),
-        called('a', '{"n":9007199254740993}'),
-        called('b'),
-        said(''),
-        said('Done'),
+        thinkingEvent('Hm'),
+        thinkingEvent('.\n'),
+        textEvent('He'),
+        textEvent('llo "\\\u2028'),
+        callEvent('a', '{"n":9007199254740993}'),
+        callEvent('b'),
+        textEvent(''),
+        textEvent('Done'),
         finish({ reason: 'tool_calls' }),
       ),
     );
@@ -144,22 +145,22 @@ suite('a streamed message', () => {
     ]);
   });
 
-  test('an empty answer has no block', async () => {
-    assert.deepEqual(parse(await stream(said(''), finish())), [...opening, ...ending('end_turn')]);
+  test('has no block when the answer is empty', async () => {
+    assert.deepEqual(parse(await stream(textEvent(''), finish())), [...opening, ...ending('end_turn')]);
   });
 
-  test('nothing is sent before there is anything to say', async () => {
-    assert.equal(await stream(said(''), thought('')), '');
+  test('has no event before the first text or thinking', async () => {
+    assert.equal(await stream(textEvent(''), thinkingEvent('')), '');
   });
 
-  test('where the time went is a comment before the end', async () => {
+  test('has the server timing in a comment before message_stop', async () => {
     const sent = await stream(finish({ timings: { load: 0.012 } }));
     assert.match(sent, /\n\n: server-timing: load;dur=12\n\nevent: message_stop\n/);
   });
 
-  test('an answer that breaks ends in an error, not in message_stop', async () => {
+  test('ends in an error event and not in message_stop when the answer breaks', async () => {
     const encoder = (await messages.read(body, '')).encoder(head);
-    const sent = encoder.write(said('Hel'), 0) + encoder.fail(new GatewayError('upstream_incomplete', 'Broken.'));
+    const sent = encoder.write(textEvent('Hel'), 0) + encoder.fail(new GatewayError('upstream_incomplete', 'Broken.'));
     assert.deepEqual(parse(sent), [
       ...opening,
       start(0, text),
@@ -169,10 +170,15 @@ suite('a streamed message', () => {
   });
 });
 
-suite('a whole message', () => {
-  test('thinking, text, calls, in this order', async () => {
-    const events = [called('a', '{"n":1.50}'), said('Hello'), thought('Hm.'), finish({ reason: 'tool_calls' })];
-    assert.deepEqual(await whole(...events), {
+suite('a message that is not streamed', () => {
+  test('has its thinking, text and calls in this order', async () => {
+    const events = [
+      callEvent('a', '{"n":1.50}'),
+      textEvent('Hello'),
+      thinkingEvent('Hm.'),
+      finish({ reason: 'tool_calls' }),
+    ];
+    assert.deepEqual(await notStreamed(...events), {
       ...envelope,
       content: [
         { type: 'thinking', thinking: 'Hm.', signature },
@@ -180,32 +186,37 @@ suite('a whole message', () => {
         { ...tool('a'), input: { n: 1.5 } },
       ],
       stop_reason: 'tool_use',
-      usage: wholeUsage,
+      usage: messageUsage,
     });
   });
 
-  test('an empty answer has no block', async () => {
-    assert.deepEqual((await whole(finish()))['content'], []);
+  test('has no block when the answer is empty', async () => {
+    assert.deepEqual((await notStreamed(finish()))['content'], []);
   });
 
-  test('arguments keep every digit', async () => {
-    const fold = new Accumulator();
-    fold.add(called('a', '{"n":9007199254740993,"x":1.50}'));
-    fold.add(finish());
-    assert.ok(fold.result);
-    const answer = JSON.stringify((await messages.read(body, '')).respond([fold.result], fold.result, head));
+  test("keeps every digit of a call's arguments", async () => {
+    const accumulator = new Accumulator();
+    accumulator.add(callEvent('a', '{"n":9007199254740993,"x":1.50}'));
+    accumulator.add(finish());
+    assert.ok(accumulator.result);
+    const answer = JSON.stringify(
+      (await messages.read(body, '')).respond([accumulator.result], accumulator.result, head),
+    );
     assert.ok(answer.includes('"input":{"n":9007199254740993,"x":1.50}'), answer);
   });
 
   for (const args of ['{"city": "Par', '[1]', 'null']) {
-    test(`a call with the arguments ${args} fails, whole and streamed`, async () => {
+    test(`fails for a call with the arguments ${args}, and so does a stream`, async () => {
       const failure = { name: 'GatewayError', code: 'upstream_protocol_error' };
-      await assert.rejects(whole(called('a', args), finish()), failure);
-      await assert.rejects(stream(called('a', args)), failure);
+      await assert.rejects(notStreamed(callEvent('a', args), finish()), failure);
+      await assert.rejects(stream(callEvent('a', args)), failure);
     });
   }
 
-  const reasons: [finish: Partial<FinishEvent>, expected: object][] = [
+  const reasons: [
+    finish: Partial<FinishEvent>,
+    expected: Pick<Message, 'stop_reason' | 'stop_sequence' | 'stop_details'>,
+  ][] = [
     [{ reason: 'stop' }, { stop_reason: 'end_turn', stop_sequence: null, stop_details: null }],
     [
       { reason: 'stop', stopSequence: 'END' },
@@ -223,14 +234,14 @@ suite('a whole message', () => {
     ],
   ];
   for (const [reason, expected] of reasons) {
-    test(`ended by ${JSON.stringify(reason)}`, async () => {
-      assert.partialDeepStrictEqual(await whole(said('x'), finish(reason)), expected);
-      const sent = parse(await stream(said('x'), finish(reason)));
+    test(`has the stop_reason ${expected.stop_reason} for ${JSON.stringify(reason)}, and so does a stream`, async () => {
+      assert.partialDeepStrictEqual(await notStreamed(textEvent('x'), finish(reason)), expected);
+      const sent = parse(await stream(textEvent('x'), finish(reason)));
       assert.deepEqual(sent.at(-2)?.['delta'], { ...expected, container: null });
     });
   }
 
-  test('cached tokens are counted beside the input, thinking within the output', async () => {
+  test('counts cached tokens apart from the input, and thinking as output', async () => {
     const counted = { inputTokens: 12, outputTokens: 5, cachedTokens: 10, reasoningTokens: 3 };
     const expected = {
       ...usage,
@@ -238,19 +249,19 @@ suite('a whole message', () => {
       cache_read_input_tokens: 10,
       output_tokens_details: { thinking_tokens: 3 },
     };
-    const { usage: told } = await whole(said('x'), finish({ usage: counted }));
-    assert.deepEqual(told, { ...wholeUsage, ...expected });
+    const { usage: counts } = await notStreamed(textEvent('x'), finish({ usage: counted }));
+    assert.deepEqual(counts, { ...messageUsage, ...expected });
     assert.deepEqual(parse(await stream(finish({ usage: counted }))).at(-2)?.['usage'], expected);
   });
 });
 
-test('a token count is all tokens of the prompt', async () => {
+test('a token count includes the cached tokens of the prompt', async () => {
   const call = await countTokens.read(body, '');
   const total = { usage: { inputTokens: 12, outputTokens: 1, cachedTokens: 10 }, timings: {} };
   assert.deepEqual(call.respond([], total, head), { input_tokens: 12 });
 });
 
-suite('errors', () => {
+suite('an error in the format of Anthropic', () => {
   const shapes: [error: GatewayError, status: number, type: string, message: string][] = [
     [new GatewayError('invalid_json', 'No JSON.'), 400, 'invalid_request_error', 'No JSON.'],
     [
@@ -280,7 +291,7 @@ suite('errors', () => {
     [new GatewayError('upstream_timeout', 'Slow.'), 504, 'timeout_error', 'Slow.'],
   ];
   for (const [error, status, type, message] of shapes) {
-    test(`${error.code} is ${status} ${type}`, () => {
+    test(`has the status ${status} and the type ${type} for ${error.code}: ${error.message}`, () => {
       assert.deepEqual(anthropicErrors.body(error), { type: 'error', error: { type, message } });
       assert.equal(anthropicErrors.status?.(error), status);
     });

@@ -22,7 +22,7 @@ function requestOf(body: object): ChatRequest {
   return read(body).requests[0];
 }
 
-function turns(...messages: unknown[]): unknown {
+function messagesOf(...messages: unknown[]): unknown {
   return requestOf({ messages }).messages;
 }
 
@@ -42,8 +42,8 @@ const schema = { type: 'object', properties: { city: { type: 'string' } } };
 const weather = { name: 'get_weather', description: 'Weather', input_schema: schema };
 const tools = [{ name: 'get_weather', description: 'Weather', parameters: schema }];
 
-suite('the fields of a message request', () => {
-  test('what is absent or null stays absent', () => {
+suite('a message request', () => {
+  test('leaves out fields that are absent or null', () => {
     assert.deepEqual(read({}), {
       requests: [minimal],
       stream: false,
@@ -98,10 +98,10 @@ suite('the fields of a message request', () => {
     ['several calls', { tools: [weather], tool_choice: { type: 'auto', disable_parallel_tool_use: false } }, { tools }],
   ];
   for (const [name, body, expected] of mapped) {
-    test(name, () => assert.deepEqual(requestOf(body), { ...minimal, ...expected }));
+    test(`reads ${name}`, () => assert.deepEqual(requestOf(body), { ...minimal, ...expected }));
   }
 
-  test('stop sequences are to be named, a stream is a stream, thinking may be left out', () => {
+  test('reads whether the stop sequence is reported, the answer is streamed, and thinking is hidden', () => {
     const { namesStop, stream, hideThinking } = read({
       stop_sequences: ['x'],
       stream: true,
@@ -110,7 +110,7 @@ suite('the fields of a message request', () => {
     assert.deepEqual([namesStop, stream, hideThinking], [true, true, true]);
   });
 
-  test('what changes nothing is named', () => {
+  test('reports fields that have no effect as dropped', () => {
     const cache_control = { type: 'ephemeral' };
     const { dropped } = read({
       system: [{ ...text('s'), cache_control }],
@@ -159,7 +159,7 @@ suite('the fields of a message request', () => {
     );
   });
 
-  test('nothing that a client calls a field reaches a prototype', () => {
+  test('does not change a prototype for a field named __proto__', () => {
     const body: unknown = JSON.parse(
       '{"model":"m","max_tokens":1,"__proto__":{"stream":true},"options":{"__proto__":{"x":1}},"top_k":1,"messages":[{"role":"user","content":[{"type":"text","text":"a","__proto__":{"b":1}}]}]}',
     );
@@ -220,27 +220,27 @@ suite('the fields of a message request', () => {
     ).map(([param, body]): [string, unknown] => [param, { model: 'm', max_tokens: 9, messages: hi, ...body }]),
   ];
   for (const [param, body] of refused) {
-    test(`refused for ${param}: ${JSON.stringify(body)}`, () => assert.equal(paramOf(body), param));
+    test(`is refused with a 400 for ${param}: ${JSON.stringify(body)}`, () => assert.equal(paramOf(body), param));
   }
 });
 
 suite('the messages of a message request', () => {
-  test('system comes first, blocks of text are one text', () => {
+  test('start with system, and have one text for all text blocks', () => {
     const system = [text('a'), text('b')];
     assert.deepEqual(requestOf({ system, messages: [{ role: 'user', content: [text('x'), text('y')] }] }).messages, [
       { role: 'system', text: 'a\nb' },
       { role: 'user', text: 'x\ny', images: [] },
     ]);
-    assert.deepEqual(turns(...hi, { role: 'system', content: 'be brief' }), [
+    assert.deepEqual(messagesOf(...hi, { role: 'system', content: 'be brief' }), [
       user,
       { role: 'system', text: 'be brief' },
     ]);
   });
 
-  test('images are base64 or addresses', () => {
+  test('have images as base64 or as addresses to fetch', () => {
     const url = 'https://example.com/cat.png';
     const content = [picture, text('see'), { type: 'image', source: { type: 'url', url } }];
-    assert.deepEqual(turns({ role: 'user', content }), [
+    assert.deepEqual(messagesOf({ role: 'user', content }), [
       { role: 'user', text: 'see', images: [{ base64: png }, { url, param: 'messages[0].content[2].source.url' }] },
     ]);
   });
@@ -254,13 +254,13 @@ suite('the messages of a message request', () => {
     ['source.url', { type: 'url', url: 'file:///etc/passwd' }],
   ];
   for (const [param, source] of badImages) {
-    test(`an image refused for its ${param}: ${JSON.stringify(source)}`, () => {
+    test(`are refused for the ${param} of an image: ${JSON.stringify(source)}`, () => {
       const messages = [{ role: 'user', content: [{ type: 'image', source }] }];
       assert.equal(paramOf({ model: 'm', max_tokens: 1, messages }), `messages[0].content[0].${param}`);
     });
   }
 
-  test('a tool round: results first, each its own message, then the rest with their images', () => {
+  test('have tool results as separate messages, then the rest of the message with all images', () => {
     const use = (id: string, name: string, input: object): object => ({ type: 'tool_use', id, name, input });
     const result = (id: string, rest: object): object => ({ type: 'tool_result', tool_use_id: id, ...rest });
     const thinking = { type: 'thinking', thinking: 'Hm.', signature: 'x' };
@@ -271,7 +271,7 @@ suite('the messages of a message request', () => {
       result('b', { content: 'no such city', is_error: true }),
       result('c', {}),
     ];
-    assert.deepEqual(turns(...hi, { role: 'assistant', content }, { role: 'user', content: results }), [
+    assert.deepEqual(messagesOf(...hi, { role: 'assistant', content }, { role: 'user', content: results }), [
       user,
       {
         role: 'assistant',
@@ -287,19 +287,19 @@ suite('the messages of a message request', () => {
       { role: 'tool', text: '', callId: 'c', name: undefined },
       { role: 'user', text: 'here', images: [{ base64: png }] },
     ]);
-    assert.deepEqual(turns({ role: 'user', content: [result('a', { content: 'ok' })] }), [
+    assert.deepEqual(messagesOf({ role: 'user', content: [result('a', { content: 'ok' })] }), [
       { role: 'tool', text: 'ok', callId: 'a', name: undefined },
     ]);
   });
 
-  test('an error that says so already is left as it is', () => {
+  test('leave the text of a failed tool unchanged when it already begins with error', () => {
     for (const content of ['Error: x', '<tool_use_error>x</tool_use_error>', 'ERROR x']) {
       const block = { type: 'tool_result', tool_use_id: 'a', is_error: true, content };
-      assert.partialDeepStrictEqual(turns({ role: 'user', content: [block] }), [{ role: 'tool', text: content }]);
+      assert.partialDeepStrictEqual(messagesOf({ role: 'user', content: [block] }), [{ role: 'tool', text: content }]);
     }
   });
 
-  test('documents and search results are their text', () => {
+  test('contain the text of documents and search results', () => {
     const plain = { type: 'text', media_type: 'text/plain', data: 'Once.' };
     const content = [
       { type: 'document', source: plain, title: 'Tale', context: 'A book', citations: { enabled: false } },
@@ -327,14 +327,14 @@ suite('the messages of a message request', () => {
     ['source.content[0].type', { type: 'content', content: [{ type: 'document', source: {} }] }],
   ];
   for (const [param, source] of badDocuments) {
-    test(`a document refused for its ${param}: ${JSON.stringify(source)}`, () => {
+    test(`are refused for the ${param} of a document: ${JSON.stringify(source)}`, () => {
       const messages = [{ role: 'user', content: [{ type: 'document', source }] }];
       assert.equal(paramOf({ model: 'm', max_tokens: 1, messages }), `messages[0].content[0].${param}`);
     });
   }
 
-  test('an answer that was begun is passed on as it is', () => {
-    assert.deepEqual(turns(...hi, { role: 'assistant', content: 'The best answer is (' }), [
+  test('may end in an unfinished answer, which is sent unchanged', () => {
+    assert.deepEqual(messagesOf(...hi, { role: 'assistant', content: 'The best answer is (' }), [
       user,
       { role: 'assistant', text: 'The best answer is (', reasoning: '', toolCalls: [] },
     ]);
@@ -342,7 +342,7 @@ suite('the messages of a message request', () => {
 });
 
 suite('a request to count tokens', () => {
-  test('is the same prompt, and one token', () => {
+  test('has the same prompt and asks for one token', () => {
     const prompt = {
       model: 'm',
       system: 's',

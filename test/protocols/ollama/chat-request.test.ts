@@ -11,14 +11,14 @@ function read(body: object): ParsedChat {
   return readChat({ model: 'm', messages: hi, ...body });
 }
 
-/** What a body makes of the request besides the model and the messages. */
+/** @returns the request's fields besides the model and the messages */
 function fieldsOf(body: object): object {
   const { kind: _kind, model: _model, messages: _messages, ...fields } = read(body).request;
   return fields;
 }
 
-suite("a chat request in Ollama's own dialect", () => {
-  test('what is absent or null stays absent, and it streams', () => {
+suite('an /api/chat request', () => {
+  test('leaves out fields that are absent, null or empty, and streams by default', () => {
     const nulls = Object.fromEntries(
       'stream tools think format options keep_alive logprobs top_logprobs truncate shift'
         .split(' ')
@@ -35,15 +35,15 @@ suite("a chat request in Ollama's own dialect", () => {
   });
 
   const mapped: [string, object, object][] = [
-    ['format json', { format: 'json' }, { sampling: {}, format: 'json' }],
-    ['a schema', { format: { type: 'object' } }, { sampling: {}, format: { type: 'object' } }],
+    ['format json: any JSON object', { format: 'json' }, { sampling: {}, format: 'json' }],
+    ['format with a JSON Schema', { format: { type: 'object' } }, { sampling: {}, format: { type: 'object' } }],
     ['think', { think: false }, { sampling: {}, think: false }],
-    ['a level of thinking', { think: 'high' }, { sampling: {}, think: 'high' }],
+    ['think with a level', { think: 'high' }, { sampling: {}, think: 'high' }],
     ['logprobs', { logprobs: true, top_logprobs: 3 }, { sampling: {}, logprobs: { top: 3 } }],
     ['keep_alive', { keep_alive: '10m' }, { sampling: {}, keepAlive: '10m' }],
     ['truncate', { truncate: false }, { sampling: {}, truncate: false }],
     [
-      'options that others have too',
+      'options that other backends have too: sampling',
       {
         options: {
           temperature: 0,
@@ -68,37 +68,41 @@ suite("a chat request in Ollama's own dialect", () => {
       },
     ],
     [
-      'the other options, as they are',
+      'other options: unchanged',
       { options: { num_ctx: 8192, top_k: 40, stop: ['a', 'b'] } },
       { sampling: { stop: ['a', 'b'] }, options: { num_ctx: 8192, top_k: 40 } },
     ],
     [
-      'options that are null',
+      'null options: left out',
       { options: { temperature: null, num_predict: null, num_ctx: null, stop: null, top_k: 40 } },
       { sampling: {}, options: { top_k: 40 } },
     ],
-    ['options that say the default', { options: { seed: -1, num_predict: -1, stop: [] } }, { sampling: {} }],
-    ['no limit', { options: { num_predict: 0 } }, { sampling: {} }],
+    [
+      'options with their default values: left out',
+      { options: { seed: -1, num_predict: -1, stop: [] } },
+      { sampling: {} },
+    ],
+    ['num_predict 0: no limit', { options: { num_predict: 0 } }, { sampling: {} }],
   ];
   for (const [name, body, expected] of mapped) {
-    test(name, () => assert.deepEqual(fieldsOf(body), expected));
+    test(`reads ${name}`, () => assert.deepEqual(fieldsOf(body), expected));
   }
 
-  test('names of fields are read as Ollama reads them: whatever their case, the last one wins', () => {
+  test('ignores the case of field names, and uses the last of two with the same name', () => {
     const { request, stream } = readChat({ Model: 'first', MODEL: 'last', Messages: hi, Stream: false });
     assert.equal(request.model, 'last');
     assert.equal(request.messages.length, 1);
     assert.equal(stream, false);
   });
 
-  test('an option named __proto__ is an option like any other', () => {
+  test('treats an option named __proto__ like any other option', () => {
     const { request } = readChat(JSON.parse('{"model":"m","options":{"__proto__":{"temperature":1}}}'));
     assert.deepEqual(request.sampling, {});
     assert.deepEqual(Object.keys(request.options ?? {}), ['__proto__']);
     assert.equal(({} as Record<string, unknown>)['temperature'], undefined);
   });
 
-  test('messages', () => {
+  test('reads messages of every role', () => {
     const { request } = read({
       messages: [
         { role: 'system', content: 's' },
@@ -121,7 +125,7 @@ suite("a chat request in Ollama's own dialect", () => {
     ]);
   });
 
-  test('tools, with or without their type', () => {
+  test('reads tools with and without a type', () => {
     const parameters = { type: 'object', properties: { city: { type: 'string' } } };
     const { request } = read({
       tools: [{ type: 'function', function: { name: 'f', description: 'd', parameters } }, { function: { name: 'g' } }],
@@ -129,7 +133,7 @@ suite("a chat request in Ollama's own dialect", () => {
     assert.deepEqual(request.tools, [{ name: 'f', description: 'd', parameters }, { name: 'g' }]);
   });
 
-  test('what changes nothing is named', () => {
+  test('reports fields that have no effect as dropped', () => {
     const { dropped } = read({
       shift: true,
       _debug_render_only: true,
@@ -179,7 +183,7 @@ suite("a chat request in Ollama's own dialect", () => {
     ['top_logprobs', { logprobs: true, top_logprobs: 21 }],
   ];
   for (const [param, body] of refused) {
-    test(`${JSON.stringify(body)} is refused`, () => {
+    test(`refuses ${JSON.stringify(body)} with a 400 for ${param}`, () => {
       assert.throws(
         () => read(body),
         (error) => error instanceof GatewayError && error.status === 400 && error.param === param,
@@ -187,12 +191,12 @@ suite("a chat request in Ollama's own dialect", () => {
     });
   }
 
-  test('a body that is no object is refused', () => {
+  test('refuses a body that is not an object with a 400', () => {
     for (const body of [null, [], 'hi', 1]) assert.throws(() => readChat(body), { status: 400 });
   });
 });
 
-suite('a chat request without messages only loads the model, or unloads it', () => {
+suite('an /api/chat request without messages', () => {
   const reasons: [object, string][] = [
     [{}, 'load'],
     [{ messages: [], keep_alive: '5m' }, 'load'],
@@ -202,7 +206,7 @@ suite('a chat request without messages only loads the model, or unloads it', () 
     [{ keep_alive: '0' }, 'unload'],
   ];
   for (const [body, reason] of reasons) {
-    test(`${JSON.stringify(body)}: ${reason}`, async () => {
+    test(`with ${JSON.stringify(body)} is answered with done_reason ${reason}`, async () => {
       const { ready } = await chat.read({ model: 'm', ...body }, '');
       const { created_at: createdAt, ...rest } = ready as Record<string, unknown>;
       assert.ok(Math.abs(Date.parse(String(createdAt)) - Date.now()) < 10_000);
@@ -211,7 +215,7 @@ suite('a chat request without messages only loads the model, or unloads it', () 
     });
   }
 
-  test('with messages it generates', async () => {
+  test('is not assumed when there are messages, whatever keep_alive is', async () => {
     assert.equal((await chat.read({ model: 'm', messages: hi, keep_alive: 0 }, '')).ready, undefined);
   });
 });

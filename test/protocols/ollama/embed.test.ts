@@ -10,8 +10,8 @@ const vectors = [
   [1, 0],
 ];
 
-suite('/api/embed', () => {
-  test('a text, or several', () => {
+suite('an /api/embed request', () => {
+  test('takes a text or several, and passes options on', () => {
     assert.deepEqual(embed.read({ model: 'e', input: 'a' }).request, { model: 'e', input: ['a'] });
     const body = { model: 'e', input: ['a', 'b'], dimensions: 2, truncate: true, keep_alive: 60 };
     assert.deepEqual(embed.read({ ...body, options: { num_ctx: 64, seed: null }, user: 'me' }), {
@@ -28,12 +28,12 @@ suite('/api/embed', () => {
     });
   });
 
-  test('absent and null stay absent', () => {
+  test('leaves out fields that are absent, null or have their default value', () => {
     const body = { model: 'e', input: 'a', dimensions: 0, truncate: null, keep_alive: null, options: null };
     assert.deepEqual(embed.read(body).request, { model: 'e', input: ['a'] });
   });
 
-  test('the answer has the counts that are known', () => {
+  test('is answered with the counts that are known', () => {
     const call = embed.read({ model: 'e', input: ['a', 'b'] });
     const usage = { inputTokens: 7, outputTokens: 0 };
     assert.deepEqual(call.respond({ vectors, usage, timings: {} }, head), {
@@ -42,12 +42,12 @@ suite('/api/embed', () => {
       total_duration: 250_000_000,
       prompt_eval_count: 7,
     });
-    const told = call.respond({ vectors, usage, timings: { load: 0.001 } }, head) as { load_duration: number };
-    assert.equal(told.load_duration, 1_000_000);
+    const withLoad = call.respond({ vectors, usage, timings: { load: 0.001 } }, head) as { load_duration: number };
+    assert.equal(withLoad.load_duration, 1_000_000);
   });
 
   for (const input of [undefined, null, '', []]) {
-    test(`${JSON.stringify(input)} gives no vectors, and no backend is asked`, () => {
+    test(`with the input ${JSON.stringify(input)} is answered without vectors and without a backend`, () => {
       const { ready, request } = embed.read({ model: 'e', input });
       assert.deepEqual(ready, { model: 'e', embeddings: [] });
       assert.deepEqual(request.input, []);
@@ -62,7 +62,7 @@ suite('/api/embed', () => {
     ['truncate', { input: 'a', truncate: 'no' }],
   ];
   for (const [param, body] of refused) {
-    test(`${JSON.stringify(body)} is refused`, () => {
+    test(`with ${JSON.stringify(body)} is refused with a 400 for ${param}`, () => {
       assert.throws(
         () => embed.read({ model: 'e', ...body }),
         (error) => error instanceof GatewayError && error.status === 400 && error.param === param,
@@ -71,7 +71,7 @@ suite('/api/embed', () => {
   }
 });
 
-test('/api/embeddings: one text, one vector', () => {
+test('an /api/embeddings request takes one text and is answered with one vector', () => {
   const call = legacyEmbeddings.read({ model: 'e', prompt: 'a' });
   assert.equal(call.ready, undefined);
   assert.deepEqual(call.request, { model: 'e', input: ['a'] });

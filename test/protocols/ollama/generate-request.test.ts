@@ -7,8 +7,8 @@ import { readGenerate } from '../../../src/protocols/ollama/generate/request.ts'
 const png = 'iVBORw0KGgo=';
 const read = (body: object): ReturnType<typeof readGenerate> => readGenerate({ model: 'm', prompt: 'p', ...body });
 
-suite('a generate request', () => {
-  test('is a chat of one question', () => {
+suite('an /api/generate request', () => {
+  test('is a chat with one user message', () => {
     assert.deepEqual(read({ images: [png], context: [], template: '', raw: false, suffix: '' }), {
       request: {
         kind: 'chat',
@@ -22,7 +22,7 @@ suite('a generate request', () => {
     });
   });
 
-  test('with a system message, where it has one', () => {
+  test('turns system into a system message', () => {
     const { request } = read({ system: 's', format: 'json', think: 'low', options: { num_ctx: 64, seed: 1 } });
     assert.deepEqual(request, {
       kind: 'chat',
@@ -38,13 +38,13 @@ suite('a generate request', () => {
     });
   });
 
-  test('is text to be continued with raw or a suffix', () => {
+  test('with raw or a suffix is a text to be continued', () => {
     const common = { kind: 'completion', model: 'm', sampling: {}, prompt: 'p' };
     assert.deepEqual(read({ raw: true }).request, { ...common, raw: true });
     assert.deepEqual(read({ suffix: 's' }).request, { ...common, suffix: 's' });
   });
 
-  test('what changes nothing is named', () => {
+  test('reports fields that have no effect as dropped', () => {
     const fields = { template: '{{ .Prompt }}', context: [1, 2], shift: true, width: 64 };
     assert.deepEqual(read(fields).dropped.toSorted(), ['context', 'shift', 'template', 'width']);
     assert.deepEqual(read({ suffix: 's', system: 'be brief' }).dropped, ['system']);
@@ -63,7 +63,7 @@ suite('a generate request', () => {
     ['context', { context: 'c' }],
   ];
   for (const [param, body] of refused) {
-    test(`${JSON.stringify(body)} is refused`, () => {
+    test(`with ${JSON.stringify(body)} is refused with a 400 for ${param}`, () => {
       assert.throws(
         () => read(body),
         (error) => error instanceof GatewayError && error.status === 400 && error.param === param,
@@ -71,7 +71,7 @@ suite('a generate request', () => {
     });
   }
 
-  test('without a prompt it only loads the model, or unloads it', async () => {
+  test('without a prompt is answered at once with done_reason load or unload', async () => {
     const reasonOf = async (body: object): Promise<unknown> => {
       const { ready } = await generate.read({ model: 'm', ...body }, '');
       const { created_at: _, ...rest } = ready as Record<string, unknown>;

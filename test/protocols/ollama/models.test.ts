@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ps } from '../../../src/protocols/ollama/ps/index.ts';
 import { show } from '../../../src/protocols/ollama/show/index.ts';
 import { tags } from '../../../src/protocols/ollama/tags/index.ts';
-import { root, version } from '../../../src/protocols/ollama/version/index.ts';
+import { rootEndpoint, versionEndpoint } from '../../../src/protocols/ollama/version/index.ts';
 import { recording } from '../../helpers/recordings.ts';
 
 type Fields = Record<string, unknown>;
@@ -12,14 +12,14 @@ function recorded(name: string): Fields {
   return JSON.parse(recording(`ollama-0.17.4/${name}`).body.toString('utf8')) as Fields;
 }
 
-/** What kind of value each field has. */
+/** @returns the type of every field */
 function shape(value: unknown): unknown {
   if (Array.isArray(value)) return 'array';
   if (typeof value !== 'object' || value === null) return typeof value;
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, shape(field)]));
 }
 
-test('/api/tags: models as Ollama lists them', () => {
+test('/api/tags lists models with the fields and types of a recorded list', () => {
   const modified = Date.UTC(2026, 10, 21) / 1000;
   const { models } = tags.list([
     { name: 'one', modified },
@@ -34,7 +34,7 @@ test('/api/tags: models as Ollama lists them', () => {
   assert.notEqual(one?.['digest'], two?.['digest']);
 });
 
-test('/api/show: every field that clients read, of the type that Ollama gives it', () => {
+test('/api/show has the fields that clients read, with the types of a recorded answer', () => {
   const shown = show.one({ name: 'm', modified: 0, contextLength: 8192, capabilities: ['completion'] }) as Fields;
   const theirs = shape(recorded('show-plain')) as Fields;
   const { model_info: info, ...rest } = shown;
@@ -43,7 +43,7 @@ test('/api/show: every field that clients read, of the type that Ollama gives it
   assert.deepEqual([shown['capabilities'], shown['template']], [['completion'], '']);
 });
 
-test('/api/show of a model of which nothing is told', () => {
+test('/api/show assumes completion and tools when the backend reports no capabilities', () => {
   const shown = show.one({ name: 'm', modified: 0 }) as Fields;
   assert.deepEqual(shown['capabilities'], ['completion', 'tools']);
   assert.deepEqual(shown['model_info'], { 'general.architecture': 'unknown' });
@@ -51,16 +51,16 @@ test('/api/show of a model of which nothing is told', () => {
   assert.match(String(shown['template']), /tools/i);
 });
 
-test('/api/show: the model has one of two names', () => {
+test('/api/show takes the model as model or as name, and refuses a body without either', () => {
   assert.equal(show.named?.({ model: 'm' }), 'm');
   assert.equal(show.named?.({ Name: 'm' }), 'm');
   assert.equal(show.named?.({ model: '', name: 'm' }), 'm');
   for (const body of [{}, { model: '' }, { model: 1 }, []]) assert.throws(() => show.named?.(body), { status: 400 });
 });
 
-test('what is always the same', async () => {
+test('/api/ps, /api/version and / answer like a recorded Ollama', async () => {
   const request = { id: '', query: new URLSearchParams(), owner: '' };
   assert.deepEqual(await ps.answer(request), recorded('ps-none'));
-  assert.deepEqual(await version.answer(request), recorded('version'));
-  assert.equal(await root.answer(request), 'Ollama is running');
+  assert.deepEqual(await versionEndpoint.answer(request), recorded('version'));
+  assert.equal(await rootEndpoint.answer(request), 'Ollama is running');
 });

@@ -6,7 +6,7 @@ import { embeddings } from '../../../src/protocols/openai/embeddings/index.ts';
 import { readEmbeddings } from '../../../src/protocols/openai/embeddings/request.ts';
 import { embedQuestion } from '../../../src/upstreams/ollama/embed.ts';
 
-/** An embeddings request's body as Ollama gets it. */
+/** @returns the body that Ollama gets for an embeddings request's body */
 function native(body: object): unknown {
   const { request } = readEmbeddings({ model: 'm', input: 'hi', ...body });
   return JSON.parse(JSON.stringify(embedQuestion(request).body)) as unknown;
@@ -14,29 +14,29 @@ function native(body: object): unknown {
 
 const minimal = { model: 'm', input: ['hi'], truncate: false };
 
-suite('an embeddings request as Ollama gets it', () => {
+suite('a /v1/embeddings request', () => {
   const texts = Array.from({ length: 2048 }, (_, index) => `text ${index}`);
   const mapped: [string, object, object][] = [
-    ['a string', {}, {}],
-    ['strings', { input: ['a', 'b'] }, { input: ['a', 'b'] }],
-    ['as many as OpenAI takes', { input: texts }, { input: texts }],
-    ['white space', { input: ' \n' }, { input: [' \n'] }],
+    ['a string as input', {}, {}],
+    ['strings as input', { input: ['a', 'b'] }, { input: ['a', 'b'] }],
+    ['2048 inputs, the limit of OpenAI', { input: texts }, { input: texts }],
+    ['white space as input', { input: ' \n' }, { input: [' \n'] }],
     ['dimensions', { dimensions: 4 }, { dimensions: 4 }],
     ["Ollama's truncate", { truncate: true }, { truncate: true }],
-    ["Ollama's truncate, when it is off", { truncate: false }, {}],
+    ["Ollama's truncate set to false", { truncate: false }, {}],
     ["Ollama's options", { options: { num_ctx: 64 } }, { options: { num_ctx: 64 } }],
     ["Ollama's keep_alive", { keep_alive: '10m' }, { keep_alive: '10m' }],
-    ["Ollama's keep_alive as a number", { keep_alive: -1 }, { keep_alive: -1 }],
-    ['encoding_format, which is for llamaduct', { encoding_format: 'base64' }, {}],
-    ['fields that are null', { dimensions: null, truncate: null, options: null, keep_alive: null, user: null }, {}],
+    ["Ollama's keep_alive with a number", { keep_alive: -1 }, { keep_alive: -1 }],
+    ['encoding_format, without sending it to Ollama', { encoding_format: 'base64' }, {}],
+    ['null fields as absent', { dimensions: null, truncate: null, options: null, keep_alive: null, user: null }, {}],
   ];
   for (const [name, body, expected] of mapped) {
-    test(name, () => assert.deepEqual(native(body), { ...minimal, ...expected }));
+    test(`takes ${name}`, () => assert.deepEqual(native(body), { ...minimal, ...expected }));
   }
 
   const tokens = /input contains token IDs.* Send the text itself\.$/;
   const refused: [string, unknown, string | undefined, RegExp][] = [
-    ['a body that is no object', [], undefined, /must be a JSON object/],
+    ['a body that is not an object', [], undefined, /must be a JSON object/],
     ['a model that is a number', { model: 5 }, 'model', /must be a string/],
     ['no input', { input: undefined }, 'input', /input is required/],
     ['an input that is null', { input: null }, 'input', /input is required/],
@@ -46,22 +46,22 @@ suite('an embeddings request as Ollama gets it', () => {
     ['an empty array', { input: [] }, 'input', /must not be empty/],
     ['an empty string among others', { input: ['a', ''] }, 'input[1]', /must not be empty/],
     ['null among strings', { input: ['a', null] }, 'input[1]', /must be a string/],
-    ['one text too many', { input: [...texts, 'x'] }, 'input', /at most 2048/],
-    ['tokens', { input: [1, 2, 3] }, 'input', tokens],
-    ['many tokens', { input: texts.concat('x').map((_, token) => token) }, 'input', tokens],
-    ['arrays of tokens', { input: [[1, 2], [3]] }, 'input', tokens],
-    ['an empty array of tokens', { input: [[]] }, 'input', tokens],
-    ['tokens among strings', { input: ['a', 5] }, 'input', tokens],
-    ['no dimensions', { dimensions: 0 }, 'dimensions', /at least 1/],
-    ['half a dimension', { dimensions: 1.5 }, 'dimensions', /whole number/],
+    ['2049 inputs', { input: [...texts, 'x'] }, 'input', /at most 2048/],
+    ['token IDs', { input: [1, 2, 3] }, 'input', tokens],
+    ['2049 token IDs', { input: texts.concat('x').map((_, token) => token) }, 'input', tokens],
+    ['arrays of token IDs', { input: [[1, 2], [3]] }, 'input', tokens],
+    ['an empty array of token IDs', { input: [[]] }, 'input', tokens],
+    ['token IDs among strings', { input: ['a', 5] }, 'input', tokens],
+    ['0 dimensions', { dimensions: 0 }, 'dimensions', /at least 1/],
+    ['1.5 dimensions', { dimensions: 1.5 }, 'dimensions', /whole number/],
     ['dimensions as a string', { dimensions: '4' }, 'dimensions', /whole number/],
-    ['another encoding', { encoding_format: 'hex' }, 'encoding_format', /one of float, base64/],
+    ['an unknown encoding_format', { encoding_format: 'hex' }, 'encoding_format', /one of float, base64/],
     ['a truncate that is a string', { truncate: 'yes' }, 'truncate', /true or false/],
     ['options that are an array', { options: [] }, 'options', /must be an object/],
     ['a keep_alive that is an object', { keep_alive: {} }, 'keep_alive', /seconds or a duration/],
   ];
   for (const [name, body, param, message] of refused) {
-    test(`refused: ${name}`, () => {
+    test(`is refused for ${name}`, () => {
       const sent = Array.isArray(body) ? body : { model: 'm', input: 'hi', ...(body as object) };
       assert.throws(
         () => readEmbeddings(sent),
@@ -75,16 +75,16 @@ suite('an embeddings request as Ollama gets it', () => {
     });
   }
 
-  test("a model that is not named is the operator's to choose", () => {
+  test("without a model has the model '', so that the operator's default applies", () => {
     for (const model of [undefined, null, '']) assert.equal(readEmbeddings({ model, input: 'hi' }).request.model, '');
   });
 
-  test('what changes nothing is named', () => {
+  test('reports fields that have no effect as dropped', () => {
     const { dropped } = readEmbeddings({ ...minimal, user: 'me', store: true, metadata: null, dimensions: 4 });
     assert.deepEqual(dropped, ['user', 'store']);
   });
 
-  test('any texts arrive as they were sent', () => {
+  test('sends any texts unchanged (property)', () => {
     // The last one is half of an emoji.
     const character = fc.constantFrom('a', ' ', '\n', '"', '\\', '\0', 'é', '\u2028', '🎉', '\ud83c');
     const text = fc.string({ minLength: 1, unit: character });
@@ -98,7 +98,7 @@ suite('an embeddings request as Ollama gets it', () => {
 
 const head = { id: 'req_1', created: 0, model: 'm', arrivedAt: 0, now: () => 0 };
 
-suite('an answer to an embeddings request', () => {
+suite('an answer to a /v1/embeddings request', () => {
   const vectors = [
     [0.5, -0.25],
     [1e-7, 3],
@@ -107,7 +107,7 @@ suite('an answer to an embeddings request', () => {
   const answer = (body: object): unknown =>
     embeddings.read({ model: 'm', input: ['a', 'b'], ...body }).respond(result, { ...head, model: 'my-model' });
 
-  test('as JSON numbers', () => {
+  test('has vectors as JSON numbers by default', () => {
     const expected = {
       object: 'list',
       model: 'my-model',
@@ -122,16 +122,16 @@ suite('an answer to an embeddings request', () => {
     assert.deepEqual(answer({ encoding_format: null }), expected);
   });
 
-  test('as base64', () => {
+  test('has vectors as base64 of little-endian floats', () => {
     const { data } = answer({ encoding_format: 'base64' }) as { data: object[] };
     assert.deepEqual(data, [
-      // 0.5 is 3f000000 and -0.25 is be800000, the least byte first.
+      // 0.5 is 3f000000 and -0.25 is be800000; the least significant byte comes first.
       { object: 'embedding', index: 0, embedding: Buffer.from('0000003f000080be', 'hex').toString('base64') },
       { object: 'embedding', index: 1, embedding: Buffer.from('95bfd63300004040', 'hex').toString('base64') },
     ]);
   });
 
-  test('base64 holds every 32-bit float bit for bit', () => {
+  test('keeps every 32-bit float exactly in base64 (property)', () => {
     const float = fc.float({ noNaN: true, noDefaultInfinity: true });
     fc.assert(
       fc.property(fc.array(float, { minLength: 1 }), (vector) => {

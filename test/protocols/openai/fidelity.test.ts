@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { readChatCompletion } from '../../../src/protocols/openai/chat-completions/request.ts';
 import { toOllama } from '../../../src/upstreams/ollama/request.ts';
 
-/** One thing a client may say, and what Ollama has to be told for it; `dropped` where it cannot be. */
-interface Said {
+/** A field of a client's body, and the fields that it becomes for Ollama; `dropped` if it becomes none. */
+interface FieldCase {
   readonly body: object;
   readonly native?: object;
   readonly options?: object;
@@ -20,11 +20,11 @@ const png = 'iVBORw0KGgoAAAANSUhEUgAA';
 const field = (
   name: string,
   values: fc.Arbitrary<unknown>,
-  tell: (value: never) => Omit<Said, 'body'>,
-): fc.Arbitrary<Said> => values.map((value) => ({ body: { [name]: value }, ...tell(value as never) }));
-const option = (name: string, native: string, values: fc.Arbitrary<unknown>): fc.Arbitrary<Said> =>
+  expect: (value: never) => Omit<FieldCase, 'body'>,
+): fc.Arbitrary<FieldCase> => values.map((value) => ({ body: { [name]: value }, ...expect(value as never) }));
+const option = (name: string, native: string, values: fc.Arbitrary<unknown>): fc.Arbitrary<FieldCase> =>
   field(name, values, (value) => ({ options: { [native]: value } }));
-const lost = (name: string, values: fc.Arbitrary<unknown>): fc.Arbitrary<Said> =>
+const dropped = (name: string, values: fc.Arbitrary<unknown>): fc.Arbitrary<FieldCase> =>
   field(name, values, () => ({ dropped: name }));
 
 const schema = fc.record({
@@ -32,7 +32,7 @@ const schema = fc.record({
   properties: fc.dictionary(word, fc.constant({ type: 'string' }), plain),
 });
 
-/** Every field there is, each there or not. */
+/** Every field, each present or absent. */
 const fields = fc.tuple(
   ...[
     option('temperature', 'temperature', fc.double({ min: 0, max: 2, noNaN: true })),
@@ -56,12 +56,12 @@ const fields = fc.tuple(
         },
       }),
     ),
-    lost('user', word),
-    lost('service_tier', fc.constantFrom('flex', 'priority')),
-    lost('logit_bias', fc.dictionary(word, fc.integer({ min: -100, max: 100 }), { ...plain, minKeys: 1 })),
-    lost('prompt_cache_key', word),
-    lost('zz_unheard_of', fc.integer({ min: 1 })),
-  ].map((said) => fc.option(said, { nil: undefined })),
+    dropped('user', word),
+    dropped('service_tier', fc.constantFrom('flex', 'priority')),
+    dropped('logit_bias', fc.dictionary(word, fc.integer({ min: -100, max: 100 }), { ...plain, minKeys: 1 })),
+    dropped('prompt_cache_key', word),
+    dropped('zz_unheard_of', fc.integer({ min: 1 })),
+  ].map((fieldCase) => fc.option(fieldCase, { nil: undefined })),
 );
 
 const parts = fc.array(text, { minLength: 1, maxLength: 3 });
@@ -75,15 +75,15 @@ const toolCall = fc.record({
   args: fc.dictionary(word, fc.oneof(text, fc.integer(), fc.boolean()), plain),
 });
 
-/** A message as OpenAI's clients say it, and as Ollama has to hear it. */
+/** A message as OpenAI's clients send it, and as Ollama has to get it. */
 const message = fc.oneof(
-  fc.tuple(fc.constantFrom('system', 'developer'), content).map(([role, said]) => ({
-    openai: { role, content: said.openai },
-    native: { role: 'system', content: said.native },
+  fc.tuple(fc.constantFrom('system', 'developer'), content).map(([role, value]) => ({
+    openai: { role, content: value.openai },
+    native: { role: 'system', content: value.native },
   })),
-  content.map((said) => ({
-    openai: { role: 'user', content: said.openai },
-    native: { role: 'user', content: said.native },
+  content.map((value) => ({
+    openai: { role: 'user', content: value.openai },
+    native: { role: 'user', content: value.native },
   })),
   parts.map((texts) => ({
     openai: {
@@ -95,10 +95,10 @@ const message = fc.oneof(
     },
     native: { role: 'user', content: texts.join('\n'), images: [png] },
   })),
-  fc.tuple(content, text, fc.array(toolCall, { maxLength: 3 })).map(([said, reasoning, calls]) => ({
+  fc.tuple(content, text, fc.array(toolCall, { maxLength: 3 })).map(([value, reasoning, calls]) => ({
     openai: {
       role: 'assistant',
-      content: said.openai,
+      content: value.openai,
       reasoning_content: reasoning,
       tool_calls: calls.map(({ id, name, args }) => ({
         id,
@@ -108,39 +108,39 @@ const message = fc.oneof(
     },
     native: {
       role: 'assistant',
-      content: said.native,
+      content: value.native,
       ...(reasoning !== '' && { thinking: reasoning }),
       ...(calls.length > 0 && {
         tool_calls: calls.map(({ id, name, args }) => ({ id, function: { name, arguments: args } })),
       }),
     },
   })),
-  fc.tuple(content, word, word).map(([said, id, name]) => ({
-    openai: { role: 'tool', content: said.openai, tool_call_id: id, name },
-    native: { role: 'tool', content: said.native, tool_call_id: id, tool_name: name },
+  fc.tuple(content, word, word).map(([value, id, name]) => ({
+    openai: { role: 'tool', content: value.openai, tool_call_id: id, name },
+    native: { role: 'tool', content: value.native, tool_call_id: id, tool_name: name },
   })),
 );
 
-test('any well-formed chat reaches Ollama with nothing lost but what is named', () => {
+test('a well-formed chat completion reaches Ollama without loss, except for the fields reported as dropped (property)', () => {
   fc.assert(
-    fc.property(fc.array(message, { minLength: 1, maxLength: 6 }), fields, (messages, given) => {
-      const said = given.filter((one) => one !== undefined);
+    fc.property(fc.array(message, { minLength: 1, maxLength: 6 }), fields, (messages, optionalFields) => {
+      const fieldCases = optionalFields.filter((fieldCase) => fieldCase !== undefined);
       const body = {
         model: 'm',
         messages: messages.map(({ openai }) => openai),
-        ...Object.assign({}, ...said.map((one) => one.body)),
+        ...Object.assign({}, ...fieldCases.map((fieldCase) => fieldCase.body)),
       };
-      const { requests, dropped } = readChatCompletion(body);
-      const options: object = Object.assign({}, ...said.map((one) => one.options));
+      const { requests, dropped: droppedFields } = readChatCompletion(body);
+      const options: object = Object.assign({}, ...fieldCases.map((fieldCase) => fieldCase.options));
       assert.deepEqual(JSON.parse(JSON.stringify(toOllama(requests[0]).body)), {
         model: 'm',
         stream: true,
         truncate: false,
         messages: messages.map(({ native }) => native),
-        ...Object.assign({}, ...said.map((one) => one.native)),
+        ...Object.assign({}, ...fieldCases.map((fieldCase) => fieldCase.native)),
         ...(Object.keys(options).length > 0 && { options: JSON.parse(JSON.stringify(options)) as object }),
       });
-      assert.deepEqual(dropped.toSorted(), said.flatMap((one) => one.dropped ?? []).toSorted());
+      assert.deepEqual(droppedFields.toSorted(), fieldCases.flatMap((fieldCase) => fieldCase.dropped ?? []).toSorted());
     }),
     { numRuns: 500 },
   );

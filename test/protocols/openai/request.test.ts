@@ -6,7 +6,7 @@ import { toOllama } from '../../../src/upstreams/ollama/request.ts';
 
 const hi = [{ role: 'user', content: 'hi' }];
 
-/** A chat completion's body as Ollama gets it. */
+/** @returns the body that Ollama gets for a chat completion's body */
 function native(body: object): Record<string, unknown> {
   const {
     requests: [request],
@@ -16,8 +16,8 @@ function native(body: object): Record<string, unknown> {
 
 const nativeMessages = (messages: unknown[]): unknown => native({ messages })['messages'];
 
-suite('a chat completion request as Ollama gets it', () => {
-  test('what is absent or null stays absent', () => {
+suite('a chat completion request becomes a request to Ollama that', () => {
+  test('leaves out fields that are absent or null', () => {
     const minimal = { model: 'm', messages: hi, stream: true, truncate: false };
     assert.deepEqual(native({}), minimal);
     const nulls = Object.fromEntries(
@@ -34,11 +34,15 @@ suite('a chat completion request as Ollama gets it', () => {
       { temperature: 0, top_p: 0.5, seed: -3, frequency_penalty: -1, presence_penalty: 2 },
       { options: { temperature: 0, top_p: 0.5, seed: -3, frequency_penalty: -1, presence_penalty: 2 } },
     ],
-    ['stop as a string', { stop: 'END' }, { options: { stop: ['END'] } }],
-    ['stop as an array', { stop: ['a', 'b'] }, { options: { stop: ['a', 'b'] } }],
+    ['stop with a string', { stop: 'END' }, { options: { stop: ['END'] } }],
+    ['stop with an array', { stop: ['a', 'b'] }, { options: { stop: ['a', 'b'] } }],
     ['max_tokens', { max_tokens: 7 }, { options: { num_predict: 7 } }],
     ['max_completion_tokens', { max_completion_tokens: 8 }, { options: { num_predict: 8 } }],
-    ['the smaller of both limits', { max_tokens: 7, max_completion_tokens: 8 }, { options: { num_predict: 7 } }],
+    [
+      'max_tokens and max_completion_tokens: the smaller limit',
+      { max_tokens: 7, max_completion_tokens: 8 },
+      { options: { num_predict: 7 } },
+    ],
     ['response_format text', { response_format: { type: 'text' } }, {}],
     ['response_format json_object', { response_format: { type: 'json_object' } }, { format: 'json' }],
     [
@@ -52,22 +56,21 @@ suite('a chat completion request as Ollama gets it', () => {
     ['reasoning_effort high', { reasoning_effort: 'high' }, { think: 'high' }],
     ['think', { think: true }, { think: true }],
     ['logprobs', { logprobs: true, top_logprobs: 3 }, { logprobs: true, top_logprobs: 3 }],
-    ['logprobs alone', { logprobs: true }, { logprobs: true }],
+    ['logprobs without top_logprobs', { logprobs: true }, { logprobs: true }],
     ['keep_alive', { keep_alive: '10m' }, { keep_alive: '10m' }],
-    ['keep_alive as a number', { keep_alive: -1 }, { keep_alive: -1 }],
+    ['keep_alive with a number', { keep_alive: -1 }, { keep_alive: -1 }],
     [
-      "Ollama's options, over which OpenAI's fields win",
+      "Ollama's own options, overridden by OpenAI's fields",
       { options: { num_ctx: 8192, temperature: 1 }, temperature: 0.2 },
       { options: { num_ctx: 8192, temperature: 0.2 } },
     ],
   ];
   for (const [name, body, expected] of mapped) {
-    test(name, () =>
-      assert.deepEqual(native(body), { model: 'm', messages: hi, stream: true, truncate: false, ...expected }),
-    );
+    test(`has ${name}`, () =>
+      assert.deepEqual(native(body), { model: 'm', messages: hi, stream: true, truncate: false, ...expected }));
   }
 
-  test('tools keep their schema; none of them is sent where none may be called', () => {
+  test('has tools with their schemas, and none with tool_choice none', () => {
     const parameters = { type: 'object', properties: { a: { type: 'string', description: 'x' } }, required: ['a'] };
     const tools = [
       { type: 'function', function: { name: 'f', description: 'd', parameters, strict: true } },
@@ -81,8 +84,8 @@ suite('a chat completion request as Ollama gets it', () => {
   });
 });
 
-suite('messages as Ollama gets them', () => {
-  test('developer is system; text parts of one message stay one message', () => {
+suite('the messages of a chat completion request', () => {
+  test('have developer as system, and one text for all text parts', () => {
     assert.deepEqual(
       nativeMessages([
         { role: 'developer', content: 'be brief' },
@@ -110,7 +113,7 @@ suite('messages as Ollama gets them', () => {
     );
   });
 
-  test('a tool round: arguments become an object with all their digits, a result finds its tool', () => {
+  test("have arguments as an object with all digits, and the tool's name in its result", () => {
     const call = (args: unknown): object => ({
       id: 'call_1',
       type: 'function',
@@ -137,8 +140,8 @@ suite('messages as Ollama gets them', () => {
     }
   });
 
-  test('an assistant message comes back as it was sent, thinking under either name', () => {
-    const echo = {
+  test('have an earlier answer unchanged, with its thinking under either name', () => {
+    const earlierAnswer = {
       role: 'assistant',
       content: 'text',
       refusal: null,
@@ -148,7 +151,7 @@ suite('messages as Ollama gets them', () => {
       annotations: [],
       audio: null,
     };
-    assert.deepEqual(nativeMessages([...hi, echo, { role: 'assistant', content: [], reasoning: 'r' }]), [
+    assert.deepEqual(nativeMessages([...hi, earlierAnswer, { role: 'assistant', content: [], reasoning: 'r' }]), [
       { role: 'user', content: 'hi' },
       { role: 'assistant', content: 'text', thinking: 'why' },
       { role: 'assistant', content: '', thinking: 'r' },
@@ -156,7 +159,7 @@ suite('messages as Ollama gets them', () => {
   });
 });
 
-suite('a request that cannot be read is a 400 that names the field', () => {
+suite('a chat completion request is refused with a 400 for', () => {
   const bad: [string, unknown][] = [
     ['model', { model: 3, messages: hi }],
     ['messages', { model: 'm' }],
@@ -239,13 +242,13 @@ suite('a request that cannot be read is a 400 that names the field', () => {
     ['keep_alive', { keep_alive: {} }],
   ];
   for (const [param, body] of bad) {
-    test(`${param} of ${JSON.stringify(body)}`, () => {
-      const whole = {
+    test(`${param} in ${JSON.stringify(body)}`, () => {
+      const fullBody = {
         ...(param === 'model' || param === 'messages' ? {} : { model: 'm', messages: hi }),
         ...(body as object),
       };
       assert.throws(
-        () => readChatCompletion(whole),
+        () => readChatCompletion(fullBody),
         (error) =>
           error instanceof GatewayError &&
           error.status === 400 &&
@@ -256,7 +259,7 @@ suite('a request that cannot be read is a 400 that names the field', () => {
   }
 
   for (const body of [null, [], 'text', 3]) {
-    test(`a body that is ${JSON.stringify(body)}`, () => {
+    test(`the body ${JSON.stringify(body)}`, () => {
       assert.throws(
         () => readChatCompletion(body),
         (error) => error instanceof GatewayError && error.status === 400,
@@ -265,11 +268,11 @@ suite('a request that cannot be read is a 400 that names the field', () => {
   }
 });
 
-suite('what changes nothing is named', () => {
+suite('the dropped fields of a chat completion request', () => {
   const dropped = (body: object): readonly string[] =>
     readChatCompletion({ model: 'm', messages: hi, ...body }).dropped;
 
-  test('fields, nested fields, fields of nobody', () => {
+  test('contain unsupported, nested and unknown fields', () => {
     const tools = [{ type: 'function', function: { name: 'f', strict: true } }];
     const image = { type: 'image_url', image_url: { url: 'https://example.org/a.png', detail: 'high' } };
     assert.deepEqual(dropped({ logit_bias: { 1: 2 }, user: 'me', service_tier: 'flex', store: true, frobnicate: 1 }), [
@@ -286,7 +289,7 @@ suite('what changes nothing is named', () => {
     ]);
   });
 
-  test('nothing is named that asks for nothing', () => {
+  test('do not contain fields with neutral values', () => {
     const neutral = {
       logit_bias: {},
       user: null,
@@ -301,7 +304,7 @@ suite('what changes nothing is named', () => {
   });
 });
 
-test('n gives that many requests, each with a seed of its own where there is one', () => {
+test('n makes that many requests, each with another seed if there is one', () => {
   const seeds = (body: object): unknown[] =>
     readChatCompletion({ model: 'm', messages: hi, ...body }).requests.map(({ sampling }) => sampling.seed);
   assert.deepEqual(seeds({ n: 3, seed: 7 }), [7, 8, 9]);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { suite, test } from 'node:test';
 import type { AnswerHead, TextStore, ResourceProtocol } from '../../../src/chat/protocol.ts';
 import type { ChatRequest } from '../../../src/chat/request.ts';
 import type { ChatResult } from '../../../src/chat/accumulator.ts';
@@ -17,14 +17,14 @@ const result: ChatResult = {
   timings: {},
 };
 
-/** One server: its responses are named resp_1, resp_2, and so on. */
-function server(keeper: TextStore = new MemoryTextStore({ entries: 5_000, bytes: 1e9, ttl: 60_000 })) {
-  const protocol = responses(keeper);
-  const resources = responseResources(keeper);
+/** A server whose responses have the ids resp_1, resp_2, and so on. */
+function server(store: TextStore = new MemoryTextStore({ entries: 5_000, bytes: 1e9, ttl: 60_000 })) {
+  const protocol = responses(store);
+  const resources = responseResources(store);
   let count = 0;
   return {
-    /** @returns what the model was asked */
-    ask: async (body: object, answer: Partial<ChatResult> = {}, owner = 'tester'): Promise<ChatRequest> => {
+    /** Sends a request, and stores `answer` as its response. @returns the request to the model */
+    send: async (body: object, answer: Partial<ChatResult> = {}, owner = 'tester'): Promise<ChatRequest> => {
       const call = await protocol.read({ model: 'm', ...body }, owner);
       count += 1;
       const head: AnswerHead = { id: `resp_${count}`, created: 1, model: 'm', arrivedAt: 1_000, now: () => 1_000 };
@@ -40,7 +40,9 @@ function server(keeper: TextStore = new MemoryTextStore({ entries: 5_000, bytes:
       owner = 'tester',
     ): Promise<unknown> => {
       const [, id = '', rest = ''] = /^([^/]+)(.*)$/.exec(path) ?? [];
-      const found = resources.find((one) => one.method === method && one.path === `/v1/responses/:id${rest}`);
+      const found = resources.find(
+        (endpoint) => endpoint.method === method && endpoint.path === `/v1/responses/:id${rest}`,
+      );
       return await found?.answer({ id, query: new URLSearchParams(query), owner });
     },
   };
@@ -56,13 +58,13 @@ const assistant = (text: string, rest: object = {}): object => ({
 });
 const notFound = { code: 'previous_response_not_found', status: 400, param: 'previous_response_id' };
 
-describe('previous_response_id', () => {
-  test('brings back every turn before, without their instructions', async () => {
-    const { ask } = server();
-    await ask({ input: 'one', instructions: 'Be kind.' }, { text: 'eins', reasoning: 'Hm.' });
+suite('previous_response_id', () => {
+  test('loads all earlier messages without their instructions', async () => {
+    const { send } = server();
+    await send({ input: 'one', instructions: 'Be kind.' }, { text: 'eins', reasoning: 'Hm.' });
     const call = { type: 'tool-call', id: 'call_1', name: 'f', arguments: '{"a":9007199254740993}' } as const;
-    await ask({ input: 'two', previous_response_id: 'resp_1' }, { text: 'zwei', toolCalls: [call] });
-    const { messages } = await ask({
+    await send({ input: 'two', previous_response_id: 'resp_1' }, { text: 'zwei', toolCalls: [call] });
+    const { messages } = await send({
       input: [{ type: 'function_call_output', call_id: 'call_1', output: 'drei' }],
       instructions: 'Be brief.',
       previous_response_id: 'resp_2',
@@ -80,115 +82,115 @@ describe('previous_response_id', () => {
     );
   });
 
-  test('needs no input', async () => {
-    const { ask } = server();
-    await ask({ input: 'one' }, { text: 'eins' });
-    assert.deepEqual((await ask({ previous_response_id: 'resp_1' })).messages, [user('one'), assistant('eins')]);
+  test('needs no new input', async () => {
+    const { send } = server();
+    await send({ input: 'one' }, { text: 'eins' });
+    assert.deepEqual((await send({ previous_response_id: 'resp_1' })).messages, [user('one'), assistant('eins')]);
   });
 
-  test("is unknown for others, though they guess an owner's name", async () => {
-    const { ask } = server();
-    await ask({ input: 'one' }, {}, 'alice');
-    await assert.rejects(ask({ input: 'two', previous_response_id: 'resp_1' }, {}, 'bob'), notFound);
-    await assert.rejects(ask({ input: 'two', previous_response_id: 'alice:resp_1' }, {}, ''), notFound);
-    await ask({ input: 'two', previous_response_id: 'resp_1' }, {}, 'alice');
+  test("is not found for another owner, even with the owner's name in the id", async () => {
+    const { send } = server();
+    await send({ input: 'one' }, {}, 'alice');
+    await assert.rejects(send({ input: 'two', previous_response_id: 'resp_1' }, {}, 'bob'), notFound);
+    await assert.rejects(send({ input: 'two', previous_response_id: 'alice:resp_1' }, {}, ''), notFound);
+    await send({ input: 'two', previous_response_id: 'resp_1' }, {}, 'alice');
   });
 
-  test('is unknown after store: false, and after a delete of any link', async () => {
-    const { ask, resource } = server();
-    await ask({ input: 'one', store: false });
-    await assert.rejects(ask({ input: 'two', previous_response_id: 'resp_1' }), notFound);
-    await ask({ input: 'one' });
-    await ask({ input: 'two', previous_response_id: 'resp_2' });
+  test('is not found after store: false, or when an earlier response was deleted', async () => {
+    const { send, resource } = server();
+    await send({ input: 'one', store: false });
+    await assert.rejects(send({ input: 'two', previous_response_id: 'resp_1' }), notFound);
+    await send({ input: 'one' });
+    await send({ input: 'two', previous_response_id: 'resp_2' });
     assert.deepEqual(await resource('DELETE', 'resp_2'), { id: 'resp_2', object: 'response', deleted: true });
-    await assert.rejects(ask({ input: 'three', previous_response_id: 'resp_3' }), notFound);
+    await assert.rejects(send({ input: 'three', previous_response_id: 'resp_3' }), notFound);
   });
 
-  test('keeps the beginning of a conversation that goes on', async () => {
-    const { ask } = server(new MemoryTextStore({ entries: 3, bytes: 1e6, ttl: 60_000 }));
-    await ask({ input: 'one' });
-    await ask({ input: 'two', previous_response_id: 'resp_1' });
-    await ask({ input: 'another' });
-    await ask({ input: 'three', previous_response_id: 'resp_2' });
-    // resp_3 had to go.
-    const { messages } = await ask({ input: 'four', previous_response_id: 'resp_4', store: false });
+  test('renews all responses of a conversation that continues', async () => {
+    const { send } = server(new MemoryTextStore({ entries: 3, bytes: 1e6, ttl: 60_000 }));
+    await send({ input: 'one' });
+    await send({ input: 'two', previous_response_id: 'resp_1' });
+    await send({ input: 'another' });
+    await send({ input: 'three', previous_response_id: 'resp_2' });
+    // resp_3 was evicted.
+    const { messages } = await send({ input: 'four', previous_response_id: 'resp_4', store: false });
     assert.deepEqual(
       messages.filter(({ role }) => role === 'user').map(({ text }) => text),
       ['one', 'two', 'three', 'four'],
     );
-    await assert.rejects(ask({ previous_response_id: 'resp_3' }), notFound);
+    await assert.rejects(send({ previous_response_id: 'resp_3' }), notFound);
   });
 
-  test('a chain is bounded, be it endless or a circle', async () => {
+  test('is refused for a chain of more than 1000 responses, and for a circle', async () => {
     for (const next of [(id: number) => id + 1, () => 1]) {
-      let links = 0;
-      const { ask } = server({
+      let reads = 0;
+      const { send } = server({
         async get(key) {
-          links += 1;
+          reads += 1;
           const id = Number(/\d+$/.exec(key)?.[0]);
           return JSON.stringify({ response: { output: [], previous_response_id: `resp_${next(id)}` }, input: [] });
         },
         put: async () => undefined,
         delete: async () => false,
       });
-      await assert.rejects(ask({ input: 'a', previous_response_id: 'resp_1' }), { param: 'previous_response_id' });
-      assert.ok(links > 0 && links <= 1_000, String(links));
+      await assert.rejects(send({ input: 'a', previous_response_id: 'resp_1' }), { param: 'previous_response_id' });
+      assert.ok(reads > 0 && reads <= 1_000, String(reads));
     }
   });
 
-  test('a store that fails fails what needs it, not an answer', async () => {
+  test('fails when the store fails, but storing a response never fails an answer', async () => {
     const gone: TextStore = {
       get: async () => await Promise.reject(new Error('gone')),
       put: async () => await Promise.reject(new Error('gone')),
       delete: async () => await Promise.reject(new Error('gone')),
     };
-    const { ask } = server(gone);
-    await ask({ input: 'one' });
-    await assert.rejects(ask({ input: 'two', previous_response_id: 'resp_1' }), { message: 'gone' });
+    const { send } = server(gone);
+    await send({ input: 'one' });
+    await assert.rejects(send({ input: 'two', previous_response_id: 'resp_1' }), { message: 'gone' });
   });
 });
 
-describe('item_reference', () => {
+suite('item_reference', () => {
   const reference = (id: string): object => ({ type: 'item_reference', id });
 
-  test('takes single items of earlier answers and of their input', async () => {
-    const { ask } = server();
-    await ask({ input: 'one' }, { text: 'eins', reasoning: 'Hm.' });
-    const { messages } = await ask({
+  test('finds single items of earlier outputs and inputs', async () => {
+    const { send } = server();
+    await send({ input: 'one' }, { text: 'eins', reasoning: 'Hm.' });
+    const { messages } = await send({
       input: ['msg_1_i0', 'rs_1_0', 'msg_1_1'].map(reference).concat({ role: 'user', content: 'two' }),
     });
     assert.deepEqual(messages, [user('one'), assistant('eins', { reasoning: 'Hm.' }), user('two')]);
   });
 
-  test("takes an item of the chain by the client's own id", async () => {
-    const { ask } = server();
-    await ask({ input: [{ type: 'message', id: 'mine', role: 'user', content: 'one' }] });
-    const { messages } = await ask({ input: [reference('mine')], previous_response_id: 'resp_1' });
+  test("finds an item of the continued conversation by the client's own id", async () => {
+    const { send } = server();
+    await send({ input: [{ type: 'message', id: 'mine', role: 'user', content: 'one' }] });
+    const { messages } = await send({ input: [reference('mine')], previous_response_id: 'resp_1' });
     assert.deepEqual(messages, [user('one'), assistant(''), user('one')]);
   });
 
-  test('is not found for others, for another place or another kind', async () => {
-    const { ask } = server();
-    await ask({ input: 'one' }, { text: 'eins' }, 'alice');
+  test('is a 404 for another owner, another index, another type or an invalid id', async () => {
+    const { send } = server();
+    await send({ input: 'one' }, { text: 'eins' }, 'alice');
     const missing = { code: 'not_found', status: 404, param: 'input[0].id' };
-    await assert.rejects(ask({ input: [reference('msg_1_0')] }, {}, 'bob'), missing);
+    await assert.rejects(send({ input: [reference('msg_1_0')] }, {}, 'bob'), missing);
     for (const id of ['msg_1_1', 'fc_1_0', 'msg_1_i1', 'msg_1_', '__proto__', 'x'.repeat(10_000)]) {
-      await assert.rejects(ask({ input: [reference(id)] }, {}, 'alice'), missing);
+      await assert.rejects(send({ input: [reference(id)] }, {}, 'alice'), missing);
     }
   });
 
-  test('one item over and over is bounded', async () => {
-    const { ask } = server();
-    await ask({ input: 'x'.repeat(1_000_000) });
+  test('is refused when the same large item is referred to too often', async () => {
+    const { send } = server();
+    await send({ input: 'x'.repeat(1_000_000) });
     const input = Array.from({ length: 40 }, () => reference('msg_1_i0'));
-    await assert.rejects(ask({ input }), { code: 'invalid_value' });
+    await assert.rejects(send({ input }), { code: 'invalid_value' });
   });
 });
 
-describe('resources', () => {
-  test('a response that is kept', async () => {
-    const { ask, resource } = server();
-    await ask({ input: 'one', metadata: { a: 'b' } }, { text: 'eins', finishReason: 'length' });
+suite('a stored response', () => {
+  test('is returned by GET', async () => {
+    const { send, resource } = server();
+    await send({ input: 'one', metadata: { a: 'b' } }, { text: 'eins', finishReason: 'length' });
     const response = await resource('GET', 'resp_1');
     assertMatches('Response', response);
     assert.partialDeepStrictEqual(response, { id: 'resp_1', status: 'incomplete', metadata: { a: 'b' } });
@@ -201,24 +203,24 @@ describe('resources', () => {
     ['GET', 'other:resp_1'],
     ['DELETE', '..'],
   ] as const) {
-    test(`${method} ${path} is not found`, async () => {
-      const { ask, resource } = server();
-      await ask({ input: 'one' }, {}, 'other');
+    test(`is a 404 for ${method} ${path}`, async () => {
+      const { send, resource } = server();
+      await send({ input: 'one' }, {}, 'other');
       await assert.rejects(resource(method, path), { code: 'not_found', status: 404 });
       await assert.rejects(resource(method, path.replace('9', '1')), { code: 'not_found', status: 404 });
     });
   }
 
-  test('stream is refused', async () => {
-    const { ask, resource } = server();
-    await ask({ input: 'one' });
+  test('cannot be streamed', async () => {
+    const { send, resource } = server();
+    await send({ input: 'one' });
     await assert.rejects(resource('GET', 'resp_1', 'stream=true'), { status: 400, param: 'stream' });
     await resource('GET', 'resp_1', 'stream=false');
   });
 
-  test('input items, each as OpenAI describes it', async () => {
-    const { ask, resource } = server();
-    await ask({
+  test("lists its input items in OpenAI's format, each with an id", async () => {
+    const { send, resource } = server();
+    await send({
       input: [
         { role: 'system', content: 'Be kind.' },
         { role: 'user', content: [{ type: 'input_image', image_url: 'data:image/png;base64,iVBORw0KGgo=' }] },
@@ -237,9 +239,9 @@ describe('resources', () => {
     );
   });
 
-  test('input items come in pages, the last first', async () => {
-    const { ask, resource } = server();
-    await ask({ input: Array.from({ length: 25 }, (_, index) => ({ role: 'user', content: `${index}` })) });
+  test('lists its input items in pages, the last item first', async () => {
+    const { send, resource } = server();
+    await send({ input: Array.from({ length: 25 }, (_, index) => ({ role: 'user', content: `${index}` })) });
     const page = async (query: string): Promise<{ ids: string[]; has_more: boolean }> => {
       const list = (await resource('GET', 'resp_1/input_items', query)) as {
         data: { id: string }[];

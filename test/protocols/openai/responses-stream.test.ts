@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { suite, test } from 'node:test';
 import type { Response, ResponseStreamEvent } from 'openai/resources/responses/responses';
 import type { ChatEvent, FinishReason } from '../../../src/chat/event.ts';
 import { Accumulator } from '../../../src/chat/accumulator.ts';
@@ -20,22 +20,22 @@ const head: AnswerHead = {
 };
 const total: TotalUsage = { usage: { inputTokens: 4, outputTokens: 3 }, timings: {} };
 
-const text = (piece: string): ChatEvent => ({ type: 'text', text: piece });
-const thought = (piece: string): ChatEvent => ({ type: 'reasoning', text: piece });
-const called = (id: string): ChatEvent => ({ type: 'tool-call', id, name: 'f', arguments: '{"a":1}' });
+const text = (value: string): ChatEvent => ({ type: 'text', text: value });
+const thinking = (value: string): ChatEvent => ({ type: 'reasoning', text: value });
+const call = (id: string): ChatEvent => ({ type: 'tool-call', id, name: 'f', arguments: '{"a":1}' });
 const finish = (reason: FinishReason): ChatEvent => ({ type: 'finish', reason, ...total });
 
-const keeper = new MemoryTextStore({ entries: 10, bytes: 1e6, ttl: 60_000 });
+const store = new MemoryTextStore({ entries: 10, bytes: 1e6, ttl: 60_000 });
 
 async function read(body: object = {}): Promise<GenerationCall> {
-  return await responses(keeper).read({ model: 'm', input: 'hi', ...body }, 'tester');
+  return await responses(store).read({ model: 'm', input: 'hi', ...body }, 'tester');
 }
 
 async function encoder(body: object = {}, answerHead = head): Promise<Encoder> {
   return (await read(body)).encoder(answerHead);
 }
 
-/** The events of a stream, each held against OpenAI's description; names, numbers and the shape of frames too. */
+/** Parses the events of a stream, and checks names, sequence numbers, frames and OpenAI's schema. */
 function parse(stream: string): ResponseStreamEvent[] {
   const frames = stream.split('\n\n').filter((frame) => frame !== '' && !frame.startsWith(':'));
   return frames.map((frame, index) => {
@@ -49,31 +49,31 @@ function parse(stream: string): ResponseStreamEvent[] {
 }
 
 async function streamed(events: readonly ChatEvent[], body: object = {}): Promise<ResponseStreamEvent[]> {
-  const one = await encoder(body);
-  return parse(events.map((event) => one.write(event, 0)).join('') + one.end(total));
+  const responseEncoder = await encoder(body);
+  return parse(events.map((event) => responseEncoder.write(event, 0)).join('') + responseEncoder.end(total));
 }
 
-async function whole(events: readonly ChatEvent[], body: object = {}): Promise<Response> {
-  const fold = new Accumulator();
-  for (const event of events) fold.add(event);
-  assert.ok(fold.result);
-  const response = (await read(body)).respond([fold.result], total, head) as Response;
+async function notStreamed(events: readonly ChatEvent[], body: object = {}): Promise<Response> {
+  const accumulator = new Accumulator();
+  for (const event of events) accumulator.add(event);
+  assert.ok(accumulator.result);
+  const response = (await read(body)).respond([accumulator.result], total, head) as Response;
   assertMatches('Response', response);
   return response;
 }
 
-const message = (index: number, said: string, status = 'completed'): object => ({
+const message = (index: number, value: string, status = 'completed'): object => ({
   type: 'message',
   id: `msg_1_${index}`,
   status,
   role: 'assistant',
-  content: [{ type: 'output_text', text: said, annotations: [], logprobs: [] }],
+  content: [{ type: 'output_text', text: value, annotations: [], logprobs: [] }],
 });
-const reasoning = (index: number, said: string, status = 'completed'): object => ({
+const reasoning = (index: number, value: string, status = 'completed'): object => ({
   type: 'reasoning',
   id: `rs_1_${index}`,
   status,
-  summary: [{ type: 'summary_text', text: said }],
+  summary: [{ type: 'summary_text', text: value }],
 });
 const functionCall = (index: number, id: string): object => ({
   type: 'function_call',
@@ -84,14 +84,14 @@ const functionCall = (index: number, id: string): object => ({
   arguments: '{"a":1}',
 });
 
-/** Every item is added, then done, before the next one is, and is in the output as it was done. */
+/** Asserts that each item is added and done before the next, and that the last event's output has all items. */
 function assertItems(events: readonly ResponseStreamEvent[], expected: readonly object[]): void {
   const added: string[] = [];
   const done: object[] = [];
   for (const event of events) {
     if ('output_index' in event) assert.equal(event.output_index, Math.max(added.length - 1, done.length), event.type);
     if (event.type === 'response.output_item.added') {
-      assert.equal(added.length, done.length, 'the item before is done');
+      assert.equal(added.length, done.length, 'the previous item is done');
       added.push(event.item.id ?? '');
     }
     if ('item_id' in event) assert.equal(event.item_id, added.at(-1));
@@ -106,7 +106,7 @@ function assertItems(events: readonly ResponseStreamEvent[], expected: readonly 
   assert.deepEqual(last.response.output, expected);
 }
 
-test('every event of a message, in order', async () => {
+test('a message is streamed with all its events in order', async () => {
   const events = await streamed([text('Hel'), text('lo "🙂"\n'), finish('stop')]);
   assert.deepEqual(
     events.map(({ type }) => type),
@@ -130,33 +130,33 @@ test('every event of a message, in order', async () => {
   );
 });
 
-const shapes: readonly [what: string, events: readonly ChatEvent[], items: readonly object[], status?: string][] = [
-  ['thinking, then text', [thought('H'), thought('m'), text('Hi')], [reasoning(0, 'Hm'), message(1, 'Hi')]],
+const shapes: readonly [name: string, events: readonly ChatEvent[], items: readonly object[], status?: string][] = [
+  ['thinking, then text', [thinking('H'), thinking('m'), text('Hi')], [reasoning(0, 'Hm'), message(1, 'Hi')]],
   [
     'text, then calls',
-    [text('a'), called('c'), called('d')],
+    [text('a'), call('c'), call('d')],
     [message(0, 'a'), functionCall(1, 'c'), functionCall(2, 'd')],
   ],
-  ['a call alone', [called('c')], [functionCall(0, 'c')]],
-  ['nothing', [], [message(0, '')]],
-  ['empty pieces', [thought(''), text('')], [message(0, '')]],
-  ['thinking alone', [thought('Hm')], [reasoning(0, 'Hm'), message(1, '')]],
-  ['text cut at its length', [text('a')], [message(0, 'a', 'incomplete')], 'incomplete'],
+  ['a call alone', [call('c')], [functionCall(0, 'c')]],
+  ['an empty answer', [], [message(0, '')]],
+  ['empty texts', [thinking(''), text('')], [message(0, '')]],
+  ['thinking alone', [thinking('Hm')], [reasoning(0, 'Hm'), message(1, '')]],
+  ['text cut at the length limit', [text('a')], [message(0, 'a', 'incomplete')], 'incomplete'],
   [
-    'thinking cut at its length',
-    [thought('H')],
+    'thinking cut at the length limit',
+    [thinking('H')],
     [reasoning(0, 'H', 'incomplete'), message(1, '', 'incomplete')],
     'incomplete',
   ],
-  ['a call, then the end of the length', [called('c')], [functionCall(0, 'c')], 'incomplete'],
+  ['a call cut at the length limit', [call('c')], [functionCall(0, 'c')], 'incomplete'],
 ];
 
-for (const [what, events, items, status = 'completed'] of shapes) {
-  test(`${what}: the same items streamed and whole`, async () => {
+for (const [name, events, items, status = 'completed'] of shapes) {
+  test(`${name}: has the same items with and without streaming`, async () => {
     const all = [...events, finish(status === 'completed' ? 'stop' : 'length')];
     const stream = await streamed(all);
     assertItems(stream, items);
-    const response = await whole(all);
+    const response = await notStreamed(all);
     const last = stream.at(-1);
     assert.equal(last?.type, `response.${status}`);
     assert.deepEqual('response' in last && last.response, response);
@@ -166,20 +166,20 @@ for (const [what, events, items, status = 'completed'] of shapes) {
   });
 }
 
-test('what comes after a call is an item of its own', async () => {
-  const events = await streamed([text('a'), called('c'), text('b'), thought('Hm'), text('d'), finish('tool_calls')]);
+test('text and thinking after a call are new items', async () => {
+  const events = await streamed([text('a'), call('c'), text('b'), thinking('Hm'), text('d'), finish('tool_calls')]);
   const items = [message(0, 'a'), functionCall(1, 'c'), message(2, 'b'), reasoning(3, 'Hm'), message(4, 'd')];
   assertItems(events, items);
 });
 
-test('a filtered answer is incomplete', async () => {
-  const response = await whole([text('a'), finish('content_filter')]);
+test('a filtered answer is incomplete with the reason content_filter', async () => {
+  const response = await notStreamed([text('a'), finish('content_filter')]);
   assert.deepEqual(response.incomplete_details, { reason: 'content_filter' });
 });
 
-test('a call is streamed in one piece', async () => {
-  const events = await streamed([called('c'), finish('tool_calls')]);
-  const place = { item_id: 'fc_1_0', output_index: 0 };
+test('a call is streamed with one delta', async () => {
+  const events = await streamed([call('c'), finish('tool_calls')]);
+  const position = { item_id: 'fc_1_0', output_index: 0 };
   const args = '{"a":1}';
   assert.deepEqual(events.slice(2, 5), [
     {
@@ -188,12 +188,12 @@ test('a call is streamed in one piece', async () => {
       item: { ...functionCall(0, 'c'), status: 'in_progress', arguments: '' },
       sequence_number: 2,
     },
-    { type: 'response.function_call_arguments.delta', ...place, delta: args, sequence_number: 3 },
-    { type: 'response.function_call_arguments.done', ...place, name: 'f', arguments: args, sequence_number: 4 },
+    { type: 'response.function_call_arguments.delta', ...position, delta: args, sequence_number: 3 },
+    { type: 'response.function_call_arguments.done', ...position, name: 'f', arguments: args, sequence_number: 4 },
   ]);
 });
 
-test('an answer repeats its request', async () => {
+test('a response repeats the fields of its request', async () => {
   const schema = { type: 'object', properties: {} };
   const echo = {
     instructions: 'Be kind.',
@@ -209,7 +209,7 @@ test('an answer repeats its request', async () => {
     tool_choice: { type: 'function', name: 'f' },
     tools: [{ type: 'function', name: 'f', description: 'd', parameters: schema, strict: true }],
   };
-  const response = await whole([text('a'), finish('stop')], { ...echo, tools: [...echo.tools, { type: 'mcp' }] });
+  const response = await notStreamed([text('a'), finish('stop')], { ...echo, tools: [...echo.tools, { type: 'mcp' }] });
   assert.partialDeepStrictEqual(response, { ...echo, background: false, previous_response_id: null, error: null });
   assert.deepEqual(response.usage, {
     input_tokens: 4,
@@ -224,8 +224,8 @@ test('an answer repeats its request', async () => {
   assert.equal(created.response.usage, undefined);
 });
 
-test('an answer to a request that says little', async () => {
-  assert.partialDeepStrictEqual(await whole([text('a'), finish('stop')]), {
+test('a response to a minimal request has the default value of every field', async () => {
+  assert.partialDeepStrictEqual(await notStreamed([text('a'), finish('stop')]), {
     id: 'resp_1',
     object: 'response',
     created_at: 1795233600,
@@ -244,17 +244,17 @@ test('an answer to a request that says little', async () => {
   });
 });
 
-test('log probabilities: all of them in the item, without their bytes in events', async () => {
+test('log probabilities are all in the item, and in events without their bytes', async () => {
   const logprob = { token: 'a', logprob: -0.5, bytes: [97], top_logprobs: [{ token: 'b', logprob: -1, bytes: null }] };
   const events: ChatEvent[] = [{ type: 'text', text: 'a', logprobs: [logprob] }, text('b'), finish('stop')];
   const body = { include: ['message.output_text.logprobs'], top_logprobs: 1 };
   const stream = await streamed(events, body);
-  const told = { token: 'a', logprob: -0.5, top_logprobs: [{ token: 'b', logprob: -1 }] };
+  const inEvents = { token: 'a', logprob: -0.5, top_logprobs: [{ token: 'b', logprob: -1 }] };
   for (const event of stream) {
     if (event.type !== 'response.output_text.delta') continue;
-    assert.deepEqual(event.logprobs, event.delta === 'a' ? [told] : []);
+    assert.deepEqual(event.logprobs, event.delta === 'a' ? [inEvents] : []);
   }
-  const response = await whole(events, body);
+  const response = await notStreamed(events, body);
   const last = stream.at(-1);
   assert.ok(last?.type === 'response.completed');
   assert.deepEqual(last.response.output, response.output);
@@ -263,15 +263,17 @@ test('log probabilities: all of them in the item, without their bytes in events'
   ]);
 });
 
-describe('an answer that broke', () => {
+suite('a response whose answer broke', () => {
   const error = new GatewayError('upstream_error', 'The model broke.');
 
-  test('in a message: error, then failed, with what was said as incomplete', async () => {
-    const one = await encoder();
-    const stream = [called('c'), text('a'), text('b')].map((event) => one.write(event, 0)).join('') + one.fail(error);
+  test('ends in error and response.failed, with the text so far in an incomplete item', async () => {
+    const responseEncoder = await encoder();
+    const stream =
+      [call('c'), text('a'), text('b')].map((event) => responseEncoder.write(event, 0)).join('') +
+      responseEncoder.fail(error);
     const events = parse(stream);
-    const [told, failed] = events.slice(-2);
-    assert.deepEqual(told, {
+    const [errorEvent, failed] = events.slice(-2);
+    assert.deepEqual(errorEvent, {
       type: 'error',
       code: 'upstream_error',
       message: 'The model broke.',
@@ -288,7 +290,7 @@ describe('an answer that broke', () => {
     assert.equal(events.filter(({ type }) => type === 'response.output_item.done').length, 1);
   });
 
-  test('before anything', async () => {
+  test('has its first two events even when the answer broke before any content', async () => {
     const types = parse((await encoder()).fail(error)).map(({ type }) => type);
     assert.deepEqual(types, ['response.created', 'response.in_progress', 'error', 'response.failed']);
   });
@@ -299,30 +301,30 @@ describe('an answer that broke', () => {
     ['invalid_value', 'invalid_prompt'],
     ['upstream_incomplete', 'server_error'],
   ] as const) {
-    test(`${code} is ${expected}`, async () => {
+    test(`has the error code ${expected} for ${code}`, async () => {
       const failed = parse((await encoder()).fail(new GatewayError(code, 'no'))).at(-1);
       assert.ok(failed?.type === 'response.failed');
       assert.equal(failed.response.error?.code, expected);
     });
   }
 
-  test('context_length_exceeded keeps its code: agents know it, though it is not on the list', async () => {
+  test('keeps the code context_length_exceeded, which agents know though OpenAI does not list it', async () => {
     const stream = (await encoder()).fail(new GatewayError('context_length_exceeded', 'no'));
     assert.match(stream, /event: response\.failed\ndata: .*"error":\{"code":"context_length_exceeded",/);
-    // But for that it is as described.
+    // Apart from the code it matches OpenAI's schema.
     parse(stream.replaceAll('context_length_exceeded', 'invalid_prompt'));
   });
 
-  test('an answer longer than is held fails', async () => {
-    const one = await encoder();
-    const piece = text('x'.repeat(8 * 1024 * 1024));
-    one.write(piece, 0);
-    one.write(piece, 0);
-    assert.throws(() => one.write(text('x'), 0), { code: 'upstream_protocol_error' });
+  test('fails when the answer is longer than 16 Mi characters', async () => {
+    const responseEncoder = await encoder();
+    const half = text('x'.repeat(8 * 1024 * 1024));
+    responseEncoder.write(half, 0);
+    responseEncoder.write(half, 0);
+    assert.throws(() => responseEncoder.write(text('x'), 0), { code: 'upstream_protocol_error' });
   });
 });
 
-test("a response has an id of its own where the request's is none", async () => {
+test("a response gets a new id when the request's id is not a response id", async () => {
   for (const id of ['trace-1', 'resp_a:b', 'resp_']) {
     const [created] = parse((await encoder({}, { ...head, id })).write(text('a'), 0));
     assert.ok(created?.type === 'response.created');
@@ -330,20 +332,20 @@ test("a response has an id of its own where the request's is none", async () => 
   }
 });
 
-test('where the time went is told in a comment', async () => {
-  const one = await encoder();
-  one.write(finish('stop'), 0);
+test('a stream has the server timing in a comment before its last event', async () => {
+  const responseEncoder = await encoder();
+  responseEncoder.write(finish('stop'), 0);
   assert.match(
-    one.end({ ...total, timings: { load: 0.5 } }),
+    responseEncoder.end({ ...total, timings: { load: 0.5 } }),
     /^: server-timing: load;dur=500\n\nevent: response.completed\n/,
   );
 });
 
-test('a delta is its text and its number', async () => {
-  const one = await encoder();
-  one.write(text('a'), 0);
+test('a delta event has exactly the expected bytes', async () => {
+  const responseEncoder = await encoder();
+  responseEncoder.write(text('a'), 0);
   assert.equal(
-    one.write(text('b'), 0),
+    responseEncoder.write(text('b'), 0),
     'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"msg_1_0",' +
       '"output_index":0,"content_index":0,"delta":"b","logprobs":[],"sequence_number":5}\n\n',
   );

@@ -5,14 +5,14 @@ import type { ChatRequest } from '../../../src/chat/request.ts';
 import { responses } from '../../../src/protocols/openai/responses/index.ts';
 import { MemoryTextStore } from '../../../src/store/memory.ts';
 
-const keeper = new MemoryTextStore({ entries: 10, bytes: 1e6, ttl: 60_000 });
-const protocol = responses(keeper);
+const store = new MemoryTextStore({ entries: 10, bytes: 1e6, ttl: 60_000 });
+const protocol = responses(store);
 
 async function read(body: object): Promise<GenerationCall> {
   return await protocol.read({ model: 'm', input: 'hi', ...body }, 'tester');
 }
 
-async function asked(body: object): Promise<ChatRequest> {
+async function requestOf(body: object): Promise<ChatRequest> {
   const [request] = (await read(body)).requests;
   assert.ok(request.kind === 'chat');
   return request;
@@ -27,18 +27,18 @@ const call = (id: string, name: string, args: unknown): object => ({
 });
 const output = (id: string, value: unknown): object => ({ type: 'function_call_output', call_id: id, output: value });
 
-test('a string is what the user says, and nothing else is asked', async () => {
+test('reads a string as a user message, and adds nothing', async () => {
   const { requests, stream, dropped } = await read({});
   assert.deepEqual(requests, [{ kind: 'chat', model: 'm', sampling: {}, messages: [user('hi')] }]);
   assert.deepEqual([stream, dropped], [false, []]);
 });
 
-test('the model may be left to the operator', async () => {
-  assert.equal((await asked({ model: null })).model, '');
+test("reads an absent model as '', so that the operator's default applies", async () => {
+  assert.equal((await requestOf({ model: null })).model, '');
 });
 
-test('settings', async () => {
-  const { messages: _, ...request } = await asked({
+test('reads sampling, reasoning, options, log probabilities and truncation', async () => {
+  const { messages: _, ...request } = await requestOf({
     max_output_tokens: 99,
     temperature: 0,
     top_p: 0.9,
@@ -63,23 +63,23 @@ test('settings', async () => {
   });
 });
 
-test("Ollama's own think, and reasoning.effort none", async () => {
-  assert.equal((await asked({ think: true })).think, true);
-  assert.equal((await asked({ reasoning: { effort: 'none' } })).think, false);
+test("reads Ollama's own think, reasoning.effort none and hide_thinking", async () => {
+  assert.equal((await requestOf({ think: true })).think, true);
+  assert.equal((await requestOf({ reasoning: { effort: 'none' } })).think, false);
   assert.equal((await read({ hide_thinking: true })).hideThinking, true);
   await assert.rejects(read({ think: true, reasoning: { effort: 'low' } }), { param: 'think' });
 });
 
-test('text.format', async () => {
+test('reads every type of text.format', async () => {
   const schema = { type: 'object', properties: {} };
-  assert.equal((await asked({ text: { format: { type: 'text' } } })).format, undefined);
-  assert.equal((await asked({ text: { format: { type: 'json_object' } } })).format, 'json');
+  assert.equal((await requestOf({ text: { format: { type: 'text' } } })).format, undefined);
+  assert.equal((await requestOf({ text: { format: { type: 'json_object' } } })).format, 'json');
   const format = { type: 'json_schema', name: 'n', schema, strict: true };
-  assert.deepEqual((await asked({ text: { format } })).format, schema);
+  assert.deepEqual((await requestOf({ text: { format } })).format, schema);
 });
 
-test('instructions come first; developers speak as the system does', async () => {
-  const { messages } = await asked({
+test('puts instructions first, and reads developer messages as system messages', async () => {
+  const { messages } = await requestOf({
     instructions: 'Be kind.',
     input: [
       { role: 'developer', content: 'Be brief.' },
@@ -100,8 +100,8 @@ test('instructions come first; developers speak as the system does', async () =>
   ]);
 });
 
-test('an image as a data URI and by address', async () => {
-  const { messages } = await asked({
+test('reads an image from a data URI and from an address', async () => {
+  const { messages } = await requestOf({
     input: [
       {
         role: 'user',
@@ -117,8 +117,8 @@ test('an image as a data URI and by address', async () => {
   assert.deepEqual(messages, [{ role: 'user', text: '', images }]);
 });
 
-test('thinking, text and calls of a turn are one message; results know their tool', async () => {
-  const { messages } = await asked({
+test("joins thinking, text and calls into one message, and adds the tool's name to a result", async () => {
+  const { messages } = await requestOf({
     input: [
       { role: 'user', content: 'hi' },
       { type: 'reasoning', id: 'rs_1', summary: [{ type: 'summary_text', text: 'Hm.' }] },
@@ -148,9 +148,9 @@ test('thinking, text and calls of a turn are one message; results know their too
   ]);
 });
 
-test('thinking of a turn that came to nothing is left out', async () => {
+test('leaves out thinking that no text or call of the assistant follows', async () => {
   const thought = { type: 'reasoning', summary: [{ type: 'summary_text', text: 'Hm.' }] };
-  const { messages } = await asked({ input: [thought, { role: 'user', content: 'a' }, call('c', 'f', '{}')] });
+  const { messages } = await requestOf({ input: [thought, { role: 'user', content: 'a' }, call('c', 'f', '{}')] });
   assert.deepEqual(messages, [
     user('a'),
     { role: 'assistant', text: '', reasoning: '', toolCalls: [{ id: 'c', name: 'f', arguments: {} }] },
@@ -159,30 +159,30 @@ test('thinking of a turn that came to nothing is left out', async () => {
 
 const tool = (name: string): object => ({ type: 'function', name, description: 'd', parameters: { type: 'object' } });
 const tools = [tool('f'), tool('g')];
-const sent = (name: string): object => ({ name, description: 'd', parameters: { type: 'object' } });
+const canonicalTool = (name: string): object => ({ name, description: 'd', parameters: { type: 'object' } });
 
 for (const [choice, expected] of [
-  [undefined, { tools: [sent('f'), sent('g')] }],
-  ['auto', { tools: [sent('f'), sent('g')] }],
+  [undefined, { tools: [canonicalTool('f'), canonicalTool('g')] }],
+  ['auto', { tools: [canonicalTool('f'), canonicalTool('g')] }],
   ['none', {}],
-  ['required', { tools: [sent('f'), sent('g')], toolChoice: 'required' }],
+  ['required', { tools: [canonicalTool('f'), canonicalTool('g')], toolChoice: 'required' }],
   [
     { type: 'function', name: 'g' },
-    { tools: [sent('f'), sent('g')], toolChoice: { name: 'g' } },
+    { tools: [canonicalTool('f'), canonicalTool('g')], toolChoice: { name: 'g' } },
   ],
-  [{ type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'g' }] }, { tools: [sent('g')] }],
+  [{ type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'g' }] }, { tools: [canonicalTool('g')] }],
   [
     { type: 'allowed_tools', mode: 'required', tools: [{ type: 'function', name: 'f' }] },
-    { tools: [sent('f')], toolChoice: 'required' },
+    { tools: [canonicalTool('f')], toolChoice: 'required' },
   ],
 ] as const) {
-  test(`tool_choice ${JSON.stringify(choice)}`, async () => {
-    const { tools: some, toolChoice } = await asked({ tools, tool_choice: choice });
+  test(`reads tool_choice ${JSON.stringify(choice)}`, async () => {
+    const { tools: some, toolChoice } = await requestOf({ tools, tool_choice: choice });
     assert.deepEqual({ ...(some && { tools: some }), ...(toolChoice && { toolChoice }) }, expected);
   });
 }
 
-test('what changes nothing is named', async () => {
+test('reports fields, items and tools that have no effect as dropped', async () => {
   const { requests, dropped } = await read({
     input: [
       {
@@ -214,7 +214,7 @@ test('what changes nothing is named', async () => {
     service: { a: 1 },
     stream_options: { include_obfuscation: true },
   });
-  assert.deepEqual(requests[0].kind === 'chat' && requests[0].tools, [sent('f')]);
+  assert.deepEqual(requests[0].kind === 'chat' && requests[0].tools, [canonicalTool('f')]);
   assert.deepEqual(dropped.toSorted(), [
     'client_metadata',
     'include.reasoning.encrypted_content',
@@ -291,7 +291,7 @@ for (const [param, body] of [
   ['previous_response_id', { previous_response_id: 'resp_unknown' }],
   ['previous_response_id', { previous_response_id: 'with:colon' }],
 ] as const) {
-  test(`refused: ${JSON.stringify(body)}`.slice(0, 120), async () => {
+  test(`refuses ${JSON.stringify(body)}`.slice(0, 100) + ` for ${param}`, async () => {
     await assert.rejects(
       async () => await read(body),
       (error: { name: string; param: unknown; status: number }) => {
@@ -303,12 +303,12 @@ for (const [param, body] of [
   });
 }
 
-test('a body that is no object is refused', async () => {
+test('refuses a body that is not an object with a 400', async () => {
   for (const body of [[], 'hi', null]) {
     await assert.rejects(async () => await protocol.read(body, 'tester'), { status: 400 });
   }
 });
 
-test('background: false asks for nothing', async () => {
+test('accepts unsupported fields with a neutral value, such as background: false', async () => {
   assert.deepEqual((await read({ background: false, conversation: null, prompt: null })).dropped, []);
 });

@@ -1,7 +1,7 @@
 import type { ChatRequest, JsonObject, Sampling } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { array, boolean, defined, integer, number, object, readBody, required, string } from '../../fields.ts';
+import { array, boolean, defined, integer, number, object, readObjectBody, required, string } from '../../fields.ts';
 import { readKeepAlive } from '../../shared-fields.ts';
 import { readOutputFormat } from './format.ts';
 import { readMessages } from './messages.ts';
@@ -92,7 +92,7 @@ interface Prompt {
 
 /** Reads the fields that affect the number of input tokens. An absent model is '': there may be a default. */
 function readPrompt(value: unknown): Prompt {
-  const body = readBody(value);
+  const body = readObjectBody(value);
   const dropped = new DroppedFields();
   const { hideThinking, ...think } = readThinking(body, dropped);
   const prompt: Omit<ChatRequest, 'sampling'> = {

@@ -6,7 +6,7 @@ import { ollamaErrors } from '../error.ts';
 const implementedVersion = '0.17.4';
 
 /** `GET /api/version`. @see https://docs.ollama.com/api-reference/get-version */
-export const version: ResourceProtocol = {
+export const versionEndpoint: ResourceProtocol = {
   method: 'GET',
   path: '/api/version',
   errors: ollamaErrors,
@@ -14,7 +14,7 @@ export const version: ResourceProtocol = {
 };
 
 /** `GET /`, with which clients check that an Ollama is running. */
-export const root: ResourceProtocol = {
+export const rootEndpoint: ResourceProtocol = {
   method: 'GET',
   path: '/',
   errors: ollamaErrors,

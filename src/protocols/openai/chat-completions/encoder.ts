@@ -5,7 +5,7 @@ import { inLatin1 } from '../../../framing/latin1.ts';
 import { ChunkEncoder } from '../chunk-encoder.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 
-/** The JSON of a choice with a text and nothing else: what comes before the text's own JSON, and after it. */
+/** The JSON of a choice that has only a text: the parts before and after the JSON of the text. */
 const choiceStart = (index: number): string => `{"index":${index},"delta":{"content":`;
 const choiceEnd = '},"finish_reason":null}';
 

@@ -1,7 +1,7 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { boolean, defined, integer, number, object, readBody, string } from '../../fields.ts';
+import { boolean, defined, integer, number, object, readObjectBody, string } from '../../fields.ts';
 import {
   commonFields,
   readCommon,
@@ -48,7 +48,7 @@ const knownFields: ReadonlySet<string> = new Set([
  * @see https://platform.openai.com/docs/api-reference/chat/create
  */
 export function readChatCompletion(value: unknown): ParsedChatCompletion {
-  const body = readBody(value);
+  const body = readObjectBody(value);
   const dropped = new DroppedFields();
   const request: ChatRequest = {
     kind: 'chat',

@@ -3,7 +3,7 @@ import type { ChatEvent, TokenLogprob } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import { ChunkEncoder } from '../chunk-encoder.ts';
 import { toLogprobs } from './logprobs.ts';
-import { toFinishReason } from './response.ts';
+import { toCompletionFinishReason } from './response.ts';
 
 /** Until a streamed choice ends, its reason is null, which the openai package does not declare. */
 type StreamedChoice = Omit<CompletionChoice, 'finish_reason'> & {
@@ -30,7 +30,7 @@ export class CompletionEncoder extends ChunkEncoder {
         if (event.text === '' && event.logprobs === undefined) return '';
         return this.#echo(choice) + this.#chunk(choice, event.text, null, event.logprobs);
       case 'finish':
-        return this.#echo(choice) + this.#chunk(choice, '', toFinishReason(event.reason));
+        return this.#echo(choice) + this.#chunk(choice, '', toCompletionFinishReason(event.reason));
       case 'reasoning':
       case 'tool-call':
         return '';

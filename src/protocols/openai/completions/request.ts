@@ -1,7 +1,7 @@
 import type { CompletionRequest, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { boolean, defined, integer, readBody, string } from '../../fields.ts';
+import { boolean, defined, integer, readObjectBody, string } from '../../fields.ts';
 import { commonFields, readCommon, readIncludeUsage, repeatRequest } from '../request-fields.ts';
 
 export interface ParsedCompletion {
@@ -38,7 +38,7 @@ const knownWithBestOf: ReadonlySet<string> = new Set([...knownFields, 'best_of']
  * @see https://platform.openai.com/docs/api-reference/completions/create
  */
 export function readCompletion(value: unknown): ParsedCompletion {
-  const body = readBody(value);
+  const body = readObjectBody(value);
   const dropped = new DroppedFields();
   const settings = readSettings(body);
   const count = integer(body['n'], 'n', 1, maxChoices) ?? 1;

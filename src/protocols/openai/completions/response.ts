@@ -28,7 +28,7 @@ export function toCompletion(
         text: echo + result.text,
         index,
         logprobs: result.logprobs.length > 0 ? toLogprobs(result.logprobs, echo.length) : null,
-        finish_reason: toFinishReason(result.finishReason),
+        finish_reason: toCompletionFinishReason(result.finishReason),
       };
     }),
     usage: toUsage(usage),
@@ -36,6 +36,6 @@ export function toCompletion(
 }
 
 /** This older API has no reason for tool calls. */
-export function toFinishReason(reason: FinishReason): CompletionChoice['finish_reason'] {
+export function toCompletionFinishReason(reason: FinishReason): CompletionChoice['finish_reason'] {
   return reason === 'length' ? 'length' : 'stop';
 }

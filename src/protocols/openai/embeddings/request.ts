@@ -1,9 +1,9 @@
 import type { EmbeddingsRequest } from '../../../chat/embeddings.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { boolean, defined, integer, object, oneOf, readBody, string } from '../../fields.ts';
+import { boolean, defined, integer, object, oneOf, readObjectBody, string } from '../../fields.ts';
 import { readKeepAlive } from '../../shared-fields.ts';
-import type { Encoding } from './response.ts';
+import type { VectorEncoding } from './response.ts';
 
 /** OpenAI's own limit on the texts of one request. */
 const maxInputs = 2048;
@@ -20,7 +20,7 @@ const knownFields: ReadonlySet<string> = new Set([
 
 export interface ParsedEmbeddings {
   readonly request: EmbeddingsRequest;
-  readonly encoding: Encoding;
+  readonly encoding: VectorEncoding;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
 }
@@ -33,7 +33,7 @@ export interface ParsedEmbeddings {
  * @see https://platform.openai.com/docs/api-reference/embeddings/create
  */
 export function readEmbeddings(value: unknown): ParsedEmbeddings {
-  const body = readBody(value);
+  const body = readObjectBody(value);
   const dropped = new DroppedFields();
   dropped.addUnknown(body, knownFields);
   return {

@@ -2,7 +2,7 @@ import type { CreateEmbeddingResponse, Embedding } from 'openai/resources/embedd
 import type { EmbeddingsResult } from '../../../chat/embeddings.ts';
 
 /** The format of vectors: JSON numbers, or the base64 of their bytes, which OpenAI's SDKs request. */
-export type Encoding = 'float' | 'base64';
+export type VectorEncoding = 'float' | 'base64';
 
 type Base64Embedding = Omit<Embedding, 'embedding'> & { readonly embedding: string };
 /** The openai package reads this type too, but does not export it. */
@@ -15,7 +15,7 @@ type Base64EmbeddingsList = Omit<CreateEmbeddingResponse, 'data'> & { readonly d
 export function toEmbeddingsList(
   { vectors, usage: { inputTokens } }: EmbeddingsResult,
   model: string,
-  encoding: Encoding,
+  encoding: VectorEncoding,
 ): CreateEmbeddingResponse | Base64EmbeddingsList {
   const list = { object: 'list' as const, model, usage: { prompt_tokens: inputTokens, total_tokens: inputTokens } };
   switch (encoding) {

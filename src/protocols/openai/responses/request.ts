@@ -2,7 +2,7 @@ import type { ResponseCreateParams } from 'openai/resources/responses/responses'
 import type { ChatRequest, JsonObject, Message, Sampling } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { array, boolean, defined, integer, number, object, oneOf, readBody, required, string } from '../../fields.ts';
+import { array, boolean, defined, integer, number, object, oneOf, readObjectBody, required, string } from '../../fields.ts';
 import { readKeepAlive } from '../../shared-fields.ts';
 import { readHideThinking } from '../request-fields.ts';
 import { droppedName } from './dropped-name.ts';
@@ -53,7 +53,7 @@ const unsupported: Readonly<Record<string, string>> = {
  * @see https://platform.openai.com/docs/api-reference/responses/create
  */
 export function readResponse(value: unknown): ParsedResponse {
-  const body = readBody(value);
+  const body = readObjectBody(value);
   for (const [field, message] of Object.entries(unsupported)) {
     if (body[field] != null && body[field] !== false) throw invalidValue(field, message);
   }

@@ -12,7 +12,7 @@ import { recording, recordings } from '../../helpers/recordings.ts';
 const arrivedAt = Date.UTC(2026, 10, 21, 3, 56);
 const body = { model: 'm', messages: [{ role: 'user', content: 'hi' }], prompt: 'hi' };
 
-/** A clock that goes a millisecond on whenever it is looked at. */
+/** An answer's head with a clock that advances by a millisecond on every read. */
 function ticking(model = 'm'): AnswerHead {
   let now = arrivedAt;
   return { id: 'req_1', created: arrivedAt / 1000, model, arrivedAt, now: () => (now += 1) };
@@ -22,7 +22,7 @@ function callOf(protocol: GenerationProtocol): GenerationCall {
   return protocol.read(body, '') as GenerationCall;
 }
 
-/** The events of a stream that a real server sent. */
+/** @returns the events of a recorded stream */
 function eventsOf(bytes: Buffer): ChatEvent[] {
   const events: ChatEvent[] = [];
   const decoder = ollama.decoder(callOf(chat).requests[0], (event) => events.push(event), 1_000_000);
@@ -42,11 +42,11 @@ function streamed(protocol: GenerationProtocol, events: readonly ChatEvent[], he
   return events.map((event) => encoder.write(event, 0)).join('') + encoder.end(totalOf(events));
 }
 
-function whole(protocol: GenerationProtocol, events: readonly ChatEvent[], head = ticking()): object {
-  const fold = new Accumulator();
-  for (const event of events) fold.add(event);
-  assert.ok(fold.result);
-  return callOf(protocol).respond([fold.result], totalOf(events), head);
+function notStreamed(protocol: GenerationProtocol, events: readonly ChatEvent[], head = ticking()): object {
+  const accumulator = new Accumulator();
+  for (const event of events) accumulator.add(event);
+  assert.ok(accumulator.result);
+  return callOf(protocol).respond([accumulator.result], totalOf(events), head);
 }
 
 type Line = Record<string, unknown>;
@@ -59,19 +59,19 @@ function linesOf(text: string): Line[] {
     .map((line) => JSON.parse(line) as Line);
 }
 
-/** A line without its times, and without the tokens of the prompt, which only an Ollama has. In the order of its fields. */
+/** @returns a line with its fields in order, without its times and without `context`, which only Ollama knows */
 function timeless({ created_at: createdAt, total_duration: _total, context: _context, ...line }: Line): string {
   assert.match(String(createdAt), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
   return JSON.stringify(line);
 }
 
-/** A recorded line that says nothing: it need not be sent. */
+/** True for a recorded line without content, which need not be sent. */
 function isEmpty({ message, response, thinking, done, logprobs }: Line): boolean {
   if (done !== false || logprobs !== undefined || thinking !== undefined) return false;
   return response === '' || JSON.stringify(message) === '{"role":"assistant","content":""}';
 }
 
-/** Not those with log probabilities of thinking or of a call: the model keeps those of content only. */
+/** Without recordings of log probabilities for thinking or calls: events have only those of text. */
 const comparable = [
   'ollama-0.17.4/chat-plain-stream',
   'ollama-0.17.4/chat-utf8-stream',
@@ -90,7 +90,7 @@ const comparable = [
   'ollama-0.17.4/generate-suffix-stream',
 ];
 
-suite('the same lines as Ollama', () => {
+suite('LineEncoder writes the same lines as Ollama', () => {
   for (const name of comparable) {
     test(name, () => {
       const { body: recorded, path } = recording(name);
@@ -102,21 +102,21 @@ suite('the same lines as Ollama', () => {
   }
 });
 
-suite('the same whole answer as Ollama', () => {
+suite("an answer that is not streamed is the same as Ollama's", () => {
   const names = 'chat-plain chat-think-true chat-think-length generate-plain generate-think generate-raw'.split(' ');
   for (const name of names) {
     test(name, () => {
       const theirs = JSON.parse(recording(`ollama-0.17.4/${name}`).body.toString('utf8')) as Line;
       const protocol = name.startsWith('generate') ? generate : chat;
-      // A whole answer is one line of a stream too.
+      // An answer that is not streamed can be decoded as a stream of one line.
       const events = eventsOf(recording(`ollama-0.17.4/${name}`).body);
-      const ours = whole(protocol, events, ticking(String(theirs['model'])));
+      const ours = notStreamed(protocol, events, ticking(String(theirs['model'])));
       assert.equal(timeless(ours as Line), timeless(theirs));
     });
   }
 });
 
-test('every recorded stream that ended well ends in one done line', () => {
+test('every recorded stream with a complete answer ends in exactly one done line', () => {
   let seen = 0;
   for (const { body: recorded, name, path } of recordings(/^(chat|generate)-.*-stream$/)) {
     if (!recorded.includes('"done":true')) continue;
@@ -139,8 +139,8 @@ function last(events: readonly ChatEvent[]): Line {
   return linesOf(streamed(chat, events)).at(-1) ?? assert.fail();
 }
 
-suite('the end of an answer', () => {
-  test('times are those that were measured; what nobody knows is left out', () => {
+suite('the last line of an answer', () => {
+  test('has the measured times, and leaves out unknown ones', () => {
     const text = { type: 'text', text: 'a' } as const;
     const line = last([text, text, finish('stop', { inputTokens: 3, outputTokens: 2 })]);
     assert.deepEqual(line, {
@@ -149,7 +149,7 @@ suite('the end of an answer', () => {
       message: { role: 'assistant', content: '' },
       done: true,
       done_reason: 'stop',
-      // The clock's first look was at the first text, its last at the counts.
+      // The clock was first read for the first text, and last for the counts.
       total_duration: 4_000_000,
       prompt_eval_count: 3,
       eval_count: 2,
@@ -157,7 +157,7 @@ suite('the end of an answer', () => {
     });
   });
 
-  test("the backend's own times win", () => {
+  test("has the backend's own times instead of measured ones", () => {
     const timings = { load: 0.5, promptEval: 0.25, eval: 0.000000001, total: 99 };
     const line = last([{ type: 'text', text: 'a' }, finish('stop', none, timings)]);
     assert.equal(line['load_duration'], 500_000_000);
@@ -166,8 +166,8 @@ suite('the end of an answer', () => {
     assert.equal(line['total_duration'], 3_000_000);
   });
 
-  test('whole, nobody saw when the answer began', () => {
-    assert.deepEqual(whole(chat, [{ type: 'text', text: 'a' }, finish('length')]), {
+  test('has no eval_duration when the answer was not streamed and the backend did not report it', () => {
+    assert.deepEqual(notStreamed(chat, [{ type: 'text', text: 'a' }, finish('length')]), {
       model: 'm',
       created_at: '2026-11-21T03:56:00.001Z',
       message: { role: 'assistant', content: 'a' },
@@ -184,10 +184,11 @@ suite('the end of an answer', () => {
     ['content_filter', 'stop'],
   ];
   for (const [reason, doneReason] of reasons) {
-    test(`${reason} is ${doneReason}`, () => assert.equal(last([finish(reason)])['done_reason'], doneReason));
+    test(`has done_reason ${doneReason} for ${reason}`, () =>
+      assert.equal(last([finish(reason)])['done_reason'], doneReason));
   }
 
-  test('an error is text, and no done line follows it', () => {
+  test('is an error with a text when the answer broke, and no done line follows', () => {
     const encoder = callOf(chat).encoder(ticking());
     const text =
       encoder.write({ type: 'text', text: 'a' }, 0) + encoder.fail(new GatewayError('upstream_error', 'No.'));
@@ -198,33 +199,33 @@ suite('the end of an answer', () => {
   });
 });
 
-suite('tool calls', () => {
+suite('a tool call', () => {
   const call = (args: string): ChatEvent => ({ type: 'tool-call', id: 'call_1', name: 'f', arguments: args });
 
-  test('arguments keep every digit, and a line stays one line', () => {
+  test('keeps every digit of its arguments, and stays on one line', () => {
     const text = streamed(chat, [call('{\n  "n": 9007199254740993,\n  "x": 1.10\n}'), finish('tool_calls')]);
     assert.equal(text.split('\n').length, 3);
     assert.ok(text.includes('"function":{"index":0,"name":"f","arguments":{"n":9007199254740993,"x":1.10}}'), text);
-    const answer = JSON.stringify(whole(chat, [call('{"n":9007199254740993}'), finish('tool_calls')]));
+    const answer = JSON.stringify(notStreamed(chat, [call('{"n":9007199254740993}'), finish('tool_calls')]));
     assert.ok(answer.includes('"arguments":{"n":9007199254740993}'), answer);
   });
 
-  test('each has its own index', () => {
+  test('has its index in the answer', () => {
     const lines = linesOf(streamed(chat, [call('{}'), call('{}'), finish('tool_calls')]));
     const indexes = lines.slice(0, 2).map(({ message }) => JSON.stringify(message).match(/"index":(\d)/)?.[1]);
     assert.deepEqual(indexes, ['0', '1']);
   });
 
   for (const args of ['{"city": "Seoul", "un', '[1]', '"text"', '']) {
-    test(`arguments ${JSON.stringify(args)} fail the answer`, () => {
+    test(`with the arguments ${JSON.stringify(args)} fails the answer with a 502`, () => {
       const expected = { name: 'GatewayError', code: 'upstream_protocol_error' };
       assert.throws(() => callOf(chat).encoder(ticking()).write(call(args), 0), expected);
-      assert.throws(() => whole(chat, [call(args), finish('tool_calls')]), expected);
+      assert.throws(() => notStreamed(chat, [call(args), finish('tool_calls')]), expected);
     });
   }
 });
 
-test('texts and names are JSON whatever they hold', () => {
+test('texts and model names with quotes, controls, line separators and lone surrogates stay valid JSON', () => {
   const nasty = '"\\\n\u2028\u0000\ud800</script>🎉';
   const events: ChatEvent[] = [{ type: 'reasoning', text: nasty }, { type: 'text', text: nasty }, finish()];
   const [thinking, content] = linesOf(streamed(chat, events, ticking(nasty)));
