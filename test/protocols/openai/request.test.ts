@@ -84,6 +84,32 @@ suite('a chat completion request becomes a request to Ollama that', () => {
   });
 });
 
+suite('tool_choice of a chat completion request', () => {
+  const tool = (name: string): object => ({ type: 'function', function: { name } });
+  const allowed = (mode: string, ...names: string[]): object => ({
+    type: 'allowed_tools',
+    allowed_tools: { mode, tools: names.map(tool) },
+  });
+  const both = [{ name: 'f' }, { name: 'g' }];
+  const cases: [choice: unknown, expected: object][] = [
+    [undefined, { tools: both }],
+    ['auto', { tools: both }],
+    ['none', {}],
+    ['required', { tools: both, toolChoice: 'required' }],
+    [tool('g'), { tools: both, toolChoice: { name: 'g' } }],
+    [allowed('auto', 'g'), { tools: [{ name: 'g' }] }],
+    [allowed('required', 'f'), { tools: [{ name: 'f' }], toolChoice: 'required' }],
+    [allowed('auto', 'h'), {}],
+  ];
+  for (const [choice, expected] of cases) {
+    test(`${JSON.stringify(choice)} sends ${JSON.stringify(expected)}`, () => {
+      const body = { model: 'm', messages: hi, tools: [tool('f'), tool('g')], tool_choice: choice };
+      const [{ tools, toolChoice }] = readChatCompletion(body).requests;
+      assert.deepEqual({ ...(tools && { tools }), ...(toolChoice && { toolChoice }) }, expected);
+    });
+  }
+});
+
 suite('the messages of a chat completion request', () => {
   test('have developer as system, and one text for all text parts', () => {
     assert.deepEqual(
@@ -211,6 +237,12 @@ suite('a chat completion request is refused with a 400 for', () => {
       },
     ],
     ['tool_choice.type', { tool_choice: { type: 'web_search' } }],
+    ['tool_choice.allowed_tools.mode', { tool_choice: { type: 'allowed_tools', allowed_tools: { tools: [] } } }],
+    ['tool_choice.allowed_tools.tools', { tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto' } } }],
+    [
+      'tool_choice.allowed_tools.tools[0].function',
+      { tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [{ type: 'function' }] } } },
+    ],
     ['tool_choice.function.name', { tool_choice: { type: 'function', function: {} } }],
     ['parallel_tool_calls', { parallel_tool_calls: 'no' }],
     ['logit_bias', { logit_bias: [] }],
