@@ -1,46 +1,48 @@
-/** One event of a backend's answer. A complete answer ends in exactly one `finish`. */
+/** One part of a backend's response. A complete response ends in exactly one `finish`. */
 export type ChatEvent =
   | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string }
   | ToolCallEvent
   | FinishEvent;
 
-/** Takes the events of an answer, in order. */
+/** Receives the events of a response, in order. */
 export interface Emit {
   (event: ChatEvent): void;
-  /** A faster way for texts, present when nothing between the decoder and the encoder looks at them. */
+  /** The fast path for texts. Absent when a stage between the decoder and the encoder has to see each event. */
   readonly verbatim?: Verbatim;
 }
 
-/** Takes texts as the JSON that the backend sent, which is then neither parsed nor serialised again. */
+/**
+ * The fast path: texts go to the client as the JSON that the backend sent, neither parsed nor encoded again. The decoder
+ * of Ollama and the encoder of chat completions are its two ends; nobody else needs to know it.
+ */
 export interface Verbatim {
-  /** The frame for the next texts; undefined while the next text needs more than a frame around it. */
+  /** @returns undefined while the next text cannot be sent with only a frame around it; then emit it as an event */
   frame(): Frame | undefined;
-  /** @param texts the JSON of texts, each already in its frame; bytes as Latin-1 */
+  /** @param texts the JSON of one or more texts, each in the frame, as UTF-8 bytes in Latin-1 characters */
   take(texts: string): void;
 }
 
-/** The bytes before and after the JSON of a text in a client's stream, as Latin-1. */
+/** The parts of a chunk of the client's stream before and after the JSON of its text, as UTF-8 bytes in Latin-1 characters. */
 export interface Frame {
   readonly before: string;
   readonly after: string;
 }
 
-/** A complete tool call. */
+/** One complete tool call. */
 export interface ToolCallEvent {
   readonly type: 'tool-call';
-  /** Unique within the answer. */
+  /** Unique within the response. */
   readonly id: string;
   readonly name: string;
-  /** A JSON object, as text: numbers keep every digit that the backend sent. */
+  /** A JSON object, as text: numbers keep every digit the backend sent. */
   readonly arguments: string;
 }
 
-/** The end of a complete answer. */
 export interface FinishEvent {
   readonly type: 'finish';
   readonly reason: FinishReason;
-  /** The stop sequence that ended the answer, if known. */
+  /** The stop sequence that ended the response, if known. */
   readonly stopSequence?: string;
   readonly usage: Usage;
   readonly timings: Timings;
@@ -48,22 +50,22 @@ export interface FinishEvent {
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
-/** Tokens, as the backend counted them; 0 if it did not report them. */
+/** Tokens as the backend counted them; 0 if it did not say. */
 export interface Usage {
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** The part of the input that was in the backend's cache; absent if not reported. */
+  /** Input tokens that were in the backend's cache; absent if it did not say. */
   readonly cachedTokens?: number;
-  /** The part of the output that was thinking; absent if not reported. */
+  /** Output tokens of the reasoning; absent if it did not say. */
   readonly reasoningTokens?: number;
 }
 
-/** The backend's own durations in seconds; absent if not reported. */
+/** The backend's own durations in seconds; absent if it did not say. */
 export interface Timings {
   readonly load?: number;
   readonly promptEval?: number;
   readonly eval?: number;
-  /** From the request to the end of the answer, waiting included. */
+  /** The whole request, waiting included. */
   readonly total?: number;
 }
 

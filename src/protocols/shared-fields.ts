@@ -8,6 +8,16 @@ import { defined, integer, number, oneOf } from './fields.ts';
  * their SDKs pass extra fields on.
  */
 
+/** The fields that `readSampling` reads. */
+export const samplingFields = [
+  'temperature',
+  'top_p',
+  'seed',
+  'stop',
+  'frequency_penalty',
+  'presence_penalty',
+] as const;
+
 /**
  * Reads the sampling parameters that OpenAI's APIs and Ollama's `options` give the same names and ranges. The limit of
  * tokens has a different name in each.

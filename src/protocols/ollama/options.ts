@@ -1,18 +1,10 @@
 import type { Options } from 'ollama';
 import type { GenerationRequest, JsonObject, Sampling } from '../../chat/request.ts';
 import { defined, integer, object } from '../fields.ts';
-import { readSampling } from '../shared-fields.ts';
+import { readSampling, samplingFields } from '../shared-fields.ts';
 
 /** Options that other backends have too, under names of their own. */
-const samplingOptions: ReadonlySet<string> = new Set<keyof Options>([
-  'temperature',
-  'top_p',
-  'seed',
-  'stop',
-  'frequency_penalty',
-  'presence_penalty',
-  'num_predict',
-]);
+const samplingOptions: ReadonlySet<string> = new Set<keyof Options>([...samplingFields, 'num_predict']);
 
 /**
  * Reads `options`.

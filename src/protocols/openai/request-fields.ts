@@ -1,19 +1,14 @@
 import type { GenerationRequest, JsonObject, Think } from '../../chat/request.ts';
 import type { DroppedFields } from '../dropped-fields.ts';
 import { boolean, checkExclusive, defined, integer, object, oneOf, string } from '../fields.ts';
-import { readKeepAlive, readSampling, readThink } from '../shared-fields.ts';
+import { readKeepAlive, readSampling, readThink, samplingFields } from '../shared-fields.ts';
 
 /** The fields that chat completions and completions share. */
 export const commonFields = [
   'model',
   'options',
   'keep_alive',
-  'temperature',
-  'top_p',
-  'seed',
-  'stop',
-  'frequency_penalty',
-  'presence_penalty',
+  ...samplingFields,
   'max_tokens',
   'max_completion_tokens',
   'n',

@@ -2,7 +2,18 @@ import type { ResponseCreateParams } from 'openai/resources/responses/responses'
 import type { ChatRequest, JsonObject, Message, Sampling } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { array, boolean, defined, integer, number, object, oneOf, readObjectBody, required, string } from '../../fields.ts';
+import {
+  array,
+  boolean,
+  defined,
+  integer,
+  number,
+  object,
+  oneOf,
+  readObjectBody,
+  required,
+  string,
+} from '../../fields.ts';
 import { readKeepAlive } from '../../shared-fields.ts';
 import { readHideThinking } from '../request-fields.ts';
 import { droppedName } from './dropped-name.ts';
