@@ -3,26 +3,27 @@ import type { UpstreamClient } from '../upstreams/http/client.ts';
 import type { Health } from './health.ts';
 import { askUpstream } from '../upstreams/http/read.ts';
 
-/** Milliseconds for which a list of models, or that there was none, is not asked for again. */
-const freshFor = 2_000;
+/** Milliseconds for which a list of models, or the failure to get it, is cached. */
+const cachedFor = 2_000;
 
-/** Milliseconds for the details of a model: nothing waits for them that would not do without. */
+/** Milliseconds to wait for the details of a model. Nothing depends on them that cannot do without. */
 export const detailsDeadline = 2_000;
 
-/** The models an upstream has. Concurrent questions share one request to it. */
+/** The models of one upstream. Concurrent calls share one request to it. */
 export class ModelCatalog {
   readonly #client: UpstreamClient;
   readonly #backend: Backend;
   readonly #health: Pick<Health, 'retryInMs'>;
   #models: readonly (ModelInfo & ModelDetails)[] = [];
+  /** The listed names, by each spelling in lower case. */
   #names: ReadonlyMap<string, string> = new Map();
-  /** By name, for models that are listed. */
-  readonly #details = new Map<string, { readonly modified: number; readonly answer: Promise<ModelDetails> }>();
-  /** When the last question was over. */
-  #askedAt = -Infinity;
-  /** What it failed with. */
+  /** Details of listed models, by name. */
+  readonly #details = new Map<string, { readonly modified: number; readonly response: Promise<ModelDetails> }>();
+  /** When the last request for the list ended. */
+  #fetchedAt = -Infinity;
+  /** The error of the last request for the list. */
   #failure: unknown;
-  #asking: { readonly since: number; readonly answer: Promise<readonly ModelInfo[]> } | undefined;
+  #fetching: { readonly since: number; readonly models: Promise<readonly ModelInfo[]> } | undefined;
 
   constructor(client: UpstreamClient, backend: Backend, health: Pick<Health, 'retryInMs'>) {
     this.#client = client;
@@ -30,69 +31,70 @@ export class ModelCatalog {
     this.#health = health;
   }
 
-  /** Milliseconds until the upstream may be asked: 0 for now. */
+  /** Milliseconds until the upstream may be used; 0 when it may be used now. */
   get retryInMs(): number {
     return this.#health.retryInMs;
   }
 
-  /** Whether an answer is not worth waiting for: the upstream is out, did not tell its models when last asked, or takes long. */
+  /** True when a response is not worth waiting for: the upstream is ejected, its last list failed, or the next one takes long. */
   get failedLastTime(): boolean {
-    if (this.retryInMs > 0 || this.#failure !== undefined) return true;
-    return this.#asking !== undefined && performance.now() - this.#asking.since > detailsDeadline;
+    if (this.#health.retryInMs > 0 || this.#failure !== undefined) return true;
+    return this.#fetching !== undefined && performance.now() - this.#fetching.since > detailsDeadline;
   }
 
-  /** The last list that the upstream told. */
+  /** The last list of models that the upstream sent. */
   get listed(): readonly ModelInfo[] {
     return this.#models;
   }
 
   /**
-   * @param maxAge milliseconds since the list was asked for
-   * @throws {GatewayError} when the upstream does not answer, or did not within that time
+   * @param maxAge milliseconds for which the cached list is good enough
+   * @throws {GatewayError} when the request for the list fails, or failed within that time
    */
-  async list(maxAge = freshFor): Promise<readonly ModelInfo[]> {
-    if (performance.now() - this.#askedAt < maxAge) {
+  async list(maxAge = cachedFor): Promise<readonly ModelInfo[]> {
+    if (performance.now() - this.#fetchedAt < maxAge) {
       if (this.#failure !== undefined) throw this.#failure;
       return this.#models;
     }
-    this.#asking ??= { since: performance.now(), answer: this.#ask() };
-    return await this.#asking.answer;
+    this.#fetching ??= { since: performance.now(), models: this.#fetch() };
+    return await this.#fetching.models;
   }
 
-  /** What is known of a model; nothing of one that is not listed. A model that changed is asked about again. */
+  /** @returns the details of a model, from the cache unless the model has changed; {} for a model that is not listed */
   async details(name: string): Promise<ModelDetails> {
-    const model = this.#models.find((listed) => listed.name === (this.#names.get(name.toLowerCase()) ?? name));
+    const canonical = this.canonical(name);
+    const model = this.#models.find((listed) => listed.name === canonical);
     if (model === undefined) return {};
     const question = this.#backend.details?.(model.name);
     if (question === undefined) return model;
-    const known = this.#details.get(model.name);
-    if (known?.modified === model.modified) return await known.answer;
+    const cached = this.#details.get(model.name);
+    if (cached?.modified === model.modified) return await cached.response;
     if (this.failedLastTime) return model;
-    const answer = askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => {
+    const response = askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => {
       this.#details.delete(model.name);
       return {};
     });
-    this.#details.set(model.name, { modified: model.modified, answer });
-    return await answer;
+    this.#details.set(model.name, { modified: model.modified, response });
+    return await response;
   }
 
-  /** The context a model is loaded with, in tokens; undefined where it is not loaded or that cannot be told. */
+  /** @returns the context size, in tokens, with which a model is loaded; undefined when it is not loaded or not known */
   async loadedContext(model: string): Promise<number | undefined> {
     const question = this.#backend.contextLength?.(model);
     return question && (await askUpstream(this.#client, this.#backend, question).catch(() => undefined));
   }
 
-  /** The name of a model as the metrics show it: one that the upstream has, else `other`. */
+  /** @returns the label of a model in metrics: its listed name, or `other` */
   label(model: string): string {
     return this.#names.get(model.toLowerCase()) ?? 'other';
   }
 
-  /** The name of a model as the upstream lists it, where it does; else as it was given. */
+  /** @returns the name of a model as the upstream lists it, or unchanged when it is not listed */
   canonical(model: string): string {
     return this.#names.get(model.toLowerCase()) ?? model;
   }
 
-  /** The models that the upstream holds in memory; undefined where that cannot be told. */
+  /** @returns the names of the models that are loaded; undefined when that is not known */
   async loaded(): Promise<string[] | undefined> {
     const question = this.#backend.loaded;
     return (
@@ -100,26 +102,26 @@ export class ModelCatalog {
     );
   }
 
-  /** Whether the upstream has a model, as far as its last list tells. */
+  /** True when the upstream's last list has the model. */
   has(model: string): boolean {
     return this.#names.has(model.toLowerCase());
   }
 
-  async #ask(): Promise<readonly ModelInfo[]> {
+  async #fetch(): Promise<readonly ModelInfo[]> {
     try {
-      this.#take(await askUpstream(this.#client, this.#backend, this.#backend.models));
+      this.#update(await askUpstream(this.#client, this.#backend, this.#backend.models));
       this.#failure = undefined;
       return this.#models;
     } catch (error) {
       this.#failure = error;
       throw error;
     } finally {
-      this.#askedAt = performance.now();
-      this.#asking = undefined;
+      this.#fetchedAt = performance.now();
+      this.#fetching = undefined;
     }
   }
 
-  #take(models: readonly (ModelInfo & ModelDetails)[]): void {
+  #update(models: readonly (ModelInfo & ModelDetails)[]): void {
     this.#models = models;
     this.#names = new Map(models.flatMap(({ name }) => spellings(name)));
     for (const name of this.#details.keys())
@@ -127,13 +129,12 @@ export class ModelCatalog {
   }
 }
 
-/** `llama3` and `llama3:latest` are one model. */
+/** The spellings of a model's name, in lower case, each with the name: `llama3` and `llama3:latest` are one model. */
 function spellings(name: string): [string, string][] {
   const lower = name.toLowerCase();
-  return lower.endsWith(':latest')
-    ? [
-        [lower, name],
-        [lower.slice(0, -':latest'.length), name],
-      ]
-    : [[lower, name]];
+  if (!lower.endsWith(':latest')) return [[lower, name]];
+  return [
+    [lower, name],
+    [lower.slice(0, -':latest'.length), name],
+  ];
 }

@@ -5,8 +5,8 @@ import { withTimeout } from '../with-timeout.ts';
 import { type ModelCatalog, detailsDeadline } from './model-catalog.ts';
 
 /**
- * The models of all upstreams. One that several have is listed once. Of an upstream that is out, or does not tell, the last
- * list stands: its models stay listed, as requests for them stay its own.
+ * The models of all upstreams; a model that several have is listed once. The last list of an upstream that is ejected or
+ * fails stays valid, because requests for its models are still sent to it.
  */
 export class ModelDirectory {
   readonly #catalogs: readonly ModelCatalog[];
@@ -16,15 +16,15 @@ export class ModelDirectory {
   }
 
   /**
-   * Where one upstream has told, others are given two seconds, and those that did not tell when last asked no time at all.
+   * Once one upstream has sent its list, the others have two seconds; those that failed last time are not waited for.
    *
-   * @param maxAge milliseconds since the lists were asked for
-   * @throws {GatewayError} when no upstream answers; 503 `upstream_down` at once when all are out
+   * @param maxAge milliseconds for which a cached list is good enough
+   * @throws {GatewayError} when no upstream answers; 503 `upstream_down` at once when all are ejected
    */
   async list(maxAge?: number): Promise<readonly ModelInfo[]> {
-    const answers = this.#ask(maxAge);
-    const all = withTimeout(detailsDeadline, Promise.allSettled(answers));
-    await firstOf(answers);
+    const lists = this.#fetch(maxAge);
+    const all = withTimeout(detailsDeadline, Promise.allSettled(lists));
+    await firstOf(lists);
     await all;
     const models = new Map<string, ModelInfo>();
     for (const model of this.#catalogs.flatMap(({ listed }) => listed)) {
@@ -36,53 +36,63 @@ export class ModelDirectory {
 
   /** Resolves as soon as one upstream answers. @throws {GatewayError} when none does within so many milliseconds */
   async reach(milliseconds: number): Promise<void> {
-    const first = firstOf(this.#ask()).then(() => true);
+    const first = firstOf(this.#fetch()).then(() => true);
     if ((await withTimeout(milliseconds, first)) === true) return;
     throw new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { retryAfter: 5 });
   }
 
-  /** What is known of a model; nothing of one that is not listed. */
+  /** @returns the details of a model; {} for a model that is not listed */
   async details(model: string): Promise<ModelDetails> {
-    return (await this.#with(model)?.details(model)) ?? {};
+    return (await this.#catalogWith(model)?.details(model)) ?? {};
   }
 
-  /** The name of a model as the metrics show it: one that an upstream has, else `other`. */
+  /** @returns the label of a model in metrics: its listed name, or `other` */
   label(model: string): string {
-    return this.#with(model)?.label(model) ?? 'other';
+    return this.#catalogWith(model)?.label(model) ?? 'other';
   }
 
-  /** Whether an upstream has a model, as far as their last lists tell. */
+  /** True when the last list of an upstream has the model. */
   has(model: string): boolean {
-    return this.#with(model) !== undefined;
+    return this.#catalogWith(model) !== undefined;
   }
 
-  /** Learns where a model is in the background, so that its first request is not `other` when it ends. */
+  /** Fetches the lists in the background if no upstream is known to have the model, so that its first metrics have its name. */
   discover(model: string): void {
     if (!this.has(model)) void this.list().catch(() => undefined);
   }
 
-  /** Asks all that are not out. @returns the answers worth waiting for, at least one. @throws {GatewayError} */
-  #ask(maxAge?: number): Promise<unknown>[] {
+  /**
+   * Starts to fetch the lists of all upstreams that are not ejected.
+   *
+   * @returns the lists worth waiting for, at least one
+   * @throws {GatewayError} 503 `upstream_down` when all are ejected
+   */
+  #fetch(maxAge?: number): Promise<unknown>[] {
     const up = this.#catalogs.filter(({ retryInMs }) => retryInMs === 0);
     if (up.length === 0) throw allUpstreamsDown(this.#catalogs.map(({ retryInMs }) => retryInMs));
-    const silent = up.filter((catalog) => catalog.failedLastTime);
-    if (silent.length === up.length) return up.map(async (catalog) => await catalog.list(maxAge));
-    // Whether they are back will be known by the next time.
-    for (const catalog of silent) void catalog.list().catch(() => undefined);
-    return up.filter((catalog) => !silent.includes(catalog)).map(async (catalog) => await catalog.list(maxAge));
+    const failed = up.filter((catalog) => catalog.failedLastTime);
+    if (failed.length === up.length) return up.map(async (catalog) => await catalog.list(maxAge));
+    // Not waited for, but the next call will know whether they have recovered.
+    for (const catalog of failed) void catalog.list().catch(() => undefined);
+    return up.filter((catalog) => !failed.includes(catalog)).map(async (catalog) => await catalog.list(maxAge));
   }
 
-  /** One that has the model: one that answers, if there is one. */
-  #with(model: string): ModelCatalog | undefined {
-    const having = this.#catalogs.filter((catalog) => catalog.has(model));
-    return having.find(({ failedLastTime }) => !failedLastTime) ?? having[0];
+  /** @returns the first catalog with the model whose upstream answers, or else the first one */
+  #catalogWith(model: string): ModelCatalog | undefined {
+    let first: ModelCatalog | undefined;
+    for (const catalog of this.#catalogs) {
+      if (!catalog.has(model)) continue;
+      if (!catalog.failedLastTime) return catalog;
+      first ??= catalog;
+    }
+    return first;
   }
 }
 
-/** @throws what the first failed with, when all do */
-async function firstOf(answers: readonly Promise<unknown>[]): Promise<void> {
+/** @throws {unknown} the first error when all promises are rejected */
+async function firstOf(promises: readonly Promise<unknown>[]): Promise<void> {
   try {
-    await Promise.any(answers);
+    await Promise.any(promises);
   } catch (error) {
     throw error instanceof AggregateError ? error.errors[0] : error;
   }
