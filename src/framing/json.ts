@@ -1,7 +1,7 @@
-/** A number kept as the text it was written in, which JSON.stringify writes back unchanged. */
+/** A number with its source text, which JSON.stringify writes unchanged. */
 type RawJson = { readonly rawJSON: string };
 
-/** JSON with source text access, which TypeScript's library does not declare yet. @see https://github.com/tc39/proposal-json-parse-with-source */
+/** JSON.parse source text access, which TypeScript's library does not declare yet. @see https://github.com/tc39/proposal-json-parse-with-source */
 const json = JSON as unknown as {
   parse(
     text: string,
@@ -11,10 +11,11 @@ const json = JSON as unknown as {
 };
 
 /**
- * Parses JSON so that `JSON.stringify` gives every number back with all its digits, 9007199254740993 included.
- * Slower than JSON.parse: for tool arguments, not for tokens.
+ * Parses JSON so that `JSON.stringify` writes every number with all its digits, for example 9007199254740993. Slower than
+ * JSON.parse: use it for tool arguments, not for tokens.
  *
- * @throws {SyntaxError} when the text is not JSON.
+ * @throws {SyntaxError} when the text is not JSON
+ * @throws {RangeError} when it is nested too deeply
  */
 export function parseExact(text: string): unknown {
   return json.parse(text, (_key, value, { source }) =>
@@ -22,23 +23,24 @@ export function parseExact(text: string): unknown {
   );
 }
 
-const lineEnds = /[\u0085\u2028\u2029]/g;
+/** Line separators that JSON.stringify does not escape. */
+const lineSeparators = /[\u0085\u2028\u2029]/g;
 
 /**
- * JSON on one line, also to readers of lines that take more for a line's end than the standards do: Python's
- * `splitlines`, and so httpx, ollama-python and LiteLLM.
+ * JSON on one line, even for readers that split lines at more characters than the standards do: Python's `splitlines`, which
+ * httpx, ollama-python and LiteLLM use.
  */
 export function jsonLine(value: unknown): string {
   const json = JSON.stringify(value);
-  return json.replace(lineEnds, (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return json.replace(lineSeparators, (separator) => `\\u${separator.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** True for what JSON calls an object: not null, not an array. */
+/** True for a JSON object, false for null and arrays. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A field's name as Go's encoding/json compares it: without regard to case, the long s included. */
+/** Folds a field name as Go's encoding/json does to compare it: case-insensitive, with the long s equal to s. */
 export function foldedName(name: string): string {
   return name.replaceAll('ſ', 's').toLowerCase();
 }

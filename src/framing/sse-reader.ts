@@ -2,33 +2,34 @@ import { createParser } from 'eventsource-parser';
 import { GatewayError } from '../errors.ts';
 
 /**
- * Reads the events of an SSE stream from bytes, whatever way they were cut. Events without data are skipped.
+ * Reads the events of an SSE stream, however its bytes are cut into chunks. Events without data are skipped.
  *
- * @throws {GatewayError} `upstream_protocol_error` from `push` for an event of more than `maxBytes`, counted in UTF-16
- *   units, of which there are never more than bytes
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 export class SseReader {
-  /** Takes off a byte order mark, and keeps a character that was cut in two. */
-  readonly #text = new TextDecoder();
+  /** Removes a byte order mark, and holds a character that is cut in two. */
+  readonly #decoder = new TextDecoder();
   readonly #feed: (text: string) => void;
 
-  /** @param onData gets an event's data, and its name where it has one */
+  /**
+   * @param maxBytes of one event. Counted are UTF-16 code units, of which there are never more than bytes
+   * @param onData is called with an event's data, and its name if it has one
+   */
   constructor(maxBytes: number, onData: (data: string, event?: string) => void) {
     const check = (length: number): void => {
       if (length > maxBytes) throw tooLarge(maxBytes);
     };
     const parser = createParser({
-      // It counts a line with its field's name.
+      // The parser counts the field's name, too.
       maxBufferSize: maxBytes + 'event: '.length,
       onEvent({ data, event }) {
-        // The parser's own limit is for what waits for its end, not for what arrives whole.
+        // The parser's own limit does not apply to events that arrive whole.
         check(data.length);
         if (data !== '') onData(data, event);
       },
       onError({ type, field, value = '' }) {
         if (type === 'max-buffer-size-exceeded') throw tooLarge(maxBytes);
-        // No field of SSE, but the one in which some servers tell of a failure.
+        // Not a field of SSE, but some servers report errors in it.
         if (type !== 'unknown-field' || field !== 'error') return;
         check(value.length);
         onData(value, field);
@@ -37,13 +38,14 @@ export class SseReader {
     this.#feed = (text) => parser.feed(text);
   }
 
+  /** @throws {GatewayError} `upstream_protocol_error` for an event of more than `maxBytes` */
   push(bytes: Uint8Array): void {
-    this.#feed(this.#text.decode(bytes, { stream: true }));
+    this.#feed(this.#decoder.decode(bytes, { stream: true }));
   }
 
-  /** Takes what is left as the last event: the blank line after it is optional, unlike in the standard. */
+  /** Passes on what is left as the last event. Unlike in the standard, its blank line is optional. */
   end(): void {
-    this.#feed(`${this.#text.decode()}\n\n`);
+    this.#feed(`${this.#decoder.decode()}\n\n`);
   }
 }
 

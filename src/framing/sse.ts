@@ -1,9 +1,14 @@
-/** One server-sent event without a name. JSON has no raw line ends, so one `data` line holds it. @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
+/**
+ * A server-sent event without a name.
+ *
+ * @param json has no raw line breaks, so one `data` line holds it
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
 export function sseData(json: string): string {
   return `data: ${json}\n\n`;
 }
 
-/** What a client's parser skips. */
+/** A comment, which clients ignore. */
 export function sseComment(text: string): string {
   return `: ${text}\n\n`;
 }
