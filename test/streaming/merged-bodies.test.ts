@@ -42,19 +42,19 @@ suite('a source', () => {
     const pieces: Chunk[] = [];
     await Promise.resolve();
     source.read((piece) => pieces.push(piece));
-    one.body.push(Buffer.from('a'));
+    one.body.enqueue(Buffer.from('a'));
     await turn();
     source.pause();
     assert.ok(one.state.paused);
-    other.body.push(Buffer.from('b'));
+    other.body.enqueue(Buffer.from('b'));
     joining.resolve(other);
     await turn();
     assert.ok(other.state.paused);
     assert.deepEqual(texts(pieces), ['a']);
     source.resume();
     assert.deepEqual([one.state.paused, other.state.paused], [false, false]);
-    other.body.finish();
-    one.body.finish();
+    other.body.close();
+    one.body.close();
     assert.deepEqual(texts(pieces), ['a', 'b', 'end', 'end']);
   });
 
@@ -72,7 +72,7 @@ suite('a source', () => {
     };
     source.read(hear);
     for (const [round, text] of ['a', 'b', 'c'].entries()) {
-      for (const { body } of both) body.push(Buffer.from(text));
+      for (const { body } of both) body.enqueue(Buffer.from(text));
       await turn();
       assert.deepEqual(
         both.map(({ state }) => state.paused),
@@ -92,12 +92,12 @@ suite('a source', () => {
       end: () => heard.push('end'),
       error: ({ message }) => heard.push(message),
     });
-    for (const text of ['a', 'b']) body.push(Buffer.from(text));
+    for (const text of ['a', 'b']) body.enqueue(Buffer.from(text));
     assert.deepEqual(heard, []);
     await turn();
     assert.deepEqual(heard, ['ab of 2']);
-    for (const text of ['c', 'd']) body.push(Buffer.from(text));
-    body.finish();
+    for (const text of ['c', 'd']) body.enqueue(Buffer.from(text));
+    body.close();
     assert.deepEqual(heard, ['ab of 2', 'cd of 2', 'end']);
     await turn();
     assert.deepEqual(heard, ['ab of 2', 'cd of 2', 'end']);
@@ -107,7 +107,7 @@ suite('a source', () => {
     const { body, state } = controlled();
     const heard: Buffer[] = [];
     body.read({ data: (bytes) => heard.push(bytes), end: () => undefined, error: () => undefined });
-    body.push(Buffer.from('a'));
+    body.enqueue(Buffer.from('a'));
     body.destroy();
     await turn();
     assert.deepEqual([heard, state.aborted], [[], true]);
@@ -116,7 +116,7 @@ suite('a source', () => {
   test('breaks one answer where what comes of it cannot be read', async () => {
     const { body, state } = controlled();
     body.read({ data: () => assert.fail('a fault'), end: () => undefined, error: () => undefined });
-    body.push(Buffer.from('a'));
+    body.enqueue(Buffer.from('a'));
     await turn();
     assert.ok(state.aborted);
   });
@@ -125,7 +125,7 @@ suite('a source', () => {
     const { body } = controlled();
     const heard: Buffer[] = [];
     body.read({ data: (bytes) => heard.push(bytes), end: () => undefined, error: () => undefined });
-    body.push(Buffer.alloc(0));
+    body.enqueue(Buffer.alloc(0));
     await turn();
     assert.deepEqual(heard, []);
   });
@@ -157,7 +157,7 @@ suite('a source', () => {
 
 test('the rest of an answer is read later: undici parses one at a time, and may be at another', async () => {
   const { body, state } = controlled();
-  body.push(Buffer.from('a'));
+  body.enqueue(Buffer.from('a'));
   assert.ok(state.paused);
   body.discard();
   assert.ok(state.paused);
@@ -167,7 +167,7 @@ test('the rest of an answer is read later: undici parses one at a time, and may 
   body.onClose(() => {
     closed = true;
   });
-  body.push(Buffer.alloc(100_000));
+  body.enqueue(Buffer.alloc(100_000));
   await turn();
   assert.deepEqual([closed, state.aborted], [true, true]);
 });

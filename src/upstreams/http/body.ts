@@ -1,43 +1,45 @@
 import type { Dispatcher } from 'undici';
 
-/** Who reads a body. */
+/** Receives the bytes of a response body. */
 export interface BodyReader {
-  /** @param pieces how many the upstream sent them in */
-  data(bytes: Buffer, pieces: number): void;
+  /** @param chunks number of chunks in which the upstream sent the bytes */
+  data(bytes: Buffer, chunks: number): void;
   end(): void;
-  /** @param error what an abort gave as its reason, or what undici says */
+  /** @param error the reason of an abort, or undici's error */
   error(error: Error): void;
 }
 
-/** Of an answer that nobody wants to its end: bytes read, and milliseconds waited, to keep its connection. */
-const afterlife = { bytes: 64 * 1024, milliseconds: 500 };
+/** How much of an unwanted response is read, in bytes and milliseconds, to keep its connection. */
+const maxDiscarded = { bytes: 64 * 1024, milliseconds: 500 };
 
 /**
- * The body of an answer, without the machinery of a Readable, which costs as much as all else that is done to a token.
- * What comes before somebody reads is kept, and the upstream is not read until then.
+ * The body of an upstream's response. A Readable would cost as much as everything else that is done for a token. Bytes
+ * that arrive before there is a reader are held, and the upstream is paused until then.
  */
 export class UpstreamBody {
   readonly #controller: Dispatcher.DispatchController;
   #reader: BodyReader | undefined;
-  /** What nobody has read. */
-  #held: Buffer[] = [];
-  /** How it ended; undefined while it has not. */
-  #outcome: 'whole' | 'left' | Error | undefined;
+  /** Chunks that no reader has received yet. */
+  #pending: Buffer[] = [];
+  /** How the body ended; undefined until then. */
+  #outcome: 'complete' | 'destroyed' | Error | undefined;
   #onClose: (() => void) | undefined;
 
   constructor(controller: Dispatcher.DispatchController) {
     this.#controller = controller;
   }
 
-  /** Has all that came go to `reader` now, all that comes at the end of its turn of the event loop, and nothing to another. */
+  /**
+   * Passes everything on to `reader` and nothing more to a previous one: what is pending at once, and what arrives later
+   * at the end of each tick, as one buffer.
+   */
   read(reader: BodyReader): void {
     this.#reader = reader;
     this.#deliver();
-    if (this.#outcome === undefined) this.#controller.resume();
-    else this.#tellEnd();
+    this.resume();
   }
 
-  /** Lets the upstream wait: what it sends stays in the socket. */
+  /** Stops reading from the socket, so that the upstream waits. */
   pause(): void {
     if (this.#outcome === undefined) this.#controller.pause();
   }
@@ -46,91 +48,86 @@ export class UpstreamBody {
     if (this.#outcome === undefined) this.#controller.resume();
   }
 
-  /** Reads the rest and forgets it, so that the connection can be used again; one that is long or slow is closed. */
+  /** Reads the rest without using it, so that the connection can be reused. Closes it when the rest is long or slow. */
   discard(): void {
     if (this.#outcome !== undefined) return;
-    const timer = setTimeout(() => this.destroy(), afterlife.milliseconds);
+    const timer = setTimeout(() => this.destroy(), maxDiscarded.milliseconds);
     let length = 0;
-    const over = (): void => clearTimeout(timer);
-    const forgetting = {
-      data: (bytes: Buffer): void => {
-        length += bytes.length;
-        if (length <= afterlife.bytes) return;
-        over();
-        this.destroy();
-      },
-      end: over,
-      error: over,
+    const stop = (): void => clearTimeout(timer);
+    const data = (bytes: Buffer): void => {
+      length += bytes.length;
+      if (length <= maxDiscarded.bytes) return;
+      stop();
+      this.destroy();
     };
-    // Later: while undici parses one answer it must not be made to parse another.
+    // Not now: resuming while undici parses this response would make it parse the next bytes within that call.
     process.nextTick(() => {
-      if (this.#outcome === 'left') over();
-      else this.read(forgetting);
+      if (this.#outcome === 'destroyed') stop();
+      else this.read({ data, end: stop, error: stop });
     });
   }
 
-  /** Closes the connection to the upstream, unless all has come. Nobody hears of anything more. */
+  /** Closes the connection to the upstream, unless the body has ended. The reader is not called any more. */
   destroy(): void {
     this.#reader = undefined;
     if (this.#outcome !== undefined) return;
-    this.#outcome = 'left';
-    this.#held = [];
+    this.#outcome = 'destroyed';
+    this.#pending = [];
     this.#controller.abort(new Error('The body is not wanted.'));
     this.#onClose?.();
   }
 
-  /** Hears once, when it has come to an end of any kind; now, if it has. */
-  onClose(hear: () => void): void {
-    if (this.#outcome === undefined) this.#onClose = hear;
-    else hear();
+  /** Calls `listener` once the body has ended in any way; at once if it has. There is one listener at most. */
+  onClose(listener: () => void): void {
+    if (this.#outcome === undefined) this.#onClose = listener;
+    else listener();
   }
 
-  /** For whoever receives it. */
-  push(bytes: Buffer): void {
-    // undici hands out nothing, too, where it is resumed and has nothing.
+  /** Takes the next chunk from the connection. */
+  enqueue(bytes: Buffer): void {
+    // undici also passes on empty chunks when it is resumed and has no data.
     if (this.#outcome !== undefined || bytes.length === 0) return;
-    this.#held.push(bytes);
+    this.#pending.push(bytes);
     if (this.#reader === undefined) this.#controller.pause();
-    else if (this.#held.length === 1) process.nextTick(endTurn, this);
+    // A static function: a closure for each chunk would cost more.
+    else if (this.#pending.length === 1) process.nextTick(UpstreamBody.#deliverPending, this);
   }
 
-  /** Has what came in this turn of the event loop read. A fault of the reader breaks this answer and no other. */
-  deliverPending(): void {
-    try {
-      this.#deliver();
-    } catch (error) {
-      this.#controller.abort(error as Error);
-    }
-  }
-
-  #deliver(): void {
-    const held = this.#held;
-    const [first] = held;
-    if (first === undefined || this.#reader === undefined) return;
-    this.#held = [];
-    this.#reader.data(held.length === 1 ? first : Buffer.concat(held), held.length);
-  }
-
-  /** For whoever receives it. @param error why it broke off */
-  finish(error?: Error): void {
+  /** Marks the body as ended. @param error why it is incomplete */
+  close(error?: Error): void {
     if (this.#outcome !== undefined) return;
-    this.#outcome = error ?? 'whole';
+    this.#outcome = error ?? 'complete';
     this.#deliver();
-    this.#tellEnd();
     this.#onClose?.();
   }
 
-  #tellEnd(): void {
-    if (this.#outcome instanceof Error) this.#reader?.error(this.#outcome);
-    else if (this.#outcome === 'whole') this.#reader?.end();
+  /** An error thrown by the reader ends this response and no other. */
+  static #deliverPending(this: void, body: UpstreamBody): void {
+    try {
+      body.#deliver();
+    } catch (error) {
+      body.#controller.abort(error as Error);
+    }
+  }
+
+  /** Passes on what is pending, then the end if the body has ended. */
+  #deliver(): void {
+    const chunks = this.#pending;
+    const [first] = chunks;
+    if (first !== undefined && this.#reader !== undefined) {
+      this.#pending = [];
+      this.#reader.data(chunks.length === 1 ? first : Buffer.concat(chunks), chunks.length);
+    }
+    if (this.#outcome === undefined) return;
+    // The end is passed on once, and to nobody when the reader destroyed the body.
+    const reader = this.#reader;
+    this.#reader = undefined;
+    if (this.#outcome instanceof Error) reader?.error(this.#outcome);
+    else if (this.#outcome === 'complete') reader?.end();
   }
 }
 
-function endTurn(body: UpstreamBody): void {
-  body.deliverPending();
-}
-
-/** The head of an answer, and its body as it comes. */
+/** The head of a response, and its body as it arrives. */
 export interface UpstreamAnswer {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

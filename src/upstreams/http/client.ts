@@ -11,25 +11,25 @@ export interface UpstreamRequest {
   readonly path: string;
   readonly headers?: Record<string, string>;
   readonly body?: string | Uint8Array | Readable;
-  /** Ends the request in every phase; its reason is what the caller gets to see. */
+  /** Aborts the request and its response in every phase. Its reason is the error that the caller gets. */
   readonly signal: Signal;
-  /** Milliseconds until the head of the answer, instead of the configured ones. */
+  /** Milliseconds until the head of the response must have arrived. Absent: the configured `first_byte`. */
   readonly deadline?: number;
 }
 
-/** HTTP to one upstream over a pool of kept-alive connections. No retries, no redirects. */
+/** An HTTP client for one upstream, with a pool of keep-alive connections. Does not retry or follow redirects. */
 export class UpstreamClient {
   readonly #pool: Pool;
   readonly #basePath: string;
   readonly #headers: Record<string, string>;
-  readonly #onChange: (reached: boolean) => void;
-  #reached: boolean | undefined;
+  readonly #onChange: (reachable: boolean) => void;
+  #reachable: boolean | undefined;
 
-  /** @param onChange hears whether the upstream could be reached, when that is known or has changed */
+  /** @param onChange is called after the first request, and whenever the upstream becomes reachable or unreachable */
   constructor(
     { url, key }: UpstreamConfig,
     timeouts: Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>,
-    onChange: (reached: boolean) => void,
+    onChange: (reachable: boolean) => void,
   ) {
     this.#onChange = onChange;
     const { origin, pathname, username, password } = new URL(url);
@@ -44,11 +44,16 @@ export class UpstreamClient {
     });
   }
 
-  /** Resolves when the head of the answer is there. Its body must be read, discarded or destroyed. @throws {GatewayError} */
+  /**
+   * Sends a request.
+   *
+   * @returns the response once its head has arrived. Its body must be read, discarded or destroyed
+   * @throws {GatewayError} of `transportError`, or the signal's reason
+   */
   async send({ method, path, headers, body, signal, deadline }: UpstreamRequest): Promise<UpstreamAnswer> {
     try {
       signal.throwIfAborted();
-      const receiver = new ResponseHandler(signal);
+      const handler = new ResponseHandler(signal);
       this.#pool.dispatch(
         {
           method,
@@ -57,14 +62,14 @@ export class UpstreamClient {
           ...(body !== undefined && { body }),
           ...(deadline !== undefined && { headersTimeout: deadline }),
         },
-        receiver,
+        handler,
       );
-      const answer = await receiver.answer;
-      this.#learn(true);
-      return answer;
+      const response = await handler.response;
+      this.#setReachable(true);
+      return response;
     } catch (thrown) {
       const error = transportError(thrown, 'before its answer');
-      if (error.code === 'upstream_unreachable') this.#learn(false);
+      if (error.code === 'upstream_unreachable') this.#setReachable(false);
       throw error;
     }
   }
@@ -73,10 +78,10 @@ export class UpstreamClient {
     await this.#pool.destroy();
   }
 
-  #learn(reached: boolean): void {
-    if (this.#reached === reached) return;
-    this.#reached = reached;
-    this.#onChange(reached);
+  #setReachable(reachable: boolean): void {
+    if (this.#reachable === reachable) return;
+    this.#reachable = reachable;
+    this.#onChange(reachable);
   }
 }
 
@@ -85,36 +90,45 @@ function basic(username: string, password: string): string {
   return `Basic ${Buffer.from(credentials).toString('base64')}`;
 }
 
-/** Seconds. */
+/** Seconds after which a retry may succeed. */
 const retryAfter = 5;
 
-/** What a failure of undici or of the socket under it means. An abort carries its own reason, passed on as it is. */
+const noHeadInTime: ReadonlySet<string | undefined> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'TimeoutError']);
+const unreachable: ReadonlySet<string | undefined> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/**
+ * Translates an error of undici, or of its socket, for the client. A GatewayError is the reason of an abort and returned
+ * as it is.
+ */
 export function transportError(
   error: unknown,
   when: 'before its answer' | 'in the middle of its answer',
 ): GatewayError {
   if (error instanceof GatewayError) return error;
-  switch (codeOf(error)) {
-    case 'UND_ERR_HEADERS_TIMEOUT':
-    case 'TimeoutError':
-      return new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { cause: error, retryAfter });
-    case 'UND_ERR_BODY_TIMEOUT':
-      return new GatewayError('upstream_idle_timeout', 'The upstream fell silent in the middle of its answer.', {
-        cause: error,
-      });
-    case 'ECONNREFUSED':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-    case 'ETIMEDOUT':
-    case 'UND_ERR_CONNECT_TIMEOUT':
-      return new GatewayError('upstream_unreachable', 'The upstream cannot be reached.', { cause: error, retryAfter });
-    default: {
-      const code = when === 'before its answer' ? 'upstream_error' : 'upstream_incomplete';
-      return new GatewayError(code, `The upstream broke the connection ${when}.`, { cause: error, retryAfter });
-    }
+  const code = codeOf(error);
+  if (noHeadInTime.has(code)) {
+    return new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { cause: error, retryAfter });
   }
+  if (code === 'UND_ERR_BODY_TIMEOUT') {
+    const message = 'The upstream fell silent in the middle of its answer.';
+    return new GatewayError('upstream_idle_timeout', message, { cause: error });
+  }
+  if (unreachable.has(code)) {
+    return new GatewayError('upstream_unreachable', 'The upstream cannot be reached.', { cause: error, retryAfter });
+  }
+  return new GatewayError(
+    when === 'before its answer' ? 'upstream_error' : 'upstream_incomplete',
+    `The upstream broke the connection ${when}.`,
+    { cause: error, retryAfter },
+  );
 }
 
 function codeOf(error: unknown): string | undefined {

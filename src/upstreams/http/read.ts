@@ -1,21 +1,23 @@
 import type { Backend, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
+import { BoundedBytes } from '../../framing/bounded-bytes.ts';
 import type { UpstreamAnswer } from './body.ts';
 import { type UpstreamClient, transportError } from './client.ts';
 
 const maxErrorBytes = 16 * 1024;
 const maxJsonBytes = 16 * 1024 * 1024;
 
-/** Reads a whole answer, or a little more than `maxBytes` of it; the rest is not waited for. @throws {GatewayError} */
+/**
+ * Reads a response body. When it exceeds `maxBytes`, reading stops and what has arrived is returned, which is longer.
+ *
+ * @throws {GatewayError} when the connection fails
+ */
 async function readBytes({ body }: UpstreamAnswer, maxBytes: number): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let length = 0;
+  const bytes = new BoundedBytes(maxBytes);
   await new Promise<void>((resolve, reject) => {
     body.read({
-      data: (bytes) => {
-        pieces.push(bytes);
-        length += bytes.length;
-        if (length <= maxBytes) return;
+      data: (chunk) => {
+        if (bytes.add(chunk)) return;
         body.destroy();
         resolve();
       },
@@ -23,17 +25,27 @@ async function readBytes({ body }: UpstreamAnswer, maxBytes: number): Promise<Bu
       error: (error) => reject(transportError(error, 'in the middle of its answer')),
     });
   });
-  return Buffer.concat(pieces);
+  return bytes.take();
 }
 
-/** The error that an answer with a status other than 2xx stands for. */
+/**
+ * Reads a response with a status other than 2xx.
+ *
+ * @returns the error for the client
+ * @throws {GatewayError} when the connection fails
+ */
 export async function readError(answer: UpstreamAnswer, backend: Pick<Backend, 'error'>): Promise<GatewayError> {
   const retryAfter = Number(answer.headers['retry-after'] ?? NaN);
   const text = (await readBytes(answer, maxErrorBytes)).toString('utf8');
-  return backend.error(answer.statusCode, text, retryAfter > 0 ? Math.min(Math.ceil(retryAfter), 60) : undefined);
+  return backend.error(answer.statusCode, text, retryAfter > 0 ? retryAfter : undefined);
 }
 
-/** @throws {GatewayError} for a status other than 200, and for a body that is not JSON or has more than `maxBytes` */
+/**
+ * Reads a response that is JSON.
+ *
+ * @throws {GatewayError} for a status other than 200, and `upstream_protocol_error` for a body that is not JSON or has
+ *   more than `maxBytes`
+ */
 export async function readJson(
   answer: UpstreamAnswer,
   backend: Pick<Backend, 'error'>,
@@ -49,15 +61,20 @@ export async function readJson(
   }
 }
 
-/** Milliseconds for an answer that takes no generating. */
-const deadline = 10_000;
+/** Milliseconds for a request that generates nothing. */
+const defaultDeadline = 10_000;
 
-/** Asks an upstream something besides generating. @throws {GatewayError} */
+/**
+ * Sends a request that generates nothing and reads its response.
+ *
+ * @param milliseconds for the request and its whole response
+ * @throws {GatewayError} when the upstream cannot be reached, answers with an error, or takes too long
+ */
 export async function askUpstream<Answer>(
   client: UpstreamClient,
   backend: Backend,
   { method, path, body, read }: Question<Answer>,
-  milliseconds = deadline,
+  milliseconds = defaultDeadline,
 ): Promise<Answer> {
   const answer = await client.send({
     method,

@@ -3,25 +3,21 @@ import type { Signal } from '../../cancellation.ts';
 import { type UpstreamAnswer, UpstreamBody } from './body.ts';
 
 /**
- * Receives one answer.
+ * Receives one response from undici.
  *
  * @see https://undici.nodejs.org/#/docs/api/Dispatcher.md?id=parameter-dispatchhandler
  */
 export class ResponseHandler implements Dispatcher.DispatchHandler {
-  /** Resolves when the head is there. Rejects with undici's error, or with the signal's reason. */
-  readonly answer: Promise<UpstreamAnswer>;
+  /** Resolves when the head has arrived. Rejects with undici's error, or with the signal's reason. */
+  readonly response: Promise<UpstreamAnswer>;
+  readonly #head = Promise.withResolvers<UpstreamAnswer>();
   readonly #signal: Signal;
-  readonly #resolve: (answer: UpstreamAnswer) => void;
-  readonly #reject: (error: unknown) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #body: UpstreamBody | undefined;
 
-  /** @param signal ends it in every phase */
+  /** @param signal aborts the request and its response in every phase */
   constructor(signal: Signal) {
-    const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
-    this.answer = promise;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.response = this.#head.promise;
     this.#signal = signal;
     signal.addEventListener('abort', this);
   }
@@ -36,36 +32,32 @@ export class ResponseHandler implements Dispatcher.DispatchHandler {
     statusCode: number,
     headers: UpstreamAnswer['headers'],
   ): void {
-    // Of the real answer nothing is told yet.
+    // Informational (1xx); the final response follows.
     if (statusCode < 200) return;
     this.#body = new UpstreamBody(controller);
-    this.#resolve({ statusCode, headers, body: this.#body });
+    this.#head.resolve({ statusCode, headers, body: this.#body });
   }
 
   onResponseData(_: Dispatcher.DispatchController, bytes: Buffer): void {
-    this.#body?.push(bytes);
+    this.#body?.enqueue(bytes);
   }
 
   onResponseEnd(): void {
-    this.#over();
-    this.#body?.finish();
+    this.#signal.removeEventListener('abort', this);
+    this.#body?.close();
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#over();
-    this.#reject(error);
-    this.#body?.finish(error);
+    this.#signal.removeEventListener('abort', this);
+    this.#head.reject(error);
+    this.#body?.close(error);
   }
 
-  /** The signal is aborted. */
+  /** Called when the signal is aborted. */
   handleEvent(): void {
     const reason = this.#signal.reason as Error;
-    // While it waits for a connection there is nothing to abort yet.
-    this.#reject(reason);
+    // Rejects here too: while the request waits for a connection there is no controller that could report the abort.
+    this.#head.reject(reason);
     this.#controller?.abort(reason);
-  }
-
-  #over(): void {
-    this.#signal.removeEventListener('abort', this);
   }
 }
