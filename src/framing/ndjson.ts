@@ -1,96 +1,74 @@
 import { GatewayError } from '../errors.ts';
-import { HeldBytes } from './held-bytes.ts';
+import { BoundedBytes } from './bounded-bytes.ts';
 
 const newline = 0x0a;
 
 /**
- * Splits bytes into the lines of an NDJSON stream, whatever way they were cut: a character cut in two is put together
- * before it is decoded. Blank lines are skipped; bytes that are not UTF-8 become U+FFFD.
- *
- * @throws {GatewayError} `upstream_protocol_error` from `push` for a line of more than `maxBytes`.
+ * Splits an NDJSON stream at its newlines, however its bytes are cut into chunks. Lines are passed on as bytes, so that a
+ * character that was cut in two is whole when it is decoded.
  */
 export class LineSplitter {
   readonly #maxBytes: number;
-  readonly #onLine: (line: string) => void;
-  readonly #takeLines: (lines: Buffer) => number;
-  /** The beginning of a line whose end is in another piece. */
-  readonly #held = new HeldBytes();
+  readonly #onLines: (lines: Buffer) => void;
+  /** The beginning of a line whose newline has not arrived yet. */
+  #partial: BoundedBytes | undefined;
 
-  /** @param takeLines is shown whole lines before they are split. @returns how many bytes of them need not be */
-  constructor(maxBytes: number, onLine: (line: string) => void, takeLines: (lines: Buffer) => number = () => 0) {
+  /**
+   * @param maxBytes of one line, without its newline
+   * @param onLines is called with one or more whole lines, each with its newline; the last of the stream may lack it
+   */
+  constructor(maxBytes: number, onLines: (lines: Buffer) => void) {
     this.#maxBytes = maxBytes;
-    this.#onLine = onLine;
-    this.#takeLines = takeLines;
+    this.#onLines = onLines;
   }
 
+  /** @throws {GatewayError} `upstream_protocol_error` for a line of more than `maxBytes` */
   push(bytes: Buffer): void {
-    const start = this.#held.length > 0 ? this.#finishLine(bytes) : 0;
-    const end = Math.max(start, bytes.lastIndexOf(newline) + 1);
-    if (end - start === bytes.length) return this.#read(bytes);
-    if (end > start) this.#read(bytes.subarray(start, end));
-    if (end < bytes.length) this.#hold(bytes.subarray(end));
+    const end = bytes.lastIndexOf(newline) + 1;
+    if (end > 0) {
+      const lines = bytes.subarray(0, end);
+      this.#partial?.add(lines);
+      this.#passOn(this.#partial?.take() ?? lines);
+      this.#partial = undefined;
+    }
+    if (end === bytes.length) return;
+    this.#partial ??= new BoundedBytes(this.#maxBytes);
+    if (!this.#partial.add(bytes.subarray(end))) throw this.#tooLong();
   }
 
-  /** Takes what is left as the last line: a final newline is optional. */
+  /** Passes on what is left as the last line: its newline is optional. */
   end(): void {
-    if (this.#held.length > 0) this.#release(this.#held.take());
+    if (this.#partial !== undefined) this.#passOn(this.#partial.take());
+    this.#partial = undefined;
   }
 
-  /** @returns where the line ends that began in another piece */
-  #finishLine(bytes: Buffer): number {
-    const end = bytes.indexOf(newline);
-    if (end === -1) {
-      this.#hold(bytes);
-      return bytes.length;
-    }
-    this.#hold(bytes.subarray(0, end));
-    this.#release(this.#held.take());
-    return end + 1;
-  }
-
-  #hold(bytes: Buffer): void {
-    this.#check(this.#held.length + bytes.length);
-    this.#held.push(bytes);
-  }
-
-  #check(length: number): void {
-    if (length <= this.#maxBytes) return;
-    this.#held.take();
-    throw new GatewayError('upstream_protocol_error', `The upstream sent a line of more than ${this.#maxBytes} bytes.`);
-  }
-
-  /** @param lines each with its end, so that no character is cut in two */
-  #read(lines: Buffer): void {
-    // Where all together are not too long, no line is.
-    if (lines.length > this.#maxBytes) return this.#readChecked(lines);
-    const taken = this.#takeLines(lines);
-    if (taken === lines.length) return;
-    const text = lines.toString('utf8', taken);
-    for (let start = 0; start < text.length;) {
-      const end = text.indexOf('\n', start);
-      const line = text.slice(start, end);
-      start = end + 1;
-      if (!isBlank(line)) this.#onLine(line);
-    }
-  }
-
-  #readChecked(lines: Buffer): void {
+  #passOn(lines: Buffer): void {
+    // No line is longer than all lines together.
+    if (lines.length <= this.#maxBytes) return this.#onLines(lines);
     for (let start = 0; start < lines.length;) {
-      const end = lines.indexOf(newline, start);
-      this.#check(end - start);
-      const line = lines.subarray(start, end);
-      start = end + 1;
-      this.#release(line);
+      const end = lines.indexOf(newline, start) + 1;
+      if (end - 1 - start > this.#maxBytes) throw this.#tooLong();
+      this.#onLines(lines.subarray(start, end));
+      start = end;
     }
   }
 
-  #release(line: Buffer): void {
-    const text = line.toString('utf8');
-    if (!isBlank(text)) this.#onLine(text);
+  #tooLong(): GatewayError {
+    return new GatewayError(
+      'upstream_protocol_error',
+      `The upstream sent a line of more than ${this.#maxBytes} bytes.`,
+    );
   }
 }
 
-function isBlank(line: string): boolean {
-  // Most lines tell by their first character.
-  return !line.startsWith('{') && line.trim() === '';
+/**
+ * Decodes whole lines. Blank lines are left out; bytes that are not UTF-8 become U+FFFD.
+ *
+ * @param start index of the first byte to decode
+ */
+export function decodeLines(bytes: Buffer, start = 0): string[] {
+  return bytes
+    .toString('utf8', start)
+    .split('\n')
+    .filter((line) => line.trim() !== '');
 }

@@ -1,23 +1,17 @@
 import { randomBytes } from 'node:crypto';
 
-/** The ids of an answer's tool calls. */
-export class CallIds {
-  readonly #used = new Set<string>();
-
-  /** How many there are. */
-  get size(): number {
-    return this.#used.size;
-  }
-
-  /** @returns the id that a backend gave, or a new one where it gave none or one that another call has */
-  unique(given: unknown): string {
-    const id = typeof given === 'string' && given !== '' && !this.#used.has(given) ? given : newCallId();
-    this.#used.add(id);
-    return id;
-  }
+/**
+ * An id for a tool call that no other call of the response has.
+ *
+ * @param given the upstream's id; a new one replaces it when it is missing or in use
+ * @param used the ids of the response so far; the returned id is added
+ */
+export function uniqueCallId(given: unknown, used: Set<string>): string {
+  const id = typeof given === 'string' && given !== '' && !used.has(given) ? given : newCallId();
+  used.add(id);
+  return id;
 }
 
-/** An id for a tool call that has none. */
 export function newCallId(): string {
   return `call_${randomBytes(12).toString('hex')}`;
 }

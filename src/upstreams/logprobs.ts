@@ -3,18 +3,19 @@ import { isObject } from '../framing/json.ts';
 
 type Logprob = Omit<TokenLogprob, 'top_logprobs'>;
 
-/** Reads log probabilities as OpenAI's chats have them, and Ollama. One that cannot be read is left out. */
-export function readLogprobs(given: unknown): TokenLogprob[] {
-  if (!Array.isArray(given)) return [];
-  return given.filter(isObject).flatMap((one) => {
-    const { top_logprobs: tops } = one;
-    return readLogprob(one).map((logprob) => ({
+/** Reads log probabilities in the form of OpenAI's chat API, which Ollama uses too. Invalid entries are left out. */
+export function readLogprobs(value: unknown): TokenLogprob[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(isObject).flatMap((entry) => {
+    const top = entry['top_logprobs'];
+    return readLogprob(entry).map((logprob) => ({
       ...logprob,
-      top_logprobs: (Array.isArray(tops) ? tops : []).filter(isObject).flatMap(readLogprob),
+      top_logprobs: (Array.isArray(top) ? top : []).filter(isObject).flatMap(readLogprob),
     }));
   });
 }
 
+/** @returns one log probability, or none when the entry is invalid */
 function readLogprob({ token, logprob, bytes }: Readonly<Record<string, unknown>>): Logprob[] {
   if (typeof token !== 'string' || typeof logprob !== 'number' || !Number.isFinite(logprob)) return [];
   return [{ token, logprob, bytes: isBytes(bytes) ? bytes : null }];

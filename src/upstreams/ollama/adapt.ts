@@ -1,30 +1,46 @@
 import type { Adaptation } from '../../chat/backend.ts';
-import type { GenerationRequest, Think } from '../../chat/request.ts';
+import type { GenerationRequest } from '../../chat/request.ts';
 import type { GatewayError } from '../../errors.ts';
 import { withToolsInPrompt } from './forced-tool-calls.ts';
 
 /**
- * What to ask a model that refused a request for what it cannot do. The server itself says what that is, before it
- * generates anything; a table of models would be wrong with the next one.
+ * Adapts a request that a model refused because of something that it does not support. The server says what that is before
+ * it generates anything; a table of models would be wrong with the next model.
+ *
+ * @param refusal the server's error
+ * @returns the request to send instead; undefined when nothing else can help
  */
 export function adapt(request: GenerationRequest, { status, message }: GatewayError): Adaptation | undefined {
   if (status !== 400) return undefined;
-  const { think, ...withoutThink } = request;
-  if (think !== undefined && /does not support thinking/.test(message)) {
-    return { request: withoutThink, dropped: think === false ? [] : ['reasoning_effort'] };
-  }
-  if (typeof think === 'string' && /think value/.test(message)) {
-    return { request: { ...request, think: easier(think) }, dropped: [] };
-  }
-  if (request.kind === 'chat' && /does not support tools/.test(message)) {
-    const { tools, toolChoice } = request;
-    if (tools === undefined || toolChoice === undefined) return undefined;
-    return { request: withToolsInPrompt(request, tools, toolChoice), dropped: [] };
+  for (const [pattern, adapted] of adaptations) {
+    const adaptation = pattern.test(message) ? adapted(request) : undefined;
+    if (adaptation !== undefined) return adaptation;
   }
   return undefined;
 }
 
-/** Not every server knows the highest level, and not every model knows levels at all. */
-function easier(think: Exclude<Think, boolean>): Think {
-  return think === 'max' ? 'high' : true;
+/** By the text of the server's error. */
+const adaptations: readonly (readonly [RegExp, (request: GenerationRequest) => Adaptation | undefined])[] = [
+  [/does not support thinking/, withoutThinking],
+  [/think value/, withCommonThinking],
+  [/does not support tools/, withForcedTools],
+];
+
+function withoutThinking({ think, ...rest }: GenerationRequest): Adaptation | undefined {
+  if (think === undefined) return undefined;
+  return { request: rest, dropped: think === false ? [] : ['reasoning_effort'] };
+}
+
+/** Not every server knows the highest level, and not every model knows levels. */
+function withCommonThinking(request: GenerationRequest): Adaptation | undefined {
+  const { think } = request;
+  if (typeof think !== 'string') return undefined;
+  return { request: { ...request, think: think === 'max' ? 'high' : true }, dropped: [] };
+}
+
+function withForcedTools(request: GenerationRequest): Adaptation | undefined {
+  if (request.kind !== 'chat') return undefined;
+  const { tools, toolChoice } = request;
+  if (tools === undefined || toolChoice === undefined) return undefined;
+  return { request: withToolsInPrompt(request, tools, toolChoice), dropped: [] };
 }

@@ -1,48 +1,36 @@
-import type { ChatResponse, GenerateResponse, Message } from 'ollama';
 import type { Decoder } from '../../chat/stream.ts';
-import type { Emit, FinishReason } from '../../chat/event.ts';
-import { GatewayError, stoppedEarly } from '../../errors.ts';
-import { isObject } from '../../framing/json.ts';
-import { LineSplitter } from '../../framing/ndjson.ts';
-import { CallIds } from '../call-ids.ts';
+import type { Emit } from '../../chat/event.ts';
+import { stoppedEarly } from '../../errors.ts';
+import { LineSplitter, decodeLines } from '../../framing/ndjson.ts';
+import { uniqueCallId } from '../call-ids.ts';
+import { toText } from '../coerce.ts';
+import { emitContent } from '../content.ts';
 import { readLogprobs } from '../logprobs.ts';
-import { argumentsText, parseCalls, text } from '../coerce.ts';
+import { passOnTokens, tokenOfLine } from './fast-path.ts';
+import { type Line, contentOf, parseLine, toFunctionCall, toolCallsOf } from './line.ts';
 import { readUsage } from './usage.ts';
-import { streamError } from './error.ts';
-import { framedTokens, tokenOfLine } from './fast-path.ts';
 
 /**
- * A line of a streamed answer: `/api/chat` has a message, `/api/generate` a response. Any field may be missing or of
- * another type, and an error takes the place of all of them.
- */
-type Line = Partial<Record<keyof ChatResponse | keyof GenerateResponse | 'error', unknown>>;
-type WireMessage = Partial<Record<keyof Message, unknown>>;
-
-/**
- * Reads the NDJSON of a streamed `/api/chat` or `/api/generate`. What the servers do beyond their documentation, each
- * seen in a recording: the `done` line may carry content, thinking and tool calls; ids and indices of calls may be
- * missing or repeat; a stream may end cleanly without a `done` line; an error line comes with status 200.
+ * Reads the NDJSON of a streamed `/api/chat` or `/api/generate`. Servers do more than they document, as the recordings
+ * show: the `done` line may carry content, thinking and tool calls; ids and indices of calls may be missing or repeat; a
+ * stream may end cleanly without a `done` line; an error line comes with status 200.
  *
  * @see https://docs.ollama.com/api/chat
  */
 export class OllamaDecoder implements Decoder {
   readonly #emit: Emit;
   readonly #lines: LineSplitter;
-  readonly #callIds = new CallIds();
+  readonly #callIds = new Set<string>();
   #done = false;
 
-  /** @param maxLineBytes a longer line fails the answer */
+  /** @param maxLineBytes a longer line fails the response */
   constructor(emit: Emit, maxLineBytes: number) {
     this.#emit = emit;
-    this.#lines = new LineSplitter(
-      maxLineBytes,
-      (line) => this.#readLine(line),
-      (lines) => this.#passOn(lines),
-    );
+    this.#lines = new LineSplitter(maxLineBytes, (lines) => this.#readLines(lines));
   }
 
   push(bytes: Buffer): void {
-    // What follows the done line is not part of the answer.
+    // Nothing after the `done` line is part of the response.
     if (!this.#done) this.#lines.push(bytes);
   }
 
@@ -51,85 +39,37 @@ export class OllamaDecoder implements Decoder {
     if (!this.#done) throw stoppedEarly();
   }
 
-  /** @returns how many bytes of lines, from their beginning, need not be read: texts that are passed on as they are */
-  #passOn(lines: Buffer): number {
-    if (this.#done) return lines.length;
+  #readLines(lines: Buffer): void {
+    if (this.#done) return;
     const { verbatim } = this.#emit;
-    const frame = verbatim?.frame();
-    if (verbatim === undefined || frame === undefined) return 0;
-    const { texts, length } = framedTokens(lines, frame);
-    if (texts !== '') verbatim.take(texts);
-    return length;
+    const passedOn = verbatim === undefined ? 0 : passOnTokens(lines, verbatim);
+    if (passedOn === lines.length) return;
+    for (const line of decodeLines(lines, passedOn)) this.#readLine(line);
   }
 
   #readLine(json: string): void {
     if (this.#done) return;
     const token = tokenOfLine(json);
-    if (token !== undefined) {
-      if (token !== '') this.#emit({ type: 'text', text: token });
-      return;
-    }
+    if (token !== undefined) return emitContent(this.#emit, '', token, []);
     const line = parseLine(json);
-    if (line.error !== undefined) throw streamError(line.error);
-    const message: WireMessage | undefined = isObject(line.message) ? line.message : undefined;
-    const logprobs = readLogprobs(line.logprobs);
-    const thinking = text((message ?? line).thinking);
-    const content = text(message === undefined ? line.response : message.content);
-    if (thinking !== '') {
-      // Its log probabilities have no place in OpenAI's API, where they are those of the content.
-      this.#emit({ type: 'reasoning', text: thinking });
-    }
-    if (content !== '' || (logprobs.length > 0 && thinking === '')) {
-      this.#emit({ type: 'text', text: content, ...(logprobs.length > 0 && { logprobs }) });
-    }
-    const calls = message?.tool_calls;
-    if (calls != null && !(Array.isArray(calls) && calls.length === 0)) this.#readToolCalls(json);
+    const { thinking, text, toolCalls } = contentOf(line);
+    const logprobs = line.logprobs === undefined ? [] : readLogprobs(line.logprobs);
+    emitContent(this.#emit, toText(thinking), toText(text), logprobs);
+    if (toolCalls != null && !(Array.isArray(toolCalls) && toolCalls.length === 0)) this.#readToolCalls(json);
     if (line.done === true) this.#finish(line);
   }
 
-  /** Parses the line once more, so that no number in the arguments loses digits. Once a call, not once a token. */
   #readToolCalls(json: string): void {
-    const { message } = parseCalls(json) as { message: WireMessage };
-    const calls: unknown = message.tool_calls;
-    if (!Array.isArray(calls) || !calls.every(isObject)) {
-      throw new GatewayError('upstream_protocol_error', 'The upstream sent tool calls that cannot be read.');
-    }
-    for (const { id, function: given } of calls) {
-      const { name, arguments: args } = isObject(given) ? given : {};
-      if (typeof name !== 'string' || name === '') {
-        throw new GatewayError('upstream_protocol_error', 'The upstream sent a tool call without a name.');
-      }
-      this.#emit({
-        type: 'tool-call',
-        id: this.#callIds.unique(id),
-        name,
-        // Some models' arguments arrive as text already.
-        arguments: argumentsText(typeof args === 'string' ? args : JSON.stringify(args ?? {})),
-      });
+    for (const call of toolCallsOf(json)) {
+      this.#emit({ type: 'tool-call', id: uniqueCallId(call.id, this.#callIds), ...toFunctionCall(call) });
     }
   }
 
   #finish(line: Line): void {
     this.#done = true;
-    this.#emit({ type: 'finish', reason: this.#finishReason(line.done_reason), ...readUsage(line) });
+    const called = this.#callIds.size > 0 ? 'tool_calls' : 'stop';
+    // A response that was cut at its length stays `length` with calls, too: the last call may be missing.
+    const reason = line.done_reason === 'length' ? 'length' : called;
+    this.#emit({ type: 'finish', reason, ...readUsage(line) });
   }
-
-  /** An answer cut at its length stays `length`, calls or not: its last call may be missing. */
-  #finishReason(doneReason: unknown): FinishReason {
-    if (doneReason === 'length') return 'length';
-    return this.#callIds.size > 0 ? 'tool_calls' : 'stop';
-  }
-}
-
-function parseLine(text: string): Line {
-  let line: unknown;
-  try {
-    line = JSON.parse(text);
-  } catch (cause) {
-    throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not JSON.', { cause });
-  }
-  if (!isObject(line)) {
-    throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not an object.');
-  }
-  return line;
 }

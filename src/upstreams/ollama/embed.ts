@@ -8,8 +8,8 @@ import { readUsage } from './usage.ts';
 import { statusError } from './error.ts';
 
 /**
- * Texts as a question to `POST /api/embed`. `truncate` is always said: left out, Ollama cuts a text that is longer than
- * the model's context and tells nobody.
+ * The request for `POST /api/embed`. `truncate` is always sent: without it Ollama cuts a text that is longer than the
+ * model's context, and reports nothing.
  *
  * @see https://docs.ollama.com/api/embed
  */
@@ -41,9 +41,9 @@ function readVectors(body: unknown, count: number): EmbeddingsResult {
 }
 
 /**
- * What a status of `/api/embed` other than 2xx means: some of its 5xx are about the request, so that no retry helps.
+ * Translates an error response of `/api/embed`. Some of its 5xx are about the request, so a retry cannot help.
  *
- * @param body the text of its answer, `{"error":"…"}` or not
+ * @param body of the response, `{"error":"…"}` or something else
  */
 export function embedError(status: number, body: string): GatewayError {
   const error = statusError(status, body);

@@ -1,59 +1,54 @@
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { publicText } from '../public-text.ts';
+import { serverError } from '../server-error.ts';
 
-/** Seconds. Ollama sends no Retry-After of its own. */
-const retryAfter = { busy: 5, failed: 2 };
+/** Seconds after which a busy server may answer: Ollama sends no Retry-After. */
+const retryAfter = 5;
 
 /**
- * What Ollama means by a status other than 2xx. Its 4xx texts are about the request and go to the client; so do its
- * 5xx texts, which say what is wrong with a model, without addresses and paths of the machine.
+ * Translates an error response of Ollama. The text of a 4xx is about the request, and that of a 5xx says what is wrong with
+ * a model, so clients get both, without addresses and file paths.
  *
- * @param body the text of its answer, `{"error":"…"}` or not
+ * @param body of the response, `{"error":"…"}` or something else
  */
 export function statusError(status: number, body: string): GatewayError {
   const text = errorText(body);
-  return meaning(status, text).asAnswer(status, text !== '');
+  return errorOf(status, text).asAnswer(status, text !== '');
 }
 
-function meaning(status: number, text: string): GatewayError {
-  if (status === 404)
+function errorOf(status: number, text: string): GatewayError {
+  if (status === 404) {
     return new GatewayError('model_not_found', text || 'The model does not exist.', { param: 'model' });
-  if (status === 503) {
-    return new GatewayError('upstream_busy', text || 'The upstream is busy.', { retryAfter: retryAfter.busy });
   }
-  if (overflow.test(text)) return new GatewayError('context_length_exceeded', text);
-  if (/^time: (invalid|missing|unknown)/.test(text))
-    return new GatewayError('invalid_value', text, { param: 'keep_alive' });
-  const option = /^option "(\w+)" must be of type/.exec(text);
-  if (option !== null) return new GatewayError('invalid_value', text, { param: `options.${option[1]}` });
-  if (/^invalid (format|JSON schema in format)/.test(text)) {
-    return new GatewayError('invalid_value', text, { param: 'response_format' });
-  }
-  if (status === 429) {
-    return new GatewayError('upstream_busy', text || 'The upstream is busy.', { status, retryAfter: retryAfter.busy });
-  }
-  if (status >= 400 && status < 500 && status !== 401 && status !== 403) {
-    return new GatewayError('invalid_value', text || 'The upstream refused the request.', { status });
-  }
-  return serverError(text);
+  if (status === 503) return busyError(status, text);
+  if (contextOverflow.test(text)) return new GatewayError('context_length_exceeded', text);
+  const param = paramNamedIn(text);
+  if (param !== undefined) return new GatewayError('invalid_value', text, { param });
+  if (status === 429) return busyError(status, text);
+  const aboutRequest = status >= 400 && status < 500 && status !== 401 && status !== 403;
+  if (!aboutRequest) return serverError(text);
+  return new GatewayError('invalid_value', text || 'The upstream refused the request.', { status });
 }
 
-/** A prompt longer than the context, in the words of Ollama and of llama-server. */
-const overflow = /exceeds? the (available |maximum )?context (length|size)|exceeds maximum context length/;
+function busyError(status: number, text: string): GatewayError {
+  return new GatewayError('upstream_busy', text || 'The upstream is busy.', { status, retryAfter });
+}
 
-/** What an `error` line inside a stream means. */
+/** Errors for a prompt longer than the context, of Ollama and of llama-server. */
+const contextOverflow = /exceeds? the (available |maximum )?context (length|size)|exceeds maximum context length/;
+
+/** The request field that an error is about, by the error's text. */
+function paramNamedIn(text: string): string | undefined {
+  if (/^time: (invalid|missing|unknown)/.test(text)) return 'keep_alive';
+  if (/^invalid (format|JSON schema in format)/.test(text)) return 'response_format';
+  const option = /^option "(\w+)" must be of type/.exec(text)?.[1];
+  return option === undefined ? undefined : `options.${option}`;
+}
+
+/** Translates the value of `error` in a line of a stream. */
 export function streamError(error: unknown): GatewayError {
   return serverError(publicText(messageOf(error)));
-}
-
-/** Faults that the next request would meet again, so that no SDK hammers the box with retries. */
-const lasting =
-  /error loading model|failed to load|unable to load|more system memory|insufficient memory|out of memory/i;
-
-function serverError(text: string): GatewayError {
-  if (lasting.test(text)) return new GatewayError('model_load_failed', text);
-  return new GatewayError('upstream_error', text || 'The upstream failed.', { retryAfter: retryAfter.failed });
 }
 
 function errorText(body: string): string {
@@ -61,18 +56,21 @@ function errorText(body: string): string {
     const parsed: unknown = JSON.parse(body);
     if (isObject(parsed)) return publicText(messageOf(parsed['error']));
   } catch {
-    // Not Ollama speaking: a proxy's page, perhaps. Nothing of it is for the client.
+    // Not from Ollama, but perhaps a proxy's error page. Clients get nothing of it.
   }
   return '';
 }
 
+/** How deep an error may be nested in others. */
+const maxDepth = 4;
+
 /**
- * Newer servers put llama-server's own JSON error into the error's text.
+ * The message of an error. Newer servers put llama-server's own JSON error into the text of theirs.
  *
- * @param depth some put one shape into another, but not without end
+ * @param depth number of errors around this one
  */
 function messageOf(error: unknown, depth = 0): string {
-  if (depth > 4) return '';
+  if (depth > maxDepth) return '';
   if (isObject(error)) return messageOf(error['error'] ?? error['message'], depth + 1);
   if (typeof error !== 'string') return '';
   if (!error.startsWith('{')) return error;

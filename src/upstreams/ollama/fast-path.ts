@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer';
-import type { Frame } from '../../chat/event.ts';
+import type { Verbatim } from '../../chat/event.ts';
 import { inLatin1 } from '../../framing/latin1.ts';
 
-/** Characters of a string in JSON that need no escape. */
+/** Characters of a JSON string that need no escape. */
 const plain = String.raw`[ !#-[\]-\uffff]*`;
 const escape = String.raw`\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})`;
 
 /**
- * A line of `/api/chat` that has a piece of text and nothing else, as nearly all have: no string of it but the text has an
- * escape. What this matches is JSON and means what JSON.parse makes of it, in a quarter of the time.
+ * A line of `/api/chat` that has only text, as nearly all lines do, and no escapes in its other strings. A match is valid
+ * JSON and means the same as JSON.parse makes of it, in a quarter of the time.
  *
  * @see https://www.rfc-editor.org/rfc/rfc8259#section-7
  */
@@ -18,10 +18,10 @@ const pattern =
 const tokenLine = new RegExp(`^${pattern}$`);
 const nextTokenLine = new RegExp(`${pattern}\n`, 'y');
 
-/** Characters: a pattern needs room for each escape. */
+/** Characters: the regular expressions take memory for each escape. */
 const maxLength = 262_144;
 
-/** The text of a line of a streamed `/api/chat` that has nothing else; undefined for all others. */
+/** @returns the text of a line of `/api/chat` that has only text; undefined for all other lines */
 export function tokenOfLine(line: string): string | undefined {
   if (line.length > maxLength) return undefined;
   const literal = tokenLine.exec(line)?.[1];
@@ -30,27 +30,31 @@ export function tokenOfLine(line: string): string | undefined {
 }
 
 /**
- * The JSON of the texts of lines, each in its frame, as far as the lines have nothing else. The same as if each text were
- * parsed and written again, which few need: what is JSON to Ollama is JSON to the client.
+ * Passes on the texts of lines that have only text, as the JSON that they arrived in. The client gets the same bytes as if
+ * each text were parsed and encoded again.
  *
- * @param lines whole ones
- * @returns `texts` are bytes in Latin-1; `length` is that of the lines they were in
+ * @param lines whole lines
+ * @returns the number of bytes passed on: those before the first line that has to be decoded
  */
-export function framedTokens(lines: Buffer, { before, after }: Frame): { texts: string; length: number } {
-  let [texts, length] = ['', 0];
-  // What is not UTF-8 has to be mended.
-  if (lines.length > maxLength || !isUtf8(lines)) return { texts, length };
+export function passOnTokens(lines: Buffer, verbatim: Verbatim): number {
+  const frame = verbatim.frame();
+  // Invalid UTF-8 has to be replaced, which only decoding does.
+  if (frame === undefined || lines.length > maxLength || !isUtf8(lines)) return 0;
+  const { before, after } = frame;
+  // Latin-1: copying bytes is faster than decoding them, and offsets in the string are offsets in the buffer.
   const bytes = lines.toString('latin1');
+  let [framed, length] = ['', 0];
   for (nextTokenLine.lastIndex = 0; length < bytes.length; length = nextTokenLine.lastIndex) {
     const json = nextTokenLine.exec(bytes)?.[1];
     if (json === undefined) break;
-    if (json !== '""') texts += before + (json.includes('\\') ? rewritten(json) : json) + after;
+    if (json !== '""') framed += before + (json.includes('\\') ? normalized(json) : json) + after;
   }
-  return { texts, length };
+  if (framed !== '') verbatim.take(framed);
+  return length;
 }
 
-/** JSON as JSON.stringify writes it: Go escapes more, as \u003c. */
-function rewritten(json: string): string {
+/** The JSON of a string as JSON.stringify writes it. Go escapes more, for example `<` as \u003c. */
+function normalized(json: string): string {
   if (!/\\[u/]/.test(json)) return json;
   return inLatin1(JSON.stringify(JSON.parse(Buffer.from(json, 'latin1').toString())));
 }

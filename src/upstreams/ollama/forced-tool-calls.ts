@@ -1,4 +1,4 @@
-import type { ChatEvent, Emit } from '../../chat/event.ts';
+import type { Emit, FinishEvent, ChatEvent } from '../../chat/event.ts';
 import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject, parseExact } from '../../framing/json.ts';
@@ -6,20 +6,23 @@ import { newCallId } from '../call-ids.ts';
 import { inlineRefs } from './schema-refs.ts';
 
 /**
- * Ollama has no tool_choice, and a model that is held to a format cannot call tools. So a call is forced, or let in beside
- * the answer, by what the sampler may write: the call as JSON text.
+ * The schema that makes a model call a tool, or lets it. Ollama has no tool_choice, and a model whose output is constrained
+ * to a format cannot call tools. So the model is made to write the call as JSON text, or may write it instead of the text
+ * in the request's format.
  *
- * @returns the schema to hold the sampler to, if any
+ * @returns the format to send; undefined when the output is not constrained
  */
-export function samplerFormat({ format, toolChoice, tools }: ChatRequest): 'json' | JsonObject | undefined {
-  if (tools === undefined) return format;
+export function formatWithCalls(
+  tools: readonly Tool[],
+  { format, toolChoice }: ChatRequest,
+): 'json' | JsonObject | undefined {
   if (toolChoice !== undefined) return forcedFormat(tools, toolChoice);
   if (format === undefined) return undefined;
   return { anyOf: [...callSchemas(tools), format === 'json' ? { type: 'object' } : inlineRefs(format)] };
 }
 
 function forcedFormat(tools: readonly Tool[], choice: ToolChoice): JsonObject {
-  const calls = callSchemas(callable(tools, choice));
+  const calls = callSchemas(allowedTools(tools, choice));
   const [only] = calls;
   return calls.length === 1 && only !== undefined ? only : { anyOf: calls };
 }
@@ -33,40 +36,52 @@ function callSchemas(tools: readonly Tool[]): JsonObject[] {
   }));
 }
 
-function callable(tools: readonly Tool[], choice: ToolChoice): readonly Tool[] {
+function allowedTools(tools: readonly Tool[], choice: ToolChoice): readonly Tool[] {
   return choice === 'required' ? tools : tools.filter(({ name }) => name === choice.name);
 }
 
-/** The same request for a model whose template knows no tools: they stand in a system message instead. */
+/** The same request for a model whose template does not support tools: a system message lists them instead. */
 export function withToolsInPrompt(request: ChatRequest, tools: readonly Tool[], choice: ToolChoice): ChatRequest {
   const { tools: _, ...rest } = request;
-  const listed = callable(tools, choice)
+  const list = allowedTools(tools, choice)
     .map((tool) => JSON.stringify(tool))
     .join('\n');
-  const text = `Call one of these tools. Answer with JSON only: {"name": …, "arguments": {…}}\n${listed}`;
+  const text = `Call one of these tools. Answer with JSON only: {"name": …, "arguments": {…}}\n${list}`;
   return { ...rest, format: forcedFormat(tools, choice), messages: [{ role: 'system', text }, ...request.messages] };
 }
 
-export interface JsonCalls {
-  /** Of the tools that may be called. */
+export interface TextCalls {
+  /** The tools that may be called. */
   readonly names: readonly string[];
-  /** Whether text that is no call is an error, not the answer. */
+  /** True when text that is not a call is an error instead of the response. */
   readonly forced: boolean;
-  /** Characters of the text, which is held back until it is known what it is. */
-  readonly maxLength: number;
+  /** Characters of the text, which is held back until its end. */
+  readonly maxTextLength: number;
 }
 
-/** Turns the JSON text of a call back into the call. What the model calls by itself passes as it is. */
-export function callsFromText(emit: Emit, { names, forced, maxLength }: JsonCalls): Emit {
-  const held: ChatEvent[] = [];
+/** Turns text that is the JSON of a call into that call. Calls that the model makes by itself pass unchanged. */
+export function callsFromText(emit: Emit, { names, forced, maxTextLength }: TextCalls): Emit {
+  const textEvents: ChatEvent[] = [];
   let text = '';
   let called = false;
+  const finish = (event: FinishEvent): void => {
+    // JSON that was cut at the response's length is not complete.
+    const cut = event.reason === 'length';
+    const call = called || cut ? undefined : readCall(text, names);
+    if (call !== undefined) {
+      emit({ type: 'tool-call', id: newCallId(), ...call });
+      return emit({ ...event, reason: 'tool_calls' });
+    }
+    if (forced && !called && !cut) throw notCalled();
+    if (!forced) for (const textEvent of textEvents) emit(textEvent);
+    emit(event);
+  };
   return (event) => {
     switch (event.type) {
       case 'text':
-        held.push(event);
+        textEvents.push(event);
         text += event.text;
-        if (text.length <= maxLength) return;
+        if (text.length <= maxTextLength) return;
         throw new GatewayError('upstream_protocol_error', 'The model writes JSON without end.');
       case 'tool-call':
         called = true;
@@ -74,17 +89,8 @@ export function callsFromText(emit: Emit, { names, forced, maxLength }: JsonCall
         return emit(event);
       case 'reasoning':
         return emit(event);
-      case 'finish': {
-        // Cut at its length, the JSON of a call is not whole.
-        const call = called || event.reason === 'length' ? undefined : readCall(text, names);
-        if (call !== undefined) {
-          emit({ type: 'tool-call', id: newCallId(), ...call });
-          return emit({ ...event, reason: 'tool_calls' });
-        }
-        if (!forced) for (const one of held) emit(one);
-        else if (!called && event.reason !== 'length') throw notCalled();
-        return emit(event);
-      }
+      case 'finish':
+        return finish(event);
       default:
         event satisfies never;
     }
@@ -95,6 +101,7 @@ function notCalled(): GatewayError {
   return new GatewayError('upstream_error', 'The model did not call the tool that it had to.');
 }
 
+/** @returns the call that a text is the JSON of; undefined for other text */
 function readCall(text: string, names: readonly string[]): { name: string; arguments: string } | undefined {
   let call: unknown;
   try {

@@ -25,13 +25,13 @@ export const ollama: Backend = {
   loaded,
 };
 
-/** Adds to a decoder's events what Ollama cannot do by itself. */
-function emulating(request: GenerationRequest, emit: Emit, maxLength: number): Emit {
+/** Adds what Ollama does not support to a decoder's events: a single tool call, and calls that are written as text. */
+function emulating(request: GenerationRequest, emit: Emit, maxTextLength: number): Emit {
   if (request.kind !== 'chat') return emit;
   const { format, toolChoice, tools } = request;
   const single = request.parallelToolCalls === false ? firstToolCallOnly(emit) : emit;
   const forced = toolChoice !== undefined;
   if (!forced && (tools === undefined || format === undefined)) return single;
   const names = typeof toolChoice === 'object' ? [toolChoice.name] : (tools ?? []).map(({ name }) => name);
-  return callsFromText(single, { names, forced, maxLength });
+  return callsFromText(single, { names, forced, maxTextLength });
 }

@@ -2,20 +2,20 @@ import type { ListResponse, ShowResponse } from 'ollama';
 import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { count, texts } from '../coerce.ts';
+import { onlyStrings, toCount } from '../coerce.ts';
 
 /** @see https://docs.ollama.com/api/tags */
 export const models: Question<ModelInfo[]> = {
   method: 'GET',
   path: '/api/tags',
   read: (body) =>
-    listOf(body, 'models' satisfies keyof ListResponse).map(({ name, modified_at: modifiedAt }) => ({
+    modelsIn(body).map(({ name, modified_at: modifiedAt }) => ({
       name,
       modified: typeof modifiedAt === 'string' ? Math.floor((Date.parse(modifiedAt) || 0) / 1000) : 0,
     })),
 };
 
-/** Older servers tell less. @see https://docs.ollama.com/api-reference/show-model-details */
+/** Older servers report fewer details. @see https://docs.ollama.com/api-reference/show-model-details */
 export function details(model: string): Question<ModelDetails> {
   return {
     method: 'POST',
@@ -27,9 +27,11 @@ export function details(model: string): Question<ModelDetails> {
       >;
       const architecture = isObject(info) ? info['general.architecture'] : undefined;
       const contextLength =
-        isObject(info) && typeof architecture === 'string' ? count(info[`${architecture}.context_length`]) : undefined;
+        isObject(info) && typeof architecture === 'string'
+          ? toCount(info[`${architecture}.context_length`])
+          : undefined;
       return {
-        ...(Array.isArray(capabilities) && { capabilities: texts(capabilities) }),
+        ...(Array.isArray(capabilities) && { capabilities: onlyStrings(capabilities) }),
         ...(contextLength !== undefined && { contextLength }),
       };
     },
@@ -40,26 +42,27 @@ export function details(model: string): Question<ModelDetails> {
 export const loaded: Question<string[]> = {
   method: 'GET',
   path: '/api/ps',
-  read: (body) => listOf(body, 'models').map(({ name }) => name),
+  read: (body) => modelsIn(body).map(({ name }) => name),
 };
 
 /** @see https://docs.ollama.com/api/ps */
-export function contextLength(model: string): Question<number | undefined> {
-  const names = [model.toLowerCase(), `${model.toLowerCase()}:latest`];
+export function contextLength(name: string): Question<number | undefined> {
+  const names = [name.toLowerCase(), `${name.toLowerCase()}:latest`];
   return {
     method: 'GET',
     path: '/api/ps',
     read: (body) => {
-      const loaded = listOf(body, 'models').find(({ name }) => names.includes(name.toLowerCase()));
-      return count(loaded?.['context_length']);
+      const model = modelsIn(body).find(({ name }) => names.includes(name.toLowerCase()));
+      return toCount(model?.['context_length']);
     },
   };
 }
 
-type Listed = Readonly<Record<string, unknown>> & { readonly name: string };
+type ListedModel = Readonly<Record<string, unknown>> & { readonly name: string };
 
-function listOf(body: unknown, field: string): Listed[] {
-  const list: unknown = isObject(body) ? body[field] : undefined;
+/** The entries that have a name. @throws {GatewayError} `upstream_protocol_error` when there is no list */
+function modelsIn(body: unknown): ListedModel[] {
+  const list: unknown = isObject(body) ? body['models' satisfies keyof ListResponse] : undefined;
   if (!Array.isArray(list)) throw new GatewayError('upstream_protocol_error', 'The upstream did not list its models.');
-  return list.filter((model): model is Listed => isObject(model) && typeof model['name'] === 'string');
+  return list.filter((model): model is ListedModel => isObject(model) && typeof model['name'] === 'string');
 }

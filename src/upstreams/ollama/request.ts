@@ -8,25 +8,26 @@ import type {
 import type { BackendRequest } from '../../chat/backend.ts';
 import type { ChatRequest, CompletionRequest, GenerationRequest, Image, Message, Tool } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
-import { samplerFormat } from './forced-tool-calls.ts';
+import { formatWithCalls } from './forced-tool-calls.ts';
 import { toOllamaFunction } from './schema.ts';
 
-/** A request as Ollama's own, always streamed: a stream is what can be cancelled and measured. */
+/** Translates a request for Ollama. It is always streamed, because only a stream can be cancelled and measured. */
 export function toOllama(request: GenerationRequest): BackendRequest {
   return request.kind === 'chat'
     ? { path: '/api/chat', body: toOllamaChat(request), dropped: [] }
     : { path: '/api/generate', body: toOllamaGenerate(request), dropped: [] };
 }
 
-/** Whether a longer prompt is an error; the server has it, the ollama package does not declare it yet. */
+/** The ollama package does not declare this field yet. */
 interface Truncation {
+  /** False: a prompt that is longer than the context is an error. */
   truncate: boolean;
 }
 
 /** @see https://docs.ollama.com/api/chat */
 function toOllamaChat(request: ChatRequest): object {
   const { tools } = request;
-  const format = samplerFormat(request);
+  const format = tools === undefined ? request.format : formatWithCalls(tools, request);
   return {
     ...toCommon(request),
     messages: request.messages.map(toMessage),
@@ -51,7 +52,7 @@ function toCommon(request: GenerationRequest): Omit<OllamaChatRequest, 'messages
   return {
     model: request.model,
     stream: true,
-    // Ollama's default is to cut the prompt in silence.
+    // By default Ollama cuts a long prompt and reports nothing.
     truncate: request.truncate ?? false,
     ...(request.format !== undefined && { format: request.format }),
     // The ollama package's type stops at 'high'; the server of 2026 takes 'max' too.
@@ -77,7 +78,7 @@ function toOptions({ sampling }: GenerationRequest): Partial<Options> {
   };
 }
 
-/** The server reads tool_call ids and a tool message's call id; the ollama package does not declare them yet. */
+/** The server reads the ids of tool calls, also in tool messages; the ollama package does not declare them yet. */
 type WireMessage = OllamaMessage & {
   tool_calls?: (NonNullable<OllamaMessage['tool_calls']>[number] & { id: string })[];
   tool_call_id?: string;

@@ -1,15 +1,15 @@
 import type { JsonObject } from '../../chat/request.ts';
 import { isObject } from '../../framing/json.ts';
-import { allOf, described } from './schema-merge.ts';
+import { allOf, withRemarks } from './schema-merge.ts';
 
-/** Containers of JSON, and references followed, inside one another. */
+/** Nesting of objects, arrays and followed references. */
 const maxDepth = 64;
-/** Characters that definitions may add in all: each of them may refer twice to the next. */
+/** Characters that all references may add together. Without a limit, definitions that each refer twice to the next add 2^n. */
 const maxInlined = 100_000;
 
 const tooDeep = '(nested too deep to be shown)';
 
-/** They name, version or comment on a schema: without references nothing asks for them. */
+/** Keywords that name, version or comment on a schema. They have no meaning in a schema without references. */
 const bookkeeping = new Set(
   '$schema $id $vocabulary $comment $anchor $dynamicAnchor $recursiveAnchor $defs definitions'.split(' '),
 );
@@ -22,9 +22,10 @@ const holdsSchemas = new Set(
 const holdsNamedSchemas = new Set('properties patternProperties dependentSchemas dependencies'.split(' '));
 
 /**
- * A JSON Schema without `$ref`: what a local one points to stands in its place, and `allOf` is merged where no two of
- * its schemas contradict each other. A schema inside itself, and an address, are told in the description instead. The
- * result is at most 64 deep, and longer than `schema` by a bounded length.
+ * Replaces each local `$ref` of a JSON Schema by the schema that it points to, and merges `allOf` when its schemas do not
+ * contradict each other. For recursive references and for addresses, the description gets a remark instead.
+ *
+ * @returns a schema at most 64 deep, which is longer than `schema` by a bounded length
  */
 export function inlineRefs(schema: JsonObject): JsonObject {
   return new Inliner(schema).inlined;
@@ -33,84 +34,90 @@ export function inlineRefs(schema: JsonObject): JsonObject {
 class Inliner {
   readonly inlined: JsonObject;
   readonly #root: JsonObject;
-  /** The schemas around the one being read, the outermost first. */
-  readonly #around: unknown[] = [];
+  /** The schemas that contain the current one, the outermost first. */
+  readonly #ancestors: unknown[] = [];
   readonly #recursive = new Set<unknown>();
-  #refs = 0;
-  #left = maxInlined;
+  /** References that are being followed. */
+  #openRefs = 0;
+  #charactersLeft = maxInlined;
 
   constructor(root: JsonObject) {
     this.#root = root;
     this.inlined = this.#object(root, 0);
   }
 
-  /** A schema may be a boolean, and what a client sends in its place may be anything. */
+  /** @param schema an object or a boolean, or anything that a client sends instead */
   #schema(schema: unknown, depth: number): unknown {
     return isObject(schema) ? this.#object(schema, depth) : this.#data(schema, depth);
   }
 
   #object(schema: JsonObject, depth: number): JsonObject {
     if (depth > maxDepth) return { description: tooDeep };
-    this.#around.push(schema);
-    const own: [string, unknown][] = [];
+    this.#ancestors.push(schema);
+    const keywords: [string, unknown][] = [];
     const merging: unknown[] = [];
-    const elsewhere: string[] = [];
+    const remarks: string[] = [];
     for (const [key, value] of Object.entries(schema)) {
-      this.#charge(key);
+      this.#countInlined(key);
       if (key === '$ref' || key === '$dynamicRef' || key === '$recursiveRef') {
         const target = this.#target(value);
-        if (target === undefined) elsewhere.push(`${key}: ${JSON.stringify(this.#data(value, depth))}`);
+        if (target === undefined) remarks.push(`${key}: ${JSON.stringify(this.#data(value, depth))}`);
         else merging.push(this.#reference(String(value), target.value, depth));
       } else if (key === 'allOf' && Array.isArray(value)) {
-        // Not push(...value): the stack holds some 100,000 arguments.
-        for (const each of value) merging.push(this.#schema(each, depth + 2));
+        // Not push(...value): about 100,000 arguments overflow the stack.
+        for (const part of value) merging.push(this.#schema(part, depth + 2));
       } else if (!bookkeeping.has(key)) {
-        own.push([key, this.#keyword(key, value, depth + 1)]);
+        keywords.push([key, this.#keyword(key, value, depth + 1)]);
       }
     }
-    this.#around.pop();
-    return described(allOf(Object.fromEntries(own), merging), elsewhere);
+    this.#ancestors.pop();
+    return withRemarks(allOf(Object.fromEntries(keywords), merging), remarks);
   }
 
   #keyword(key: string, value: unknown, depth: number): unknown {
     if (holdsSchemas.has(key)) {
-      return Array.isArray(value) ? value.map((each) => this.#schema(each, depth + 1)) : this.#schema(value, depth);
+      return Array.isArray(value)
+        ? value.map((element) => this.#schema(element, depth + 1))
+        : this.#schema(value, depth);
     }
     if (holdsNamedSchemas.has(key) && isObject(value)) {
-      return mapValues(value, (each, name) => {
-        this.#charge(name);
-        return this.#schema(each, depth + 1);
+      return mapValues(value, (member, name) => {
+        this.#countInlined(name);
+        return this.#schema(member, depth + 1);
       });
     }
     return this.#data(value, depth);
   }
 
-  /** Any JSON, not as a schema: an object in a `default` may well have a `$ref` of its own. */
+  /** Copies JSON that is not a schema. A `$ref` in it, for example in a `default`, is not a reference. */
   #data(value: unknown, depth: number): unknown {
-    this.#charge(typeof value === 'string' ? value : '');
+    this.#countInlined(typeof value === 'string' ? value : '');
     if (typeof value !== 'object' || value === null) return value;
     if (depth > maxDepth) return tooDeep;
-    if (Array.isArray(value)) return value.map((each) => this.#data(each, depth + 1));
-    return mapValues(value, (each, name) => {
-      this.#charge(name);
-      return this.#data(each, depth + 1);
+    if (Array.isArray(value)) return value.map((element) => this.#data(element, depth + 1));
+    return mapValues(value, (member, name) => {
+      this.#countInlined(name);
+      return this.#data(member, depth + 1);
     });
   }
 
   #reference(ref: string, target: unknown, depth: number): unknown {
     const name = nameOf(ref);
-    if (this.#around.includes(target)) {
+    if (this.#ancestors.includes(target)) {
       this.#recursive.add(target);
-      return sameAs(target, `(recursive: ${name} again)`);
+      return summaryOf(target, `(recursive: ${name} again)`);
     }
-    if (this.#left <= 0) return sameAs(target, `(${name}: too long to be repeated)`);
-    this.#refs += 1;
+    if (this.#charactersLeft <= 0) return summaryOf(target, `(${name}: too long to be repeated)`);
+    this.#openRefs += 1;
     const schema = this.#schema(target, depth + 1);
-    this.#refs -= 1;
-    return this.#recursive.has(target) && isObject(schema) ? described(schema, [name]) : schema;
+    this.#openRefs -= 1;
+    return this.#recursive.has(target) && isObject(schema) ? withRemarks(schema, [name]) : schema;
   }
 
-  /** @see https://www.rfc-editor.org/rfc/rfc6901#section-6 */
+  /**
+   * @returns the schema that a local reference points to
+   * @see https://www.rfc-editor.org/rfc/rfc6901#section-6
+   */
   #target(ref: unknown): { readonly value: unknown } | undefined {
     if (typeof ref !== 'string' || !/^#(\/|$)/.test(ref)) return undefined;
     let value: unknown = this.#root;
@@ -121,22 +128,23 @@ class Inliner {
     return isObject(value) || typeof value === 'boolean' ? { value } : undefined;
   }
 
-  #charge(text: string): void {
-    if (this.#refs > 0) this.#left -= text.length + 4;
+  /** @param text that is copied; it counts only within a reference */
+  #countInlined(text: string): void {
+    if (this.#openRefs > 0) this.#charactersLeft -= text.length + 4;
   }
 }
 
-/** What can be told of a schema in few words. */
-function sameAs(target: unknown, words: string): JsonObject {
+/** Stands for a schema that is not repeated: its type, if it has one, and a description. */
+function summaryOf(target: unknown, description: string): JsonObject {
   const type = isObject(target) ? target['type'] : undefined;
-  return { ...(typeof type === 'string' && { type }), description: words };
+  return { ...(typeof type === 'string' && { type }), description };
 }
 
 function nameOf(ref: string): string {
   return tokensOf(ref).at(-1) ?? 'the whole';
 }
 
-/** Of a pointer in a fragment: `#/$defs/a~1b` has `$defs` and `a/b`. */
+/** The tokens of a JSON pointer in a URI fragment: `#/$defs/a~1b` has `$defs` and `a/b`. */
 function tokensOf(ref: string): string[] {
   return decoded(ref)
     .split('/')

@@ -1,61 +1,60 @@
 import type { Tool as OllamaTool } from 'ollama';
 import type { JsonObject, Tool } from '../../chat/request.ts';
 import { isObject } from '../../framing/json.ts';
-import { described } from './schema-merge.ts';
+import { withRemarks } from './schema-merge.ts';
 import { inlineRefs } from './schema-refs.ts';
 
 /**
- * A tool as Ollama's Go types take it. They know a few keywords of JSON Schema, drop the rest in silence, and answer
- * 400 to the whole request where a known one has another type than theirs. What they know stays as it is; the rest
- * stands in the nearest description, as `(minimum: 1, pattern: "^a")`, where the model reads it. A schema's own root
- * has no description there: the tool's takes its place. Never throws, whatever JSON object the parameters are.
+ * Translates a tool for Ollama, whose Go types support a few keywords of JSON Schema. Ollama drops the others silently, and
+ * answers 400 to the whole request when a supported one has another type than theirs. So supported keywords are sent
+ * unchanged, and the others are written into the nearest description, as `(minimum: 1, pattern: "^a")`, where the model
+ * reads them. The root schema has no description in Ollama; the tool's is used instead. Never throws, whatever JSON object
+ * the parameters are.
  *
  * @see https://pkg.go.dev/github.com/ollama/ollama@v0.17.4/api#ToolFunctionParameters
  */
 export function toOllamaFunction({ name, description = '', parameters = {} }: Tool): OllamaTool['function'] {
-  // A name for the arguments as a whole tells nothing that the tool's own does not.
-  const { title: _, description: about, ...schema } = inlineRefs(parameters);
-  const [known, rest] = sorted(schema, rootFields);
-  const told = described({ description: typeof about === 'string' && about !== description ? about : '' }, rest);
-  const remark = String(told['description']).trim();
-  const text = [description, ...(remark === '' ? [] : [`Arguments: ${remark}`])]
-    .filter((part) => part !== '')
-    .join(' ');
+  // A title of the root would only repeat the tool's name.
+  const { title: _, description: schemaDescription, ...schema } = inlineRefs(parameters);
+  const { supported, remarks } = splitBySupport(schema, rootFields);
+  const own = typeof schemaDescription === 'string' && schemaDescription !== description ? schemaDescription : '';
+  const about = String(withRemarks({ description: own }, remarks)['description']).trim();
+  const text = [description, about === '' ? '' : `Arguments: ${about}`].filter((part) => part !== '').join(' ');
   return {
     name,
     ...(text !== '' && { description: text }),
-    parameters: { type: 'object', properties: {}, ...known },
+    parameters: { type: 'object', properties: {}, ...supported },
   };
 }
 
-/** A keyword's value where the Go type keeps it, nothing where it would drop or refuse it. */
-type Field = (value: unknown) => unknown;
+/** @returns a keyword's value; undefined when the Go type would drop or refuse it */
+type FieldReader = (value: unknown) => unknown;
 
-/** ToolFunctionParameters */
-const rootFields: Readonly<Record<string, Field>> = {
+/** Fields of ToolFunctionParameters. */
+const rootFields: Readonly<Record<string, FieldReader>> = {
   type: (value) => (typeof value === 'string' && value !== '' ? value : undefined),
   items: (value) => value ?? undefined,
-  required: strings,
+  required: stringList,
   properties,
 };
 
-/** ToolProperty */
-const propertyFields: Readonly<Record<string, Field>> = {
-  type: (value) => (typeof value === 'string' ? value : strings(filled(value))),
+/** Fields of ToolProperty. */
+const propertyFields: Readonly<Record<string, FieldReader>> = {
+  type: (value) => (typeof value === 'string' ? value : stringList(nonEmpty(value))),
   items: (value) => value ?? undefined,
   description: (value) => (typeof value === 'string' ? value : undefined),
-  enum: filled,
-  anyOf: (value) => filled(value)?.map(toProperty),
-  // Newer servers keep it; for older ones it is in the description as well.
-  required: strings,
+  enum: nonEmpty,
+  anyOf: (value) => nonEmpty(value)?.map(toProperty),
+  // Newer servers support it. For older ones it is in the description as well.
+  required: stringList,
   properties,
 };
 
-function strings(value: unknown): readonly string[] | undefined {
+function stringList(value: unknown): readonly string[] | undefined {
   return Array.isArray(value) && value.every((each) => typeof each === 'string') ? value : undefined;
 }
 
-function filled(value: unknown): readonly unknown[] | undefined {
+function nonEmpty(value: unknown): readonly unknown[] | undefined {
   return Array.isArray(value) && value.length > 0 ? value : undefined;
 }
 
@@ -69,37 +68,40 @@ function toProperty(schema: unknown): JsonObject {
   if (schema === true) return {};
   if (schema === false) return { description: '(not allowed)' };
   if (!isObject(schema)) return { description: `(${JSON.stringify(schema)})` };
-  const [known, rest] = sorted(reworded(schema), propertyFields);
-  const required = filled(known['required']);
-  const remarks = [
-    ...(known['anyOf'] !== undefined && schema['anyOf'] === undefined ? ['exactly one of anyOf'] : []),
+  const { supported, remarks } = splitBySupport(withSupportedKeywords(schema), propertyFields);
+  const required = nonEmpty(supported['required']);
+  return withRemarks(supported, [
+    ...(supported['anyOf'] !== undefined && schema['anyOf'] === undefined ? ['exactly one of anyOf'] : []),
     ...(required === undefined ? [] : [`required: ${JSON.stringify(required)}`]),
-  ];
-  return described(known, [...remarks, ...rest]);
+    ...remarks,
+  ]);
 }
 
-/** The same in keywords that the Go type knows, as far as there are such. */
-function reworded({ title, nullable, const: only, oneOf, ...schema }: JsonObject): JsonObject {
+/** Replaces keywords by ones of the same meaning that the Go type supports, where there are any. */
+function withSupportedKeywords({ title, nullable, const: only, oneOf, ...schema }: JsonObject): JsonObject {
   const { description = title, type, anyOf, enum: values } = schema;
-  const types = typeof type === 'string' ? [type] : strings(filled(type));
-  const nulled = nullable === true && types !== undefined;
+  const types = typeof type === 'string' ? [type] : stringList(nonEmpty(type));
+  const canBeNull = nullable === true && types !== undefined;
   return {
     ...schema,
     ...(typeof description === 'string' && { description }),
-    ...(nulled ? { type: [...new Set([...types, 'null'])] } : nullable !== undefined && { nullable }),
+    ...(canBeNull ? { type: [...new Set([...types, 'null'])] } : nullable !== undefined && { nullable }),
     ...(only !== undefined && (values === undefined ? { enum: [only] } : { const: only })),
-    ...(oneOf !== undefined && (anyOf === undefined && filled(oneOf) ? { anyOf: oneOf } : { oneOf })),
+    ...(oneOf !== undefined && (anyOf === undefined && nonEmpty(oneOf) ? { anyOf: oneOf } : { oneOf })),
   };
 }
 
-/** The fields that the Go type keeps, and the other keywords as text. */
-function sorted(schema: JsonObject, fields: Readonly<Record<string, Field>>): [JsonObject, string[]] {
-  const known: [string, unknown][] = [];
-  const rest: string[] = [];
+/** @returns the keywords that the Go type supports, and the others as text for the description */
+function splitBySupport(
+  schema: JsonObject,
+  fields: Readonly<Record<string, FieldReader>>,
+): { supported: JsonObject; remarks: string[] } {
+  const supported: [string, unknown][] = [];
+  const remarks: string[] = [];
   for (const [key, value] of Object.entries(schema)) {
-    const kept = Object.hasOwn(fields, key) ? fields[key]?.(value) : undefined;
-    if (kept === undefined) rest.push(`${key}: ${JSON.stringify(value)}`);
-    else known.push([key, kept]);
+    const field = Object.hasOwn(fields, key) ? fields[key]?.(value) : undefined;
+    if (field === undefined) remarks.push(`${key}: ${JSON.stringify(value)}`);
+    else supported.push([key, field]);
   }
-  return [Object.fromEntries(known), rest];
+  return { supported: Object.fromEntries(supported), remarks };
 }

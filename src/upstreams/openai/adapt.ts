@@ -1,15 +1,15 @@
 import type { Adaptation } from '../../chat/backend.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
 import type { GatewayError } from '../../errors.ts';
-import { extra } from './options.ts';
+import { nonStandard } from './options.ts';
 import { toOpenAi } from './request.ts';
 
-/** How servers say that they do not know a field, or not with this value. */
-const refusing =
+/** Words of servers that do not support a field, or a value of it. */
+const unsupported =
   /unrecognized|unknown|unsupported|unexpected|not (supported|permitted|allowed)|(does|do) not support|cannot find/i;
 
-/** Fields that an answer can do without. What is not here, as tools or a stop sequence, a client would rather see refused. */
-const dispensable: readonly string[] = [
+/** Fields that can be left out. Without others, such as tools or stop sequences, the client would rather get the error. */
+const optionalFields: readonly string[] = [
   'temperature',
   'top_p',
   'seed',
@@ -21,52 +21,56 @@ const dispensable: readonly string[] = [
   'stream_options',
   'reasoning_effort',
   'max_tokens',
-  ...[...extra.values()].flat(),
+  ...[...nonStandard.values()].flat(),
 ];
 
 /**
- * What to ask a server that refused a field, or a value, which it does not know. The server itself says which: there
- * are too many of them, and of their versions, for a table.
+ * Adapts a request that a server refused because of a field, or a value, that it does not support. The server's error says
+ * which one: there are too many servers and versions for a table.
+ *
+ * @param refusal the server's error
+ * @returns the request to send instead; undefined when nothing else can help
  */
 export function adapt(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined {
   if (refusal.code !== 'invalid_value') return undefined;
-  const thinking = withOtherThinking(request, refusal);
-  if (thinking !== undefined) return thinking;
-  if (!refusing.test(refusal.message)) return undefined;
+  const adaptation = withOtherReasoning(request, refusal);
+  if (adaptation !== undefined) return adaptation;
+  if (!unsupported.test(refusal.message)) return undefined;
   const fields = refusedFields(request, refusal);
   if (fields.length === 0) return undefined;
   return {
     request: { ...request, without: [...(request.without ?? []), ...fields] },
-    dropped: [...new Set(fields.flatMap((field) => lost(request, field)))],
+    dropped: [...new Set(fields.flatMap((field) => clientNamesOf(field, request)))],
   };
 }
 
-/** Ollama's own words for it name no field. */
-const aboutThinking = /\breasoning_effort\b|reasoning value|think value|support thinking/;
+/** Matches errors about reasoning. Ollama's do not contain the field's name. */
+const aboutReasoning = /\breasoning_effort\b|reasoning value|think value|support thinking/;
 
-/** A level that more servers know, or, where it has no other name, none: the model does then as it would by itself. */
-function withOtherThinking(request: GenerationRequest, { message, param }: GatewayError): Adaptation | undefined {
+/** Replaces the highest reasoning level by one that more servers support, and leaves other levels to the model's default. */
+function withOtherReasoning(request: GenerationRequest, { message, param }: GatewayError): Adaptation | undefined {
   const { think, ...rest } = request;
-  if (think === undefined || !(param === 'reasoning_effort' || aboutThinking.test(message))) return undefined;
+  if (think === undefined || !(param === 'reasoning_effort' || aboutReasoning.test(message))) return undefined;
   if (think === 'max') return { request: { ...request, think: 'high' }, dropped: [] };
-  const loses = think !== false || !/support thinking/.test(message);
-  return { request: rest, dropped: loses ? ['reasoning_effort'] : [] };
+  // A model that cannot think has nothing to turn off.
+  const honoured = think === false && /support thinking/.test(message);
+  return { request: rest, dropped: honoured ? [] : ['reasoning_effort'] };
 }
 
-/** Those that the server names of those that were sent. */
+/** The sent fields that the server's error contains. */
 function refusedFields(request: GenerationRequest, { message, param }: GatewayError): readonly string[] {
   const sent = new Set(Object.keys(toOpenAi(request).body));
-  const known = dispensable.filter((field) => sent.has(field));
-  if (param !== undefined && known.includes(param)) return [param];
-  const named = new Set(`${message} ${param ?? ''}`.match(/\w+/g));
-  // Of a field inside the messages, which the name of no other field holds.
-  const thoughts = named.has('reasoning_content') && request.without?.includes('reasoning_content') !== true;
-  return [...known.filter((field) => named.has(field)), ...(thoughts ? ['reasoning_content'] : [])];
+  const candidates = optionalFields.filter((field) => sent.has(field));
+  if (param !== undefined && candidates.includes(param)) return [param];
+  const words = new Set(`${message} ${param ?? ''}`.match(/\w+/g));
+  // A field of messages, so it is not among the fields of the body.
+  const reasoning = words.has('reasoning_content') && request.without?.includes('reasoning_content') !== true;
+  return [...candidates.filter((field) => words.has(field)), ...(reasoning ? ['reasoning_content'] : [])];
 }
 
-/** What a client asked for and does not get, by the name that it would know. */
-function lost({ options, sampling }: GenerationRequest, field: string): string[] {
-  // One goes under another name, the other is held to by ourselves.
+/** @returns the client's name for a field of the body that is left out; none when the field has its effect all the same */
+function clientNamesOf(field: string, { options, sampling }: GenerationRequest): string[] {
+  // max_completion_tokens replaces the first, and the decoder enforces the second.
   if (field === 'max_tokens' || field === 'parallel_tool_calls') return [];
   if (field === 'reasoning_content') return ['messages.reasoning_content'];
   if (field === 'repetition_penalty') return ['options.repeat_penalty'];

@@ -4,45 +4,45 @@ import type { Emit, FinishReason, Timings, Usage } from '../../chat/event.ts';
 import type { Decoder } from '../../chat/stream.ts';
 import { GatewayError, stoppedEarly } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { parseCalls, text as textOf } from '../coerce.ts';
-import { type CallFragment, ToolCallAssembler } from './calls.ts';
-import { toTimings, toUsage } from './usage.ts';
+import { parseToolCalls, toText } from '../coerce.ts';
+import { emitContent } from '../content.ts';
 import { recordError } from './error.ts';
 import { toFinishReason } from './finish-reason.ts';
 import { type WireLogprobs, toTokenLogprobs } from './logprobs.ts';
-import { AnswerReader } from './reader.ts';
+import { RecordReader } from './record-reader.ts';
+import { ToolCallAssembler, type WireFragment } from './tool-call-assembler.ts';
+import { toTimings, toUsage } from './usage.ts';
 
-/** A piece of a message, or all of it. OpenAI has no field for thinking; servers differ in its name. */
+/** A delta or a whole message. OpenAI has no field for reasoning; servers name it differently. */
 type Delta = Partial<Pick<ChatCompletionChunk.Choice.Delta, 'content' | 'refusal'>> & {
   reasoning_content?: unknown;
   reasoning?: unknown;
-  tool_calls?: CallFragment[] | null;
-  function_call?: CallFragment['function'] | null;
+  tool_calls?: WireFragment[] | null;
+  function_call?: WireFragment['function'] | null;
 };
 
-/** Of a chat a delta, or a message where the server does not stream; of a completion a text. */
+/** Has a delta in a chat, a message when the server does not stream, a text in a completion. */
 interface Choice {
   delta?: Delta;
   message?: Delta;
   text?: string;
   logprobs?: WireLogprobs | null;
   finish_reason?: string | null;
-  /** vLLM's own: the stop sequence, or the id of a token. */
+  /** Only vLLM sends it: the stop sequence, or the id of a token. */
   stop_reason?: unknown;
 }
 
 type Chunk = Partial<Pick<ChatCompletionChunk | Completion, 'usage'>> & { choices?: Choice[]; timings?: unknown };
 
 /**
- * Reads a streamed answer of `/chat/completions` or `/completions`, or one in one piece. The counts come after the
- * reason to finish, so an answer is whole at `[DONE]`, or where the bytes end after such a reason: not every server
- * sends that mark.
+ * Reads a response of `/chat/completions` or `/completions`, streamed or not. The token counts follow the finish reason, so
+ * a response is complete at `[DONE]`, or where the bytes end after a finish reason: not every server sends `[DONE]`.
  *
  * @see https://platform.openai.com/docs/api-reference/chat/streaming
  */
 export class OpenAiDecoder implements Decoder {
   readonly #emit: Emit;
-  readonly #reader: AnswerReader;
+  readonly #reader: RecordReader;
   readonly #calls: ToolCallAssembler;
   #finish: { readonly reason: FinishReason; readonly stopSequence?: string } | undefined;
   #usage: Usage = { inputTokens: 0, outputTokens: 0 };
@@ -50,11 +50,11 @@ export class OpenAiDecoder implements Decoder {
   #ending = false;
   #done = false;
 
-  /** @param maxBytes a larger event, or more text of calls, fails the answer */
+  /** @param maxBytes a larger event, or longer tool calls, fail the response */
   constructor(emit: Emit, maxBytes: number) {
     this.#emit = emit;
     this.#calls = new ToolCallAssembler(emit, maxBytes);
-    this.#reader = new AnswerReader(maxBytes, (json, event) => this.#readRecord(json, event));
+    this.#reader = new RecordReader(maxBytes, (json, event) => this.#readRecord(json, event));
   }
 
   push(bytes: Uint8Array): void {
@@ -65,10 +65,10 @@ export class OpenAiDecoder implements Decoder {
     if (this.#done) return;
     this.#ending = true;
     this.#reader.end();
-    if (this.#reader.isPage) {
+    if (this.#reader.format === 'html') {
       throw new GatewayError('upstream_protocol_error', 'The upstream sent an answer that is no stream of events.');
     }
-    // Its mark may have waited for the end of its event.
+    // `[DONE]` may have been the event that the end of the bytes completed.
     if (!this.#done) this.#complete();
   }
 
@@ -79,12 +79,15 @@ export class OpenAiDecoder implements Decoder {
     if (chunk === undefined) return;
     if (isObject(chunk.usage)) this.#usage = toUsage(chunk.usage);
     if (chunk.timings != null) this.#timings = toTimings(chunk.timings);
-    // One answer was asked for, so there is one choice; a chunk of counts has none.
+    // One choice is requested; a chunk with token counts has none.
     const choice = chunk.choices?.[0];
     if (choice != null) this.#readChoice(choice, json);
   }
 
-  /** @throws {GatewayError} for what is no chunk. @returns undefined for one that was cut off with the connection */
+  /**
+   * @returns undefined for a chunk that was cut off with the connection
+   * @throws {GatewayError} for anything else that is not a chunk, and for errors
+   */
   #parse(json: string, event: string | undefined): Chunk | undefined {
     let chunk: unknown;
     try {
@@ -102,28 +105,24 @@ export class OpenAiDecoder implements Decoder {
   }
 
   #readChoice(choice: Choice, json: string): void {
-    const { delta, message, logprobs: given } = choice;
+    const { delta, message, logprobs } = choice;
     const part = delta ?? message ?? {};
-    const reasoning = textOf(part.reasoning_content) || textOf(part.reasoning);
-    const text = textOf(choice.text) + textOf(part.content) + textOf(part.refusal);
-    const logprobs = given == null ? [] : toTokenLogprobs(given);
-    // Log probabilities of thinking have no place in OpenAI's API, where they are those of the content.
-    if (reasoning !== '') this.#emit({ type: 'reasoning', text: reasoning });
-    if (text !== '' || (logprobs.length > 0 && reasoning === '')) {
-      this.#emit({ type: 'text', text, ...(logprobs.length > 0 && { logprobs }) });
-    }
-    this.#readCalls(part, json, message !== undefined);
+    const reasoning = toText(part.reasoning_content) || toText(part.reasoning);
+    const text = toText(choice.text) + toText(part.content) + toText(part.refusal);
+    emitContent(this.#emit, reasoning, text, logprobs == null ? [] : toTokenLogprobs(logprobs));
+    this.#readToolCalls(part, json, message !== undefined);
     if (choice.finish_reason) this.#readFinish(choice.finish_reason, choice.stop_reason);
   }
 
-  #readCalls({ tool_calls: calls, function_call: old }: Delta, json: string, whole: boolean): void {
-    const fragments = calls ?? (old == null ? [] : [{ index: 0, function: old }]);
+  /** @param isMessage true when `part` is a whole message, in which each tool call is complete */
+  #readToolCalls({ tool_calls: calls, function_call: legacyCall }: Delta, json: string, isMessage: boolean): void {
+    const fragments = calls ?? (legacyCall == null ? [] : [{ index: 0, function: legacyCall }]);
     if (!Array.isArray(fragments) || !fragments.every(isObject)) {
       throw new GatewayError('upstream_protocol_error', 'The upstream sent tool calls that cannot be read.');
     }
-    const exact = fragments.some((call) => isObject(call.function?.arguments)) ? exactCalls(json) : fragments;
-    // In a whole message each is a call of its own, whether it says so or not.
-    exact.forEach((call, index) => this.#calls.add(whole ? { ...call, index } : call));
+    const exact = fragments.some(hasObjectArguments) ? exactFragments(json) : fragments;
+    // In a message each call has an index of its own, whether the server sends one or not.
+    exact.forEach((fragment, index) => this.#calls.add(isMessage ? { ...fragment, index } : fragment));
   }
 
   #readFinish(given: string, stop: unknown): void {
@@ -133,16 +132,18 @@ export class OpenAiDecoder implements Decoder {
   }
 
   #complete(): void {
-    if (this.#finish === undefined) {
-      throw stoppedEarly();
-    }
+    if (this.#finish === undefined) throw stoppedEarly();
     this.#done = true;
     this.#emit({ type: 'finish', ...this.#finish, usage: this.#usage, timings: this.#timings });
   }
 }
 
-/** Parsed once more where arguments are an object, so that no number in them loses digits. */
-function exactCalls(json: string): CallFragment[] {
-  const choice = (parseCalls(json) as Chunk).choices?.[0];
+function hasObjectArguments({ function: called }: WireFragment): boolean {
+  return isObject(called?.arguments);
+}
+
+/** Parses the tool calls of a chunk again, so that the numbers in arguments that are an object keep all digits. */
+function exactFragments(json: string): WireFragment[] {
+  const choice = (parseToolCalls(json) as Chunk).choices?.[0];
   return (choice?.delta ?? choice?.message)?.tool_calls ?? [];
 }

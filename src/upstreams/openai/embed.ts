@@ -7,8 +7,7 @@ import { isVector } from '../coerce.ts';
 import { toTimings, toUsage } from './usage.ts';
 
 /**
- * Texts as a question to `POST /embeddings`. That a text may be cut, Ollama's options and how long the model stays
- * loaded have no place there.
+ * The request for `POST /embeddings`, which has no fields for `truncate`, Ollama's options and `keep_alive`.
  *
  * @see https://platform.openai.com/docs/api-reference/embeddings/create
  */

@@ -1,26 +1,30 @@
 import { isObject } from '../../framing/json.ts';
 
-/** What servers tell of an error, in whichever of their shapes. */
+/** The fields of an error, whichever shape the server uses. */
 export interface ParsedError {
   readonly message: string;
-  /** OpenAI's code or type, or the one of another server: '' where it tells none. */
+  /** The code, or else the type: OpenAI's or another server's; '' for none. */
   readonly code: string;
   /** The request field at fault. */
   readonly param?: string;
 }
 
-const nothing: ParsedError = { message: '', code: '' };
+const none: ParsedError = { message: '', code: '' };
+
+/** How deep an error may be nested in others. */
+const maxDepth = 3;
 
 /**
- * Reads the text of an error: `{"error":{"message","type","code","param"}}` as OpenAI has it, `{"error":"text"}`,
- * `{"object":"error","message"}` of vLLM, `{"detail"}` of FastAPI. What is none of them is not the server speaking but
- * a proxy's page, perhaps, and tells nothing.
+ * Reads the body of an error response: `{"error":{"message","type","code","param"}}` as OpenAI sends it, `{"error":"text"}`,
+ * `{"object":"error","message"}` of vLLM, `{"detail"}` of FastAPI.
+ *
+ * @returns an empty error for any other body, which is probably not from the server but the page of a proxy
  */
 export function readErrorBody(body: string): ParsedError {
-  return parseErrorFields(parsed(body));
+  return parseErrorFields(parseJson(body));
 }
 
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -28,32 +32,42 @@ function parsed(text: string): unknown {
   }
 }
 
-/** @param depth some servers put one shape into another, but not without end */
+/**
+ * Reads an error that is JSON of any shape.
+ *
+ * @param depth number of errors around this one
+ */
 export function parseErrorFields(value: unknown, depth = 0): ParsedError {
   if (typeof value === 'string') return { message: value, code: '' };
-  if (!isObject(value) || depth > 3) return nothing;
-  const { error, detail, message } = value;
-  const inner = error ?? (message === undefined ? detail : undefined);
-  if (Array.isArray(inner)) return toldByPydantic(inner);
-  if (inner != null) return parseErrorFields(inner, depth + 1);
-  if (isObject(message)) return parseErrorFields(message, depth + 1);
-  // Newer versions of Ollama put the error of llama.cpp into the text of their own.
-  const inText = typeof message === 'string' && message.startsWith('{') ? parsed(message) : undefined;
-  if (inText !== undefined) return parseErrorFields(inText, depth + 1);
-  const { type, param } = value;
-  // OpenRouter's codes are statuses.
-  const code = typeof value['code'] === 'number' ? String(value['code']) : value['code'];
+  if (!isObject(value) || depth > maxDepth) return none;
+  const nested = nestedError(value);
+  if (Array.isArray(nested)) return pydanticError(nested);
+  return nested == null ? ownFields(value) : parseErrorFields(nested, depth + 1);
+}
+
+/** @returns the error inside another; null or undefined when `value` itself has the fields */
+function nestedError({ error, detail, message }: Readonly<Record<string, unknown>>): unknown {
+  const nested = error ?? (message === undefined ? detail : undefined);
+  if (nested != null) return nested;
+  if (isObject(message)) return message;
+  // Newer versions of Ollama put the JSON of llama.cpp's error into their message.
+  return typeof message === 'string' && message.startsWith('{') ? parseJson(message) : undefined;
+}
+
+function ownFields({ message, code, type, param }: Readonly<Record<string, unknown>>): ParsedError {
+  // OpenRouter's codes are numbers: HTTP statuses.
+  const codes = [typeof code === 'number' ? String(code) : code, type];
   return {
     message: typeof message === 'string' ? message : '',
-    code: ([code, type].find((each) => typeof each === 'string' && each !== '') as string | undefined) ?? '',
+    code: codes.find((each): each is string => typeof each === 'string' && each !== '') ?? '',
     ...(typeof param === 'string' && param !== '' && { param }),
   };
 }
 
-/** FastAPI lists every field at fault. @see https://docs.pydantic.dev/latest/errors/errors/ */
-function toldByPydantic(details: readonly unknown[]): ParsedError {
+/** FastAPI lists all fields at fault. @see https://docs.pydantic.dev/latest/errors/errors/ */
+function pydanticError(details: readonly unknown[]): ParsedError {
   const faults = details.filter(isObject).map(({ loc, msg }) => ({
-    path: Array.isArray(loc) ? loc.filter((each) => each !== 'body' && isName(each)).join('.') : '',
+    path: Array.isArray(loc) ? loc.filter((key) => key !== 'body' && isKey(key)).join('.') : '',
     message: typeof msg === 'string' ? msg : '',
   }));
   const [first] = faults;
@@ -64,6 +78,6 @@ function toldByPydantic(details: readonly unknown[]): ParsedError {
   };
 }
 
-function isName(value: unknown): boolean {
+function isKey(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'number';
 }

@@ -1,33 +1,46 @@
 import { GatewayError } from '../../errors.ts';
 import { publicText } from '../public-text.ts';
+import { serverError } from '../server-error.ts';
 import { type ParsedError, readErrorBody, parseErrorFields } from './error-body.ts';
 
-/** Seconds, where the upstream names none. */
-const retryAfter = { busy: 5, failed: 2 };
-/** Seconds: SDKs ignore a longer one and try again at once. */
+/** Seconds, when a busy upstream sends no Retry-After. */
+const defaultRetryAfter = 5;
+/** Seconds: SDKs ignore a longer one and retry at once. */
 const maxRetryAfter = 60;
 
 /**
- * What a server means by a status other than 2xx. Its 4xx texts are about the request and go to the client, without
- * addresses and paths of the machine; what it says of our own key does not.
+ * Translates an error response. The text of a 4xx is about the request, so clients get it, without addresses and file
+ * paths; they get nothing of an error about the gateway's own key.
  *
- * @param body the text of its answer, JSON or not
- * @param wait its Retry-After, in seconds
+ * @param body of the response, JSON or not
+ * @param retryAfter the response's Retry-After, in seconds
  */
-export function statusError(status: number, body: string, wait?: number): GatewayError {
-  const said = readErrorBody(body);
-  return meaning(status, said, wait).asAnswer(status, said.message !== '' || said.code !== '');
+export function statusError(status: number, body: string, retryAfter = defaultRetryAfter): GatewayError {
+  const parsed = readErrorBody(body);
+  return errorOf(status, parsed, retryAfter).asAnswer(status, parsed.message !== '' || parsed.code !== '');
 }
 
-function meaning(status: number, { message, code, param }: ParsedError, wait: number | undefined): GatewayError {
-  if (status === 401 || status === 402 || status === 403 || ofOurKey.has(code)) return refusesUs();
-  const busy = { retryAfter: Math.min(Math.max(Math.ceil(wait ?? retryAfter.busy), 1), maxRetryAfter) };
-  if (status === 429) return new GatewayError('upstream_busy', 'The upstream is busy.', { status, ...busy });
-  // Of a fault of the request every line counts: validators list one field a line.
+function errorOf(status: number, parsed: ParsedError, retryAfter: number): GatewayError {
+  const { code, message } = parsed;
+  if (status === 401 || status === 402 || status === 403 || keyErrors.has(code)) return keyError();
+  // The message of a 429 may be about the gateway's own account.
+  if (status === 429) return busyError(status, '', retryAfter);
+  // Validators list one field a line, so all lines of a 4xx are shown.
   const text = publicText(status < 500 ? message.trim().replaceAll(/\s*\n\s*/g, ' ') : message);
-  if (status === 503) return new GatewayError('upstream_busy', text || 'The upstream is busy.', busy);
-  if (isOverflow(text, code)) return contextError(text);
-  if (status < 400 || status >= 500) return serverError(text);
+  if (status === 503) return busyError(status, text, retryAfter);
+  if (isContextOverflow(text, code)) return contextError(text);
+  return status >= 400 && status < 500 ? requestError(status, text, parsed) : serverError(text);
+}
+
+function busyError(status: number, text: string, retryAfter: number): GatewayError {
+  return new GatewayError('upstream_busy', text || 'The upstream is busy.', {
+    status,
+    retryAfter: Math.min(Math.max(Math.ceil(retryAfter), 1), maxRetryAfter),
+  });
+}
+
+/** Translates a 4xx about the request. @param text the message, fit for clients */
+function requestError(status: number, text: string, { code, param }: ParsedError): GatewayError {
   if (isUnknownModel(status, text, code)) {
     return new GatewayError('model_not_found', text || 'The model does not exist.', { param: 'model' });
   }
@@ -40,16 +53,16 @@ function meaning(status: number, { message, code, param }: ParsedError, wait: nu
   });
 }
 
-/** What an error inside a stream means. @param record of any shape, parsed or text */
+/** Translates an error inside a stream. @param record parsed JSON of any shape, or text */
 export function recordError(record: unknown): GatewayError {
-  const { message, code }: ParsedError = parseErrorFields(record);
-  if (ofOurKey.has(code)) return refusesUs();
+  const { message, code } = parseErrorFields(record);
+  if (keyErrors.has(code)) return keyError();
   const text = publicText(message);
-  return isOverflow(text, code) ? contextError(text) : serverError(text);
+  return isContextOverflow(text, code) ? contextError(text) : serverError(text);
 }
 
-/** Codes and types of faults that are the operator's and not the client's. */
-const ofOurKey: ReadonlySet<string> = new Set([
+/** Codes and types of errors that are the operator's to solve, not the client's. */
+const keyErrors: ReadonlySet<string> = new Set([
   'insufficient_quota',
   'invalid_api_key',
   'authentication_error',
@@ -59,15 +72,15 @@ const ofOurKey: ReadonlySet<string> = new Set([
   '403',
 ]);
 
-function refusesUs(): GatewayError {
+function keyError(): GatewayError {
   return new GatewayError('upstream_error', 'The upstream does not serve this gateway.');
 }
 
-/** In the words of OpenAI, vLLM, llama.cpp and LM Studio. */
-const overflow = /context (length|size|window)|maximum model length/i;
+/** Messages of OpenAI, vLLM, llama.cpp and LM Studio for a prompt longer than the context. */
+const contextOverflow = /context (length|size|window)|maximum model length/i;
 
-function isOverflow(text: string, code: string): boolean {
-  return code === 'context_length_exceeded' || code === 'exceed_context_size_error' || overflow.test(text);
+function isContextOverflow(text: string, code: string): boolean {
+  return code === 'context_length_exceeded' || code === 'exceed_context_size_error' || contextOverflow.test(text);
 }
 
 function contextError(text: string): GatewayError {
@@ -79,13 +92,4 @@ function isUnknownModel(status: number, text: string, code: string): boolean {
   return status === 404
     ? /\bmodel\b/i.test(text)
     : /\bmodel\b.{0,200}(not found|does not exist)|(unknown|no such) model/i.test(text);
-}
-
-/** Faults that the next request would meet again, so that no SDK hammers the box with retries. */
-const lasting =
-  /error loading model|failed to load|unable to load|more system memory|insufficient memory|out of memory/i;
-
-function serverError(text: string): GatewayError {
-  if (lasting.test(text)) return new GatewayError('model_load_failed', text);
-  return new GatewayError('upstream_error', text || 'The upstream failed.', { retryAfter: retryAfter.failed });
 }

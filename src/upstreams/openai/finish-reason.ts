@@ -2,17 +2,17 @@ import type { FinishReason } from '../../chat/event.ts';
 import { GatewayError } from '../../errors.ts';
 
 /**
- * Servers have reasons of their own beside OpenAI's.
+ * Translates a finish reason. Servers have their own reasons besides OpenAI's.
  *
- * @param called whether the answer holds calls: some servers say `stop` then too
- * @throws {GatewayError} where the reason is that the answer broke
+ * @param called true when the response has tool calls; some servers send `stop` then, too
+ * @throws {GatewayError} `upstream_incomplete` when the reason is that the response was aborted
  */
 export function toFinishReason(reason: string, called: boolean): FinishReason {
   switch (reason) {
     case 'length':
     case 'max_tokens':
     case 'model_length':
-      // Calls or not: the last one may be missing.
+      // With tool calls, too: the last one may be missing.
       return 'length';
     case 'content_filter':
       return 'content_filter';

@@ -8,11 +8,11 @@ import { models } from './models.ts';
 import { toOpenAi } from './request.ts';
 import { OpenAiUsageObserver } from './usage-observer.ts';
 
-/** Servers with an OpenAI API: vLLM, llama.cpp, LM Studio, clouds, a second llamaduct. Their address holds the `/v1`. */
+/** Servers with an OpenAI API: vLLM, llama.cpp, LM Studio, clouds, another llamaduct. Their configured URL includes `/v1`. */
 export const openai: Backend = {
   generation: toOpenAi,
   decoder(request, emit, maxLineBytes) {
-    // Not every server keeps to it.
+    // Not every server honours parallel_tool_calls.
     const single = request.kind === 'chat' && request.parallelToolCalls === false;
     return new OpenAiDecoder(single ? firstToolCallOnly(emit) : emit, maxLineBytes);
   },

@@ -1,25 +1,25 @@
 import { GatewayError } from '../../errors.ts';
-import { HeldBytes } from '../../framing/held-bytes.ts';
+import { BoundedBytes } from '../../framing/bounded-bytes.ts';
 
-/** Keeps the bytes of one JSON text until its end. @throws {GatewayError} `upstream_protocol_error` from `push` for more than `maxBytes` */
+/** Collects the bytes of one JSON text until its end. */
 export class JsonReader {
   readonly #maxBytes: number;
   readonly #onText: (text: string) => void;
-  readonly #held = new HeldBytes();
+  readonly #bytes: BoundedBytes;
 
   constructor(maxBytes: number, onText: (text: string) => void) {
     this.#maxBytes = maxBytes;
     this.#onText = onText;
+    this.#bytes = new BoundedBytes(maxBytes);
   }
 
+  /** @throws {GatewayError} `upstream_protocol_error` for more than `maxBytes` */
   push(bytes: Uint8Array): void {
-    if (this.#held.length + bytes.length > this.#maxBytes) {
-      throw new GatewayError('upstream_protocol_error', `The upstream sent more than ${this.#maxBytes} bytes at once.`);
-    }
-    this.#held.push(bytes);
+    if (this.#bytes.add(bytes)) return;
+    throw new GatewayError('upstream_protocol_error', `The upstream sent more than ${this.#maxBytes} bytes at once.`);
   }
 
   end(): void {
-    this.#onText(this.#held.take().toString('utf8'));
+    this.#onText(this.#bytes.take().toString('utf8'));
   }
 }

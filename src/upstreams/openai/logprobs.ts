@@ -3,7 +3,10 @@ import type { CompletionChoice } from 'openai/resources/completions';
 import type { TokenLogprob } from '../../chat/event.ts';
 import { readLogprobs } from '../logprobs.ts';
 
-/** Of `/chat/completions`, or of `/completions`, where some servers use the form of the other. Any field may be null. */
+/**
+ * The log probabilities of `/chat/completions` (`content`) or of `/completions` (the other fields). Some servers use the
+ * form of one for the other. Any field may be null.
+ */
 export type WireLogprobs = Partial<CompletionChoice.Logprobs> & {
   content?: ChatCompletionTokenLogprob[] | null;
 };
@@ -12,7 +15,7 @@ export function toTokenLogprobs({
   content,
   tokens,
   token_logprobs: values,
-  top_logprobs: tops,
+  top_logprobs: top,
 }: WireLogprobs): TokenLogprob[] {
   if (Array.isArray(content)) return readLogprobs(content);
   if (!Array.isArray(tokens)) return [];
@@ -20,7 +23,7 @@ export function toTokenLogprobs({
     tokens.map((token, index) => ({
       token,
       logprob: values?.[index] ?? 0,
-      top_logprobs: Object.entries(tops?.[index] ?? {}).map(([other, logprob]) => ({ token: other, logprob })),
+      top_logprobs: Object.entries(top?.[index] ?? {}).map(([text, logprob]) => ({ token: text, logprob })),
     })),
   );
 }

@@ -8,12 +8,16 @@ import { GatewayError } from '../../errors.ts';
 import { imageType, sniffedBytes } from '../../images/sniff.ts';
 import { withCallIds } from './tool-ids.ts';
 
-/** @param showReasoning whether to send what the model thought in earlier turns, for which OpenAI itself has no field */
-export function toMessages(messages: readonly Message[], showReasoning: boolean): ChatCompletionMessageParam[] {
-  return withCallIds(messages).map((message) => toMessage(message, showReasoning));
+/**
+ * Translates the messages of a chat.
+ *
+ * @param sendReasoning true to send the reasoning of earlier messages, for which OpenAI itself has no field
+ */
+export function toMessages(messages: readonly Message[], sendReasoning: boolean): ChatCompletionMessageParam[] {
+  return withCallIds(messages).map((message) => toMessage(message, sendReasoning));
 }
 
-function toMessage(message: Message, showReasoning: boolean): ChatCompletionMessageParam {
+function toMessage(message: Message, sendReasoning: boolean): ChatCompletionMessageParam {
   switch (message.role) {
     case 'system':
       return { role: 'system', content: message.text };
@@ -26,7 +30,7 @@ function toMessage(message: Message, showReasoning: boolean): ChatCompletionMess
       };
     }
     case 'assistant':
-      return toAssistant(message, showReasoning);
+      return toAssistant(message, sendReasoning);
     case 'tool':
       return { role: 'tool', tool_call_id: message.callId, content: message.text };
     default:
@@ -36,12 +40,12 @@ function toMessage(message: Message, showReasoning: boolean): ChatCompletionMess
 
 function toAssistant(
   { text, reasoning, toolCalls }: AssistantMessage,
-  showReasoning: boolean,
+  sendReasoning: boolean,
 ): ChatCompletionAssistantMessageParam & { reasoning_content?: string } {
   return {
     role: 'assistant',
     content: text === '' && toolCalls.length > 0 ? null : text,
-    ...(showReasoning && reasoning !== '' && { reasoning_content: reasoning }),
+    ...(sendReasoning && reasoning !== '' && { reasoning_content: reasoning }),
     ...(toolCalls.length > 0 && {
       tool_calls: toolCalls.map(({ id, name, arguments: args }) => ({
         id,
@@ -52,7 +56,7 @@ function toAssistant(
   };
 }
 
-/** Characters of base64 that hold all the bytes that tell the type. */
+/** Characters of base64 that decode to the bytes by which the image type is recognized. */
 const sniffedCharacters = Math.ceil(sniffedBytes / 3) * 4;
 
 function toPart(image: Image): ChatCompletionContentPartImage {

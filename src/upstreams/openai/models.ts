@@ -1,7 +1,7 @@
 import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { count, texts } from '../coerce.ts';
+import { onlyStrings, toCount } from '../coerce.ts';
 
 /** @see https://platform.openai.com/docs/api-reference/models/list */
 export const models: Question<(ModelInfo & ModelDetails)[]> = {
@@ -15,13 +15,13 @@ export const models: Question<(ModelInfo & ModelDetails)[]> = {
     return list.filter(isObject).flatMap((model) => {
       const { id, created } = model;
       if (typeof id !== 'string' || id === '') return [];
-      return [{ name: id, modified: Math.floor(count(created) ?? 0), ...detailsOf(model) }];
+      return [{ name: id, modified: Math.floor(toCount(created) ?? 0), ...detailsOf(model) }];
     });
   },
 };
 
-/** Servers name the length of the context each in their own way, if at all. */
-const lengths: readonly ((model: Readonly<Record<string, unknown>>) => unknown)[] = [
+/** Servers have different fields for the context length, or none. */
+const contextLengthReaders: readonly ((model: Readonly<Record<string, unknown>>) => unknown)[] = [
   // OpenRouter, Together, llamaduct
   (model) => model['context_length'],
   // vLLM
@@ -33,10 +33,10 @@ const lengths: readonly ((model: Readonly<Record<string, unknown>>) => unknown)[
 ];
 
 function detailsOf(model: Readonly<Record<string, unknown>>): ModelDetails {
-  const contextLength = lengths.map((read) => count(read(model))).find((length) => length !== undefined);
+  const contextLength = contextLengthReaders.map((read) => toCount(read(model))).find((length) => length !== undefined);
   const { capabilities } = model;
   return {
-    ...(Array.isArray(capabilities) && { capabilities: texts(capabilities) }),
+    ...(Array.isArray(capabilities) && { capabilities: onlyStrings(capabilities) }),
     ...(contextLength !== undefined && { contextLength }),
   };
 }

@@ -1,6 +1,6 @@
 import type { GenerationRequest, JsonObject } from '../../chat/request.ts';
 
-/** Ollama's options by the names that OpenAI has for the same. */
+/** Ollama's options, and OpenAI's names for them. */
 const standard: ReadonlyMap<string, string> = new Map([
   ['temperature', 'temperature'],
   ['top_p', 'top_p'],
@@ -11,28 +11,28 @@ const standard: ReadonlyMap<string, string> = new Map([
   ['num_predict', 'max_tokens'],
 ]);
 
-/** Those that OpenAI does not have but local servers do, by their names for them. */
-export const extra: ReadonlyMap<string, readonly string[]> = new Map([
+/** Ollama's options that OpenAI does not have, and the names that local servers have for them. */
+export const nonStandard: ReadonlyMap<string, readonly string[]> = new Map([
   ['top_k', ['top_k']],
   ['min_p', ['min_p']],
   ['typical_p', ['typical_p']],
-  // vLLM has the longer name, llama.cpp Ollama's.
+  // llama.cpp has Ollama's name, vLLM the other.
   ['repeat_penalty', ['repeat_penalty', 'repetition_penalty']],
 ]);
 
-/** How a request wants to be sampled, in the fields of a body, and the options for which there is no field. */
+/** @returns the fields of a request body that control sampling, and the options for which there is no field */
 export function toSampling({ sampling, options = {} }: GenerationRequest): { fields: JsonObject; dropped: string[] } {
   const fields = new Map<string, unknown>();
   const dropped: string[] = [];
   for (const [name, value] of Object.entries(options)) {
     if (value == null) continue;
-    const names = [standard.get(name) ?? extra.get(name) ?? []].flat();
-    // 0 and less mean that nothing bounds the answer, which no field here says.
+    const names = [standard.get(name) ?? nonStandard.get(name) ?? []].flat();
+    // 0 and less mean no limit, which is OpenAI's meaning of an absent field.
     const unbounded = name === 'num_predict' && typeof value === 'number' && value <= 0;
     if (!unbounded) for (const field of names) fields.set(field, value);
     if (names.length === 0) dropped.push(`options.${name}`);
   }
-  const own = {
+  const standardSampling = {
     temperature: sampling.temperature,
     top_p: sampling.topP,
     seed: sampling.seed,
@@ -41,6 +41,6 @@ export function toSampling({ sampling, options = {} }: GenerationRequest): { fie
     presence_penalty: sampling.presencePenalty,
     max_tokens: sampling.maxTokens,
   };
-  for (const [field, value] of Object.entries(own)) if (value !== undefined) fields.set(field, value);
+  for (const [field, value] of Object.entries(standardSampling)) if (value !== undefined) fields.set(field, value);
   return { fields: Object.fromEntries(fields), dropped };
 }

@@ -8,8 +8,8 @@ import { toSampling } from './options.ts';
 type ChatBody = ChatCompletionCreateParamsStreaming;
 
 /**
- * A request as OpenAI's own, always streamed: a stream is what can be cancelled and measured. Fields that the server
- * refused (`without`) are left out.
+ * Translates a request. It is always streamed, because only a stream can be cancelled and measured. Fields that the server
+ * refused before (`without`) are left out.
  */
 export function toOpenAi(request: GenerationRequest): BackendRequest {
   const { fields, dropped } = toSampling(request);
@@ -17,30 +17,29 @@ export function toOpenAi(request: GenerationRequest): BackendRequest {
   const body = new Map<string, unknown>(
     Object.entries({ ...(request.kind === 'chat' ? toChat(request, without) : toCompletion(request)), ...fields }),
   );
-  // Local servers know the older name best, the newest models of OpenAI only the other.
+  // Most local servers know the older name, OpenAI's newest models only the newer one.
   if (without.has('max_tokens') && body.has('max_tokens')) body.set('max_completion_tokens', body.get('max_tokens'));
   if (without.has('logprobs')) body.delete('top_logprobs');
   for (const field of without) body.delete(field);
   return {
     path: request.kind === 'chat' ? '/chat/completions' : '/completions',
     body: Object.fromEntries(body),
-    dropped: [...dropped, ...unheard(request)],
+    dropped: [...dropped, ...droppedFields(request)],
   };
 }
 
 /** @see https://platform.openai.com/docs/api-reference/chat/create */
 function toChat(request: ChatRequest, without: ReadonlySet<string>): ChatBody {
-  const { tools, toolChoice, parallelToolCalls, format, think, logprobs } = request;
+  const { toolChoice, parallelToolCalls, format, think, logprobs } = request;
+  const tools = request.tools?.length === 0 ? undefined : request.tools;
   return {
     ...toCommon(request),
     messages: toMessages(request.messages, !without.has('reasoning_content')),
-    ...(tools !== undefined && tools.length > 0 && { tools: tools.map(toTool), ...choiceOf(toolChoice) }),
-    // Servers refuse it where there are no tools.
-    ...(tools !== undefined &&
-      tools.length > 0 &&
-      parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
+    ...(tools !== undefined && { tools: tools.map(toTool), ...toToolChoice(toolChoice) }),
+    // Servers refuse this field when there are no tools.
+    ...(tools !== undefined && parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
     ...(format !== undefined && { response_format: toResponseFormat(format) }),
-    // OpenAI's type is behind its API.
+    // The openai package's type lacks values that the API accepts.
     ...(think !== undefined && { reasoning_effort: toEffort(think) as NonNullable<ChatBody['reasoning_effort']> }),
     ...(logprobs !== undefined && {
       logprobs: true,
@@ -64,8 +63,8 @@ function toCommon({ model }: GenerationRequest): Pick<ChatBody, 'model' | 'strea
   return { model, stream: true, stream_options: { include_usage: true } };
 }
 
-/** What the request says and this API has no field for, besides options. That no template is used is how completions work. */
-function unheard(request: GenerationRequest): string[] {
+/** The request's fields that this API does not have, besides options. `raw` is not one of them: completions use no template. */
+function droppedFields(request: GenerationRequest): string[] {
   const { keepAlive, truncate, kind, format, think } = request;
   return [
     ...(keepAlive === undefined ? [] : ['keep_alive']),
@@ -82,7 +81,7 @@ function toTool({ name, description, parameters = { type: 'object', properties: 
   return { type: 'function', function: { name, ...(description !== undefined && { description }), parameters } };
 }
 
-function choiceOf(choice: ChatRequest['toolChoice']): Pick<ChatBody, 'tool_choice'> {
+function toToolChoice(choice: ChatRequest['toolChoice']): Pick<ChatBody, 'tool_choice'> {
   if (choice === undefined) return {};
   return { tool_choice: choice === 'required' ? choice : { type: 'function', function: { name: choice.name } } };
 }

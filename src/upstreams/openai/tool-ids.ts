@@ -1,34 +1,34 @@
 import type { Message } from '../../chat/request.ts';
 
 /**
- * A history in which every tool call and every result has an id, as these servers want it; Ollama's clients often send
- * none. The ids depend on the history alone, so that the same history stays the same prompt.
+ * Adds the missing ids of tool calls and tool results: these servers require them, and Ollama's clients often send none. The
+ * ids depend only on the history, so that the same history stays the same prompt (for the server's prompt cache).
  *
- * A result without the id of its call is that of the first call of its turn and tool that has no result yet, or else of
- * the first call without one. Linear in the length of the history.
+ * A result without an id belongs to the first call of the preceding assistant message that has the same tool and no result
+ * yet, or else to its first call without a result. Takes time in proportion to the length of the history.
  */
 export function withCallIds(messages: readonly Message[]): Message[] {
   const given = new Set(
     messages.flatMap((message) => (message.role === 'assistant' ? message.toolCalls.map(({ id }) => id) : [])),
   );
-  let made = 0;
+  let generated = 0;
   const newId = (): string => {
     for (;;) {
-      const id = `call_${made}`;
-      made += 1;
+      const id = `call_${generated}`;
+      generated += 1;
       if (!given.has(id)) return id;
     }
   };
-  let turn = new AssistantTurn();
+  let calls = new MessageCalls();
   return messages.map((message) => {
     if (message.role === 'assistant' && message.toolCalls.length > 0) {
       const toolCalls = message.toolCalls.map((call) => ({ ...call, id: call.id || newId() }));
-      turn = new AssistantTurn();
-      for (const { id, name } of toolCalls) turn.add({ id, name, answered: false });
+      calls = new MessageCalls();
+      for (const { id, name } of toolCalls) calls.add({ id, name, answered: false });
       return { ...message, toolCalls };
     }
     if (message.role !== 'tool') return message;
-    const call = message.callId === '' ? turn.first(message.name) : turn.withId(message.callId);
+    const call = message.callId === '' ? calls.firstUnanswered(message.name) : calls.withId(message.callId);
     if (call !== undefined) call.answered = true;
     return { ...message, callId: message.callId || (call?.id ?? newId()) };
   });
@@ -40,36 +40,36 @@ interface Call {
   answered: boolean;
 }
 
-/** The calls of one message. */
-class AssistantTurn {
+/** The tool calls of one assistant message. */
+class MessageCalls {
   readonly #byId = new Map<string, Call>();
-  readonly #byName = new Map<string, Queue>();
-  readonly #all = new Queue();
+  readonly #byName = new Map<string, CallQueue>();
+  readonly #all = new CallQueue();
 
   add(call: Call): void {
     this.#byId.set(call.id, call);
     this.#all.calls.push(call);
-    const named = this.#byName.get(call.name) ?? new Queue();
-    this.#byName.set(call.name, named);
-    named.calls.push(call);
+    const sameName = this.#byName.get(call.name) ?? new CallQueue();
+    this.#byName.set(call.name, sameName);
+    sameName.calls.push(call);
   }
 
   withId(id: string): Call | undefined {
     return this.#byId.get(id);
   }
 
-  first(name: string | undefined): Call | undefined {
-    const named = name === undefined ? undefined : this.#byName.get(name)?.unanswered;
-    return named ?? this.#all.unanswered;
+  firstUnanswered(name: string | undefined): Call | undefined {
+    const sameName = name === undefined ? undefined : this.#byName.get(name)?.firstUnanswered;
+    return sameName ?? this.#all.firstUnanswered;
   }
 }
 
-/** Remembers how far it was answered: to look from the start each time would be quadratic. */
-class Queue {
+/** Remembers up to where all calls are answered: a search from the start each time would be quadratic. */
+class CallQueue {
   readonly calls: Call[] = [];
   #answered = 0;
 
-  get unanswered(): Call | undefined {
+  get firstUnanswered(): Call | undefined {
     while (this.calls[this.#answered]?.answered === true) this.#answered += 1;
     return this.calls[this.#answered];
   }

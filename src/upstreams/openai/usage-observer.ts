@@ -1,27 +1,28 @@
 import type { UsageObserver, StreamOutcome, TotalUsage } from '../../chat/stream.ts';
 import { isObject } from '../../framing/json.ts';
+import { RecordReader } from './record-reader.ts';
 import { toTimings, toUsage } from './usage.ts';
-import { AnswerReader } from './reader.ts';
 
-/** Bytes of an event, or of an answer in one piece, that are looked at; a larger one goes uncounted. */
+/** Bytes of an event, or of a response that is not streamed. Usage in larger ones is not counted. */
 const maxBytes = 1024 * 1024;
 
-/** What it takes for an event to be of interest: a token costs three searches and no parsing. */
-const telling = /"(usage|error|finish_reason)"\s*:\s*[{"]|"object"\s*:\s*"error"/;
+/** Matches events that may hold usage, an error or the end. Most events hold only text and need not be parsed. */
+const relevant = /"(usage|error|finish_reason)"\s*:\s*[{"]|"object"\s*:\s*"error"/;
 
-/** Reads along an answer that is relayed untouched. Nothing that it meets fails the answer. */
+/** Reads usage from a response that is passed through. Never throws: nothing in a response may fail it. */
 export class OpenAiUsageObserver implements UsageObserver {
-  readonly #reader = new AnswerReader(maxBytes, (json, event) => this.#read(json, event));
+  readonly #reader = new RecordReader(maxBytes, (json, event) => this.#read(json, event));
   #finish: TotalUsage | undefined;
   #failed = false;
   #finished = false;
-  #lost = false;
+  /** True once something could not be read or was too large; the rest is then ignored. */
+  #unreadable = false;
 
   push(bytes: Uint8Array): void {
     this.#try(() => this.#reader.push(bytes));
   }
 
-  /** @returns the last usage of the answer, and how it ended */
+  /** @returns the last usage of the response, and its outcome */
   end(): { finish?: TotalUsage; outcome: StreamOutcome } {
     this.#try(() => this.#reader.end());
     return { ...(this.#finish !== undefined && { finish: this.#finish }), outcome: this.#outcome };
@@ -29,7 +30,7 @@ export class OpenAiUsageObserver implements UsageObserver {
 
   get #outcome(): StreamOutcome {
     if (this.#failed) return 'failed';
-    return this.#finished || this.#lost || this.#reader.whole ? 'complete' : 'incomplete';
+    return this.#finished || this.#unreadable || this.#reader.format === 'json' ? 'complete' : 'incomplete';
   }
 
   #read(json: string, event: string | undefined): void {
@@ -38,7 +39,7 @@ export class OpenAiUsageObserver implements UsageObserver {
       return;
     }
     if (event === 'error') this.#failed = true;
-    if (!telling.test(json)) return;
+    if (!relevant.test(json)) return;
     const chunk: unknown = JSON.parse(json);
     if (!isObject(chunk)) return;
     if (Boolean(chunk['error']) || chunk['object'] === 'error') this.#failed = true;
@@ -48,13 +49,12 @@ export class OpenAiUsageObserver implements UsageObserver {
     if (isObject(choice) && choice['finish_reason']) this.#finished = true;
   }
 
-  /** What cannot be read, or is too large, is left unread. */
-  #try(step: () => void): void {
-    if (this.#lost) return;
+  #try(read: () => void): void {
+    if (this.#unreadable) return;
     try {
-      step();
+      read();
     } catch {
-      this.#lost = true;
+      this.#unreadable = true;
     }
   }
 }
