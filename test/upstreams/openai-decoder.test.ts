@@ -326,7 +326,7 @@ suite('fragments of calls', () => {
     for (const fragments of [one, many]) {
       const error = errorOf([sse([...fragments, finish('tool_calls')])], 1000);
       assert.equal(error.code, 'upstream_protocol_error');
-      assert.match(error.message, /calls without end/);
+      assert.match(error.message, /tool calls of the upstream are too long/);
     }
   });
 

@@ -99,12 +99,12 @@ const cases: Record<string, Case> = {
   'our own key, refused': {
     status: 401,
     body: cloud('Incorrect API key provided: sk-abc.'),
-    is: ['upstream_error', 502, undefined, /^The upstream does not serve this gateway\.$/],
+    is: ['upstream_error', 502, undefined, /^The upstream rejected the API key or the account of this gateway\.$/],
   },
   'our own account, empty': {
     status: 429,
     body: cloud('You exceeded your current quota, check your billing.', { code: 'insufficient_quota' }),
-    is: ['upstream_error', 502, undefined, /^The upstream does not serve this gateway\.$/],
+    is: ['upstream_error', 502, undefined, /^The upstream rejected the API key or the account of this gateway\.$/],
   },
   'a rate limit': {
     status: 429,

@@ -73,7 +73,7 @@ export class UpstreamBody {
     if (this.#outcome !== undefined) return;
     this.#outcome = 'destroyed';
     this.#pending = [];
-    this.#controller.abort(new Error('The body is not wanted.'));
+    this.#controller.abort(new Error('The rest of the response is not needed.'));
     this.#onClose?.();
   }
 

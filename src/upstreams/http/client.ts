@@ -118,7 +118,7 @@ export function transportError(
     return new GatewayError('upstream_timeout', 'The upstream did not answer in time.', { cause: error, retryAfter });
   }
   if (code === 'UND_ERR_BODY_TIMEOUT') {
-    const message = 'The upstream fell silent in the middle of its answer.';
+    const message = 'The upstream stopped sending in the middle of its answer.';
     return new GatewayError('upstream_idle_timeout', message, { cause: error });
   }
   if (unreachable.has(code)) {

@@ -47,7 +47,8 @@ function readVectors(body: unknown, count: number): EmbeddingsResult {
  */
 export function embedError(status: number, body: string): GatewayError {
   const error = statusError(status, body);
-  if (/does not support embeddings/.test(error.message)) return invalidValue('model', 'The model makes no embeddings.');
-  if (/no input provided/.test(error.message)) return invalidValue('input', 'A text of the input holds no tokens.');
+  if (/does not support embeddings/.test(error.message))
+    return invalidValue('model', 'The model does not support embeddings.');
+  if (/no input provided/.test(error.message)) return invalidValue('input', 'A text of the input has no tokens.');
   return error;
 }

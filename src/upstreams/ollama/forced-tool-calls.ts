@@ -82,7 +82,7 @@ export function callsFromText(emit: Emit, { names, forced, maxTextLength }: Text
         textEvents.push(event);
         text += event.text;
         if (text.length <= maxTextLength) return;
-        throw new GatewayError('upstream_protocol_error', 'The model writes JSON without end.');
+        throw new GatewayError('upstream_protocol_error', 'The JSON that the model writes is too long.');
       case 'tool-call':
         called = true;
         if (forced && !names.includes(event.name)) throw notCalled();
@@ -98,7 +98,7 @@ export function callsFromText(emit: Emit, { names, forced, maxTextLength }: Text
 }
 
 function notCalled(): GatewayError {
-  return new GatewayError('upstream_error', 'The model did not call the tool that it had to.');
+  return new GatewayError('upstream_error', 'The model did not call the required tool.');
 }
 
 /** @returns the call that a text is the JSON of; undefined for other text */

@@ -66,7 +66,7 @@ export class OpenAiDecoder implements Decoder {
     this.#ending = true;
     this.#reader.end();
     if (this.#reader.format === 'html') {
-      throw new GatewayError('upstream_protocol_error', 'The upstream sent an answer that is no stream of events.');
+      throw new GatewayError('upstream_protocol_error', 'The upstream sent an HTML page instead of an event stream.');
     }
     // `[DONE]` may have been the event that the end of the bytes completed.
     if (!this.#done) this.#complete();

@@ -73,7 +73,7 @@ const keyErrors: ReadonlySet<string> = new Set([
 ]);
 
 function keyError(): GatewayError {
-  return new GatewayError('upstream_error', 'The upstream does not serve this gateway.');
+  return new GatewayError('upstream_error', 'The upstream rejected the API key or the account of this gateway.');
 }
 
 /** Messages of OpenAI, vLLM, llama.cpp and LM Studio for a prompt longer than the context. */

@@ -19,7 +19,7 @@ export function toFinishReason(reason: string, called: boolean): FinishReason {
     case 'abort':
     case 'aborted':
     case 'error':
-      throw new GatewayError('upstream_incomplete', 'The upstream broke its answer off.');
+      throw new GatewayError('upstream_incomplete', 'The upstream aborted its answer.');
     default:
       return called ? 'tool_calls' : 'stop';
   }

@@ -16,7 +16,10 @@ export class JsonReader {
   /** @throws {GatewayError} `upstream_protocol_error` for more than `maxBytes` */
   push(bytes: Uint8Array): void {
     if (this.#bytes.add(bytes)) return;
-    throw new GatewayError('upstream_protocol_error', `The upstream sent more than ${this.#maxBytes} bytes at once.`);
+    throw new GatewayError(
+      'upstream_protocol_error',
+      `The upstream sent a response of more than ${this.#maxBytes} bytes.`,
+    );
   }
 
   end(): void {

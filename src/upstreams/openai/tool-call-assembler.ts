@@ -93,7 +93,7 @@ export class ToolCallAssembler {
   #count(length: number): void {
     this.#length += length;
     if (this.#length <= this.#maxLength) return;
-    throw new GatewayError('upstream_protocol_error', 'The upstream sent tool calls without end.');
+    throw new GatewayError('upstream_protocol_error', 'The tool calls of the upstream are too long.');
   }
 }
 
