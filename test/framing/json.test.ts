@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { jsonLine, parseExact } from '../../src/framing/json.ts';
 
-test('numbers keep every digit they came with', () => {
+test('parseExact keeps every digit of numbers', () => {
   for (const text of [
     '{"id":9007199254740993}',
     '[1e21,1.10,-0,0.1,1E5,123456789012345678901234567890]',
@@ -13,7 +13,7 @@ test('numbers keep every digit they came with', () => {
   }
 });
 
-test('everything else is what JSON.parse gives', () => {
+test('parseExact parses everything else like JSON.parse', () => {
   fc.assert(
     fc.property(fc.json(), (text) => {
       assert.deepEqual(JSON.parse(JSON.stringify(parseExact(text))), JSON.parse(text));
@@ -21,11 +21,11 @@ test('everything else is what JSON.parse gives', () => {
   );
 });
 
-test('what is not JSON throws', () => {
+test('parseExact throws for text that is not JSON', () => {
   assert.throws(() => parseExact('{"a":'), SyntaxError);
 });
 
-test('JSON on one line holds no end of a line of any kind, and says the same', () => {
+test('jsonLine escapes line separators of any kind', () => {
   const text = 'a\u0085b\u2028c\u2029d\n\r\v\f\u001ce"\\';
   const line = jsonLine({ text });
   assert.deepEqual(line.split(/[\u0085\u2028\u2029]/), [line]);

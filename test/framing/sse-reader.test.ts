@@ -6,10 +6,10 @@ import { SseReader } from '../../src/framing/sse-reader.ts';
 
 type Event = [data: string, event: string | undefined];
 
-function read(pieces: readonly Uint8Array[], maxBytes = 1024): Event[] {
+function read(chunks: readonly Uint8Array[], maxBytes = 1024): Event[] {
   const events: Event[] = [];
   const reader = new SseReader(maxBytes, (data, event) => events.push([data, event]));
-  for (const piece of pieces) reader.push(piece);
+  for (const chunk of chunks) reader.push(chunk);
   reader.end();
   return events;
 }
@@ -47,7 +47,7 @@ const events: Event[] = [
 ];
 
 for (const [name, lineEnd] of Object.entries({ LF: '\n', CRLF: '\r\n', CR: '\r' })) {
-  test(`events, comments, names and many lines of data with ${name}, whole and cut at every byte`, () => {
+  test(`SseReader reads events with ${name}, whole and cut at every byte`, () => {
     const whole = bytes(stream.join(lineEnd));
     assert.deepEqual(read([whole]), events);
     assert.deepEqual(read(singly(whole)), events);
@@ -57,7 +57,7 @@ for (const [name, lineEnd] of Object.entries({ LF: '\n', CRLF: '\r\n', CR: '\r' 
   });
 }
 
-test('a byte order mark is taken off, and the last event needs no blank line', () => {
+test('SseReader removes a byte order mark and needs no blank line after the last event', () => {
   assert.deepEqual(read([bytes('\uFEFFdata: a\n\ndata: b')]), [
     ['a', undefined],
     ['b', undefined],
@@ -66,11 +66,11 @@ test('a byte order mark is taken off, and the last event needs no blank line', (
   assert.deepEqual(read([]), []);
 });
 
-test('an error in a field of that name is an event', () => {
+test('SseReader reads an error field as an event', () => {
   assert.deepEqual(read([bytes('error: {"code":500}\n\n')]), [['{"code":500}', 'error']]);
 });
 
-test('any data, cut anywhere, comes out whole', () => {
+test('SseReader reads any data, wherever the chunks are cut', () => {
   const line = fc
     .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
     .filter((text) => !/[\r\n]/.test(text) && !text.startsWith('\uFEFF'));
@@ -78,16 +78,16 @@ test('any data, cut anywhere, comes out whole', () => {
     fc.property(fc.array(line), fc.array(fc.nat(200)), (lines, cuts) => {
       const whole = bytes(lines.map((text) => `data: ${text}\n\n`).join(''));
       const at = [0, ...cuts.filter((cut) => cut < whole.length).toSorted((a, b) => a - b), whole.length];
-      const pieces = at.slice(1).map((end, index) => whole.subarray(at[index], end));
+      const chunks = at.slice(1).map((end, index) => whole.subarray(at[index], end));
       assert.deepEqual(
-        read(pieces).map(([data]) => data),
+        read(chunks).map(([data]) => data),
         lines,
       );
     }),
   );
 });
 
-test('an event over the cap is refused, whole, in pieces, in many lines, or without end; one at the cap is not', () => {
+test('SseReader refuses an event over the limit, however it arrives, and accepts one at the limit', () => {
   const atCap = bytes('data: 12345678\n\n');
   assert.deepEqual(read([atCap, atCap], 8).length, 2);
   assert.deepEqual(read(singly(atCap), 8).length, 1);
@@ -95,12 +95,12 @@ test('an event over the cap is refused, whole, in pieces, in many lines, or with
   assert.throws(() => read(singly(bytes('data: 123456789\n\n')), 8), tooLarge);
   assert.throws(() => read([bytes('data: 1234\ndata: 5678\ndata: 9\n\n')], 8), tooLarge);
   assert.throws(() => read(singly(bytes(`data: ${'x'.repeat(100)}`)), 8), tooLarge);
-  // A comment is not kept, however long it is.
+  // Comments are not held, however long they are.
   assert.equal(read(singly(bytes(`: ${'x'.repeat(100)}\n\ndata: 1\n\n`)), 8).length, 1);
   assert.throws(() => read([bytes('error: 123456789\n\n')], 8), tooLarge);
 });
 
-test('bytes that are not UTF-8 become U+FFFD and spoil nothing after them', () => {
+test('SseReader replaces bytes that are not UTF-8 by U+FFFD and reads what follows', () => {
   assert.deepEqual(read([bytes('data: a'), Buffer.from([0xff]), bytes('b\n\ndata: c\n\n')]), [
     ['a\uFFFDb', undefined],
     ['c', undefined],

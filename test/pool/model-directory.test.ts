@@ -6,7 +6,7 @@ import { UpstreamClient } from '../../src/upstreams/http/client.ts';
 import { backends } from '../../src/upstreams/index.ts';
 import { type Box, box } from './box.ts';
 
-/** The catalog of a box that is up for `retryInMs` 0. */
+/** The catalog of an upstream. @param retryInMs 0 for one that is not ejected */
 function catalogOf({ url }: Box, retryInMs = 0): { catalog: ModelCatalog } & AsyncDisposable {
   const timeouts = { connect: 5_000, first_byte: 5_000, idle: 5_000 };
   const client = new UpstreamClient({ name: 'a', kind: 'ollama', url }, timeouts, () => undefined);
@@ -16,17 +16,17 @@ function catalogOf({ url }: Box, retryInMs = 0): { catalog: ModelCatalog } & Asy
   };
 }
 
-test('the only upstream that does not answer is not waited for longer than said', async () => {
+test('ModelDirectory.reach gives up on a hanging upstream after its deadline', async () => {
   await using hung = await box();
   hung.lists = 'unanswered';
   await using one = catalogOf(hung);
-  const catalogs = new ModelDirectory([one.catalog]);
-  await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
-  await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
+  const directory = new ModelDirectory([one.catalog]);
+  await assert.rejects(directory.reach(30), { code: 'upstream_timeout' });
+  await assert.rejects(directory.reach(30), { code: 'upstream_timeout' });
   assert.equal(hung.listed, 1);
 });
 
-test('the first that answers is enough', async () => {
+test('ModelDirectory.reach resolves when the first upstream answers', async () => {
   await using hung = await box();
   hung.lists = 'unanswered';
   await using quick = await box();
@@ -35,18 +35,18 @@ test('the first that answers is enough', async () => {
   await new ModelDirectory([one.catalog, two.catalog]).reach(1_000);
 });
 
-test('upstreams that are all out are not asked', async () => {
+test('ModelDirectory throws upstream_down without a request when all upstreams are ejected', async () => {
   await using answering = await box();
   await using one = catalogOf(answering, 3_000);
   await using two = catalogOf(answering, 20_000);
   const down = { code: 'upstream_down', status: 503, retryAfter: 3 };
-  const catalogs = new ModelDirectory([one.catalog, two.catalog]);
-  await assert.rejects(catalogs.list(), down);
-  await assert.rejects(catalogs.reach(1_000), down);
+  const directory = new ModelDirectory([one.catalog, two.catalog]);
+  await assert.rejects(directory.list(), down);
+  await assert.rejects(directory.reach(1_000), down);
   assert.equal(answering.listed, 0);
 });
 
-test('concurrent questions share one request, and a failure is remembered for a moment', async () => {
+test('ModelCatalog.list shares one request between concurrent calls, and caches its failure', async () => {
   await using failing = await box();
   failing.lists = 'reset';
   await using one = catalogOf(failing);

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../../src/errors.ts';
 import { statusError, streamError } from '../../src/upstreams/ollama/error.ts';
 import { recording } from '../helpers/recordings.ts';
 
-suite("what Ollama's errors mean", () => {
+suite("Ollama's errors", () => {
   const recorded: [string, ErrorCode, number, string | undefined, RegExp][] = [
     ['ollama-0.17.4/chat-unknown-model', 'model_not_found', 404, 'model', /^model 'no-such-model' not found$/],
     ['ollama-0.17.4/busy-503', 'upstream_busy', 503, undefined, /^server busy/],
@@ -20,7 +20,7 @@ suite("what Ollama's errors mean", () => {
     ['ollama-0.17.4/killed-runner-chat', 'upstream_error', 502, undefined, /unexpected EOF/],
   ];
   for (const [name, code, status, param, message] of recorded) {
-    test(name, () => {
+    test(`${name} becomes ${code}`, () => {
       const { status: sent, body } = recording(name);
       const error = statusError(sent, body.toString('utf8'));
       assert.deepEqual({ code: error.code, status: error.status, param: error.param }, { code, status, param });
@@ -29,13 +29,35 @@ suite("what Ollama's errors mean", () => {
     });
   }
 
-  test('what may help to wait for says how long, what lasts says not to try again', () => {
+  const texts: [status: number, text: string, code: ErrorCode, param?: string][] = [
+    [400, 'time: invalid duration "x"', 'invalid_value', 'keep_alive'],
+    [400, 'option "num_ctx" must be of type integer', 'invalid_value', 'options.num_ctx'],
+    [400, 'invalid format: expected "json"', 'invalid_value', 'response_format'],
+    [400, 'the input length exceeds the context length', 'context_length_exceeded'],
+    [500, 'request exceeds the available context size', 'context_length_exceeded'],
+    [400, '', 'invalid_value'],
+    [401, 'unauthorized', 'upstream_error'],
+    [404, '', 'model_not_found', 'model'],
+    [429, '', 'upstream_busy'],
+    [503, 'server busy', 'upstream_busy'],
+    [500, '{"error":{"message":"failed to load model"}}', 'model_load_failed'],
+    [302, '', 'upstream_error'],
+  ];
+  for (const [status, text, code, param] of texts) {
+    test(`${status} with ${JSON.stringify(text)} becomes ${code}`, () => {
+      const error = statusError(status, JSON.stringify({ error: text }));
+      assert.deepEqual([error.code, error.param], [code, param]);
+      assert.notEqual(error.message, '');
+    });
+  }
+
+  test('temporary errors have a Retry-After, permanent ones are not retryable', () => {
     assert.ok((statusError(503, '{"error":"server busy"}').retryAfter ?? 0) >= 1);
     assert.equal(streamError('error loading model: missing tensor').retryable, false);
     assert.equal(streamError('unexpected EOF').retryable, true);
   });
 
-  test('addresses and paths of the machine stay out', () => {
+  test('addresses and file paths are removed from messages', () => {
     const text =
       'Post "http://127.0.0.1:43211/completion": dial tcp 10.0.0.7:43211: open /var/lib/ollama/models/blobs/sha256-1: [::1]:4000 gpu.lab:11434';
     const { message } = streamError(text);
@@ -43,7 +65,7 @@ suite("what Ollama's errors mean", () => {
     assert.match(message, /^Post "\[address\]": dial tcp/);
   });
 
-  test('a page that is not Ollama speaking shows nothing of itself', () => {
+  test('nothing of a page that is not from Ollama is shown', () => {
     const error = statusError(502, '<html>nginx at 10.0.0.1</html>');
     assert.deepEqual([error.code, error.message], ['upstream_error', 'The upstream failed.']);
     assert.equal(statusError(403, '').code, 'upstream_error');

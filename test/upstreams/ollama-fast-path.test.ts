@@ -11,8 +11,8 @@ import { tokenOfLine } from '../../src/upstreams/ollama/fast-path.ts';
 import { recordings } from '../helpers/recordings.ts';
 import { sentOf } from '../helpers/sent.ts';
 
-/** What a line is that has a piece of text and nothing else, by the full parser; undefined for all others. */
-function parsed(line: string): string | undefined {
+/** The text of a line that has only text, by the full parser; undefined for all other lines. */
+function parsedToken(line: string): string | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -21,28 +21,28 @@ function parsed(line: string): string | undefined {
   }
   const { message, done, model, created_at: created, ...rest } = value as Record<string, unknown>;
   const { role, content, ...more } = (message ?? {}) as Record<string, unknown>;
-  const strings = [model, created, role, content].every((one) => typeof one === 'string');
+  const strings = [model, created, role, content].every((field) => typeof field === 'string');
   return strings && done === false && Object.keys({ ...rest, ...more }).length === 0 ? String(content) : undefined;
 }
 
 const lineOf = (content: string): string =>
   `{"model":"m:7b","created_at":"2026-11-21T12:00:00.123Z","message":{"role":"assistant","content":${content}},"done":false}`;
 
-suite('the text of a line that has nothing else', () => {
-  test('is what the full parser reads, in every recorded line', () => {
+suite('tokenOfLine', () => {
+  test('reads what the full parser reads, in every recorded line', () => {
     let seen = 0;
     for (const { body } of recordings(/^(chat|generate)-.*stream/)) {
       for (const line of body.toString().split('\n')) {
         const token = tokenOfLine(line);
         if (token === undefined) continue;
         seen += 1;
-        assert.equal(token, parsed(line), line);
+        assert.equal(token, parsedToken(line), line);
       }
     }
     assert.ok(seen > 1000, String(seen));
   });
 
-  test('is any text, however it is escaped', () => {
+  test('reads any text, however it is escaped', () => {
     const escaped = (text: string): string =>
       text.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
     fc.assert(
@@ -54,7 +54,7 @@ suite('the text of a line that has nothing else', () => {
     assert.equal(tokenOfLine(lineOf('"\\"\\\\\\/\\b\\f\\n\\r\\t"')), '"\\/\b\f\n\r\t');
   });
 
-  test('is nothing of what is not JSON, and of what has more to say', () => {
+  test('refuses lines that are not JSON and lines that have more than text', () => {
     for (const content of [
       '"',
       '"\\"',
@@ -85,8 +85,8 @@ suite('the text of a line that has nothing else', () => {
     }
   });
 
-  test('is never another than that of the full parser, whatever a line is made of', () => {
-    const piece = fc.constantFrom(
+  test('never reads anything else than the full parser, whatever a line consists of', () => {
+    const part = fc.constantFrom(
       '"',
       '\\',
       '{',
@@ -102,10 +102,10 @@ suite('the text of a line that has nothing else', () => {
       'é',
     );
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
-        const line = lineOf(`"${pieces.join('')}"`);
+      fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+        const line = lineOf(`"${parts.join('')}"`);
         const token = tokenOfLine(line);
-        if (token !== undefined) assert.equal(token, parsed(line));
+        if (token !== undefined) assert.equal(token, parsedToken(line));
       }),
       { numRuns: 2_000 },
     );
@@ -116,50 +116,55 @@ const request: ChatRequest = { kind: 'chat', model: 'm', messages: [], sampling:
 const head = { id: 'chatcmpl-1', created: 1, model: 'modèle 模型', arrivedAt: 0, now: () => 0 };
 const maxLine = 1_000;
 
-/** What a client gets of pieces, and in how many of them texts were passed on. @param emit between decoder and encoder */
-function sent(pieces: readonly Buffer[], through: (emit: Emit) => Emit = (emit) => emit): [Buffer, number] {
+/**
+ * Translates chunks for a client.
+ *
+ * @param through a stage between decoder and encoder
+ * @returns the client's bytes, and the number of chunks of which texts were passed on
+ */
+function sent(chunks: readonly Buffer[], through: (emit: Emit) => Emit = (emit) => emit): [Buffer, number] {
   const translator = new Translator(
     [(emit) => ollama.decoder(request, through(emit), maxLine)],
     new ChatCompletionEncoder(head, true, 'reasoning_content'),
   );
-  let passed = 0;
+  let passedOn = 0;
   const out: Buffer[] = [];
-  for (const bytes of sentOf(translator, pieces)) {
+  for (const bytes of sentOf(translator, chunks)) {
     out.push(bytes);
-    if (translator.encoding === 'latin1') passed += 1;
+    if (translator.encoding === 'latin1') passedOn += 1;
   }
-  return [Buffer.concat(out), passed];
+  return [Buffer.concat(out), passedOn];
 }
 
-/** Of calls without one. */
+/** Ids of calls are random where the upstream sent none. */
 function withoutIds(bytes: Buffer): string {
   return bytes.toString('latin1').replace(/call_[0-9a-f]{24}/g, 'call_');
 }
 
-/** Texts have to be looked at. */
-const looking = (emit: Emit): Emit => {
+/** A stage that has to see each event. */
+const everyEvent = (emit: Emit): Emit => {
   return (event) => emit(event);
 };
 
-suite('texts that are passed on as they are', () => {
+suite('the fast path for texts', () => {
   const done = '{"model":"m:7b","message":{"role":"assistant","content":"!"},"done":true,"done_reason":"stop"}\n';
 
-  test('are most of an answer, and none where somebody has to look at them', () => {
-    const pieces = ['" a"', '"é\\n"', '"\\u003c"', '"世"'].map((json) => Buffer.from(`${lineOf(json)}\n`));
-    const [bytes, passed] = sent([...pieces, Buffer.from(done)]);
-    assert.equal(passed, 3);
+  test('is used for most of a response, and never when a stage has to see each event', () => {
+    const chunks = ['" a"', '"é\\n"', '"\\u003c"', '"世"'].map((json) => Buffer.from(`${lineOf(json)}\n`));
+    const [bytes, passedOn] = sent([...chunks, Buffer.from(done)]);
+    assert.equal(passedOn, 3);
     assert.match(bytes.toString(), /"content":"é\\n".*"content":"<".*"content":"世".*"content":"!"/s);
-    assert.equal(sent(pieces, looking)[1], 0);
-    assert.equal(sent(pieces, (emit) => stopAt(['x'], 1, emit, () => undefined))[1], 0);
+    assert.equal(sent(chunks, everyEvent)[1], 0);
+    assert.equal(sent(chunks, (emit) => stopAt(['x'], 1, emit, () => undefined))[1], 0);
     const refused: Emit = Object.assign(() => undefined, {
-      verbatim: { frame: () => assert.fail('it was asked'), take: () => assert.fail('it was passed on') },
+      verbatim: { frame: () => assert.fail('frame was called'), take: () => assert.fail('take was called') },
     });
     const forced = ollama.decoder({ ...request, tools: [{ name: 'f' }], toolChoice: 'required' }, refused, maxLine);
-    for (const piece of pieces) forced.push(piece);
+    for (const chunk of chunks) forced.push(chunk);
   });
 
-  test('are the same bytes as if they were parsed and written again, whatever else comes and however it is cut', () => {
-    const odd = [
+  test('sends the same bytes as parsing and encoding each text, whatever lines there are and wherever they are cut', () => {
+    const otherLines = [
       '\n',
       ' \r\n',
       done,
@@ -178,14 +183,14 @@ suite('texts that are passed on as they are', () => {
     );
     const line = fc.oneof(
       { weight: 12, arbitrary: json.map((text) => Buffer.from(`${lineOf(text)}\n`)) },
-      { weight: 1, arbitrary: fc.constantFrom(...odd).map((text) => Buffer.from(text)) },
-      // Bytes that are no UTF-8.
+      { weight: 1, arbitrary: fc.constantFrom(...otherLines).map((text) => Buffer.from(text)) },
+      // Bytes that are not UTF-8.
       {
         weight: 1,
         arbitrary: fc.constantFrom('"\xff"', '"\xc3"').map((text) => Buffer.from(`${lineOf(text)}\n`, 'latin1')),
       },
     );
-    let passed = 0;
+    let passedOn = 0;
     fc.assert(
       fc.property(
         fc.array(line, { minLength: 4, maxLength: 16 }),
@@ -193,14 +198,14 @@ suite('texts that are passed on as they are', () => {
         (lines, cuts) => {
           const bytes = Buffer.concat(lines);
           const at = [0, ...cuts.filter((cut) => cut < bytes.length), bytes.length].toSorted((a, b) => a - b);
-          const pieces = at.slice(1).map((end, index) => bytes.subarray(at[index], end));
-          const [quick, times] = sent(pieces);
-          passed += times;
-          assert.equal(withoutIds(quick), withoutIds(sent(pieces, looking)[0]));
+          const chunks = at.slice(1).map((end, index) => bytes.subarray(at[index], end));
+          const [fast, count] = sent(chunks);
+          passedOn += count;
+          assert.equal(withoutIds(fast), withoutIds(sent(chunks, everyEvent)[0]));
         },
       ),
       { numRuns: 2_000 },
     );
-    assert.ok(passed > 500, String(passed));
+    assert.ok(passedOn > 500, String(passedOn));
   });
 });

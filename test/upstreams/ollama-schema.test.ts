@@ -10,8 +10,8 @@ import { type Stated, statedSchemas } from './stated-schemas.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What Ollama makes of a tool with these parameters. */
-function kept(parameters: Json): { readonly description?: string | undefined; readonly parameters: Json } {
+/** A tool with these parameters as Ollama reads it. */
+function readByOllama(parameters: Json): { readonly description?: string | undefined; readonly parameters: Json } {
   const { description, parameters: sent } = toOllamaFunction({ name: 'f', parameters });
   // A request is JSON text.
   return { description, parameters: received(JSON.parse(JSON.stringify(sent))) };
@@ -22,10 +22,12 @@ function schemasOf(all: Readonly<Record<string, Stated>>): Json {
 }
 
 function property(schema: unknown, definitions: Json = {}): unknown {
-  return (kept({ type: 'object', properties: { p: schema }, ...definitions }).parameters['properties'] as Json)['p'];
+  return (readByOllama({ type: 'object', properties: { p: schema }, ...definitions }).parameters['properties'] as Json)[
+    'p'
+  ];
 }
 
-suite('a schema that the Go type keeps whole is sent as it is', () => {
+suite('a schema that the Go types support completely is sent unchanged', () => {
   const type = fc.constantFrom('string', 'integer', 'object', 'array', 'null', 'nonsense', '');
   const json = fc.jsonValue({ maxDepth: 3 });
   const plain = {
@@ -53,7 +55,7 @@ suite('a schema that the Go type keeps whole is sent as it is', () => {
     .record({ properties: fc.dictionary(fc.string(), schema), required: fc.array(fc.string()) })
     .map((fields) => ({ type: 'object', ...fields }));
 
-  test('whatever it holds', () => {
+  test('with any supported keywords', () => {
     fc.assert(
       fc.property(root, (parameters) => {
         const plain: unknown = JSON.parse(JSON.stringify(parameters));
@@ -64,41 +66,41 @@ suite('a schema that the Go type keeps whole is sent as it is', () => {
   });
 });
 
-suite('what the Go type drops stands in the description', () => {
+suite('keywords that the Go types drop are written into the description', () => {
   const { schema } = statedSchemas(fc.integer({ min: 1000, max: 1_000_000 }));
   const whole = fc.record({ root: schema, a: schema, b: schema, c: schema, 'd/e~': schema });
 
-  /** What the root states, and what the definitions that it reaches do. */
+  /** The statements of the root and of the definitions that it reaches. */
   function statedBy({ root, ...definitions }: Readonly<Record<string, Stated>>): string[] {
     const states: string[] = [];
     const seen = new Set<string>();
-    const look = (at: Stated | undefined): void => {
+    const visit = (at: Stated | undefined): void => {
       for (const state of at?.states ?? []) {
         const name = /^definition:(.*)$/.exec(state)?.[1];
         if (name === undefined) states.push(state);
-        else if (!seen.has(name)) look((seen.add(name), definitions[name]));
+        else if (!seen.has(name)) visit((seen.add(name), definitions[name]));
       }
     };
-    look(root);
+    visit(root);
     return states;
   }
 
   for (const [place, parametersOf] of [
-    ['of a property', (p: unknown) => ({ type: 'object', properties: { p } })],
-    ['of the tool', (root: unknown) => root as Json],
+    ['a property', (p: unknown) => ({ type: 'object', properties: { p } })],
+    ['the tool', (root: unknown) => root as Json],
   ] as const) {
-    test(`${place}, in every place and through every reference`, () => {
-      const told = fc.property(whole, ({ root, ...definitions }) => {
+    test(`of ${place}: those of all subschemas and references`, () => {
+      const written = fc.property(whole, ({ root, ...definitions }) => {
         const parameters = { ...parametersOf(root.schema), $defs: schemasOf(definitions) };
-        const text = JSON.stringify(kept(parameters)).replaceAll(/[\\" ]/g, '');
+        const text = JSON.stringify(readByOllama(parameters)).replaceAll(/[\\" ]/g, '');
         for (const state of statedBy({ root, ...definitions })) assert.match(text, new RegExp(state));
       });
-      fc.assert(told, { numRuns: 1000 });
+      fc.assert(written, { numRuns: 1000 });
     });
   }
 });
 
-suite('a schema without references', () => {
+suite('inlineRefs', () => {
   const few = fc.integer({ min: 0, max: 3 });
   const { schema, constant } = statedSchemas(few);
   const definition = statedSchemas(few, []).schema;
@@ -112,14 +114,14 @@ suite('a schema without references', () => {
     ),
   })).value;
 
-  test('has none, and accepts what it accepted with them', () => {
+  test('removes all references and accepts the same values as before', () => {
     fc.assert(
       fc.property(whole, fc.array(value, { minLength: 20, maxLength: 20 }), ({ root, ...definitions }, values) => {
         const before = { allOf: [root.schema], $defs: schemasOf(definitions) };
         const after = inlineRefs(before);
         assert.doesNotMatch(JSON.stringify(after), /\$ref|\$defs/);
-        const accepted = (each: Json): unknown[] => {
-          const validator = new Validator(structuredClone(each), '2020-12');
+        const accepted = (schema: Json): unknown[] => {
+          const validator = new Validator(structuredClone(schema), '2020-12');
           return values.filter((value) => validator.validate(value).valid);
         };
         assert.deepEqual(accepted(after), accepted(before));
@@ -129,18 +131,18 @@ suite('a schema without references', () => {
   });
 });
 
-suite('what is written where', () => {
+suite('where keywords are written', () => {
   const $defs = { Size: { title: 'Size', description: 'In cm', type: 'integer', minimum: 1, default: 3 } };
   const cases: readonly (readonly [name: string, schema: unknown, expected: Json])[] = [
-    ['a title is a description where there is none', { title: 'City' }, { description: 'City' }],
-    ['a title beside a description goes', { title: 'City', description: 'Where' }, { description: 'Where' }],
+    ['a title replaces a missing description', { title: 'City' }, { description: 'City' }],
+    ['a title beside a description is left out', { title: 'City', description: 'Where' }, { description: 'Where' }],
     [
-      'what stands beside a reference wins where both describe',
+      'keywords beside a reference win over descriptive ones of its target',
       { $ref: '#/$defs/Size', description: 'Width', default: 4 },
       { type: 'integer', description: 'Width In cm (default: 4, minimum: 1)' },
     ],
     [
-      'what contradicts a reference stays beside it',
+      'a contradiction between a reference and the keywords beside it stays in allOf',
       { $ref: '#/$defs/Size', minimum: 9 },
       {
         description:
@@ -148,7 +150,7 @@ suite('what is written where', () => {
       },
     ],
     [
-      'allOf over a closed object stays apart: together they would allow more',
+      'a closed object in allOf is not merged: the result would allow more',
       { properties: { a: true }, allOf: [{ additionalProperties: false }, { required: ['a'] }] },
       { properties: { a: {} }, description: '(required: ["a"], allOf: [{"additionalProperties":false}])' },
     ],
@@ -158,36 +160,44 @@ suite('what is written where', () => {
       { properties: { a: { type: 'integer', description: '(minimum: 1)' }, b: { description: '(not allowed)' } } },
     ],
     [
-      'anyOf beside oneOf',
+      'oneOf beside anyOf is a remark',
       { anyOf: [true], oneOf: [{ const: 1 }] },
       { anyOf: [{}], description: '(oneOf: [{"const":1}])' },
     ],
-    ['const beside enum', { enum: [1, 2], const: 1 }, { enum: [1, 2], description: '(const: 1)' }],
-    ['nullable of no type', { nullable: true }, { description: '(nullable: true)' }],
+    ['const beside enum is a remark', { enum: [1, 2], const: 1 }, { enum: [1, 2], description: '(const: 1)' }],
+    ['nullable without a type is a remark', { nullable: true }, { description: '(nullable: true)' }],
     [
-      'a reference in data is data',
+      'a reference in a default is not followed',
       { default: { $ref: '#/$defs/Size' } },
       { description: '(default: {"$ref":"#/$defs/Size"})' },
     ],
-    ['a reference to nothing', { $ref: '#/$defs/Sice' }, { description: '($ref: "#/$defs/Sice")' }],
-    ['a reference to what every object has', { $ref: '#/constructor' }, { description: '($ref: "#/constructor")' }],
-    ['a reference by name', { $ref: '#size' }, { description: '($ref: "#size")' }],
+    [
+      'a reference to a missing definition is a remark',
+      { $ref: '#/$defs/Sice' },
+      { description: '($ref: "#/$defs/Sice")' },
+    ],
+    [
+      'a reference to an inherited property is a remark',
+      { $ref: '#/constructor' },
+      { description: '($ref: "#/constructor")' },
+    ],
+    ['a reference to an anchor is a remark', { $ref: '#size' }, { description: '($ref: "#size")' }],
   ];
   for (const [name, schema, expected] of cases) {
     test(name, () => assert.deepEqual(property(schema, { $defs }), expected));
   }
 
-  test('a tool described twice says it once', () => {
+  test('a description that tool and parameters share is written once', () => {
     const tool = { name: 'f', description: 'Weather', parameters: { description: 'Weather', title: 'F' } };
     assert.equal(toOllamaFunction(tool).description, 'Weather');
   });
 
-  test('a tool without parameters has none', () => {
+  test('a tool without parameters gets an empty object', () => {
     assert.deepEqual(toOllamaFunction({ name: 'f' }), { name: 'f', parameters: { type: 'object', properties: {} } });
   });
 });
 
-suite('no schema is too much', () => {
+suite('unreasonable schemas', () => {
   const names = (
     '$ref $defs definitions type properties items anyOf oneOf allOf enum const required description title default ' +
     'nullable not additionalProperties __proto__ constructor toString a Type'
@@ -205,11 +215,11 @@ suite('no schema is too much', () => {
       .map((entries) => Object.fromEntries(entries)),
   }));
 
-  test('anything in the place of a schema is accepted, its size bounded', () => {
+  test('anything instead of a schema is accepted, and the result has a bounded size', () => {
     fc.assert(
       fc.property(value.filter(isObject), (parameters) => {
         const before = JSON.stringify(parameters);
-        const text = JSON.stringify(kept(parameters));
+        const text = JSON.stringify(readByOllama(parameters));
         assert.ok(text.length < 10 * before.length + 200_000);
         assert.equal(JSON.stringify(parameters), before, 'untouched');
       }),
@@ -227,23 +237,23 @@ suite('no schema is too much', () => {
     ['no keyword', (inner) => ({ inner })],
   ];
   for (const [name, wrap] of wrappers) {
-    test(`nested 100,000 deep in ${name}`, () => {
+    test(`100,000 levels in ${name} are cut`, () => {
       let schema: unknown = { type: 'string' };
       for (let depth = 0; depth < 100_000; depth += 1) schema = wrap(schema);
-      const text = JSON.stringify(kept({ properties: { p: schema } }));
+      const text = JSON.stringify(readByOllama({ properties: { p: schema } }));
       assert.match(text, /nested too deep to be shown/);
       assert.ok(text.length < 5000);
     });
   }
 
-  test('a chain of 10,000 references', () => {
+  test('a chain of 10,000 references is cut', () => {
     const $defs = Object.fromEntries(
       Array.from({ length: 10_000 }, (_, at) => [`d${at}`, { $ref: `#/$defs/d${at + 1}` }]),
     );
     assert.deepEqual(property({ $ref: '#/$defs/d0' }, { $defs }), { description: '(nested too deep to be shown)' });
   });
 
-  test('definitions that each refer twice to the next', () => {
+  test('definitions that each refer twice to the next have a bounded size', () => {
     const double = (at: number): Json => ({
       properties: { a: { $ref: `#/$defs/d${at + 1}` }, b: { $ref: `#/$defs/d${at + 1}` } },
     });
@@ -253,14 +263,14 @@ suite('no schema is too much', () => {
     assert.match(text, /"\(d\d+: too long to be repeated\)"/);
   });
 
-  test('a long definition that is referred to often', () => {
+  test('1,000 references to a long definition have a bounded size', () => {
     const $defs = { long: { description: 'x'.repeat(50_000) } };
     const references = Array.from({ length: 1000 }, (_, at) => [`p${at}`, { $ref: '#/$defs/long' }]);
-    const text = JSON.stringify(kept({ properties: Object.fromEntries(references), $defs }));
+    const text = JSON.stringify(readByOllama({ properties: Object.fromEntries(references), $defs }));
     assert.ok(text.length < 300_000, String(text.length));
   });
 
-  test('a schema merged of 200,000', () => {
+  test('of 200,000 schemas in allOf, 16 are merged', () => {
     const allOf = Array.from({ length: 200_000 }, (_, at) => ({ properties: { [`p${at}`]: {} } }));
     const { properties } = property({ allOf }) as { properties: Json };
     assert.equal(Object.keys(properties).length, 16);

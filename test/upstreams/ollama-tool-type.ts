@@ -1,8 +1,10 @@
 import { isObject } from '../../src/framing/json.ts';
 
 /**
- * What Ollama reads of a tool's parameters and writes into the prompt: its Go types, and what Go's encoding/json does
- * with them. Field names match in any case, unknown ones are dropped, a field of another type is an error (Ollama's 400).
+ * The part of a tool's parameters that Ollama reads and writes into the prompt, as Go's encoding/json decodes it into
+ * Ollama's types: field names match case-insensitively, unknown fields are dropped.
+ *
+ * @throws {TypeError} for a field of another type, for which Ollama answers 400
  *
  * @see https://pkg.go.dev/github.com/ollama/ollama@v0.17.4/api#ToolFunctionParameters
  */
@@ -57,7 +59,7 @@ function propertiesMap(value: unknown): unknown {
   );
 }
 
-/** A list of one comes out as that one. */
+/** A list of one type becomes that type. */
 function propertyType(value: unknown): unknown {
   if (typeof value === 'string') return value;
   const all = strings(value);

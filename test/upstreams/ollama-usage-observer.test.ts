@@ -3,19 +3,20 @@ import { suite, test } from 'node:test';
 import { ollama } from '../../src/upstreams/ollama/index.ts';
 import { recordings } from '../helpers/recordings.ts';
 
-type Tapped = ReturnType<ReturnType<typeof ollama.observer>['end']>;
+type Observed = ReturnType<ReturnType<typeof ollama.observer>['end']>;
 
-function tap(text: Buffer | string, size: number): Tapped {
-  const tapped = ollama.observer();
+/** @param size bytes of each chunk */
+function observe(text: Buffer | string, size: number): Observed {
+  const observer = ollama.observer();
   const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; at += size) tapped.push(bytes.subarray(at, at + size));
-  return tapped.end();
+  for (let at = 0; at < bytes.length; at += size) observer.push(bytes.subarray(at, at + size));
+  return observer.end();
 }
 
 const counts = { total_duration: 5e9, prompt_eval_count: 40, prompt_eval_duration: 1e9, eval_count: 5000 };
-const counted = { usage: { inputTokens: 40, outputTokens: 5000 }, timings: { promptEval: 1, total: 5 } };
+const finish = { usage: { inputTokens: 40, outputTokens: 5000 }, timings: { promptEval: 1, total: 5 } };
 
-/** Ends as an answer does, in the text of a model. */
+/** Text of a model that looks like the end of a response. */
 const imitation =
   '\\"}],"},"total_duration":1,"prompt_eval_count":1,"eval_count":1}\n{"error":"no","eval_count":2} \u00e9\\';
 const token = { token: imitation, logprob: -1, top_logprobs: [{ token: '"eval_count":3}', logprob: -1.5 }] };
@@ -23,52 +24,52 @@ const logprobs = Array.from({ length: 12_000 }, () => token);
 const big = imitation.repeat(20_000);
 const started = { model: 'm', created_at: '2026-11-21T12:00:00Z' };
 
-/** In the order of Ollama's own fields. */
+/** With fields in Ollama's order, unless noted. */
 const lines = {
   'a chat with logprobs': { ...started, message: { role: 'assistant', content: big }, done: true, logprobs, ...counts },
   'a chat whose counts come first': { ...started, ...counts, done: true, message: { content: big }, logprobs },
   'a generation': { ...started, response: big, thinking: big, done: true, context: [1, 2], ...counts, logprobs },
 };
 
-suite('reading along an answer of Ollama', () => {
+suite('OllamaUsageObserver', () => {
   for (const [name, line] of Object.entries(lines)) {
     const text = `${JSON.stringify(line)}\n`;
 
-    test(`the counts of one large line, which the text imitates: ${name}`, () => {
+    test(`reads the counts of a line of 1 MB whose text looks like counts: ${name}`, () => {
       assert.ok(text.length > 2 ** 20);
       for (const size of [777, 65_536, text.length * 2])
-        assert.deepEqual(tap(text, size), { finish: counted, outcome: 'complete' });
-      assert.deepEqual(tap(text.slice(0, -3), 65_536), { outcome: 'incomplete' });
+        assert.deepEqual(observe(text, size), { finish, outcome: 'complete' });
+      assert.deepEqual(observe(text.slice(0, -3), 65_536), { outcome: 'incomplete' });
     });
   }
 
-  test('the counts of large embeddings', () => {
+  test('reads the counts of large embeddings', () => {
     const vector = Array.from({ length: 768 }, (_, index) => -index / 7);
     const embeddings = Array.from({ length: 200 }, () => vector);
     const line = JSON.stringify({ model: 'm', embeddings, total_duration: 5e9, prompt_eval_count: 40 });
     assert.ok(line.length > 2 ** 20);
-    assert.deepEqual(tap(line, 65_536).finish?.usage, { inputTokens: 40, outputTokens: 0 });
+    assert.deepEqual(observe(line, 65_536).finish?.usage, { inputTokens: 40, outputTokens: 0 });
   });
 
-  test('the last line only, be it an error, of lines of any size', () => {
+  test('reads only the last line, counts or error, of lines of any size', () => {
     const large = JSON.stringify(lines['a chat with logprobs']);
     const small = JSON.stringify({ ...started, ...counts, eval_count: 2 });
     for (const size of [1000, 65_536]) {
-      assert.equal(tap(`${large}\n${small}\n`, size).finish?.usage.outputTokens, 2);
-      assert.equal(tap(`${small}\n${large}\n`, size).finish?.usage.outputTokens, 5000);
-      assert.deepEqual(tap(`${large}\n{"error":"${'\u00e9\\n'.repeat(1000)}"}\n`, size), { outcome: 'failed' });
+      assert.equal(observe(`${large}\n${small}\n`, size).finish?.usage.outputTokens, 2);
+      assert.equal(observe(`${small}\n${large}\n`, size).finish?.usage.outputTokens, 5000);
+      assert.deepEqual(observe(`${large}\n{"error":"${'\u00e9\\n'.repeat(1000)}"}\n`, size), { outcome: 'failed' });
     }
   });
 
-  test('what cannot be read goes uncounted and does not throw', () => {
+  test('does not throw for a line that it cannot read', () => {
     for (const text of ['[', ']}]}', '"', '{"a":1', `{${'"a":1,'.repeat(100_000)}"b":1}`]) {
-      assert.deepEqual(tap(text, 65_536), { outcome: 'incomplete' });
-      assert.deepEqual(tap(`${text}\n`, 65_536), { outcome: 'complete' });
+      assert.deepEqual(observe(text, 65_536), { outcome: 'incomplete' });
+      assert.deepEqual(observe(`${text}\n`, 65_536), { outcome: 'complete' });
     }
-    for (const text of ['', '[1]', 'null']) assert.deepEqual(tap(text, 65_536), { outcome: 'complete' });
+    for (const text of ['', '[1]', 'null']) assert.deepEqual(observe(text, 65_536), { outcome: 'complete' });
   });
 
-  test('whether it ended: by what its last line says of itself', () => {
+  test('takes the outcome from the last line', () => {
     const line = (more: object): string => `${JSON.stringify({ ...started, message: { content: big }, ...more })}\n`;
     for (const [text, outcome] of [
       [line({ done: true }), 'complete'],
@@ -76,14 +77,14 @@ suite('reading along an answer of Ollama', () => {
       [line({ done: false }) + line({ done: true }).slice(0, -9), 'incomplete'],
       ['{"status":"success"}\n', 'complete'],
     ] as const) {
-      assert.deepEqual(tap(text, 65_536), { outcome });
+      assert.deepEqual(observe(text, 65_536), { outcome });
     }
   });
 
   for (const { name, body } of recordings(/^(chat|generate)-.*|^embed-/).filter(({ status }) => status === 200)) {
-    test(`recorded: ${name}`, () => {
+    test(`reads the counts of the recording ${name}`, () => {
       const last = JSON.parse(body.toString().trimEnd().split('\n').at(-1) ?? '') as Record<string, number>;
-      const { finish, outcome } = tap(body, 50);
+      const { finish, outcome } = observe(body, 50);
       assert.equal(outcome === 'failed', last['error'] !== undefined);
       const { prompt_eval_count: inputTokens = 0, eval_count: outputTokens = 0 } = last;
       assert.deepEqual(finish?.usage, 'total_duration' in last ? { inputTokens, outputTokens } : undefined);

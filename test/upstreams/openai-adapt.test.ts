@@ -13,13 +13,13 @@ const chat: ChatRequest = {
 };
 
 interface Adapted {
-  /** Fields of the first body that the second has not, and new ones. */
-  readonly gone: readonly string[];
+  /** Fields of the first body that the second does not have, and new fields of the second. */
+  readonly removed: readonly string[];
   readonly added: readonly string[];
   readonly dropped: readonly string[];
 }
 
-/** What is asked after this refusal; undefined where nothing is. */
+/** The changes to a request after this error; undefined when it is not sent again. */
 function after(message: string, rest: object = {}, request = chat): Adapted | undefined {
   const refusal = openai.error(400, JSON.stringify({ error: { message, ...rest } }));
   const adaptation = openai.adapt(request, refusal);
@@ -27,15 +27,15 @@ function after(message: string, rest: object = {}, request = chat): Adapted | un
   const before = Object.keys(openai.generation(request).body);
   const now = Object.keys(openai.generation(adaptation.request).body);
   return {
-    gone: before.filter((field) => !now.includes(field)),
+    removed: before.filter((field) => !now.includes(field)),
     added: now.filter((field) => !before.includes(field)),
     dropped: adaptation.dropped,
   };
 }
 
-suite('a field that the server refuses', () => {
-  const topK = { gone: ['top_k'], added: [], dropped: ['options.top_k'] };
-  const words: [string, object?][] = [
+suite('a field that the server does not support', () => {
+  const topK = { removed: ['top_k'], added: [], dropped: ['options.top_k'] };
+  const messages: [string, object?][] = [
     ['Unrecognized request argument supplied: top_k'],
     ["Unknown parameter: 'top_k'.", { param: 'top_k', code: 'unknown_parameter' }],
     ["property 'top_k' is unsupported"],
@@ -45,38 +45,38 @@ suite('a field that the server refuses', () => {
     ["Additional properties are not allowed ('top_k' was unexpected)"],
     ['Invalid JSON payload received. Unknown name "top_k": Cannot find field.'],
   ];
-  for (const [message, rest] of words) {
-    test(`${message.split('\n').join(' ')}: left out, and named`, () => {
+  for (const [message, rest] of messages) {
+    test(`is left out and reported as dropped after: ${message.split('\n').join(' ')}`, () => {
       assert.deepEqual(after(message, rest), topK);
     });
   }
 
-  test('several at once', () => {
+  test('several fields in one error are left out together', () => {
     assert.deepEqual(after('Unrecognized request arguments supplied: repeat_penalty, repetition_penalty'), {
-      gone: ['repeat_penalty', 'repetition_penalty'],
+      removed: ['repeat_penalty', 'repetition_penalty'],
       added: [],
       dropped: ['options.repeat_penalty'],
     });
   });
 
-  test('the limit of tokens goes by its newer name', () => {
+  test('max_tokens is replaced by max_completion_tokens', () => {
     const message =
       "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
     assert.deepEqual(after(message, { param: 'max_tokens' }), {
-      gone: ['max_tokens'],
+      removed: ['max_tokens'],
       added: ['max_completion_tokens'],
       dropped: [],
     });
   });
 
-  test('a value that only the default may have, stream options, log probabilities', () => {
+  test('temperature, stream_options and logprobs are left out', () => {
     const temperature = "Unsupported value: 'temperature' does not support 0.2 with this model.";
     assert.deepEqual(after(temperature)?.dropped, ['temperature']);
-    assert.deepEqual(after('stream_options is not supported')?.gone, ['stream_options']);
-    assert.deepEqual(after('logprobs is not supported')?.gone, ['logprobs', 'top_logprobs']);
+    assert.deepEqual(after('stream_options is not supported')?.removed, ['stream_options']);
+    assert.deepEqual(after('logprobs is not supported')?.removed, ['logprobs', 'top_logprobs']);
   });
 
-  test('what the model thought before', () => {
+  test('reasoning_content is left out of messages', () => {
     const refusal = openai.error(400, '{"error":"Unknown parameter: \'messages[0].reasoning_content\'."}');
     const adaptation = openai.adapt(chat, refusal);
     assert.deepEqual(adaptation?.dropped, ['messages.reasoning_content']);
@@ -85,13 +85,13 @@ suite('a field that the server refuses', () => {
     assert.equal(openai.adapt(adaptation?.request ?? chat, refusal), undefined);
   });
 
-  test('one refusal after the other adds up', () => {
+  test('fields of several errors add up', () => {
     const first = openai.adapt(chat, openai.error(400, '{"error":"unknown field top_k"}'));
     const second = openai.adapt(first?.request ?? chat, openai.error(400, '{"error":"unknown field temperature"}'));
     assert.deepEqual(second?.request.without, ['top_k', 'temperature']);
   });
 
-  test('what cannot be left out, was not sent, or is a fault of its value, is refused', () => {
+  test('required fields, fields that were not sent and invalid values are not adapted', () => {
     const tools: ChatRequest = { ...chat, tools: [{ name: 'f' }] };
     assert.equal(after('tools is not supported', {}, tools), undefined);
     assert.equal(after('Unknown parameter: min_p'), undefined);
@@ -100,24 +100,24 @@ suite('a field that the server refuses', () => {
   });
 });
 
-suite('thinking that the server refuses', () => {
-  const thinking = (think: NonNullable<ChatRequest['think']>, message: string): [unknown, unknown] => {
+suite('a reasoning effort that the server does not support', () => {
+  const adapted = (think: NonNullable<ChatRequest['think']>, message: string): [unknown, unknown] => {
     const adaptation = openai.adapt({ ...chat, think }, openai.error(400, JSON.stringify({ error: message })));
     return [adaptation?.request.think, adaptation?.dropped];
   };
 
-  test('the highest level becomes the one below, others are left to the model', () => {
-    assert.deepEqual(thinking('max', "Unsupported value: 'reasoning_effort' does not support 'xhigh'"), ['high', []]);
-    assert.deepEqual(thinking('max', 'invalid reasoning value: \'xhigh\' (must be "high")'), ['high', []]);
-    assert.deepEqual(thinking('low', 'think value "low" is not supported for this model'), [
+  test('the highest level becomes high, other levels are left out', () => {
+    assert.deepEqual(adapted('max', "Unsupported value: 'reasoning_effort' does not support 'xhigh'"), ['high', []]);
+    assert.deepEqual(adapted('max', 'invalid reasoning value: \'xhigh\' (must be "high")'), ['high', []]);
+    assert.deepEqual(adapted('low', 'think value "low" is not supported for this model'), [
       undefined,
       ['reasoning_effort'],
     ]);
-    assert.deepEqual(thinking(false, '`reasoning_effort` is not supported'), [undefined, ['reasoning_effort']]);
+    assert.deepEqual(adapted(false, '`reasoning_effort` is not supported'), [undefined, ['reasoning_effort']]);
   });
 
-  test('a model that cannot think has lost nothing by not being asked not to', () => {
-    assert.deepEqual(thinking(false, '"m" does not support thinking'), [undefined, []]);
-    assert.deepEqual(thinking(true, '"m" does not support thinking'), [undefined, ['reasoning_effort']]);
+  test('turning reasoning off is not reported as dropped when the model cannot reason', () => {
+    assert.deepEqual(adapted(false, '"m" does not support thinking'), [undefined, []]);
+    assert.deepEqual(adapted(true, '"m" does not support thinking'), [undefined, ['reasoning_effort']]);
   });
 });

@@ -9,10 +9,10 @@ import { recordings } from '../helpers/recordings.ts';
 
 const request: ChatRequest = { kind: 'chat', model: 'm', sampling: {}, messages: [] };
 
-function decode(pieces: readonly Buffer[], maxBytes = 1024 * 1024, asked = request): ChatEvent[] {
+function decode(chunks: readonly Buffer[], maxBytes = 1024 * 1024, chat = request): ChatEvent[] {
   const events: ChatEvent[] = [];
-  const decoder = openai.decoder(asked, (event) => events.push(event), maxBytes);
-  for (const piece of pieces) decoder.push(piece);
+  const decoder = openai.decoder(chat, (event) => events.push(event), maxBytes);
+  for (const chunk of chunks) decoder.push(chunk);
   decoder.end();
   return events;
 }
@@ -36,17 +36,17 @@ const call = (fragment: object): object => delta({ tool_calls: [fragment] });
 const usage = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
 const counts = { choices: [], usage };
 
-const errorOf = (pieces: readonly Buffer[], ...rest: [number?, ChatRequest?]): GatewayError => {
+const errorOf = (chunks: readonly Buffer[], ...rest: [number?, ChatRequest?]): GatewayError => {
   try {
-    decode(pieces, ...rest);
+    decode(chunks, ...rest);
   } catch (error) {
     assert.ok(error instanceof GatewayError);
     return error;
   }
-  throw new Error('nothing failed');
+  throw new Error('The decoder did not fail.');
 };
 
-/** Names and arguments of the calls of these chunks, which must have ids of their own. */
+/** The names and arguments of the tool calls in these chunks. Their ids must be unique. */
 function calls(chunks: readonly unknown[]): [string, string][] {
   const events = decode([sse(chunks)]).filter((event) => event.type === 'tool-call');
   assert.equal(new Set(events.map(({ id }) => id)).size, events.length);
@@ -54,7 +54,7 @@ function calls(chunks: readonly unknown[]): [string, string][] {
   return events.map(({ name, arguments: args }) => [name, args]);
 }
 
-/** In the shapes of several servers; each chunk is an event. */
+/** Streams of several servers; each chunk is one event. */
 const streams: Record<string, { chunks: object[]; events: ChatEvent[] }> = {
   'OpenAI: fragments of two calls, usage after the finish': {
     chunks: [
@@ -85,7 +85,7 @@ const streams: Record<string, { chunks: object[]; events: ChatEvent[] }> = {
       },
     ],
   },
-  'vLLM: reasoning, a stop sequence that is named, usage in every chunk': {
+  'vLLM: reasoning, the stop sequence, usage in every chunk': {
     chunks: [
       { ...delta({ role: 'assistant', content: '' }), usage: { ...usage, completion_tokens: 0 } },
       { ...delta({ reasoning_content: 'Hm' }), usage: { ...usage, completion_tokens: 1 } },
@@ -126,9 +126,9 @@ const streams: Record<string, { chunks: object[]; events: ChatEvent[] }> = {
   },
 };
 
-suite('a stream of an OpenAI server', () => {
+suite('OpenAiDecoder, content', () => {
   for (const [name, { chunks, events }] of Object.entries(streams)) {
-    test(`${name}, cut at every byte`, () => {
+    test(`reads ${name}, cut at every byte`, () => {
       for (const lineEnd of ['\n', '\r\n']) {
         const whole = sse(chunks, { lineEnd });
         assert.deepEqual(decode([whole]), events);
@@ -140,13 +140,13 @@ suite('a stream of an OpenAI server', () => {
     });
   }
 
-  test('comments, pings and events without choices change nothing', () => {
+  test('ignores comments, pings and events without choices', () => {
     const answer = sse([delta({ content: 'a' }), finish('stop'), counts]).toString();
     const noisy = `: processing\n\nevent: ping\ndata: {"type":"ping"}\n\n${answer}`;
     assert.deepEqual(decode([bytes(noisy)]), decode([bytes(answer)]));
   });
 
-  test('log probabilities of a chat, also where the token has no text', () => {
+  test('reads log probabilities of a chat, also of a token without text', () => {
     const token = { token: 'a', logprob: -0.5, bytes: [97], top_logprobs: [{ token: 'b', logprob: -1 }] };
     const [first, second] = decode([
       sse([
@@ -164,7 +164,7 @@ suite('a stream of an OpenAI server', () => {
     });
   });
 
-  test('a stream of /completions with its own log probabilities', () => {
+  test('reads a stream of /completions with its form of log probabilities', () => {
     const logprobs = { tokens: ['Hi', '!'], token_logprobs: [-0.1, -0.2], top_logprobs: [{ Hi: -0.1 }, null] };
     const events = decode([
       sse([
@@ -185,15 +185,15 @@ suite('a stream of an OpenAI server', () => {
     ]);
   });
 
-  test('an answer in one piece, from a server that does not stream', () => {
+  test('reads a response that is not streamed', () => {
     const tools = [
       { id: '', type: 'function', function: { name: 'f', arguments: '' } },
       { id: '', type: 'function', function: { name: 'f', arguments: '' } },
     ];
     const message = { role: 'assistant', content: 'Hi', reasoning_content: 'Hm', tool_calls: tools };
     const body = { object: 'chat.completion', choices: [{ index: 0, message, finish_reason: 'stop' }], usage };
-    for (const pieces of [[bytes(`\n${JSON.stringify(body, null, 2)}`)], singly(bytes(JSON.stringify(body)))]) {
-      const events = decode(pieces);
+    for (const chunks of [[bytes(`\n${JSON.stringify(body, null, 2)}`)], singly(bytes(JSON.stringify(body)))]) {
+      const events = decode(chunks);
       assert.deepEqual(
         events.map(({ type }) => type),
         ['reasoning', 'text', 'tool-call', 'tool-call', 'finish'],
@@ -208,11 +208,11 @@ suite('a stream of an OpenAI server', () => {
   });
 });
 
-suite('fragments of calls', () => {
+suite('OpenAiDecoder, fragments of tool calls', () => {
   const f = (index: number | undefined, id: string | undefined, name: string | undefined, args?: unknown): object =>
     call({ index, id, function: { name, arguments: args } });
   const cases: Record<string, { fragments: object[]; whole: [string, string][] }> = {
-    'two interleaved': {
+    'two interleaved calls': {
       fragments: [
         f(0, 'a', 'one', ''),
         f(1, 'b', 'two', '{"x":'),
@@ -225,21 +225,21 @@ suite('fragments of calls', () => {
         ['two', '{"x":1}'],
       ],
     },
-    'without an index, the name and the id repeated': {
+    'no index, name and id repeated': {
       fragments: [f(undefined, 'a', 'one', '{"x":'), f(undefined, 'a', 'one', '1}'), f(undefined, 'b', 'one', '{}')],
       whole: [
         ['one', '{"x":1}'],
         ['one', '{}'],
       ],
     },
-    'without an index and without ids, each whole': {
+    'no index and no ids, each complete': {
       fragments: [f(undefined, undefined, 'one', '{"x":1}'), f(undefined, undefined, 'one', '{"x":2}')],
       whole: [
         ['one', '{"x":1}'],
         ['one', '{"x":2}'],
       ],
     },
-    'all with index 0': {
+    'several calls with index 0': {
       fragments: [f(0, 'a', 'one', '{"x":"}"}'), f(0, 'b', 'one', '{"x":2}'), f(0, 'c', 'two', '')],
       whole: [
         ['one', '{"x":"}"}'],
@@ -273,12 +273,12 @@ suite('fragments of calls', () => {
     },
   };
   for (const [name, { fragments, whole }] of Object.entries(cases)) {
-    test(name, () => {
+    test(`assembles ${name}`, () => {
       assert.deepEqual(calls([...fragments, finish('tool_calls')]), whole);
     });
   }
 
-  test('arguments that are an object keep every digit', () => {
+  test('keeps every digit of arguments that are an object', () => {
     const text = '{"n":9007199254740993}';
     const chunk = JSON.stringify(call({ index: 0, id: 'a', function: { name: 'f', arguments: '?' } }));
     const stream = `data: ${chunk.replace('"?"', text)}\n\n${sse([finish('tool_calls')]).toString()}`;
@@ -286,7 +286,7 @@ suite('fragments of calls', () => {
     assert.deepEqual(event, { type: 'tool-call', id: 'a', name: 'f', arguments: text });
   });
 
-  test('a call that is whole goes out when the next begins', () => {
+  test('emits a complete call when the next one begins', () => {
     const events: ChatEvent[] = [];
     const decoder = openai.decoder(request, (event) => events.push(event), 1024);
     decoder.push(sse([f(0, 'a', 'one', '{}')], { done: false }));
@@ -295,7 +295,7 @@ suite('fragments of calls', () => {
     assert.deepEqual(events, [{ type: 'tool-call', id: 'a', name: 'one', arguments: '{}' }]);
   });
 
-  test('the function_call of the older API is a call', () => {
+  test('reads the function_call of the older API as a tool call', () => {
     assert.deepEqual(
       calls([
         delta({ function_call: { name: 'f', arguments: '{"a"' } }),
@@ -306,7 +306,7 @@ suite('fragments of calls', () => {
     );
   });
 
-  test('of an answer cut at its length, a call that is not whole is left out, and the reason stays', () => {
+  test('leaves out an incomplete call of a response that was cut at its length, and keeps the finish reason', () => {
     const events = decode([sse([f(0, 'a', 'one', '{"x":1}'), f(1, 'b', 'two', '{"y":'), finish('length')])]);
     assert.deepEqual(
       events.map((event) => (event.type === 'finish' ? event.reason : event.type)),
@@ -314,13 +314,13 @@ suite('fragments of calls', () => {
     );
   });
 
-  test('arguments that are no object, and a call without a name, fail the answer', () => {
+  test('fails for arguments that are not an object and for a call without a name', () => {
     assert.equal(errorOf([sse([f(0, 'a', 'one', '{"x":'), finish('tool_calls')])]).code, 'upstream_error');
     assert.equal(errorOf([sse([f(0, 'a', 'one', '[1]'), finish('tool_calls')])]).code, 'upstream_error');
     assert.equal(errorOf([sse([f(0, 'a', undefined, '{}'), finish('stop')])]).code, 'upstream_protocol_error');
   });
 
-  test('calls without end are refused: one in many fragments, and many', () => {
+  test('fails for calls over the limit: one in many fragments, and many', () => {
     const one = Array.from({ length: 200 }, () => f(0, 'a', 'one', '          '));
     const many = Array.from({ length: 200 }, (_, index) => f(index, undefined, 'f', ''));
     for (const fragments of [one, many]) {
@@ -330,7 +330,7 @@ suite('fragments of calls', () => {
     }
   });
 
-  test('where one call at most was asked for, the others are dropped', () => {
+  test('drops all calls but the first when parallel_tool_calls is false', () => {
     const two = sse([f(0, 'a', 'one', '{}'), f(1, 'b', 'two', '{}'), finish('tool_calls')]);
     const events = decode([two], 1024, { ...request, parallelToolCalls: false });
     assert.deepEqual(
@@ -340,31 +340,31 @@ suite('fragments of calls', () => {
   });
 });
 
-suite('the end of an answer', () => {
+suite('OpenAiDecoder, the end of a response', () => {
   const reasonOf = (given: string): string | undefined => {
     const last = decode([sse([delta({ content: 'a' }), finish(given)])]).at(-1);
     return last?.type === 'finish' ? last.reason : undefined;
   };
 
-  test('reasons', () => {
+  test('translates finish reasons', () => {
     const reasons = ['stop', 'length', 'content_filter', 'max_tokens', 'eos', 'load', 'tool_calls'];
     assert.deepEqual(reasons.map(reasonOf), ['stop', 'length', 'content_filter', 'length', 'stop', 'stop', 'stop']);
     assert.equal(errorOf([sse([delta({ content: 'a' }), finish('abort')])]).code, 'upstream_incomplete');
   });
 
-  test('a reason to finish without [DONE] is enough, [DONE] without a reason is not', () => {
+  test('is complete with a finish reason and no [DONE], but not with [DONE] alone', () => {
     const chunks = [delta({ content: 'a' }), finish('stop'), counts];
     assert.deepEqual(decode([sse(chunks, { done: false })]), decode([sse(chunks)]));
     assert.equal(errorOf([sse([delta({ content: 'a' }, { finish_reason: '' })])]).code, 'upstream_incomplete');
     assert.equal(errorOf([]).code, 'upstream_incomplete');
   });
 
-  test('an event cut off with the connection is not the end, nor a fault of the protocol', () => {
+  test('reports an event that was cut off as incomplete, not as a protocol error', () => {
     const whole = sse([delta({ content: 'a' }), delta({ content: 'b' })], { done: false });
     assert.equal(errorOf([whole.subarray(0, -20)]).code, 'upstream_incomplete');
   });
 
-  test('a mark that waits for the end of its event ends the answer once', () => {
+  test('ends once when [DONE] is the last event and its blank line is missing', () => {
     const cut = sse([delta({ content: 'a' }), finish('stop')])
       .toString()
       .trimEnd();
@@ -373,36 +373,36 @@ suite('the end of an answer', () => {
     }
   });
 
-  test('what follows [DONE] is not part of the answer', () => {
+  test('ignores everything after [DONE]', () => {
     const answer = sse([finish('stop')]);
     assert.equal(decode([answer, sse([delta({ content: 'more' })]), bytes('data: nonsense\n\n')]).length, 1);
   });
 });
 
-suite('errors inside a stream', () => {
+suite('OpenAiDecoder, errors in a stream', () => {
   const frames: Record<string, string> = {
-    'an object': 'data: {"error":{"message":"it broke","type":"server_error","code":500}}\n\n',
-    'a string': 'data: {"error":"it broke"}\n\n',
-    'an event of its own': 'event: error\ndata: {"message":"it broke"}\n\n',
-    'an event with text': 'event: error\ndata: it broke\n\n',
-    'a field of its own': 'error: {"code":500,"message":"it broke","type":"server_error"}\n\n',
-    'an object named so': 'data: {"object":"error","message":"it broke","type":"InternalServerError"}\n\n',
-    'an object instead of a stream': '{"error":{"message":"it broke"}}',
+    'an error object': 'data: {"error":{"message":"it broke","type":"server_error","code":500}}\n\n',
+    'an error string': 'data: {"error":"it broke"}\n\n',
+    'an error event with JSON': 'event: error\ndata: {"message":"it broke"}\n\n',
+    'an error event with text': 'event: error\ndata: it broke\n\n',
+    'an error field': 'error: {"code":500,"message":"it broke","type":"server_error"}\n\n',
+    'an object of type error': 'data: {"object":"error","message":"it broke","type":"InternalServerError"}\n\n',
+    'an error object instead of a stream': '{"error":{"message":"it broke"}}',
   };
   for (const [name, frame] of Object.entries(frames)) {
-    test(name, () => {
+    test(`reads ${name}`, () => {
       const before = frame.startsWith('{') ? '' : sse([delta({ content: 'a' })], { done: false }).toString();
       const error = errorOf([bytes(before + frame)]);
       assert.deepEqual([error.code, error.message], ['upstream_error', 'it broke']);
     });
   }
 
-  test('addresses and paths of the machine stay out', () => {
+  test('removes addresses and file paths from messages', () => {
     const { message } = errorOf([bytes('data: {"error":"dial tcp 10.0.0.7:8000: open /var/lib/models/x"}\n\n')]);
     assert.equal(message, 'dial tcp [address]: open [path]');
   });
 
-  test('what is no chunk is a fault of the protocol', () => {
+  test('fails with upstream_protocol_error for events that are not chunks or too large', () => {
     for (const data of ['nonsense', '[1]', '{"choices":[{"delta":{"content":["a"]}}]}']) {
       assert.equal(errorOf([bytes(`data: ${data}\n\n`)]).code, 'upstream_protocol_error', data);
     }
@@ -411,29 +411,29 @@ suite('errors inside a stream', () => {
   });
 });
 
-suite("Ollama's own OpenAI layer, recorded", () => {
+suite("OpenAiDecoder, recordings of Ollama's OpenAI API", () => {
   const broken = /repeat|broken-after-text|killed-runner|0\.33\/chat-badutf8/;
   for (const { name, body } of recordings(/-stream$/, ['v1-0.17.4', 'v1-0.33'])) {
-    test(`${name}, whole and byte by byte`, () => {
+    test(`reads ${name}, whole and byte by byte`, () => {
       if (broken.test(name)) {
         assert.equal(errorOf([body]).code, 'upstream_incomplete');
         return;
       }
       const events = decode([body]);
       assert.deepEqual(decode(singly(body)).map(withoutId), events.map(withoutId));
-      const fold = new Accumulator();
-      for (const event of events) fold.add(event);
-      assert.deepEqual(fold.result?.text, textOf(body), 'the text of all chunks');
-      assert.equal(fold.result?.finishReason === 'tool_calls', fold.result?.toolCalls.length !== 0);
+      const accumulator = new Accumulator();
+      for (const event of events) accumulator.add(event);
+      assert.deepEqual(accumulator.result?.text, textOf(body), 'the text of all chunks');
+      assert.equal(accumulator.result?.finishReason === 'tool_calls', accumulator.result?.toolCalls.length !== 0);
     });
   }
 
-  /** Ids are made up where two calls have the same. */
+  /** Ids are random when two calls have the same one. */
   function withoutId(event: ChatEvent): object {
     return event.type === 'tool-call' ? { ...event, id: '' } : event;
   }
 
-  /** Read in another way than the decoder does. */
+  /** The text of all chunks, found without the decoder. */
   function textOf(body: Buffer): string {
     return Array.from(body.toString().matchAll(/"(?:content|text)":("(?:[^"\\]|\\.)*")/g), ([, text = '""']) =>
       String(JSON.parse(text)),

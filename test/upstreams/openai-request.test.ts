@@ -9,7 +9,7 @@ const completion: CompletionRequest = { kind: 'completion', model: 'm', sampling
 
 const always = { model: 'm', stream: true, stream_options: { include_usage: true } };
 
-/** The body as it goes over the wire, and what has no place in it. */
+/** The body as it is sent, and the fields that are dropped. */
 function sent(request: ChatRequest | CompletionRequest): { body: unknown; path: string; dropped: readonly string[] } {
   const { body, path, dropped } = openai.generation(request);
   return { body: JSON.parse(JSON.stringify(body)), path, dropped };
@@ -18,12 +18,12 @@ function sent(request: ChatRequest | CompletionRequest): { body: unknown; path: 
 const messagesOf = (messages: readonly Message[]): unknown =>
   (sent({ ...chat, messages }).body as { messages: unknown }).messages;
 
-suite('a chat as OpenAI has it', () => {
-  test('what is absent is not sent', () => {
+suite('a chat request for an OpenAI server', () => {
+  test('does not have fields that the request omits', () => {
     assert.deepEqual(sent(chat), { path: '/chat/completions', body: { ...always, messages: [] }, dropped: [] });
   });
 
-  test('everything there is a field for', () => {
+  test('has all fields that OpenAI has', () => {
     const { body, dropped } = sent({
       ...chat,
       sampling: {
@@ -66,7 +66,7 @@ suite('a chat as OpenAI has it', () => {
     assert.deepEqual(dropped, []);
   });
 
-  test('thinking, JSON, a forced tool, log probabilities without alternatives', () => {
+  test('has reasoning effort, JSON format, a required tool and log probabilities without alternatives', () => {
     const efforts = [true, false, 'low', 'high'] as const;
     assert.deepEqual(
       efforts.map((think) => (sent({ ...chat, think }).body as Record<string, unknown>)['reasoning_effort']),
@@ -86,11 +86,11 @@ suite('a chat as OpenAI has it', () => {
     );
   });
 
-  test('what is about tools is not sent without any', () => {
+  test('has no fields about tools when there are none', () => {
     assert.deepEqual(sent({ ...chat, tools: [], parallelToolCalls: false }).body, { ...always, messages: [] });
   });
 
-  test("Ollama's options go by the names that these servers know; the others are named", () => {
+  test("has Ollama's options by these servers' names, and reports the others as dropped", () => {
     const options = {
       top_k: 20,
       min_p: 0.1,
@@ -125,11 +125,11 @@ suite('a chat as OpenAI has it', () => {
     ]);
   });
 
-  test('an answer without bounds has no field, and no name', () => {
+  test('has no max_tokens for an unlimited num_predict, and does not report it as dropped', () => {
     assert.deepEqual(sent({ ...chat, options: { num_predict: -1 }, truncate: false }), sent(chat));
   });
 
-  test('messages of all roles', () => {
+  test('has messages of all roles', () => {
     const png = 'iVBORw0KGgoAAAANSUhEUg==';
     assert.deepEqual(
       messagesOf([
@@ -170,7 +170,7 @@ suite('a chat as OpenAI has it', () => {
     );
   });
 
-  test('calls and results without ids, as Ollama clients send them, are paired: by name, then in order', () => {
+  test('pairs tool calls and results without ids by name, then in order', () => {
     const calls = (...names: string[]): Message => ({
       role: 'assistant',
       text: '',
@@ -202,7 +202,7 @@ suite('a chat as OpenAI has it', () => {
     ]);
   });
 
-  test('a history of many calls is paired in one pass', () => {
+  test('pairs 20,000 calls and results in linear time', () => {
     const count = 20_000;
     const toolCalls = Array.from({ length: count }, () => ({ id: '', name: 'f', arguments: {} }));
     const results = Array.from({ length: count }, (): Message => ({ role: 'tool', text: '', callId: '', name: 'f' }));
@@ -212,8 +212,8 @@ suite('a chat as OpenAI has it', () => {
   });
 });
 
-suite('a completion as OpenAI has it', () => {
-  test('everything there is a field for, and what there is none for', () => {
+suite('a completion request for an OpenAI server', () => {
+  test('has all fields that OpenAI has, and reports the others as dropped', () => {
     const { path, body, dropped } = sent({
       ...completion,
       suffix: 'end',

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 
-/** A JSON Schema, and what a reader of it must find. */
+/** A JSON Schema, and the statements that a reader must find in it. */
 export interface Stated {
   readonly schema: unknown;
-  /** Regular expressions of keywords with their values, without spaces and quotes: `minimum:12`; `definition:a`. */
+  /** Regular expressions for keywords with their values, without spaces and quotes: `minimum:12`; `definition:a`. */
   readonly states: readonly string[];
 }
 
 const bounds = 'minimum maximum exclusiveMinimum minLength maxLength minItems maxItems maxProperties minContains';
 
 /**
- * Schemas of every keyword that holds others, over constraints made of `number`.
+ * Generates schemas of all keywords that contain schemas, with constraints made of `number`.
  *
  * @param definitions the names in `$defs` that they may refer to
  */
