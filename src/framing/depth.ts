@@ -34,7 +34,7 @@ function hasMoreBrackets(json: Uint8Array, max: number): boolean {
 function exceedsDepth(json: Uint8Array, max: number): boolean {
   let depth = 0;
   for (let at = 0; at < json.length; at += 1) {
-    const byte = json[at] ?? 0;
+    const byte = json[at] as number;
     if (byte === quote) {
       at = endOfString(json, at);
     } else if ((byte | bracketBit) === openBracket) {

@@ -24,7 +24,7 @@ export class JsonOutline {
   }
 
   push(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; at += 1) this.#next(bytes[at] ?? 0);
+    for (let at = 0; at < bytes.length; at += 1) this.#next(bytes[at] as number);
   }
 
   #next(byte: number): void {
