@@ -14,7 +14,7 @@ export class LineSplitter {
   #partial: BoundedBytes | undefined;
 
   /**
-   * @param maxBytes of one line, without its newline
+   * @param maxBytes the limit for one line, without its newline
    * @param onLines is called with one or more whole lines, each with its newline; the last of the stream may lack it
    */
   constructor(maxBytes: number, onLines: (lines: Buffer) => void) {

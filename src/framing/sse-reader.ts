@@ -12,7 +12,7 @@ export class SseReader {
   readonly #feed: (text: string) => void;
 
   /**
-   * @param maxBytes of one event. Counted are UTF-16 code units, of which there are never more than bytes
+   * @param maxBytes the limit for one event, in UTF-16 code units, of which there are never more than bytes
    * @param onData is called with an event's data, and its name if it has one
    */
   constructor(maxBytes: number, onData: (data: string, event?: string) => void) {

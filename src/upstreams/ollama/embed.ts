@@ -43,7 +43,7 @@ function readVectors(body: unknown, count: number): EmbeddingsResult {
 /**
  * Translates an error response of `/api/embed`. Some of its 5xx are about the request, so a retry cannot help.
  *
- * @param body of the response, `{"error":"…"}` or something else
+ * @param body the response's body, `{"error":"…"}` or something else
  */
 export function embedError(status: number, body: string): GatewayError {
   const error = statusError(status, body);

@@ -10,7 +10,7 @@ const retryAfter = 5;
  * Translates an error response of Ollama. The text of a 4xx is about the request, and that of a 5xx says what is wrong with
  * a model, so clients get both, without addresses and file paths.
  *
- * @param body of the response, `{"error":"…"}` or something else
+ * @param body the response's body, `{"error":"…"}` or something else
  */
 export function statusError(status: number, body: string): GatewayError {
   const text = errorText(body);

@@ -6,11 +6,10 @@ import { newCallId } from '../call-ids.ts';
 import { inlineRefs } from './schema-refs.ts';
 
 /**
- * The schema that makes a model call a tool, or lets it. Ollama has no tool_choice, and a model whose output is constrained
- * to a format cannot call tools. So the model is made to write the call as JSON text, or may write it instead of the text
- * in the request's format.
+ * The output format for a request with tools. Ollama has no tool_choice, and a model whose output is constrained to a format
+ * cannot call tools. So a required call is written as JSON text, and with a format the model may write a call instead.
  *
- * @returns the format to send; undefined when the output is not constrained
+ * @returns undefined when the output is not constrained
  */
 export function formatWithCalls(
   tools: readonly Tool[],

@@ -4,7 +4,7 @@ import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { onlyStrings, toCount } from '../coerce.ts';
 
-/** @see https://docs.ollama.com/api/tags */
+/** The request for the list of models. @see https://docs.ollama.com/api/tags */
 export const models: Question<ModelInfo[]> = {
   method: 'GET',
   path: '/api/tags',
@@ -15,7 +15,7 @@ export const models: Question<ModelInfo[]> = {
     })),
 };
 
-/** Older servers report fewer details. @see https://docs.ollama.com/api-reference/show-model-details */
+/** The request for a model's details, of which older servers report fewer. @see https://docs.ollama.com/api-reference/show-model-details */
 export function details(model: string): Question<ModelDetails> {
   return {
     method: 'POST',
@@ -38,14 +38,14 @@ export function details(model: string): Question<ModelDetails> {
   };
 }
 
-/** @see https://docs.ollama.com/api/ps */
+/** The request for the names of the loaded models. @see https://docs.ollama.com/api/ps */
 export const loaded: Question<string[]> = {
   method: 'GET',
   path: '/api/ps',
   read: (body) => modelsIn(body).map(({ name }) => name),
 };
 
-/** @see https://docs.ollama.com/api/ps */
+/** The request for the context size, in tokens, with which a model is loaded. @see https://docs.ollama.com/api/ps */
 export function contextLength(name: string): Question<number | undefined> {
   const names = [name.toLowerCase(), `${name.toLowerCase()}:latest`];
   return {

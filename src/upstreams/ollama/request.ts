@@ -55,7 +55,7 @@ function toCommon(request: GenerationRequest): Omit<OllamaChatRequest, 'messages
     // By default Ollama cuts a long prompt and reports nothing.
     truncate: request.truncate ?? false,
     ...(request.format !== undefined && { format: request.format }),
-    // The ollama package's type stops at 'high'; the server of 2026 takes 'max' too.
+    // The ollama package's type stops at 'high'; newer servers accept 'max' too.
     ...(request.think !== undefined && { think: request.think as NonNullable<OllamaChatRequest['think']> }),
     ...(request.keepAlive !== undefined && { keep_alive: request.keepAlive }),
     ...(request.logprobs !== undefined && {

@@ -12,7 +12,7 @@ const maxRetryAfter = 60;
  * Translates an error response. The text of a 4xx is about the request, so clients get it, without addresses and file
  * paths; they get nothing of an error about the gateway's own key.
  *
- * @param body of the response, JSON or not
+ * @param body the response's body, JSON or not
  * @param retryAfter the response's Retry-After, in seconds
  */
 export function statusError(status: number, body: string, retryAfter = defaultRetryAfter): GatewayError {

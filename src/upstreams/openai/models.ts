@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { onlyStrings, toCount } from '../coerce.ts';
 
-/** @see https://platform.openai.com/docs/api-reference/models/list */
+/** The request for the list of models. @see https://platform.openai.com/docs/api-reference/models/list */
 export const models: Question<(ModelInfo & ModelDetails)[]> = {
   method: 'GET',
   path: '/models',

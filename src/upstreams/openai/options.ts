@@ -1,16 +1,5 @@
 import type { GenerationRequest, JsonObject } from '../../chat/request.ts';
 
-/** Ollama's options, and OpenAI's names for them. */
-const standard: ReadonlyMap<string, string> = new Map([
-  ['temperature', 'temperature'],
-  ['top_p', 'top_p'],
-  ['seed', 'seed'],
-  ['stop', 'stop'],
-  ['frequency_penalty', 'frequency_penalty'],
-  ['presence_penalty', 'presence_penalty'],
-  ['num_predict', 'max_tokens'],
-]);
-
 /** Ollama's options that OpenAI does not have, and the names that local servers have for them. */
 export const nonStandard: ReadonlyMap<string, readonly string[]> = new Map([
   ['top_k', ['top_k']],
@@ -20,17 +9,27 @@ export const nonStandard: ReadonlyMap<string, readonly string[]> = new Map([
   ['repeat_penalty', ['repeat_penalty', 'repetition_penalty']],
 ]);
 
+/** All of Ollama's options that a server may have a field for, and the names of these fields. */
+const fieldNames: ReadonlyMap<string, readonly string[]> = new Map([
+  ['temperature', ['temperature']],
+  ['top_p', ['top_p']],
+  ['seed', ['seed']],
+  ['stop', ['stop']],
+  ['frequency_penalty', ['frequency_penalty']],
+  ['presence_penalty', ['presence_penalty']],
+  ['num_predict', ['max_tokens']],
+  ...nonStandard,
+]);
+
 /** @returns the fields of a request body that control sampling, and the options for which there is no field */
 export function toSampling({ sampling, options = {} }: GenerationRequest): { fields: JsonObject; dropped: string[] } {
   const fields = new Map<string, unknown>();
   const dropped: string[] = [];
   for (const [name, value] of Object.entries(options)) {
     if (value == null) continue;
-    const names = [standard.get(name) ?? nonStandard.get(name) ?? []].flat();
-    // 0 and less mean no limit, which is OpenAI's meaning of an absent field.
-    const unbounded = name === 'num_predict' && typeof value === 'number' && value <= 0;
-    if (!unbounded) for (const field of names) fields.set(field, value);
-    if (names.length === 0) dropped.push(`options.${name}`);
+    const names = fieldNames.get(name);
+    if (names === undefined) dropped.push(`options.${name}`);
+    else if (!isUnlimited(name, value)) for (const field of names) fields.set(field, value);
   }
   const standardSampling = {
     temperature: sampling.temperature,
@@ -43,4 +42,9 @@ export function toSampling({ sampling, options = {} }: GenerationRequest): { fie
   };
   for (const [field, value] of Object.entries(standardSampling)) if (value !== undefined) fields.set(field, value);
   return { fields: Object.fromEntries(fields), dropped };
+}
+
+/** True for a `num_predict` of 0 or less: no limit, which is what OpenAI's API means by an absent field. */
+function isUnlimited(name: string, value: unknown): boolean {
+  return name === 'num_predict' && typeof value === 'number' && value <= 0;
 }
