@@ -19,11 +19,11 @@ export interface Emit {
 export interface Verbatim {
   /** @returns undefined while the next text cannot be sent with only a frame around it; then emit it as an event */
   frame(): Frame | undefined;
-  /** @param texts the JSON of one or more texts, each in the frame, as UTF-8 bytes in Latin-1 characters */
+  /** @param texts the JSON of one or more texts, each in the frame */
   take(texts: string): void;
 }
 
-/** The parts of a chunk of the client's stream before and after the JSON of its text, as UTF-8 bytes in Latin-1 characters. */
+/** The parts of a chunk of the client's stream before and after the JSON of its text. */
 export interface Frame {
   readonly before: string;
   readonly after: string;

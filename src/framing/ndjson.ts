@@ -61,14 +61,10 @@ export class LineSplitter {
   }
 }
 
-/**
- * Decodes whole lines. Blank lines are left out; bytes that are not UTF-8 become U+FFFD.
- *
- * @param start index of the first byte to decode
- */
-export function decodeLines(bytes: Buffer, start = 0): string[] {
-  return bytes
-    .toString('utf8', start)
+/** Splits text at its newlines. Blank lines are left out. @param start index of the first character */
+export function splitLines(text: string, start = 0): string[] {
+  return text
+    .slice(start)
     .split('\n')
     .filter((line) => line.trim() !== '');
 }

@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { Encoding } from '../framing/latin1.ts';
 import { afterUsageRows } from '../usage/writer.ts';
 import type { ResponseSink, ResponseStream } from './response-stream.ts';
 
@@ -15,7 +14,6 @@ export class NodeSink implements ResponseSink {
   readonly #onDrain: () => void;
   #stream: ResponseStream | undefined;
   #pending: string | Uint8Array = '';
-  #encoding: Encoding = 'utf8';
   #headSent = false;
   #ended = false;
 
@@ -51,16 +49,15 @@ export class NodeSink implements ResponseSink {
     stream.bodies.read((chunk) => stream.write(chunk, this));
   }
 
-  write(data: string | Uint8Array, encoding: Encoding = 'utf8'): void {
+  write(data: string | Uint8Array): void {
     if (this.#ended) return;
     if (this.#pending.length === 0) process.nextTick(flush, this);
-    if (typeof this.#pending === 'string' && typeof data === 'string' && encoding === this.#encoding) {
+    if (typeof this.#pending === 'string' && typeof data === 'string') {
       this.#pending += data;
       return;
     }
     this.flush();
     this.#pending = data;
-    this.#encoding = encoding;
   }
 
   /** Sends what is pending. A client that does not keep up pauses the upstream. */
@@ -68,14 +65,14 @@ export class NodeSink implements ResponseSink {
     const data = this.#pending;
     if (this.#ended || data.length === 0) return;
     this.#pending = '';
-    if (!this.#send(data, this.#encoding)) this.#stream?.bodies.pause();
+    if (!this.#send(data)) this.#stream?.bodies.pause();
   }
 
   end(error?: GatewayError): void {
     if (this.#ended) return;
     this.#finish(error);
     // The last bytes make the answer complete, so they go out with its end.
-    afterUsageRows(() => this.#outgoing.end(this.#pending, this.#encoding));
+    afterUsageRows(() => this.#outgoing.end(this.#pending));
   }
 
   abort(error: GatewayError): void {
@@ -85,15 +82,14 @@ export class NodeSink implements ResponseSink {
     this.#outgoing.destroy();
   }
 
-  #send(data: string | Uint8Array, encoding: Encoding): boolean {
+  #send(data: string | Uint8Array): boolean {
     const { socket, chunkedEncoding } = this.#outgoing;
     if (!this.#headSent || socket === null || !chunkedEncoding || typeof data !== 'string') {
       this.#headSent = true;
-      return this.#outgoing.write(data, encoding);
+      return this.#outgoing.write(data);
     }
     // Node would hand the socket four writes for one chunk.
-    const length = encoding === 'latin1' ? data.length : Buffer.byteLength(data);
-    return socket.write(`${length.toString(16)}\r\n${data}\r\n`, encoding);
+    return socket.write(`${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`);
   }
 
   /** Called when the response closes, which is early if the answer has not ended. */

@@ -1,5 +1,4 @@
 import type { GatewayError } from '../errors.ts';
-import type { Encoding } from '../framing/latin1.ts';
 import type { Chunk, MergedBodies } from './merged-bodies.ts';
 
 /** An answer to stream: the upstream bodies it reads from, and how their chunks become bytes for the client. */
@@ -15,8 +14,7 @@ export interface ResponseStream {
 export interface Sink {
   /** False while the client reads more slowly than the answer comes. */
   readonly ready: boolean;
-  /** @param encoding how a string becomes bytes; UTF-8 by default */
-  write(data: string | Uint8Array, encoding?: Encoding): void;
+  write(data: string | Uint8Array): void;
   /** Ends the answer. @param error the failure that the answer reports in its own format, if it failed */
   end(error?: GatewayError): void;
   /** Breaks the connection, because a clean end would look like a complete answer. */

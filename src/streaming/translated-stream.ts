@@ -46,8 +46,8 @@ export class TranslatedStream implements ResponseStream {
   }
 
   #send(text: string, sink: Sink): void {
-    const { ended, encoding, error, total } = this.#translator;
-    if (text !== '') sink.write(text, encoding);
+    const { ended, error, total } = this.#translator;
+    if (text !== '') sink.write(text);
     if (!ended) return;
     this.bodies.complete = total !== undefined;
     if (total !== undefined) this.#exchange.addUsage(total);

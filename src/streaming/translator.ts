@@ -2,7 +2,6 @@ import type { ChatEvent, Emit, Verbatim } from '../chat/event.ts';
 import type { Decoder, DecoderMaker, Encoder, TotalUsage } from '../chat/stream.ts';
 import { sumUsage } from '../chat/sum-usage.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
-import { type Encoding, inLatin1 } from '../framing/latin1.ts';
 import type { Chunk } from './merged-bodies.ts';
 
 /**
@@ -14,8 +13,6 @@ export class Translator {
   readonly #encoder: Encoder;
   readonly #finished: TotalUsage[] = [];
   #out = '';
-  /** How the text that `push` returned last becomes bytes. */
-  encoding: Encoding = 'utf8';
   /** True once some of the answer is translated: before that, an error can still be an HTTP status. */
   hasOutput = false;
   /** True once the client's stream has its end, complete or failed. */
@@ -35,7 +32,6 @@ export class Translator {
   push(chunk: Chunk): string {
     if (this.ended) return '';
     this.#out = '';
-    this.encoding = 'utf8';
     try {
       if (chunk.type === 'broken') throw chunk.error;
       const decoder = this.#decoders[chunk.choice];
@@ -44,12 +40,12 @@ export class Translator {
       if (this.#finished.length === this.#decoders.length) {
         this.total = sumUsage(this.#finished);
         this.ended = true;
-        this.#add(this.#encoder.end(this.total));
+        this.#out += this.#encoder.end(this.total);
       }
     } catch (thrown) {
       this.error = asGatewayError(thrown);
       this.ended = true;
-      this.#add(this.#encoder.fail(this.error));
+      this.#out += this.#encoder.fail(this.error);
     }
     return this.#out;
   }
@@ -59,22 +55,14 @@ export class Translator {
       if (event.type === 'finish') this.#finished.push(event);
       const text = this.#encoder.write(event, choice);
       if (text !== '') this.hasOutput = true;
-      this.#add(text);
+      this.#out += text;
     };
     const verbatim: Verbatim = {
       frame: () => this.#encoder.frame?.(choice),
       take: (texts) => {
-        if (this.encoding === 'utf8') {
-          this.#out = inLatin1(this.#out);
-          this.encoding = 'latin1';
-        }
         this.#out += texts;
       },
     };
     return Object.assign(emit, { verbatim });
-  }
-
-  #add(text: string): void {
-    this.#out += this.encoding === 'latin1' ? inLatin1(text) : text;
   }
 }

@@ -1,6 +1,5 @@
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { Encoding } from '../framing/latin1.ts';
 import { afterUsageRows } from '../usage/writer.ts';
 import type { Chunk } from './merged-bodies.ts';
 import type { ResponseSink, ResponseStream } from './response-stream.ts';
@@ -56,9 +55,9 @@ export class WebSink implements ResponseSink {
     chunks.pipeTo(this.#writable).catch(() => undefined);
   }
 
-  write(data: string | Uint8Array, encoding?: Encoding): void {
+  write(data: string | Uint8Array): void {
     if (this.#ended) return;
-    this.#controller?.enqueue(typeof data === 'string' ? Buffer.from(data, encoding) : data);
+    this.#controller?.enqueue(typeof data === 'string' ? Buffer.from(data) : data);
   }
 
   end(error?: GatewayError): void {

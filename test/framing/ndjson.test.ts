@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { GatewayError } from '../../src/errors.ts';
-import { LineSplitter, decodeLines } from '../../src/framing/ndjson.ts';
+import { LineSplitter, splitLines } from '../../src/framing/ndjson.ts';
 
 function split(chunks: readonly Buffer[], maxBytes = 1024): string[] {
   const lines: string[] = [];
-  const splitter = new LineSplitter(maxBytes, (whole) => lines.push(...decodeLines(whole)));
+  const splitter = new LineSplitter(maxBytes, (whole) => lines.push(...splitLines(whole.toString())));
   for (const chunk of chunks) splitter.push(chunk);
   splitter.end();
   return lines;
@@ -45,7 +45,7 @@ test('LineSplitter refuses a line over the limit, in one chunk or several, and a
 
 test('LineSplitter passes on the lines before one that is over the limit', () => {
   const lines: string[] = [];
-  const splitter = new LineSplitter(8, (whole) => lines.push(...decodeLines(whole)));
+  const splitter = new LineSplitter(8, (whole) => lines.push(...splitLines(whole.toString())));
   assert.throws(() => splitter.push(bytes('1\n2\n123456789\n3\n')));
   assert.deepEqual(lines, ['1', '2']);
 });
@@ -60,7 +60,7 @@ test('LineSplitter passes on all lines of a chunk together, without copying them
   assert.equal(passedOn[0]?.buffer, chunk.buffer);
 });
 
-test('decodeLines replaces bytes that are not UTF-8 by U+FFFD and decodes what follows', () => {
+test('LineSplitter passes on bytes that are not UTF-8, and the lines after them', () => {
   assert.deepEqual(split([Buffer.from([0x61, 0xff, 0x62, 0x0a, 0xe2, 0x82, 0x0a, 0x63, 0x0a])]), [
     'a\uFFFDb',
     '\uFFFD',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import type { Emit } from '../../src/chat/event.ts';
+import type { ChatEvent, Emit } from '../../src/chat/event.ts';
 import { stopAt } from '../../src/chat/stop-sequences.ts';
 import type { ChatRequest } from '../../src/chat/request.ts';
 import { ChatCompletionEncoder } from '../../src/protocols/openai/chat-completions/encoder.ts';
@@ -120,20 +120,26 @@ const maxLine = 1_000;
  * Translates chunks for a client.
  *
  * @param through a stage between decoder and encoder
- * @returns the client's bytes, and the number of chunks of which texts were passed on
+ * @returns the client's bytes, and how many times texts were passed on
  */
 function sent(chunks: readonly Buffer[], through: (emit: Emit) => Emit = (emit) => emit): [Buffer, number] {
+  let passedOn = 0;
+  const counted = (emit: Emit): Emit => {
+    const { verbatim } = emit;
+    const take = (texts: string): void => {
+      passedOn += 1;
+      verbatim?.take(texts);
+    };
+    return verbatim === undefined
+      ? emit
+      : Object.assign((event: ChatEvent) => emit(event), { verbatim: { frame: () => verbatim.frame(), take } });
+  };
   const translator = new Translator(
-    [(emit) => ollama.decoder(request, through(emit), maxLine)],
+    [(emit) => ollama.decoder(request, counted(through(emit)), maxLine)],
     new ChatCompletionEncoder(head, true, 'reasoning_content'),
   );
-  let passedOn = 0;
-  const out: Buffer[] = [];
-  for (const bytes of sentOf(translator, chunks)) {
-    out.push(bytes);
-    if (translator.encoding === 'latin1') passedOn += 1;
-  }
-  return [Buffer.concat(out), passedOn];
+  const bytes = Buffer.concat([...sentOf(translator, chunks)]);
+  return [bytes, passedOn];
 }
 
 /** Ids of calls are random where the upstream sent none. */

@@ -1,7 +1,7 @@
 import type { Decoder } from '../../chat/stream.ts';
 import type { Emit } from '../../chat/event.ts';
 import { stoppedEarly } from '../../errors.ts';
-import { LineSplitter, decodeLines } from '../../framing/ndjson.ts';
+import { LineSplitter, splitLines } from '../../framing/ndjson.ts';
 import { uniqueCallId } from '../call-ids.ts';
 import { toText } from '../coerce.ts';
 import { emitContent } from '../content.ts';
@@ -39,12 +39,13 @@ export class OllamaDecoder implements Decoder {
     if (!this.#done) throw stoppedEarly();
   }
 
-  #readLines(lines: Buffer): void {
+  #readLines(bytes: Buffer): void {
     if (this.#done) return;
     const { verbatim } = this.#emit;
+    const lines = bytes.toString('utf8');
     const passedOn = verbatim === undefined ? 0 : passOnTokens(lines, verbatim);
     if (passedOn === lines.length) return;
-    for (const line of decodeLines(lines, passedOn)) this.#readLine(line);
+    for (const line of splitLines(lines, passedOn)) this.#readLine(line);
   }
 
   #readLine(json: string): void {

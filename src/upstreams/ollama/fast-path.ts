@@ -1,6 +1,4 @@
-import { isUtf8 } from 'node:buffer';
 import type { Verbatim } from '../../chat/event.ts';
-import { inLatin1 } from '../../framing/latin1.ts';
 
 /** Characters of a JSON string that need no escape. */
 const plain = String.raw`[ !#-[\]-\uffff]*`;
@@ -34,18 +32,15 @@ export function tokenOfLine(line: string): string | undefined {
  * each text were parsed and encoded again.
  *
  * @param lines whole lines
- * @returns the number of bytes passed on: those before the first line that has to be decoded
+ * @returns the number of characters passed on: those before the first line that has to be parsed
  */
-export function passOnTokens(lines: Buffer, verbatim: Verbatim): number {
+export function passOnTokens(lines: string, verbatim: Verbatim): number {
   const frame = verbatim.frame();
-  // Invalid UTF-8 has to be replaced, which only decoding does.
-  if (frame === undefined || lines.length > maxLength || !isUtf8(lines)) return 0;
+  if (frame === undefined || lines.length > maxLength) return 0;
   const { before, after } = frame;
-  // Latin-1: copying bytes is faster than decoding them, and offsets in the string are offsets in the buffer.
-  const bytes = lines.toString('latin1');
   let [framed, length] = ['', 0];
-  for (nextTokenLine.lastIndex = 0; length < bytes.length; length = nextTokenLine.lastIndex) {
-    const json = nextTokenLine.exec(bytes)?.[1];
+  for (nextTokenLine.lastIndex = 0; length < lines.length; length = nextTokenLine.lastIndex) {
+    const json = nextTokenLine.exec(lines)?.[1];
     if (json === undefined) break;
     if (json !== '""') framed += before + (json.includes('\\') ? normalized(json) : json) + after;
   }
@@ -55,6 +50,5 @@ export function passOnTokens(lines: Buffer, verbatim: Verbatim): number {
 
 /** The JSON of a string as JSON.stringify writes it. Go escapes more, for example `<` as \u003c. */
 function normalized(json: string): string {
-  if (!/\\[u/]/.test(json)) return json;
-  return inLatin1(JSON.stringify(JSON.parse(Buffer.from(json, 'latin1').toString())));
+  return /\\[u/]/.test(json) ? JSON.stringify(JSON.parse(json)) : json;
 }

@@ -1,7 +1,6 @@
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { ChatEvent, Frame, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import { inLatin1 } from '../../../framing/latin1.ts';
 import { ChunkEncoder } from '../chunk-encoder.ts';
 import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
 
@@ -57,8 +56,8 @@ export class ChatCompletionEncoder extends ChunkEncoder {
   frame(choice: number): Frame | undefined {
     if (this.#roleSent[choice] !== true) return undefined;
     this.#frames[choice] ??= {
-      before: inLatin1(this.chunkStart + choiceStart(choice)),
-      after: inLatin1(choiceEnd + this.chunkEnd),
+      before: this.chunkStart + choiceStart(choice),
+      after: choiceEnd + this.chunkEnd,
     };
     return this.#frames[choice];
   }
