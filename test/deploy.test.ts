@@ -9,7 +9,8 @@ import { readEnvironment } from '../src/config/env.ts';
 import { parseConfig } from '../src/config/file.ts';
 import { configSchema } from '../src/config/schema.ts';
 import { testGateway } from './helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from './helpers/upstream.ts';
+import { plainAnswer } from './helpers/ollama-answers.ts';
+import { fakeUpstream } from './helpers/upstream.ts';
 
 const read = (file: string): string => readFileSync(join(import.meta.dirname, '../deploy', file), 'utf8');
 

@@ -8,7 +8,8 @@ import { loadConfig } from '../src/config/load.ts';
 import { type Config, configSchema } from '../src/config/schema.ts';
 import { hashSecret } from '../src/config/secret.ts';
 import { type TestGateway, secret, testGateway, ending } from './helpers/gateway.ts';
-import { type FakeUpstream, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from './helpers/upstream.ts';
+import { chatLine, doneLine, ndjson, plainAnswer } from './helpers/ollama-answers.ts';
+import { type FakeUpstream, fakeUpstream } from './helpers/upstream.ts';
 import { until } from './helpers/wait.ts';
 
 type Settings = Record<string, unknown>;

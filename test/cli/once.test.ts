@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
-import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { run, startLlamaduct } from './run.ts';
 

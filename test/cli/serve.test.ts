@@ -8,7 +8,8 @@ import { after, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startDemo } from '../../src/demo/server.ts';
 import { hashSecret } from '../../src/config/secret.ts';
-import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { type Running, run, start, startLlamaduct } from './run.ts';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { Completion } from 'openai/resources/completions';
 import { testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { type SchemaName, assertMatches, assertResponseEvent } from './openai-schema.ts';
 
 /** An answer to `/api/generate`. */

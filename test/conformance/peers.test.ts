@@ -4,7 +4,8 @@ import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
 import { recording } from '../helpers/recordings.ts';
 import { replay } from '../helpers/replay.ts';
-import { type Answer, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { type Answer, fakeUpstream } from '../helpers/upstream.ts';
 
 /** Faults that other gateways between OpenAI's clients and Ollama have, or had: none of them is ours. */
 

@@ -17,7 +17,7 @@ import { z } from 'zod';
 import { secret } from '../helpers/gateway.ts';
 import { type Proxied, proxied } from '../helpers/proxied.ts';
 import { inTurn, replay } from '../helpers/replay.ts';
-import { chatLine, doneLine, plainAnswer } from '../helpers/upstream.ts';
+import { chatLine, doneLine, plainAnswer } from '../helpers/ollama-answers.ts';
 import * as texts from './texts.ts';
 
 const user = { role: 'user' as const, content: 'hello' };

@@ -2,17 +2,10 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type ChatResponse, type Message, Ollama } from 'ollama';
 import { type TestGateway, secret, testGateway, ending } from '../helpers/gateway.ts';
-import {
-  chunk,
-  openaiError,
-  openaiUpstream,
-  saying,
-  sendJson,
-  stream as streaming,
-  usageChunk,
-} from '../helpers/openai-upstream.ts';
+import { sendJson } from '../helpers/answers.ts';
+import { chunk, openaiError, saying, stream as streaming, usageChunk } from '../helpers/openai-answers.ts';
+import { type Answer, type FakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { inTurn, replay } from '../helpers/replay.ts';
-import type { Answer, FakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import * as texts from './texts.ts';
 

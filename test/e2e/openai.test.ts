@@ -8,7 +8,7 @@ import { secret } from '../helpers/gateway.ts';
 import { type Proxied, proxied } from '../helpers/proxied.ts';
 import { recording } from '../helpers/recordings.ts';
 import { inTurn, replay } from '../helpers/replay.ts';
-import { chatLine, doneLine } from '../helpers/upstream.ts';
+import { chatLine, doneLine } from '../helpers/ollama-answers.ts';
 import * as texts from './texts.ts';
 
 const messages = [{ role: 'user' as const, content: 'hello' }];

@@ -8,10 +8,11 @@ import { suite, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { startLlamaduct } from '../cli/run.ts';
 import { secret, type TestGateway, testGateway } from '../helpers/gateway.ts';
-import { chatLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
-import { chunk, openaiUpstream, stream } from '../helpers/openai-upstream.ts';
+import { heldUpstream } from '../helpers/held-upstream.ts';
+import { chatLine, ndjson } from '../helpers/ollama-answers.ts';
+import { chunk, stream } from '../helpers/openai-answers.ts';
+import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
-import { heldUpstream } from '../pool/held-upstream.ts';
 import { endpoints } from '../limits/limited.ts';
 
 const depth = 'llamaduct_queue_depth{upstream="ollama"}';

@@ -6,8 +6,8 @@ import { suite, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { run, startLlamaduct } from '../cli/run.ts';
 import { secret, type TestGateway, testGateway } from '../helpers/gateway.ts';
-import { openaiUpstream } from '../helpers/openai-upstream.ts';
-import { type Answer, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { ndjson } from '../helpers/ollama-answers.ts';
+import { type Answer, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { endpoints } from '../limits/limited.ts';
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { testGateway } from '../helpers/gateway.ts';
-import { type Answer, chatLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, ndjson } from '../helpers/ollama-answers.ts';
+import { type Answer, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 const silent: Answer = () => undefined;

@@ -1,5 +1,5 @@
-import { chatLine, doneLine } from '../helpers/upstream.ts';
-import { chunk, usageChunk } from '../helpers/openai-upstream.ts';
+import { chatLine, doneLine } from '../helpers/ollama-answers.ts';
+import { chunk, usageChunk } from '../helpers/openai-answers.ts';
 
 /** A good answer of an upstream in three parts, to be cut at any place. The second has a character of two bytes. */
 export interface Script {

@@ -1,5 +1,7 @@
-import { openaiUpstream, saying, sendJson } from '../helpers/openai-upstream.ts';
-import { type Answer, type FakeUpstream, chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { sendJson } from '../helpers/answers.ts';
+import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import { saying } from '../helpers/openai-answers.ts';
+import { type Answer, type FakeUpstream, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 
 interface Body {
   readonly stream?: unknown;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import OpenAI from 'openai';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { ndjson } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 
 /** Continues each prompt with its own letters, one a line, with log probabilities where they are asked for. */
 const continuing: Parameters<typeof fakeUpstream>[0] = (res, { body }) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { testGateway } from '../helpers/gateway.ts';
-import { type FakeUpstream, fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const image = (url: string): object => ({

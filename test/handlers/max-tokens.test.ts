@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { testGateway, ending } from '../helpers/gateway.ts';
-import { openaiUpstream, saying } from '../helpers/openai-upstream.ts';
-import { fakeUpstream } from '../helpers/upstream.ts';
+import { saying } from '../helpers/openai-answers.ts';
+import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { counting, endpoints, keyOf, posted, tester } from '../limits/limited.ts';
 
 const model = 'scripted-plain:latest';
 const cap = 100;
 
-/** How each endpoint says how long an answer may be. */
+/** The fields by which each endpoint limits the length of an answer. */
 const fields: Readonly<Record<string, readonly ((tokens: number) => object)[]>> = {
   '/v1/chat/completions': [
     (tokens) => ({ max_tokens: tokens }),
@@ -27,27 +27,28 @@ const generating = endpoints.flatMap(({ path, body }) =>
 
 type Kind = 'ollama' | 'openai';
 
-/** A gateway, and how long an answer its upstream was last asked for. */
+/** A gateway, and the limit of the answer's length that its upstream receives. */
 async function proxy(kind: Kind, settings: Record<string, unknown>) {
   const upstream =
     kind === 'ollama' ? await fakeUpstream(counting(5, 5)) : await openaiUpstream(saying('Hello'), [model]);
   const gateway = await testGateway(upstream, { ...settings, upstream: { kind } });
   return {
     upstream,
-    async ask(path: string, body: object, key: string): Promise<unknown> {
+    /** Sends a request, and returns the limit that reached the upstream. */
+    async limitOf(path: string, body: object, key: string): Promise<unknown> {
       const before = upstream.requests.length;
       const response = await gateway.fetch(path, posted(body, key));
       assert.equal(response.status, 200, await response.text());
       assert.equal(upstream.requests.length, before + 1);
-      return askedFor(upstream.requests.at(-1)?.body ?? '');
+      return limitIn(upstream.requests.at(-1)?.body ?? '');
     },
     ...ending(gateway, upstream),
   };
 }
 
-function askedFor(body: string): unknown {
-  const asked = JSON.parse(body) as Record<string, unknown>;
-  const { options, max_tokens: tokens, max_completion_tokens: newer } = asked;
+function limitIn(body: string): unknown {
+  const sent = JSON.parse(body) as Record<string, unknown>;
+  const { options, max_tokens: tokens, max_completion_tokens: newer } = sent;
   return (options as { num_predict?: unknown } | undefined)?.num_predict ?? tokens ?? newer;
 }
 
@@ -62,43 +63,43 @@ const settings = {
 };
 
 for (const kind of ['ollama', 'openai'] as const) {
-  suite(`the longest answer that a key may ask for, in front of ${kind}`, () => {
+  suite(`max_tokens of a key, in front of ${kind}`, () => {
     for (const { path, body, field, name } of generating) {
-      test(`bounds what is asked for: ${name}`, async () => {
+      test(`lowers a higher limit of the request: ${name}`, async () => {
         await using gateway = await proxy(kind, settings);
         for (const stream of [false, true]) {
-          const ask = async (tokens: number, key = 'alice'): Promise<unknown> =>
-            await gateway.ask(path, { ...body, stream, ...field(tokens) }, key);
-          assert.equal(await ask(4096), cap);
-          assert.equal(await ask(20), 20);
-          assert.equal(await ask(4096, 'bob'), cap);
-          assert.equal(await ask(4096, 'cleo'), 500);
+          const limitOf = async (tokens: number, key = 'alice'): Promise<unknown> =>
+            await gateway.limitOf(path, { ...body, stream, ...field(tokens) }, key);
+          assert.equal(await limitOf(4096), cap);
+          assert.equal(await limitOf(20), 20);
+          assert.equal(await limitOf(4096, 'bob'), cap);
+          assert.equal(await limitOf(4096, 'cleo'), 500);
         }
       });
     }
 
-    test('stands where nothing is asked for', async () => {
+    test('applies to a request without a limit', async () => {
       await using gateway = await proxy(kind, settings);
       for (const { path, body } of generating) {
         const { max_tokens: _, ...without } = body;
         if (path === '/v1/messages') continue;
-        assert.equal(await gateway.ask(path, without, 'alice'), cap, path);
+        assert.equal(await gateway.limitOf(path, without, 'alice'), cap, path);
       }
     });
 
-    test('stands where as many as it likes are asked for', async () => {
+    test('applies to a request for an unlimited answer, a num_predict of -1 or -2', async () => {
       await using gateway = await proxy(kind, settings);
       for (const { path, body } of endpoints.filter(({ path: of }) => of === '/api/chat' || of === '/api/generate')) {
         for (const tokens of [-1, -2]) {
-          assert.equal(await gateway.ask(path, { ...body, options: { num_predict: tokens } }, 'alice'), cap, path);
+          assert.equal(await gateway.limitOf(path, { ...body, options: { num_predict: tokens } }, 'alice'), cap, path);
         }
       }
     });
 
-    test('leaves the length of a rule where that is smaller, and bounds it where not', async () => {
-      const rule = (of: object): Record<string, unknown> => ({ ...settings, models: [{ match: '*', ...of }] });
+    test('keeps a lower limit of a model rule, and lowers a higher one', async () => {
+      const withRule = (rule: object): Record<string, unknown> => ({ ...settings, models: [{ match: '*', ...rule }] });
       const absent = endpoints.filter(({ path }) => path in fields && path !== '/v1/messages');
-      for (const [of, asked, expected] of [
+      for (const [rule, requested, expected] of [
         [{ max_tokens: 30 }, 4096, 30],
         [{ max_tokens: 30 }, undefined, 30],
         [{ max_tokens: 900 }, 4096, cap],
@@ -109,30 +110,65 @@ for (const kind of ['ollama', 'openai'] as const) {
         [{ options: { num_predict: 40 } }, undefined, 40],
         [{ options: { num_predict: 40 } }, 80, 80],
       ] as const) {
-        await using gateway = await proxy(kind, rule(of));
+        await using gateway = await proxy(kind, withRule(rule));
         for (const { path, body } of absent) {
-          const field = asked === undefined ? {} : fields[path]?.[0]?.(asked);
-          const told = await gateway.ask(path, { ...body, ...field }, 'alice');
-          assert.equal(told, expected, `${path}, ${JSON.stringify(of)}, ${asked}`);
+          const field = requested === undefined ? {} : fields[path]?.[0]?.(requested);
+          const sent = await gateway.limitOf(path, { ...body, ...field }, 'alice');
+          assert.equal(sent, expected, `${path}, ${JSON.stringify(rule)}, ${requested}`);
         }
       }
     });
 
-    test('counts the tokens of a prompt with an answer of one', async () => {
+    test('does not change count_tokens, which generates one token', async () => {
       await using gateway = await proxy(kind, settings);
       const { body } = endpoints.find(({ path }) => path === '/v1/messages/count_tokens') ?? {};
       assert.ok(body !== undefined);
-      assert.equal(await gateway.ask('/v1/messages/count_tokens', body, 'alice'), 1);
+      assert.equal(await gateway.limitOf('/v1/messages/count_tokens', body, 'alice'), 1);
     });
   });
 }
 
-test('whatever the spelling: Ollama reads names without regard to case', async () => {
-  await using gateway = await proxy('ollama', settings);
-  for (const options of ['Options', 'OPTIONS', 'optionſ']) {
-    const body = { model, messages: [{ role: 'user', content: 'hi' }], [options]: { num_predict: 4096 } };
-    assert.equal(await gateway.ask('/api/chat', body, 'alice'), cap, options);
-    const [sent] = gateway.upstream.requests.splice(0);
-    assert.deepEqual(Object.keys(JSON.parse(sent?.body ?? '{}') as object), ['model', 'messages', 'options']);
+suite('max_tokens of a key, and the lenient parser of Ollama', () => {
+  for (const [numPredict, sent] of [
+    [0.5, 3],
+    [1.5, 1],
+    [2.9, 2],
+  ] as const) {
+    test(`limits a fractional num_predict as Ollama reads it, without its fraction: ${numPredict}`, async () => {
+      const keys = [tester, keyOf('alice', { limits: { max_tokens: 3 } })];
+      await using gateway = await proxy('ollama', { keys });
+      for (const path of ['/api/chat', '/v1/chat/completions']) {
+        const messages = [{ role: 'user', content: 'hi' }];
+        const body = { model, messages, stream: true, options: { num_predict: numPredict } };
+        assert.equal(await gateway.limitOf(path, body, 'alice'), sent, path);
+      }
+    });
+  }
+
+  test('limits num_predict in any spelling of `options`, because Ollama ignores the case of field names', async () => {
+    await using gateway = await proxy('ollama', settings);
+    for (const options of ['Options', 'OPTIONS', 'optionſ']) {
+      const body = { model, messages: [{ role: 'user', content: 'hi' }], [options]: { num_predict: 4096 } };
+      assert.equal(await gateway.limitOf('/api/chat', body, 'alice'), cap, options);
+      const [sent] = gateway.upstream.requests.splice(0);
+      assert.deepEqual(Object.keys(JSON.parse(sent?.body ?? '{}') as object), ['model', 'messages', 'options']);
+    }
+  });
+});
+
+test('max_tokens of a model rule lowers the num_predict of a request, and never raises it', async () => {
+  await using gateway = await proxy('ollama', {
+    models: [{ match: '*', max_tokens: 5 }],
+    keys: [tester, keyOf('alice')],
+  });
+  for (const [requested, sent] of [
+    [2, 2],
+    [-1, 5],
+    [50, 5],
+  ]) {
+    const body = { model, messages: [{ role: 'user', content: 'hi' }], options: { num_predict: requested } };
+    await gateway.limitOf('/v1/chat/completions', body, 'alice');
+    const { options } = JSON.parse(gateway.upstream.requests.at(-1)?.body ?? '{}') as { options: unknown };
+    assert.deepEqual(options, { num_predict: sent });
   }
 });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { testGateway } from '../helpers/gateway.ts';
 import { type Recording, recordings } from '../helpers/recordings.ts';
-import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 const incomplete = `${JSON.stringify({ error: 'The model stopped before its answer was complete.' })}\n`;

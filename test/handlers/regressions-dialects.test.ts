@@ -7,8 +7,10 @@ import { hashSecret } from '../../src/config/secret.ts';
 import { responses } from '../../src/protocols/openai/responses/index.ts';
 import { MemoryTextStore } from '../../src/store/memory.ts';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
-import { chunk, openaiUpstream, saying, sendJson, stream, usageChunk } from '../helpers/openai-upstream.ts';
-import { plainAnswer, fakeUpstream } from '../helpers/upstream.ts';
+import { sendJson } from '../helpers/answers.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { chunk, saying, stream, usageChunk } from '../helpers/openai-answers.ts';
+import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 
 const openai = { kind: 'openai' } as const;
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';

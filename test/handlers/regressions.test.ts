@@ -4,7 +4,8 @@ import { hashSecret } from '../../src/config/secret.ts';
 import { matches, toPattern } from '../../src/policy/patterns.ts';
 import { transportError } from '../../src/upstreams/http/client.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { type SeenRequest, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { type SeenRequest, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 interface ErrorAnswer {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { testGateway } from '../helpers/gateway.ts';
 import { replay } from '../helpers/replay.ts';
-import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 
 const weather = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
 const tools = [

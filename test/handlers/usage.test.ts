@@ -7,8 +7,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hashSecret } from '../../src/config/secret.ts';
 import { run } from '../cli/run.ts';
 import { type TestGateway, secret, testGateway, ending } from '../helpers/gateway.ts';
-import { chunk, openaiUpstream, saying, sendJson, stream } from '../helpers/openai-upstream.ts';
-import { type Answer, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { sendJson } from '../helpers/answers.ts';
+import { chatLine, doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { chunk, saying, stream } from '../helpers/openai-answers.ts';
+import { type Answer, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { temporaryFolder } from '../usage/rows.ts';
 

@@ -1,5 +1,7 @@
-import { type IncomingMessage, type RequestListener, type ServerResponse, createServer } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { sendJson } from './answers.ts';
+import { openaiError } from './openai-answers.ts';
 
 export interface SeenRequest {
   readonly method: string;
@@ -8,97 +10,114 @@ export interface SeenRequest {
   readonly body: string;
 }
 
-export interface FakeUpstream extends AsyncDisposable {
-  readonly url: string;
-  /** What it was asked, besides the model list that llamaduct asks for by itself. */
-  readonly requests: SeenRequest[];
-  /** Answers begun and neither ended nor cut off. */
-  readonly open: number;
-}
-
-/** How a request is answered. */
+/** Answers one request. */
 export type Answer = (res: ServerResponse, request: SeenRequest) => void | Promise<void>;
 
-/** An upstream on a real socket that lists `models` and gives every other request to `answer`. */
-export async function fakeUpstream(
-  answer: Answer,
-  models: readonly string[] = ['scripted-plain:latest'],
-): Promise<FakeUpstream> {
-  const requests: SeenRequest[] = [];
-  let open = 0;
-  const listener: RequestListener = (req, res) => {
-    const pieces: Buffer[] = [];
-    req.on('data', (piece: Buffer) => pieces.push(piece));
-    req.on('end', () => {
-      const { method = '', url = '', headers } = req;
-      const request = { method, url, headers, body: Buffer.concat(pieces).toString('utf8') };
-      if (url === '/api/tags' && method === 'GET') {
-        res.setHeader('content-type', 'application/json; charset=utf-8');
-        res.end(
-          JSON.stringify({
-            models: models.map((name) => ({ name, model: name, modified_at: '2026-11-21T03:56:00Z' })),
-          }),
-        );
-        return;
-      }
-      requests.push(request);
-      open += 1;
-      res.once('close', () => {
-        open -= 1;
+/** What differs between the two APIs. */
+export interface Api {
+  readonly prefix: '' | '/v1';
+  /** Listed where a test names no others. */
+  readonly models: readonly string[];
+  readonly isList: (request: SeenRequest) => boolean;
+  readonly listOf: (models: readonly string[]) => Answer;
+}
+
+export const ollamaApi: Api = {
+  prefix: '',
+  models: ['scripted-plain:latest'],
+  isList: ({ method, url }) => method === 'GET' && url === '/api/tags',
+  listOf: (names) => (res) => {
+    const models = names.map((name) => ({ name, model: name, modified_at: '2026-11-21T03:56:00Z' }));
+    res.setHeader('content-type', 'application/json; charset=utf-8').end(JSON.stringify({ models }));
+  },
+};
+
+const openaiApi: Api = {
+  prefix: '/v1',
+  models: ['scripted'],
+  isList: ({ method }) => method === 'GET',
+  listOf: (names) => {
+    const data = names.map((id) => ({ id, object: 'model', created: 1795233600, owned_by: 'test' }));
+    return (res, { url }) => {
+      if (url === '/v1/models') sendJson(res, 200, { object: 'list', data });
+      else sendJson(res, 404, openaiError('Not found.'));
+    };
+  },
+};
+
+/** An Ollama or OpenAI-compatible server on a real socket, whose answers a test scripts. */
+export class FakeUpstream implements AsyncDisposable {
+  /** Answers requests for lists: GET /api/tags of Ollama, every GET of an OpenAI-compatible server. */
+  list: Answer;
+  /** Answers all other requests. */
+  answer: Answer;
+  /** Requests that {@link answer} received, in order of arrival. */
+  readonly requests: SeenRequest[] = [];
+  /** Requests that {@link list} received, in order of arrival. */
+  readonly lists: SeenRequest[] = [];
+  /** Base URL as a configuration has it: with `/v1` for an OpenAI-compatible server. Empty until it listens. */
+  url = '';
+  #open = 0;
+  readonly #api: Api;
+  readonly #server: Server;
+
+  constructor(api: Api, answer: Answer, models: readonly string[] = api.models) {
+    this.#api = api;
+    this.answer = answer;
+    this.list = api.listOf(models);
+    this.#server = createServer((req, res) => {
+      const chunks: Buffer[] = [];
+      req.on('data', (chunk: Buffer) => chunks.push(chunk));
+      req.on('end', () => {
+        const { method = '', url = '', headers } = req;
+        this.#respond(res, { method, url, headers, body: Buffer.concat(chunks).toString('utf8') });
       });
-      void answer(res, request);
     });
-  };
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests,
-    get open() {
-      return open;
-    },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => {
-        server.close(resolve);
-      });
-    },
-  };
+  }
+
+  /** Number of answers by {@link answer} that have neither ended nor been cut off. */
+  get open(): number {
+    return this.#open;
+  }
+
+  async listen(): Promise<this> {
+    await new Promise<void>((resolve) => {
+      this.#server.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = this.#server.address() as AddressInfo;
+    this.url = `http://127.0.0.1:${port}${this.#api.prefix}`;
+    return this;
+  }
+
+  /** Closes the server and all its connections. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => {
+      this.#server.close(resolve);
+    });
+  }
+
+  #respond(res: ServerResponse, request: SeenRequest): void {
+    if (this.#api.isList(request)) {
+      this.lists.push(request);
+      void this.list(res, request);
+      return;
+    }
+    this.requests.push(request);
+    this.#open += 1;
+    res.once('close', () => {
+      this.#open -= 1;
+    });
+    void this.answer(res, request);
+  }
 }
 
-/** Begins a stream as Ollama does: status and headers go out with the first line. */
-export function ndjson(res: ServerResponse): ServerResponse {
-  return res.writeHead(200, { 'content-type': 'application/x-ndjson' });
+/** Starts an Ollama that lists `models` and passes every other request to `answer`. */
+export async function fakeUpstream(answer: Answer, models?: readonly string[]): Promise<FakeUpstream> {
+  return await new FakeUpstream(ollamaApi, answer, models).listen();
 }
 
-/** A line of an answer to `/api/chat`. */
-export function chatLine(content: string, rest: object = {}): string {
-  const message = { role: 'assistant', content };
-  return `${JSON.stringify({ model: 'scripted-plain', created_at: '2026-11-21T03:56:01.6Z', message, done: false, ...rest })}\n`;
-}
-
-/** The last line of an answer to `/api/chat`. */
-export function doneLine(rest: object = {}): string {
-  return chatLine('', {
-    done: true,
-    done_reason: 'stop',
-    total_duration: 86028111,
-    load_duration: 5421892,
-    prompt_eval_count: 46,
-    prompt_eval_duration: 890354,
-    eval_count: 44,
-    eval_duration: 75547348,
-    ...rest,
-  });
-}
-
-/** Answers with a few words and a done line. */
-export function plainAnswer(words: readonly string[] = ['Hello', ' there', '!']): Answer {
-  return (res) => {
-    ndjson(res);
-    for (const word of words) res.write(chatLine(word));
-    res.end(doneLine());
-  };
+/** Starts an OpenAI-compatible server that lists `models` and passes every POST to `answer`. */
+export async function openaiUpstream(answer: Answer, models?: readonly string[]): Promise<FakeUpstream> {
+  return await new FakeUpstream(openaiApi, answer, models).listen();
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 
 const models = ['llama3:8b', 'qwen3:latest', 'hf.co/a/b:Q4'];
 const upstreamWithModels = async (): ReturnType<typeof fakeUpstream> => await fakeUpstream(plainAnswer(), models);

@@ -5,7 +5,8 @@ import OpenAI from 'openai';
 import { configSchema } from '../../src/config/schema.ts';
 import { exposedHeaders } from '../../src/http/cors.ts';
 import { secret, type TestGateway, testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { endpoints, tester } from '../limits/limited.ts';
 
 const page = 'https://chat.example.org';

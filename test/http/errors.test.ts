@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { testGateway } from '../helpers/gateway.ts';
 import { recording } from '../helpers/recordings.ts';
-import { type FakeUpstream, fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 
 interface ErrorAnswer {
   error: { message: string; type: string; param: string | null; code: string | null };

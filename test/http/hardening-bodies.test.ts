@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { nestsDeeper } from '../../src/framing/depth.ts';
-import { openaiUpstream, saying } from '../helpers/openai-upstream.ts';
+import { doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { saying } from '../helpers/openai-answers.ts';
+import { type Answer, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { testGateway } from '../helpers/gateway.ts';
-import { type Answer, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
 import { counting, endpoints, tester } from '../limits/limited.ts';
 
 type Body = Readonly<Record<string, unknown>>;

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { refuseMalformed } from '../../src/app.ts';
 import { type Listener, listen } from '../../src/http/listener.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { type SeenRequest, fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { type SeenRequest, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 const body = '{"model":"scripted-plain:latest","messages":[{"role":"user","content":"hi"}],"stream":false}';

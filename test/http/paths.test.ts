@@ -4,7 +4,8 @@ import { connect } from 'node:net';
 import { suite, test } from 'node:test';
 import { isPlainTarget } from '../../src/http/paths.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 
 const tricks = [
   '//api/tags',

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { type TestContext, suite, test } from 'node:test';
 import { openForReading } from '../../src/usage/database.ts';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
-import { chunk, openaiUpstream, stream } from '../helpers/openai-upstream.ts';
-import { type FakeUpstream, chatLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, ndjson } from '../helpers/ollama-answers.ts';
+import { chunk, stream } from '../helpers/openai-answers.ts';
+import { type FakeUpstream, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { clock, counting, keyOf, noon, posted, tester } from './limited.ts';
 

@@ -1,8 +1,9 @@
 import { type TestContext, mock } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { secret } from '../helpers/gateway.ts';
-import { sendJson } from '../helpers/openai-upstream.ts';
-import { type Answer, chatLine, doneLine, ndjson } from '../helpers/upstream.ts';
+import { sendJson } from '../helpers/answers.ts';
+import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import type { Answer } from '../helpers/upstream.ts';
 
 /** Ten seconds into a minute, twelve hours into a day. */
 export const noon = Date.UTC(2026, 10, 21, 12, 0, 10);

@@ -6,8 +6,9 @@ import { suite, test } from 'node:test';
 import { Anthropic, RateLimitError as AnthropicRateLimitError } from '@anthropic-ai/sdk';
 import { OpenAI, RateLimitError } from 'openai';
 import { type TestGateway, testGateway, ending } from '../helpers/gateway.ts';
-import { openaiUpstream, saying } from '../helpers/openai-upstream.ts';
-import { chatLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, ndjson } from '../helpers/ollama-answers.ts';
+import { saying } from '../helpers/openai-answers.ts';
+import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { type Endpoint, clock, counting, endpoints, keyOf, posted, tester } from './limited.ts';
 
 const model = 'scripted-plain:latest';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { suite, test } from 'node:test';
 import { type TestGateway, testGateway, ending } from '../helpers/gateway.ts';
-import { type FakeUpstream, chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { clock, counting, endpoints, keyOf, posted, tester } from './limited.ts';
 
@@ -260,5 +261,39 @@ suite('limits of a group', () => {
       [headers.get('x-ratelimit-limit-requests'), headers.get('x-ratelimit-limit-tokens')],
       ['2', '1000'],
     );
+  });
+});
+
+suite('a request that exceeds a limit', () => {
+  test('is refused before its images are fetched', async () => {
+    const png = Buffer.from('89504e470d0a1a0a', 'hex');
+    await using images = await fakeUpstream((res) => void res.writeHead(200, { 'content-type': 'image/png' }).end(png));
+    const gatewaySettings = {
+      keys: [tester, keyOf('alice', { limits: { requests_per_minute: 1 } })],
+      images: { fetch: true, allow: ['127.0.0.0/8'], ports: [Number(new URL(images.url).port)] },
+    };
+    await using gateway = await using(await fakeUpstream(counting(5, 5)), gatewaySettings);
+    const content = [{ type: 'image_url', image_url: { url: `${images.url}/a.png` } }];
+    const statuses: number[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      statuses.push((await ask(gateway, 'alice', { messages: [{ role: 'user', content }] })).status);
+    }
+    // A new minute can begin once in between.
+    const passed = statuses.filter((status) => status === 200).length;
+    assert.ok(passed < 3, statuses.join(' '));
+    assert.equal(images.requests.length, passed);
+  });
+
+  test('is refused although the JSON ends early, which Ollama would ignore', async () => {
+    const upstream = await fakeUpstream(counting(5, 5));
+    const keys = [tester, keyOf('alice', { limits: { tokens_per_minute: 1000 } })];
+    await using gateway = await using(upstream, { keys });
+    const body = { model: 'scripted-plain', messages: [{ role: 'user', content: 'long '.repeat(10_000) }] };
+    const response = await gateway.fetch('/api/chat', {
+      ...posted({}, 'alice'),
+      body: `${JSON.stringify(body)} x`,
+    });
+    assert.equal(response.status, 400);
+    assert.equal(upstream.requests.filter(({ url }) => url === '/api/chat').length, 0);
   });
 });

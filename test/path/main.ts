@@ -1,7 +1,8 @@
 import { Session } from 'node:inspector/promises';
 import { parseArgs } from 'node:util';
 import { testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 // Counts the functions of src that one streamed chat runs through: V8's precise coverage of one request, after some others.

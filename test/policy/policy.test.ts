@@ -3,7 +3,8 @@ import { suite, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { replay } from '../helpers/replay.ts';
-import { type SeenRequest, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { type SeenRequest, fakeUpstream } from '../helpers/upstream.ts';
 
 type Sent = Record<string, unknown> & {
   options?: Record<string, unknown>;

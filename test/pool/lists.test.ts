@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
+import { json, sendJson, silent } from '../helpers/answers.ts';
 import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
-import { openaiUpstream } from '../helpers/openai-upstream.ts';
-import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
+import { type FakeUpstream, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 
 const names = ['llama3:8b', 'qwen3:4b', 'öl:latest'];
 
@@ -17,8 +17,8 @@ const keys = [
 ];
 const settings = { keys, groups: { qwens: { models: ['qwen*'] } } };
 
-/** Which of the models each key sees. */
-const seen: readonly [key: string, names: readonly string[]][] = [
+/** The models that each key sees. */
+const visible: readonly [key: string, names: readonly string[]][] = [
   ['llamas', ['llama3:8b']],
   ['grouped', ['qwen3:4b']],
   ['own', ['öl:latest']],
@@ -29,7 +29,7 @@ function as(name: string, init: RequestInit = {}): RequestInit {
   return { ...init, headers: { authorization: `Bearer secret-of-${name}` } };
 }
 
-/** As no encoder of ours would write it. */
+/** Formatted as no encoder of llamaduct formats JSON. */
 const psText = `{ "models" : [${names.map((name) => ` {"name":"${name}","size":12345678901234567890}`).join(',')}] }`;
 
 async function ollama(): Promise<FakeUpstream> {
@@ -41,7 +41,7 @@ async function ollama(): Promise<FakeUpstream> {
   }, names);
 }
 
-/** The names in a list, whose length is what its head says. */
+/** The names in a list. Fails unless its `content-length` is right. */
 async function listed(gateway: TestGateway, path: string, init?: RequestInit): Promise<unknown[]> {
   const response = await gateway.fetch(path, init);
   assert.equal(response.status, 200);
@@ -64,17 +64,17 @@ function shown(name: string, init: RequestInit, field = 'model'): RequestInit {
   return { ...init, method: 'POST', body: JSON.stringify({ [field]: name }) };
 }
 
-suite('in front of an Ollama', () => {
+suite('model lists in front of Ollama', () => {
   for (const path of ['/v1/models', '/api/tags', '/api/ps']) {
-    test(`${path} lists what a key may use`, async () => {
+    test(`show only the models that a key may use: ${path}`, async () => {
       await using upstream = await ollama();
       await using gateway = await testGateway(upstream, settings);
       assert.deepEqual(await listed(gateway, path), names);
-      for (const [key, expected] of seen) assert.deepEqual(await listed(gateway, path, as(key)), expected, key);
+      for (const [key, expected] of visible) assert.deepEqual(await listed(gateway, path, as(key)), expected, key);
     });
   }
 
-  test('a key without limits gets the bytes of Ollama', async () => {
+  test('are passed through byte for byte for a key without model limits', async () => {
     await using upstream = await ollama();
     await using gateway = await testGateway(upstream, settings);
     for (const path of ['/api/tags', '/api/ps']) {
@@ -85,7 +85,7 @@ suite('in front of an Ollama', () => {
     }
   });
 
-  test('the head of a list does not tell how long the list of others is', async () => {
+  test('do not reveal the length of the full list in the headers of a HEAD request', async () => {
     await using upstream = await ollama();
     await using gateway = await testGateway(upstream, settings);
     const lengths = await Promise.all(
@@ -98,7 +98,7 @@ suite('in front of an Ollama', () => {
     assert.ok(!lengths.includes(String(Buffer.byteLength(psText))), String(lengths));
   });
 
-  test('/api/show and /v1/models/{id} show what a key may use', async () => {
+  test('are matched by /api/show and /v1/models/{id}: a 403 for a model that the key may not use', async () => {
     await using upstream = await ollama();
     await using gateway = await testGateway(upstream, settings);
     for (const [key, own, others] of [
@@ -121,7 +121,7 @@ suite('in front of an Ollama', () => {
     assert.equal((await status(gateway, '/api/show', both))[0], 403);
   });
 
-  test('a key that knows a model by the operator’s name for it only', async () => {
+  test('show a model under its alias to a key that may use only the alias', async () => {
     await using upstream = await ollama();
     await using gateway = await testGateway(upstream, { ...settings, aliases: { 'gpt-4o': 'llama3:8b' } });
     assert.deepEqual(await listed(gateway, '/v1/models', as('aliased')), ['gpt-4o']);
@@ -130,7 +130,7 @@ suite('in front of an Ollama', () => {
     assert.equal((await status(gateway, '/v1/models/llama3:8b', as('aliased')))[0], 403);
   });
 
-  test('a list that is none is not passed on to a key that may not see all of it', async () => {
+  test('are a 502 for a key with model limits when the upstream sends a list that cannot be read', async () => {
     await using upstream = await fakeUpstream((res) => {
       res.setHeader('content-type', 'application/json').end('["llama3:8b","qwen3:4b"]');
     }, names);
@@ -141,21 +141,21 @@ suite('in front of an Ollama', () => {
   });
 });
 
-suite('in front of a server with an OpenAI API', () => {
+suite('model lists in front of an OpenAI-compatible server', () => {
   const kind = { upstream: { kind: 'openai' as const, name: 'vllm' } };
 
-  test('lists are of what a key may use', async () => {
-    await using upstream = await openaiUpstream(() => undefined, names);
+  test('show only the models that a key may use', async () => {
+    await using upstream = await openaiUpstream(silent, names);
     await using gateway = await testGateway(upstream, { ...settings, ...kind });
     for (const path of ['/v1/models', '/api/tags']) {
       assert.deepEqual(await listed(gateway, path), names);
-      for (const [key, expected] of seen) assert.deepEqual(await listed(gateway, path, as(key)), expected, key);
+      for (const [key, expected] of visible) assert.deepEqual(await listed(gateway, path, as(key)), expected, key);
     }
     assert.deepEqual(await listed(gateway, '/api/ps', as('llamas')), []);
   });
 
-  test('/api/show and /v1/models/{id} show what a key may use', async () => {
-    await using upstream = await openaiUpstream(() => undefined, names);
+  test('are matched by /api/show and /v1/models/{id}: a 403 for a model that the key may not use', async () => {
+    await using upstream = await openaiUpstream(silent, names);
     await using gateway = await testGateway(upstream, { ...settings, ...kind });
     for (const [key, own, others] of [
       ['llamas', 'llama3:8b', 'qwen3:4b'],
@@ -166,5 +166,51 @@ suite('in front of a server with an OpenAI API', () => {
       assert.equal((await status(gateway, `/v1/models/${own}`, as(key)))[0], 200);
       assert.equal((await status(gateway, `/v1/models/${others}`, as(key)))[0], 403);
     }
+  });
+
+  test('take their context lengths from /v1/models alone', async () => {
+    await using upstream = await openaiUpstream(silent);
+    upstream.list = (res, { url }) => {
+      const data = [
+        { id: 'a', created: 1, max_model_len: 4096 },
+        { id: 'b', created: 1, meta: { n_ctx_train: 8192 } },
+        { id: 'c', created: 1 },
+      ];
+      sendJson(res, url === '/v1/models' ? 200 : 404, { object: 'list', data });
+    };
+    await using gateway = await testGateway(upstream, kind);
+    const { data } = (await (await gateway.fetch('/v1/models')).json()) as { data: { context_length?: number }[] };
+    assert.deepEqual(
+      data.map(({ context_length: length }) => length),
+      [4096, 8192, undefined],
+    );
+    assert.deepEqual(new Set(upstream.lists.map(({ url }) => url)), new Set(['/v1/models']));
+    assert.equal(upstream.requests.length, 0);
+  });
+
+  test('are not read once per name of a long `models` field', async () => {
+    await using upstream = await openaiUpstream(json(500, { error: { message: 'broken' } }));
+    upstream.list = upstream.answer;
+    await using gateway = await testGateway(upstream, {
+      ...kind,
+      default_model: 'mine',
+      default_for_unknown: true,
+    });
+    const models = Array.from({ length: 2_000 }, (_, index) => `m${index}`);
+    const body = JSON.stringify({ model: 'mine', models, messages: [{ role: 'user', content: 'hi' }] });
+    const response = await gateway.fetch('/v1/chat/completions', { method: 'POST', body });
+    assert.equal(response.status, 502);
+    assert.ok(upstream.lists.length < 50, `${upstream.lists.length} lists`);
+  });
+
+  test('are matched by /api/show: an unknown model is shown as the default model that answers for it', async () => {
+    await using upstream = await openaiUpstream(silent, ['fallback']);
+    await using gateway = await testGateway(upstream, {
+      ...kind,
+      default_model: 'fallback',
+      default_for_unknown: true,
+    });
+    const response = await gateway.fetch('/api/show', { method: 'POST', body: '{"model":"unheard-of"}' });
+    assert.equal(response.status, 200);
   });
 });

@@ -4,10 +4,12 @@ import { ModelCatalog } from '../../src/pool/model-catalog.ts';
 import { ModelDirectory } from '../../src/pool/model-directory.ts';
 import { UpstreamClient } from '../../src/upstreams/http/client.ts';
 import { backends } from '../../src/upstreams/index.ts';
-import { type Box, box } from './box.ts';
+import { resetting, silent } from '../helpers/answers.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 
-/** The catalog of an upstream. @param retryInMs 0 for one that is not ejected */
-function catalogOf({ url }: Box, retryInMs = 0): { catalog: ModelCatalog } & AsyncDisposable {
+/** The catalog of an upstream that is up for `retryInMs` 0. */
+function catalogOf({ url }: FakeUpstream, retryInMs = 0): { catalog: ModelCatalog } & AsyncDisposable {
   const timeouts = { connect: 5_000, first_byte: 5_000, idle: 5_000 };
   const client = new UpstreamClient({ name: 'a', kind: 'ollama', url }, timeouts, () => undefined);
   return {
@@ -16,48 +18,49 @@ function catalogOf({ url }: Box, retryInMs = 0): { catalog: ModelCatalog } & Asy
   };
 }
 
-test('ModelDirectory.reach gives up on a hanging upstream after its deadline', async () => {
-  await using hung = await box();
-  hung.lists = 'unanswered';
+test('the only upstream that does not answer is not waited for longer than said', async () => {
+  await using hung = await fakeUpstream(plainAnswer());
+  hung.list = silent;
   await using one = catalogOf(hung);
-  const directory = new ModelDirectory([one.catalog]);
-  await assert.rejects(directory.reach(30), { code: 'upstream_timeout' });
-  await assert.rejects(directory.reach(30), { code: 'upstream_timeout' });
-  assert.equal(hung.listed, 1);
+  const catalogs = new ModelDirectory([one.catalog]);
+  await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
+  await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
+  assert.equal(hung.lists.length, 1);
 });
 
-test('ModelDirectory.reach resolves when the first upstream answers', async () => {
-  await using hung = await box();
-  hung.lists = 'unanswered';
-  await using quick = await box();
+test('the first that answers is enough', async () => {
+  await using hung = await fakeUpstream(plainAnswer());
+  hung.list = silent;
+  await using quick = await fakeUpstream(plainAnswer());
   await using one = catalogOf(hung);
   await using two = catalogOf(quick);
   await new ModelDirectory([one.catalog, two.catalog]).reach(1_000);
 });
 
-test('ModelDirectory throws upstream_down without a request when all upstreams are ejected', async () => {
-  await using answering = await box();
+test('upstreams that are all out are not asked', async () => {
+  await using answering = await fakeUpstream(plainAnswer());
   await using one = catalogOf(answering, 3_000);
   await using two = catalogOf(answering, 20_000);
   const down = { code: 'upstream_down', status: 503, retryAfter: 3 };
-  const directory = new ModelDirectory([one.catalog, two.catalog]);
-  await assert.rejects(directory.list(), down);
-  await assert.rejects(directory.reach(1_000), down);
-  assert.equal(answering.listed, 0);
+  const catalogs = new ModelDirectory([one.catalog, two.catalog]);
+  await assert.rejects(catalogs.list(), down);
+  await assert.rejects(catalogs.reach(1_000), down);
+  assert.equal(answering.lists.length, 0);
 });
 
-test('ModelCatalog.list shares one request between concurrent calls, and caches its failure', async () => {
-  await using failing = await box();
-  failing.lists = 'reset';
+test('concurrent questions share one request, and a failure is remembered for a moment', async () => {
+  await using failing = await fakeUpstream(plainAnswer());
+  const { list } = failing;
+  failing.list = resetting;
   await using one = catalogOf(failing);
   const { catalog } = one;
   const error = { code: 'upstream_error' };
   await Promise.all([1, 2, 3].map(async () => await assert.rejects(catalog.list(), error)));
   await assert.rejects(catalog.list(), error);
-  assert.deepEqual([failing.listed, catalog.failedLastTime], [1, true]);
-  failing.lists = 'told';
+  assert.deepEqual([failing.lists.length, catalog.failedLastTime], [1, true]);
+  failing.list = list;
   assert.equal((await catalog.list(0)).length, 1);
   assert.equal(catalog.failedLastTime, false);
   assert.equal((await catalog.list()).length, 1);
-  assert.equal(failing.listed, 2);
+  assert.equal(failing.lists.length, 2);
 });

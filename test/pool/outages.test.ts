@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { resetting, silent } from '../helpers/answers.ts';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { heldUpstream } from '../helpers/held-upstream.ts';
+import { chatLine, doneLine, failing, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { type Answer, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
-import { begin, box, end, saying, upstreamsOf } from './box.ts';
+import { isEjected, queueDepth, upstreamsAt } from './upstreams.ts';
 
-/** Milliseconds for what must not wait for anybody: less than any deadline there is for lists. */
+/** Milliseconds for an answer that must not wait: less than any timeout of a list. */
 const atOnce = 1_000;
 const unwatched = { retries: { attempts: 3, base: '5ms' }, health: { interval: '0s', failures: 1 } };
 const watched = { retries: { attempts: 3, base: '5ms' }, health: { interval: '30ms', failures: 2 } };
 
-async function ask(gateway: TestGateway, path: string): Promise<{ status: number; text: string; took: number }> {
+async function get(gateway: TestGateway, path: string): Promise<{ status: number; text: string; took: number }> {
   const since = performance.now();
   const response = await gateway.fetch(path);
   const text = await response.text();
@@ -23,7 +27,7 @@ function namesIn(text: string): string[] {
   return data.map(({ id }) => id);
 }
 
-async function say(
+async function chat(
   gateway: TestGateway,
   content: string,
   body: object = {},
@@ -32,194 +36,197 @@ async function say(
   return { status: response.status, text: await response.text() };
 }
 
-suite('an upstream that does not list its models', () => {
-  test('is waited for once, for two seconds, where another one does', async () => {
-    await using hung = await box();
-    await using other = await box(['alpha:latest']);
-    hung.lists = 'unanswered';
+/** An answer that sends its first word at once, and its end once `finish` has been called. */
+function inTwoParts(): { answer: Answer; finish: () => void } {
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
+  const answer: Answer = async (res) => {
+    ndjson(res).write(chatLine('Hello'));
+    await finished;
+    res.end(doneLine());
+  };
+  return { answer, finish };
+}
+
+suite('an upstream that does not answer list requests', () => {
+  test('is waited for once, for two seconds, when another one answers', async () => {
+    await using hung = await fakeUpstream(plainAnswer());
+    await using other = await fakeUpstream(plainAnswer(), ['alpha:latest']);
+    hung.list = silent;
     const since = performance.now();
-    await using gateway = await testGateway(upstreamsOf([hung, other]), {
+    await using gateway = await testGateway(upstreamsAt([hung, other]), {
       ...unwatched,
       default_model: 'alpha',
       default_for_unknown: true,
     });
     const started = performance.now() - since;
     assert.ok(started < 5_000, `the first list took ${started} ms`);
-    const { status, text, took } = await ask(gateway, '/v1/models');
+    const { status, text, took } = await get(gateway, '/v1/models');
     assert.deepEqual([status, namesIn(text)], [200, ['alpha:latest']]);
     assert.ok(took < atOnce, `/v1/models: ${took} ms`);
     for (const path of ['/readyz', '/v1/models/alpha', '/v1/models/alpha:latest']) {
-      const answer = await ask(gateway, path);
+      const answer = await get(gateway, path);
       assert.equal(answer.status, 200, path);
       assert.ok(answer.took < atOnce, `${path}: ${answer.took} ms`);
     }
     const before = performance.now();
-    assert.equal((await say(gateway, 'hi', { model: 'nobody-knows-it' })).status, 200);
-    assert.ok(performance.now() - before < atOnce, 'a name that nobody knows waited for it');
-    assert.equal(hung.listed, 1);
+    assert.equal((await chat(gateway, 'hi', { model: 'nobody-knows-it' })).status, 200);
+    assert.ok(performance.now() - before < atOnce, 'an unknown model waited for the list');
+    assert.equal(hung.lists.length, 1);
   });
 
-  test('is not asked while it is out, and its last list stands', async () => {
-    await using out = await box(['alpha:latest']);
-    await using other = await box(['beta:latest']);
-    await using gateway = await testGateway(upstreamsOf([out, other]), unwatched);
-    out.lists = 'unanswered';
-    out.answer = (res) => void res.destroy();
-    await say(gateway, 'hi', { model: 'alpha' });
-    assert.equal(await gateway.metric('llamaduct_upstream_ejected{upstream="a"}'), 1);
-    const asked = out.listed;
-    // A model that nobody has: its lists are read anew.
-    assert.equal((await ask(gateway, '/v1/models/gamma')).status, 404);
+  test('gets no list request while it is ejected, and keeps its models of the last list', async () => {
+    await using ejected = await fakeUpstream(resetting, ['alpha:latest']);
+    await using other = await fakeUpstream(plainAnswer(), ['beta:latest']);
+    await using gateway = await testGateway(upstreamsAt([ejected, other]), unwatched);
+    ejected.list = silent;
+    await chat(gateway, 'hi', { model: 'alpha' });
+    assert.equal(await isEjected(gateway, 'first'), true);
+    const { length: before } = ejected.lists;
+    // For a model that no upstream has, the lists are read anew.
+    assert.equal((await get(gateway, '/v1/models/gamma')).status, 404);
     for (const path of ['/readyz', '/v1/models', '/v1/models/alpha', '/v1/models/beta']) {
-      const { status, text, took } = await ask(gateway, path);
+      const { status, text, took } = await get(gateway, path);
       assert.equal(status, 200, path);
       assert.ok(took < atOnce, `${path}: ${took} ms`);
       if (path === '/v1/models') assert.deepEqual(namesIn(text).toSorted(), ['alpha:latest', 'beta:latest']);
     }
-    assert.equal(out.listed, asked);
+    assert.equal(ejected.lists.length, before);
   });
 });
 
-suite('lists of several upstreams', () => {
+suite('the lists of several upstreams', () => {
   const paths = ['/api/tags', '/api/ps'];
 
-  test('are a 503 at once where all are out', async () => {
-    await using one = await box();
-    await using two = await box();
-    await using gateway = await testGateway(upstreamsOf([one, two]), watched);
-    for (const each of [one, two]) each.lists = 'reset';
-    for (const name of ['a', 'b']) {
-      await until(`${name} to be out`, async () => {
-        return (await gateway.metric(`llamaduct_upstream_ejected{upstream="${name}"}`)) === 1;
-      });
+  test('are a 503 at once when all are ejected', async () => {
+    await using first = await fakeUpstream(plainAnswer());
+    await using second = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstreamsAt([first, second]), watched);
+    first.list = second.list = resetting;
+    for (const name of ['first', 'second']) {
+      await until(`the ejection of the ${name}`, async () => await isEjected(gateway, name));
     }
     for (const path of [...paths, '/v1/models', '/readyz']) {
-      const { status, text } = await ask(gateway, path);
+      const { status, text } = await get(gateway, path);
       assert.equal(status, 503, `${path}: ${text}`);
       assert.match(text, path === '/readyz' ? /no upstream answers/ : /No upstream can be reached/, path);
     }
   });
 
-  test('are what the first failed with where none answers, and one that answers is enough', async () => {
-    await using one = await box(['alpha:latest']);
-    await using two = await box(['beta:latest']);
-    await using gateway = await testGateway(upstreamsOf([one, two]), { health: { interval: '0s' } });
-    for (const each of [one, two]) each.lists = 'reset';
+  test("are the first upstream's error when none answers, and a list when one answers", async () => {
+    await using first = await fakeUpstream(resetting, ['alpha:latest']);
+    await using second = await fakeUpstream(resetting, ['beta:latest']);
+    await using gateway = await testGateway(upstreamsAt([first, second]), { health: { interval: '0s' } });
+    const { list } = second;
+    first.list = second.list = resetting;
     for (const path of paths) {
-      const { status, text } = await ask(gateway, path);
+      const { status, text } = await get(gateway, path);
       assert.equal(status, 502, path);
       assert.match(text, /"error"/);
     }
-    two.lists = 'told';
+    second.list = second.answer = list;
     for (const path of paths) {
-      const { status, text } = await ask(gateway, path);
+      const { status, text } = await get(gateway, path);
       assert.deepEqual([status, /alpha/.test(text), /beta/.test(text)], [200, false, true], path);
     }
   });
 });
 
-const depth = async (gateway: TestGateway, upstream: string): Promise<number> =>
-  await gateway.metric(`llamaduct_queue_depth{upstream="${upstream}"}`);
-const isOut = async (gateway: TestGateway, upstream: string): Promise<boolean> =>
-  (await gateway.metric(`llamaduct_upstream_ejected{upstream="${upstream}"}`)) === 1;
-
-suite('who waits for an upstream that is taken out', () => {
-  test('is asked of another one', async () => {
-    await using hung = await box();
-    await using other = await box();
-    hung.answer = other.answer = () => undefined;
-    await using gateway = await testGateway(upstreamsOf([hung, other], { parallel: 1 }), {
+suite('a request in the queue of an upstream that is ejected', () => {
+  test('moves to another upstream', async () => {
+    await using hung = await heldUpstream();
+    await using other = await heldUpstream();
+    await using gateway = await testGateway(upstreamsAt([hung, other], { parallel: 1 }), {
       ...watched,
       timeouts: { grace: '50ms' },
     });
-    const answers = Array.from({ length: 6 }, (_, index) => say(gateway, `conversation ${index}`));
-    await until('both to have a queue', async () => {
-      return (await depth(gateway, 'a')) + (await depth(gateway, 'b')) === 4;
+    const answers = Array.from({ length: 6 }, (_, index) => chat(gateway, `conversation ${index}`));
+    await until('two queues with four requests', async () => {
+      return (await queueDepth(gateway, 'first')) + (await queueDepth(gateway, 'second')) === 4;
     });
-    assert.ok((await depth(gateway, 'a')) > 0);
-    hung.lists = 'reset';
-    await until('it to be out', async () => await isOut(gateway, 'a'));
-    await until('its queue to be empty', async () => (await depth(gateway, 'a')) === 0);
-    other.answer = saying;
-    for (const res of other.begun) saying(res);
-    await until('all but the one to be answered', () => other.begun.length === 5);
-    await until('the other to be done', async () => (await depth(gateway, 'b')) === 0);
-    assert.equal(hung.begun.length, 1);
-    for (const res of hung.begun) saying(res);
+    assert.ok((await queueDepth(gateway, 'first')) > 0);
+    hung.list = resetting;
+    await until('the ejection', async () => await isEjected(gateway, 'first'));
+    await until('an empty queue', async () => (await queueDepth(gateway, 'first')) === 0);
+    other.flow();
+    await until('five requests at the other upstream', () => other.order.length === 5);
+    await until('its empty queue', async () => (await queueDepth(gateway, 'second')) === 0);
+    assert.equal(hung.order.length, 1);
+    hung.flow();
     for (const { status, text } of await Promise.all(answers)) assert.equal(status, 200, text);
   });
 
-  test('stays where there is no other', async () => {
-    await using only = await box();
-    only.answer = () => undefined;
-    await using gateway = await testGateway(only, { ...watched, upstream: { parallel: 1 } });
-    const answers = ['a', 'b'].map(async (content) => await say(gateway, content));
-    await until('one to wait', async () => (await depth(gateway, 'ollama')) === 1);
-    only.lists = 'reset';
-    await until('it to be out', async () => await isOut(gateway, 'ollama'));
-    assert.equal(await depth(gateway, 'ollama'), 1);
-    only.lists = 'told';
-    only.answer = saying;
-    for (const res of only.begun) saying(res);
+  test('stays when there is no other upstream', async () => {
+    await using upstream = await heldUpstream();
+    await using gateway = await testGateway(upstream, { ...watched, upstream: { parallel: 1 } });
+    const answers = ['a', 'b'].map(async (content) => await chat(gateway, content));
+    await until('one queued request', async () => (await queueDepth(gateway, 'ollama')) === 1);
+    const { list } = upstream;
+    upstream.list = resetting;
+    await until('the ejection', async () => await isEjected(gateway, 'ollama'));
+    assert.equal(await queueDepth(gateway, 'ollama'), 1);
+    upstream.list = list;
+    upstream.flow();
     for (const { status } of await Promise.all(answers)) assert.equal(status, 200);
   });
 
-  test('stays where it is a choice of an answer that has begun', async () => {
-    await using one = await box();
-    await using two = await box();
-    one.answer = two.answer = begin;
-    await using gateway = await testGateway(upstreamsOf([one, two], { parallel: 1 }), watched);
-    const answer = say(gateway, 'hi', { n: 2, stream: true });
-    await until('a choice to begin', () => one.begun.length + two.begun.length === 1);
-    const [serving, name] = one.begun.length === 1 ? [one, 'a'] : [two, 'b'];
-    await until('the other to wait', async () => (await depth(gateway, name)) === 1);
-    serving.lists = 'reset';
-    await until('it to be out', async () => await isOut(gateway, name));
-    assert.equal(await depth(gateway, name), 1);
-    serving.answer = saying;
-    for (const res of serving.begun) end(res);
-    const { text } = await answer;
+  test('stays when it is one choice of an answer that has begun', async () => {
+    await using first = await heldUpstream();
+    await using second = await heldUpstream();
+    await using gateway = await testGateway(upstreamsAt([first, second], { parallel: 1 }), watched);
+    const head = gateway.chat({ n: 2, stream: true });
+    await until('the first choice', () => first.held + second.held === 1);
+    const [serving, name] = first.held === 1 ? [first, 'first'] : [second, 'second'];
+    await until('the second choice to be queued', async () => (await queueDepth(gateway, name)) === 1);
+    const { answer, finish } = inTwoParts();
+    serving.release(answer);
+    const response = await head;
+    serving.list = resetting;
+    await until('the ejection', async () => await isEjected(gateway, name));
+    assert.equal(await queueDepth(gateway, name), 1);
+    finish();
+    serving.flow();
+    const text = await response.text();
     assert.match(text, /\[DONE\]\n\n$/);
     assert.doesNotMatch(text, /"error"/);
-    assert.equal(one.begun.length + two.begun.length, 2);
+    assert.equal(first.order.length + second.order.length, 2);
   });
 });
 
-suite('the time to the first token', () => {
+suite('the timeout of the first token', { concurrency: true }, () => {
   for (const n of [1, 2]) {
-    test(`starts anew at the next upstream, for ${n} choices`, async () => {
-      await using failing = await box(['shared:latest']);
-      await using busy = await box(['shared:latest', 'own:latest']);
-      failing.answer = () => undefined;
-      busy.answer = begin;
-      const [first, second] = upstreamsOf([failing, busy], { parallel: 1 });
-      // So heavy that every conversation is at home there.
+    test(`starts anew on the next upstream: n = ${n}`, async () => {
+      await using bad = await heldUpstream(['shared:latest']);
+      const { answer, finish } = inTwoParts();
+      await using busy = await fakeUpstream(answer, ['shared:latest', 'own:latest']);
+      const [first, second] = upstreamsAt([bad, busy], { parallel: 1 });
+      // So much weight that every conversation prefers it.
       const upstreams = [{ ...first, parallel: 2, weight: 1000 }, second ?? first] as const;
       await using gateway = await testGateway(upstreams, {
         retries: { attempts: 3, base: '5ms' },
         health: { interval: '0s' },
         timeouts: { first_token: '500ms' },
       });
-      const own = say(gateway, 'own', { model: 'own' });
-      await until('the other to be busy', () => busy.begun.length === 1);
-      const moved = say(gateway, 'shared', { model: 'shared', n });
-      await until('it to be asked', () => failing.begun.length === n);
+      const own = chat(gateway, 'own', { model: 'own' });
+      await until('the other upstream to be busy', () => busy.requests.length > 0);
+      const moved = chat(gateway, 'shared', { model: 'shared', n });
+      await until('its requests', () => bad.held === n);
       await sleep(300);
-      failing.begun[0]?.writeHead(500, { 'content-type': 'application/json' }).end('{"error":"it failed"}');
-      await until('it to wait at the other', async () => (await depth(gateway, 'b')) === n);
+      bad.release(failing(500));
+      await until('its requests at the other upstream', async () => (await queueDepth(gateway, 'second')) === n);
       await sleep(300);
-      busy.answer = saying;
-      for (const res of busy.begun) end(res);
+      finish();
       assert.equal((await own).status, 200);
       const { status, text } = await moved;
       assert.equal(status, 200, text);
     });
 
-    test(`is kept by ${n} choices`, async () => {
-      await using silent = await box();
-      silent.answer = () => undefined;
-      await using gateway = await testGateway(silent, { timeouts: { first_token: '60ms' }, upstream: { parallel: 1 } });
-      const { status, text } = await say(gateway, 'hi', { n });
+    test(`ends an answer without a token with a 504: n = ${n}`, async () => {
+      await using upstream = await fakeUpstream(silent);
+      await using gateway = await testGateway(upstream, {
+        timeouts: { first_token: '60ms' },
+        upstream: { parallel: 1 },
+      });
+      const { status, text } = await chat(gateway, 'hi', { n });
       assert.equal(status, 504, text);
       assert.match(text, /first_token_timeout/);
     });

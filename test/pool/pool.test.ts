@@ -7,37 +7,38 @@ import type { Upstream } from '../../src/pool/upstream.ts';
 import { Health } from '../../src/pool/health.ts';
 import type { BackendKind } from '../../src/upstreams/index.ts';
 import { testGateway } from '../helpers/gateway.ts';
-import { openaiUpstream, saying } from '../helpers/openai-upstream.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { heldUpstream } from '../helpers/held-upstream.ts';
+import { failing, plainAnswer } from '../helpers/ollama-answers.ts';
+import { saying } from '../helpers/openai-answers.ts';
+import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
-import { asked, boxes, failing, nowhere, quick, said } from './boxes.ts';
-import { heldUpstream } from './held-upstream.ts';
+import { chatText, fastRetries, postsTo, unusedAddress, upstreamsAt } from './upstreams.ts';
 
-suite('models of several upstreams', () => {
-  test('are listed together, and asked for where they are', async () => {
-    await using one = await fakeUpstream(plainAnswer(), ['alpha:latest', 'both:latest']);
-    await using two = await fakeUpstream(plainAnswer(), ['beta:latest', 'both:latest']);
-    await using gateway = await testGateway(boxes([one, two]), quick);
+suite('the models of several upstreams', () => {
+  test('are listed together, and their requests go to the upstream that has them', async () => {
+    await using first = await fakeUpstream(plainAnswer(), ['alpha:latest', 'both:latest']);
+    await using second = await fakeUpstream(plainAnswer(), ['beta:latest', 'both:latest']);
+    await using gateway = await testGateway(upstreamsAt([first, second]), fastRetries);
     const { data } = (await (await gateway.fetch('/v1/models')).json()) as { data: { id: string }[] };
     assert.deepEqual(data.map(({ id }) => id).toSorted(), ['alpha:latest', 'beta:latest', 'both:latest']);
     for (const [model, upstream, other] of [
-      ['alpha', one, two],
-      ['beta', two, one],
+      ['alpha', first, second],
+      ['beta', second, first],
     ] as const) {
-      const before = [asked(upstream), asked(other)];
-      await said(gateway, 'hi', { model });
+      const before = [postsTo(upstream), postsTo(other)];
+      await chatText(gateway, 'hi', { model });
       await (
         await gateway.fetch('/api/chat', { method: 'POST', body: JSON.stringify({ model, messages: [] }) })
       ).text();
-      assert.deepEqual([asked(upstream), asked(other)], [(before[0] ?? 0) + 2, before[1]], model);
+      assert.deepEqual([postsTo(upstream), postsTo(other)], [(before[0] ?? 0) + 2, before[1]], model);
     }
     const { models } = (await (await gateway.fetch('/api/tags')).json()) as { models: { name: string }[] };
     assert.deepEqual(models.map(({ name }) => name).toSorted(), ['alpha:latest', 'beta:latest', 'both:latest']);
   });
 
-  test('are there of one upstream while another does not answer', async () => {
-    await using one = await fakeUpstream(plainAnswer(), ['alpha:latest']);
-    await using gateway = await testGateway(boxes([await nowhere(), one]), quick);
+  test('are listed without those of an unreachable upstream', async () => {
+    await using first = await fakeUpstream(plainAnswer(), ['alpha:latest']);
+    await using gateway = await testGateway(upstreamsAt([await unusedAddress(), first]), fastRetries);
     const { data } = (await (await gateway.fetch('/v1/models')).json()) as { data: { id: string }[] };
     assert.deepEqual(
       data.map(({ id }) => id),
@@ -46,16 +47,16 @@ suite('models of several upstreams', () => {
     assert.equal((await gateway.fetch('/readyz')).status, 200);
   });
 
-  test('are asked for in the dialect of the upstream that has them', async () => {
+  test('are requested in the API of the upstream that has them', async () => {
     await using ollama = await fakeUpstream(plainAnswer(), ['alpha:latest']);
     await using vllm = await openaiUpstream(saying('hello'), ['beta']);
     const upstreams: Upstreams = [
       { name: 'ollama', kind: 'ollama', url: ollama.url },
       { name: 'vllm', kind: 'openai', url: vllm.url },
     ];
-    await using gateway = await testGateway(upstreams, quick);
+    await using gateway = await testGateway(upstreams, fastRetries);
     for (const model of ['alpha', 'beta']) {
-      await said(gateway, 'hi', { model, stream: true });
+      await chatText(gateway, 'hi', { model, stream: true });
       const native = await gateway.fetch('/api/chat', {
         method: 'POST',
         body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hi' }] }),
@@ -76,44 +77,44 @@ suite('models of several upstreams', () => {
 });
 
 suite('the upstream of a request', () => {
-  test('is the same for all of a conversation, and not for all conversations', async () => {
-    await using one = await fakeUpstream(plainAnswer());
-    await using two = await fakeUpstream(plainAnswer());
-    await using gateway = await testGateway(boxes([one, two]), quick);
-    const homes = new Set<number>();
+  test('is the same for all requests of a conversation, but differs between conversations', async () => {
+    await using first = await fakeUpstream(plainAnswer());
+    await using second = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstreamsAt([first, second]), fastRetries);
+    const counts = new Set<number>();
     for (let conversation = 0; conversation < 12; conversation += 1) {
       const messages = [{ role: 'user', content: `conversation ${conversation}` }];
-      const before = asked(one);
-      for (let turn = 0; turn < 3; turn += 1) {
+      const before = postsTo(first);
+      for (let round = 0; round < 3; round += 1) {
         await (await gateway.chat({ messages })).text();
-        messages.push({ role: 'assistant', content: 'yes' }, { role: 'user', content: `turn ${turn}` });
+        messages.push({ role: 'assistant', content: 'yes' }, { role: 'user', content: `question ${round}` });
       }
-      const here = asked(one) - before;
-      assert.ok(here === 0 || here === 3, `conversation ${conversation}: ${here} of 3`);
-      homes.add(here);
+      const atFirst = postsTo(first) - before;
+      assert.ok(atFirst === 0 || atFirst === 3, `conversation ${conversation}: ${atFirst} of 3`);
+      counts.add(atFirst);
     }
-    assert.equal(homes.size, 2);
+    assert.equal(counts.size, 2);
   });
 
-  test('is an idle one rather than a busy one', async () => {
-    await using one = await heldUpstream();
-    await using two = await heldUpstream();
-    one.loaded = two.loaded = ['scripted-plain:latest'];
-    await using gateway = await testGateway(boxes([one, two], { parallel: 1 }), quick);
-    await until('both to be looked at', () => [one, two].every(({ requests }) => requests.length > 0));
-    const both = ['a', 'b'].map(async () => await said(gateway, 'the same conversation'));
-    await until('both to be asked', () => one.held === 1 && two.held === 1);
-    one.flow();
-    two.flow();
+  test('is idle rather than busy', async () => {
+    await using first = await heldUpstream();
+    await using second = await heldUpstream();
+    first.loaded = second.loaded = ['scripted-plain:latest'];
+    await using gateway = await testGateway(upstreamsAt([first, second], { parallel: 1 }), fastRetries);
+    await until('a health check of both', () => [first, second].every(({ requests }) => requests.length > 0));
+    const both = ['a', 'b'].map(async () => await chatText(gateway, 'the same conversation'));
+    await until('one request at each upstream', () => first.held === 1 && second.held === 1);
+    first.flow();
+    second.flow();
     await Promise.all(both);
   });
 
-  test('is named by an operator, where what is asked is not about a model', async () => {
-    await using one = await fakeUpstream(failing(404));
-    await using two = await fakeUpstream((res) => {
+  test('is chosen by the x-llamaduct-upstream header for /api/pull', async () => {
+    await using first = await fakeUpstream(failing(404));
+    await using second = await fakeUpstream((res) => {
       res.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"success"}');
     });
-    await using gateway = await testGateway(boxes([one, two]), quick);
+    await using gateway = await testGateway(upstreamsAt([first, second]), fastRetries);
     const pull = async (headers: Record<string, string>): Promise<number> => {
       const response = await gateway.fetch('/api/pull', { method: 'POST', headers, body: '{"model":"alpha"}' });
       await response.text();
@@ -122,11 +123,11 @@ suite('the upstream of a request', () => {
     assert.equal(await pull({}), 400);
     assert.equal(await pull({ 'x-llamaduct-upstream': 'second' }), 200);
     assert.equal(await pull({ 'x-llamaduct-upstream': 'nobody' }), 400);
-    assert.deepEqual([asked(one), asked(two)], [0, 1]);
+    assert.deepEqual([postsTo(first), postsTo(second)], [0, 1]);
   });
 });
 
-test('a model that moved to another kind of upstream since a request was planned is still asked for', async () => {
+test('the pool keeps to the kind of upstream that a request was read for when its model has moved to another kind', async () => {
   const listing = (name: string, kind: BackendKind, models: readonly string[]): Upstream =>
     ({
       name,
@@ -136,11 +137,11 @@ test('a model that moved to another kind of upstream since a request was planned
       health: new Health({ failures: 1, interval: 0, onChange: () => undefined }),
     }) as unknown as Upstream;
   const upstreams = [listing('ollama', 'ollama', []), listing('vllm', 'openai', ['moved'])] as const;
-  const fleet = new UpstreamPool(upstreams, { attempts: 1, base: 1, cap: 1, share: 0, onRetry: () => undefined });
+  const pool = new UpstreamPool(upstreams, { attempts: 1, base: 1, cap: 1, share: 0, onRetry: () => undefined });
   const exchange = new Exchange('POST', undefined, {
     chunkGaps: () => ({ observe: () => undefined }),
     ended: () => undefined,
   });
   const wanted = { model: 'moved', kind: 'ollama', conversation: () => undefined } as const;
-  assert.equal(await fleet.send(exchange, wanted, async ({ name }) => await Promise.resolve(name)), 'ollama');
+  assert.equal(await pool.send(exchange, wanted, async ({ name }) => await Promise.resolve(name)), 'ollama');
 });

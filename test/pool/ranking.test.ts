@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type Candidate, rankUpstreams } from '../../src/pool/ranking.ts';
 
-function box(name: string, known: Partial<Candidate> = {}): Candidate {
+function upstream(name: string, known: Partial<Candidate> = {}): Candidate {
   return { name, weight: 1, wait: 0, load: 0, outstanding: 0, ...known };
 }
 
@@ -10,62 +10,67 @@ const names = (candidates: readonly Candidate[]): string[] => candidates.map(({ 
 const first = (candidates: readonly Candidate[], conversation?: string, slack = 0): string | undefined =>
   rankUpstreams(candidates, conversation, slack)[0]?.name;
 
-suite('what would begin soonest is asked first', () => {
-  test('the box that holds the model, before idle ones that do not', () => {
-    assert.equal(first([box('idle', { load: 8_000 }), box('warm', { wait: 3_000, outstanding: 1 })]), 'warm');
+suite('the ranking of upstreams', () => {
+  test('prefers one that holds the model to an idle one that does not', () => {
+    assert.equal(first([upstream('idle', { load: 8_000 }), upstream('warm', { wait: 3_000, outstanding: 1 })]), 'warm');
   });
 
-  test('an idle one, once waiting takes longer than loading', () => {
-    assert.equal(first([box('idle', { load: 8_000 }), box('warm', { wait: 9_000, outstanding: 3 })]), 'idle');
+  test('prefers an idle one when waiting takes longer than loading the model', () => {
+    assert.equal(first([upstream('idle', { load: 8_000 }), upstream('warm', { wait: 9_000, outstanding: 3 })]), 'idle');
   });
 
-  test('the others after it, in the order of their delay', () => {
-    const boxes = [box('c', { wait: 3_000 }), box('a'), box('b', { load: 2_000 })];
-    assert.deepEqual(names(rankUpstreams(boxes, 'x', 0)), ['a', 'b', 'c']);
+  test('orders the others by their delay', () => {
+    const upstreams = [upstream('c', { wait: 3_000 }), upstream('a'), upstream('b', { load: 2_000 })];
+    assert.deepEqual(names(rankUpstreams(upstreams, 'x', 0)), ['a', 'b', 'c']);
   });
 
-  test('the one that has least to do, where there is no conversation', () => {
-    const boxes = [box('a', { outstanding: 2 }), box('b', { outstanding: 1 }), box('c', { outstanding: 3, weight: 4 })];
-    assert.equal(first(boxes), 'c');
+  test('prefers the one with the least to do for its weight when there is no conversation', () => {
+    const upstreams = [
+      upstream('a', { outstanding: 2 }),
+      upstream('b', { outstanding: 1 }),
+      upstream('c', { outstanding: 3, weight: 4 }),
+    ];
+    assert.equal(first(upstreams), 'c');
   });
 });
 
-suite('a conversation', () => {
-  const boxes = ['a', 'b', 'c', 'd'].map((name) => box(name));
+suite('the upstream of a conversation', () => {
+  const upstreams = ['a', 'b', 'c', 'd'].map((name) => upstream(name));
   const conversations = Array.from({ length: 2_000 }, (_, index) => `conversation ${index}`);
 
-  test('stays where it was, in whatever order the boxes are named', () => {
+  test('does not depend on the order of the configuration', () => {
     for (const conversation of conversations.slice(0, 100)) {
-      assert.equal(first(boxes, conversation), first(boxes.toReversed(), conversation));
+      assert.equal(first(upstreams, conversation), first(upstreams.toReversed(), conversation));
     }
   });
 
-  test('stays where it was when another box leaves', () => {
+  test('stays the same when another upstream leaves', () => {
     for (const conversation of conversations) {
-      const home = first(boxes, conversation);
+      const home = first(upstreams, conversation);
       if (home === 'd') continue;
-      assert.equal(first(boxes.slice(0, 3), conversation), home);
+      assert.equal(first(upstreams.slice(0, 3), conversation), home);
     }
   });
 
-  test('is as likely at a box as the box has weight', () => {
-    const weighted = [box('a'), box('b', { weight: 3 })];
+  test('is chosen with a probability in proportion to its weight', () => {
+    const weighted = [upstream('a'), upstream('b', { weight: 3 })];
     const atB = conversations.filter((conversation) => first(weighted, conversation) === 'b').length;
     assert.ok(Math.abs(atB / conversations.length - 0.75) < 0.04, `${atB} of ${conversations.length}`);
   });
 
-  test('stays with a box that takes a little longer, and leaves one that takes much longer', () => {
-    const home = first(boxes, 'x') ?? '';
-    const with_ = (wait: number): Candidate[] => boxes.map((one) => (one.name === home ? { ...one, wait } : one));
-    assert.equal(first(with_(400), 'x', 500), home);
-    assert.notEqual(first(with_(600), 'x', 500), home);
+  test('stays the same while it is slower by less than the slack, and changes beyond that', () => {
+    const home = first(upstreams, 'x') ?? '';
+    const withWait = (wait: number): Candidate[] =>
+      upstreams.map((candidate) => (candidate.name === home ? { ...candidate, wait } : candidate));
+    assert.equal(first(withWait(400), 'x', 500), home);
+    assert.notEqual(first(withWait(600), 'x', 500), home);
   });
 
-  test('leaves a box that has more than its share', () => {
-    const home = first(boxes, 'x') ?? '';
-    const busy = boxes.map((one) => ({ ...one, outstanding: one.name === home ? 9 : 2 }));
+  test('changes when it has more than its share of the requests', () => {
+    const home = first(upstreams, 'x') ?? '';
+    const busy = upstreams.map((candidate) => ({ ...candidate, outstanding: candidate.name === home ? 9 : 2 }));
     assert.notEqual(first(busy, 'x', 500), home);
-    const even = boxes.map((one) => ({ ...one, outstanding: 9 }));
+    const even = upstreams.map((candidate) => ({ ...candidate, outstanding: 9 }));
     assert.equal(first(even, 'x', 500), home);
   });
 });

@@ -4,27 +4,28 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { Anthropic } from '@anthropic-ai/sdk';
 import { streamText } from 'ai';
 import { OpenAI } from 'openai';
+import { sendJson } from '../helpers/answers.ts';
 import { secret, type TestGateway, testGateway, ending } from '../helpers/gateway.ts';
-import { type Answer, chatLine, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { type HeldUpstream, heldUpstream } from '../helpers/held-upstream.ts';
+import { chatLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { type Answer, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
-import { type HeldUpstream, heldUpstream } from '../pool/held-upstream.ts';
 
 const depth = 'llamaduct_queue_depth{upstream="ollama"}';
 const inFlight = 'llamaduct_upstream_in_flight{upstream="ollama"}';
-/** Long enough for what is not to be silent, where a test says so. */
 const silence = '50ms';
 const settings = { upstream: { parallel: 1 }, timeouts: { silence, grace: '100ms' } };
-/** Milliseconds for an answer, whatever it waits for. */
+/** Milliseconds for any answer, with the time in the queue. */
 const deadline = 15_000;
 
 interface Dialect {
   readonly path: string;
   readonly body: (text: string) => object;
-  /** Whether a stream shows, once and as its end, that there is no answer. */
+  /** True when the last frame of a stream is its only error. */
   readonly failed: (frames: readonly string[], code: string) => boolean;
 }
 
-/** Those that stream server-sent events. */
+/** The APIs that stream server-sent events. */
 const dialects: readonly Dialect[] = [
   {
     path: '/v1/chat/completions',
@@ -61,7 +62,7 @@ function eventOf(frame = ''): unknown {
   return JSON.parse(/^data: (.*)$/m.exec(frame)?.[1] ?? 'null');
 }
 
-/** The parts of a stream: comments, and all else. */
+/** Splits a stream into its comments and its other frames. */
 function partsOf(text: string): { comments: string[]; frames: string[] } {
   assert.ok(text.endsWith('\n\n'), JSON.stringify(text.slice(-40)));
   const parts = text.slice(0, -2).split('\n\n');
@@ -71,7 +72,7 @@ function partsOf(text: string): { comments: string[]; frames: string[] } {
   };
 }
 
-/** What differs between two answers to the same request: ids, times, and what is made from them. */
+/** Removes what differs between two answers to the same request: ids and times. */
 function timeless(frames: readonly string[]): string[] {
   return frames.map((frame) =>
     frame
@@ -85,28 +86,28 @@ function post(gateway: TestGateway, path: string, body: object, init: RequestIni
   return gateway.fetch(path, { method: 'POST', body: text, signal: AbortSignal.timeout(deadline), ...init });
 }
 
-async function waiting(gateway: TestGateway, count: number): Promise<void> {
-  await until(`${count} to wait`, async () => (await gateway.metric(depth)) === count);
+async function queued(gateway: TestGateway, count: number): Promise<void> {
+  await until(`${count} queued requests`, async () => (await gateway.metric(depth)) === count);
 }
 
-/** Lets somebody take the only turn. */
+/** Occupies the only slot of the upstream. */
 async function occupied(gateway: TestGateway, upstream: HeldUpstream): Promise<{ text: Promise<string> }> {
   const text = post(gateway, '/v1/completions', { prompt: 'first' }).then(async (sent) => await sent.text());
-  await until('the first', () => upstream.held === 1);
+  await until('the first request', () => upstream.held === 1);
   return { text };
 }
 
 async function logged(gateway: TestGateway, outcome: string, error: string): Promise<Record<string, unknown>> {
   const found = (): Record<string, unknown>[] =>
     gateway.log.filter((line) => line['outcome'] === outcome && line['error'] === error);
-  await until(`the log to tell of ${error}`, () => found().length > 0);
+  await until(`a log line with the error ${error}`, () => found().length > 0);
   assert.equal(found().length, 1);
   return found()[0] ?? {};
 }
 
 async function assertFree(gateway: TestGateway, upstream: HeldUpstream): Promise<void> {
-  await until('the turn to come back', async () => (await gateway.metric(inFlight)) === 0);
-  await until('all to have ended', async () => (await gateway.metric('llamaduct_in_flight')) === 1);
+  await until('the release of the slot', async () => (await gateway.metric(inFlight)) === 0);
+  await until('the end of all requests', async () => (await gateway.metric('llamaduct_in_flight')) === 1);
   assert.equal(await gateway.metric(depth), 0);
   upstream.flow();
   const after = await post(gateway, '/v1/completions', { prompt: 'after' });
@@ -114,15 +115,15 @@ async function assertFree(gateway: TestGateway, upstream: HeldUpstream): Promise
   await after.text();
 }
 
-suite('a stream that waits says so, then gives the answer as it would have', () => {
+suite('heartbeats of a stream that waits', () => {
   for (const { path, body } of dialects) {
-    test(path, async () => {
+    test(`report the queue position, and do not change the frames of the answer: ${path}`, async () => {
       await using upstream = await heldUpstream();
       await using gateway = await testGateway(upstream, settings);
       const streamed = { ...body('hello'), stream: true };
       const { text: first } = await occupied(gateway, upstream);
       const other = post(gateway, '/v1/completions', { prompt: 'other' }).then(async (sent) => await sent.text());
-      await waiting(gateway, 1);
+      await queued(gateway, 1);
       const early = await post(gateway, path, streamed);
       assert.equal(early.status, 200);
       assert.match(early.headers.get('content-type') ?? '', /^text\/event-stream/);
@@ -134,10 +135,10 @@ suite('a stream that waits says so, then gives the answer as it would have', () 
       while (text.split('\n\n').length < 4) text += (await reader?.read())?.value ?? '';
       assert.match(text, /^(: waiting, position 2, about \d+ s\n\n){3,}$/);
       upstream.release();
-      await until('the other', () => upstream.order.at(-1) === 'other');
+      await until('the other request', () => upstream.order.at(-1) === 'other');
       upstream.release();
-      await until('its turn', () => upstream.order.at(-1) === 'hello');
-      // The model's own silence is told as well.
+      await until('the request to start', () => upstream.order.at(-1) === 'hello');
+      // There are heartbeats for the time until the first token, too.
       while (!text.includes(': waiting for the model\n\n')) text += (await reader?.read())?.value ?? '';
       upstream.flow();
       for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) text += part.value;
@@ -158,7 +159,7 @@ suite('a stream that waits says so, then gives the answer as it would have', () 
     });
   }
 
-  test('several choices too', async () => {
+  test('are sent for an answer with several choices', async () => {
     await using upstream = await heldUpstream();
     await using gateway = await testGateway(upstream, settings);
     const { text: first } = await occupied(gateway, upstream);
@@ -168,8 +169,8 @@ suite('a stream that waits says so, then gives the answer as it would have', () 
     upstream.flow();
     const { frames } = partsOf(await early.text());
     for (const choice of [0, 1, 2]) {
-      const said = new RegExp(`"index":${choice},"delta":\\{[^}]*"content":"hello"`);
-      assert.equal(frames.filter((frame) => said.test(frame)).length, 1);
+      const expected = new RegExp(`"index":${choice},"delta":\\{[^}]*"content":"hello"`);
+      assert.equal(frames.filter((frame) => expected.test(frame)).length, 1);
     }
     assert.equal(frames.at(-1), 'data: [DONE]');
     assert.equal(upstream.most, 1);
@@ -177,7 +178,27 @@ suite('a stream that waits says so, then gives the answer as it would have', () 
     await assertFree(gateway, upstream);
   });
 
-  test('where nobody queues, a model that takes long is waited for in the same way', async () => {
+  test('carry a header that was not known when the response started', async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    await using upstream = await fakeUpstream(async (res, request) => {
+      if (!request.body.includes('"truncate":true')) {
+        return sendJson(res, 400, { error: 'the input length exceeds the context length' });
+      }
+      await released;
+      return await plainAnswer()(res, request);
+    });
+    await using gateway = await testGateway(upstream, {
+      models: [{ match: '*', on_overflow: 'truncate' }],
+      timeouts: { silence: '30ms' },
+    });
+    const response = await gateway.chat({ stream: true });
+    assert.equal(response.headers.get('x-llamaduct-truncated'), null);
+    release();
+    const text = await response.text();
+    assert.match(text, /^: waiting for the model\n\n(.*\n\n)*: x-llamaduct-truncated: true\n\ndata: /);
+  });
+
+  test('are sent without a queue while the model takes long to answer', async () => {
     await using upstream = await heldUpstream();
     await using gateway = await testGateway(upstream, { timeouts: settings.timeouts });
     const early = await post(gateway, '/v1/completions', { prompt: 'hello', stream: true });
@@ -189,17 +210,17 @@ suite('a stream that waits says so, then gives the answer as it would have', () 
   });
 });
 
-suite('nothing is said early', () => {
+suite('no heartbeat', () => {
   for (const path of ['/api/chat', '/api/generate']) {
-    test(`in NDJSON, which has no comments: ${path}`, async () => {
+    test(`is sent in NDJSON, which has no comments: ${path}`, async () => {
       await using upstream = await heldUpstream();
-      // With a rule that changes the request, it is translated or rewritten.
+      // A rule that changes the request makes llamaduct rewrite or translate it.
       for (const models of [[], [{ match: '*', hide_thinking: true, think: false }]]) {
         await using gateway = await testGateway(upstream, { ...settings, models });
         const response = post(gateway, path, { prompt: 'x', messages: [{ role: 'user', content: 'x' }] });
         let answered = false;
         void response.then(() => (answered = true));
-        await until('it to be there', () => upstream.held === 1);
+        await until('the request', () => upstream.held === 1);
         await new Promise((resolve) => {
           setTimeout(resolve, 120);
         });
@@ -211,40 +232,40 @@ suite('nothing is said early', () => {
     });
   }
 
-  test('in an answer that is not streamed', async () => {
+  test('is sent in an answer that is not streamed', async () => {
     await using upstream = await heldUpstream();
     await using gateway = await testGateway(upstream, settings);
     const response = post(gateway, '/v1/completions', { prompt: 'x' });
-    await until('it to be there', () => upstream.held === 1);
+    await until('the request', () => upstream.held === 1);
     upstream.flow(120);
     const text = await (await response).text();
     assert.equal((JSON.parse(text) as { choices: { text: string }[] }).choices[0]?.text, 'x');
   });
 
-  test('where silence is 0s', async () => {
+  test('is sent when `timeouts.silence` is 0s', async () => {
     await using upstream = await heldUpstream();
     await using gateway = await testGateway(upstream, { ...settings, timeouts: { silence: '0s' } });
     const response = post(gateway, '/v1/completions', { prompt: 'x', stream: true });
-    await until('it to be there', () => upstream.held === 1);
+    await until('the request', () => upstream.held === 1);
     upstream.flow();
     const answer = await response;
     assert.equal(answer.headers.get('x-llamaduct-queue-position'), null);
     assert.doesNotMatch(await answer.text(), /: waiting/);
   });
 
-  test('where the upstream refuses in time: that has its own status', async () => {
+  test('is sent before an upstream error within `timeouts.silence`, which keeps its own status', async () => {
     await using upstream = await heldUpstream();
     await using gateway = await testGateway(upstream, { ...settings, timeouts: { silence: '10s' } });
     for (const { path, body } of dialects) {
-      for (const [given, status] of [
+      for (const [upstreamStatus, status] of [
         [404, 404],
         [500, 502],
       ] as const) {
         const response = post(gateway, path, { ...body('x'), stream: true });
-        await until('it to be there', () => upstream.held === 1);
-        upstream.release(refusal(given));
-        const { status: told } = await response.then(async (sent) => (await sent.text(), sent));
-        assert.equal(told, status, path);
+        await until('the request', () => upstream.held === 1);
+        upstream.release(refusal(upstreamStatus));
+        const { status: received } = await response.then(async (sent) => (await sent.text(), sent));
+        assert.equal(received, status, path);
       }
     }
   });
@@ -255,16 +276,16 @@ function refusal(status: number): Answer {
   return (res) => void res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
 }
 
-suite('what goes wrong after the first comment is told in the stream, once', () => {
+suite('an error after the first heartbeat', () => {
   const faults: Record<string, { answer: Answer; outcome: string; code: string }> = {
     'a 404': { answer: refusal(404), outcome: 'client_error', code: 'model_not_found' },
     'a 500': { answer: refusal(500), outcome: 'upstream_error', code: 'upstream_error' },
-    'a broken connection': {
+    'a connection reset': {
       answer: (res) => void res.socket?.resetAndDestroy(),
       outcome: 'upstream_error',
       code: 'upstream_error',
     },
-    'a stream without anything': {
+    'an empty stream': {
       answer: (res) => void ndjson(res).end(),
       outcome: 'upstream_error',
       code: 'upstream_incomplete',
@@ -272,7 +293,7 @@ suite('what goes wrong after the first comment is told in the stream, once', () 
   };
   for (const { path, body, failed } of dialects) {
     for (const [fault, { answer, outcome, code }] of Object.entries(faults)) {
-      test(`${fault}: ${path}`, async () => {
+      test(`is sent in the stream, once: ${fault}, ${path}`, async () => {
         await using upstream = await heldUpstream();
         await using gateway = await testGateway(upstream, settings);
         const early = await post(gateway, path, { ...body('x'), stream: true });
@@ -285,7 +306,7 @@ suite('what goes wrong after the first comment is told in the stream, once', () 
       });
     }
 
-    test(`a wait that takes too long: ${path}`, async () => {
+    test(`is sent in the stream, once: a wait longer than \`timeouts.queue\`, ${path}`, async () => {
       await using upstream = await heldUpstream();
       await using gateway = await testGateway(upstream, {
         ...settings,
@@ -303,11 +324,11 @@ suite('what goes wrong after the first comment is told in the stream, once', () 
       assert.deepEqual(upstream.order, ['first', 'after']);
     });
 
-    test(`the end of the service: ${path}`, async () => {
+    test(`is sent in the stream, once: the stop of the service, ${path}`, async () => {
       await using upstream = await heldUpstream();
       await using gateway = await testGateway(upstream, settings);
       const first = post(gateway, path, { ...body('first'), stream: true });
-      await until('the first', () => upstream.held === 1);
+      await until('the first request', () => upstream.held === 1);
       const answers = [await first, await post(gateway, path, { ...body('x'), stream: true })];
       const texts = answers.map(async (answer) => await answer.text());
       await gateway.close();
@@ -320,7 +341,7 @@ suite('what goes wrong after the first comment is told in the stream, once', () 
     });
   }
 
-  test('an answer that breaks off later is told as ever', async () => {
+  test('is sent after the first token of an answer that breaks off later', async () => {
     await using upstream = await heldUpstream();
     await using gateway = await testGateway(upstream, settings);
     const early = await post(gateway, '/v1/chat/completions', {
@@ -337,9 +358,9 @@ suite('what goes wrong after the first comment is told in the stream, once', () 
   });
 });
 
-suite('a client that leaves after the first comment', () => {
+suite('a client that disconnects after the first heartbeat', () => {
   for (const { path, body } of dialects) {
-    test(`is never sent on, or ends what it asked for: ${path}`, async () => {
+    test(`ends its queued request, or its request at the upstream: ${path}`, async () => {
       await using upstream = await heldUpstream();
       await using gateway = await testGateway(upstream, settings);
       const controllers = [new AbortController(), new AbortController()];
@@ -349,13 +370,13 @@ suite('a client that leaves after the first comment', () => {
       }
       assert.deepEqual([upstream.order, await gateway.metric(depth)], [['0'], 1]);
       controllers[1]?.abort();
-      await waiting(gateway, 0);
+      await queued(gateway, 0);
       controllers[0]?.abort();
-      await until('the upstream to be left', () => upstream.open === 0);
-      const left = (): Record<string, unknown>[] => gateway.log.filter(({ outcome }) => outcome === 'client_closed');
-      await until('the log to tell of both', () => left().length === 2);
+      await until('the end of the upstream request', () => upstream.open === 0);
+      const closed = (): Record<string, unknown>[] => gateway.log.filter(({ outcome }) => outcome === 'client_closed');
+      await until('both log lines', () => closed().length === 2);
       assert.deepEqual(
-        left().map(({ phase }) => phase),
+        closed().map(({ phase }) => phase),
         ['waiting', 'waiting'],
       );
       for (const answer of answers) await answer.text().catch(() => undefined);
@@ -365,7 +386,7 @@ suite('a client that leaves after the first comment', () => {
   }
 });
 
-suite('SDKs read such streams', () => {
+suite('a stream with heartbeats, read by an SDK', { concurrency: true }, () => {
   const words = ['Hello', ' there', '!'];
 
   async function slow(): Promise<{ upstream: HeldUpstream; gateway: TestGateway } & AsyncDisposable> {
@@ -378,9 +399,9 @@ suite('SDKs read such streams', () => {
     };
   }
 
-  /** Lets the stream be silent for some comments, then gives `answer`. */
-  async function comeLate(upstream: HeldUpstream, answer: Answer): Promise<void> {
-    await until('it to be there', () => upstream.held === 1);
+  /** Waits for some heartbeats before it answers. */
+  async function answerLate(upstream: HeldUpstream, answer: Answer): Promise<void> {
+    await until('the request', () => upstream.held === 1);
     await new Promise((resolve) => {
       setTimeout(resolve, 120);
     });
@@ -389,12 +410,12 @@ suite('SDKs read such streams', () => {
 
   for (const fails of [false, true]) {
     const answer = fails ? refusal(500) : plainAnswer(words);
-    const title = fails ? 'an error after the comments' : 'an answer';
+    const title = fails ? 'ends with an error' : 'gives the whole answer';
 
-    test(`openai, chat completions: ${title}`, async () => {
-      await using box = await slow();
-      const openai = new OpenAI({ baseURL: `${box.gateway.url}/v1`, apiKey: secret, maxRetries: 0 });
-      const late = comeLate(box.upstream, answer);
+    test(`${title}: chat completions in the openai package`, async () => {
+      await using proxy = await slow();
+      const openai = new OpenAI({ baseURL: `${proxy.gateway.url}/v1`, apiKey: secret, maxRetries: 0 });
+      const late = answerLate(proxy.upstream, answer);
       const reading = (async () => {
         let text = '';
         const stream = await openai.chat.completions.create({
@@ -410,10 +431,10 @@ suite('SDKs read such streams', () => {
       await late;
     });
 
-    test(`openai, responses: ${title}`, async () => {
-      await using box = await slow();
-      const openai = new OpenAI({ baseURL: `${box.gateway.url}/v1`, apiKey: secret, maxRetries: 0 });
-      const late = comeLate(box.upstream, answer);
+    test(`${title}: responses in the openai package`, async () => {
+      await using proxy = await slow();
+      const openai = new OpenAI({ baseURL: `${proxy.gateway.url}/v1`, apiKey: secret, maxRetries: 0 });
+      const late = answerLate(proxy.upstream, answer);
       const reading = (async () => {
         const kinds: string[] = [];
         const stream = await openai.responses.create({ model: 'scripted-plain', input: 'hello', stream: true });
@@ -425,10 +446,10 @@ suite('SDKs read such streams', () => {
       await late;
     });
 
-    test(`@anthropic-ai/sdk: ${title}`, async () => {
-      await using box = await slow();
-      const anthropic = new Anthropic({ baseURL: box.gateway.url, apiKey: secret, maxRetries: 0 });
-      const late = comeLate(box.upstream, answer);
+    test(`${title}: messages in @anthropic-ai/sdk`, async () => {
+      await using proxy = await slow();
+      const anthropic = new Anthropic({ baseURL: proxy.gateway.url, apiKey: secret, maxRetries: 0 });
+      const late = answerLate(proxy.upstream, answer);
       const stream = anthropic.messages.stream({
         model: 'scripted-plain',
         max_tokens: 9,
@@ -439,14 +460,14 @@ suite('SDKs read such streams', () => {
       await late;
     });
 
-    test(`ai: ${title}`, async () => {
-      await using box = await slow();
+    test(`${title}: streamText in ai`, async () => {
+      await using proxy = await slow();
       const provider = createOpenAICompatible({
         name: 'llamaduct',
-        baseURL: `${box.gateway.url}/v1`,
+        baseURL: `${proxy.gateway.url}/v1`,
         apiKey: secret,
       });
-      const late = comeLate(box.upstream, answer);
+      const late = answerLate(proxy.upstream, answer);
       const errors: unknown[] = [];
       const result = streamText({
         model: provider('scripted-plain'),

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { suite, test } from 'node:test';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { type FakeUpstream, chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 /** The last event of a stream of a chat completion. */

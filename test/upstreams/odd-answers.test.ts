@@ -7,7 +7,8 @@ import type { ChatRequest } from '../../src/chat/request.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { type BackendKind, backends } from '../../src/upstreams/index.ts';
 import { testGateway } from '../helpers/gateway.ts';
-import { chatLine, doneLine, fakeUpstream, ndjson } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 const request: ChatRequest = { kind: 'chat', model: 'm', messages: [], sampling: {} };
