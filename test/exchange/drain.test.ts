@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { startLlamaduct } from '../cli/run.ts';
+import { silent } from '../helpers/answers.ts';
 import { secret, type TestGateway, testGateway } from '../helpers/gateway.ts';
 import { heldUpstream } from '../helpers/held-upstream.ts';
-import { chatLine, ndjson } from '../helpers/ollama-answers.ts';
+import { chatLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
 import { chunk, stream } from '../helpers/openai-answers.ts';
 import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
@@ -20,16 +21,16 @@ const keys = [
   { name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'admin', 'metrics'] },
   { name: 'x', hash: hashSecret('ld-x') },
 ];
-const one = { keys, upstream: { parallel: 1 }, timeouts: { grace: '20s' } };
+const oneSlot = { keys, upstream: { parallel: 1 }, timeouts: { grace: '20s' } };
 const generating = endpoints.filter(({ streams }) => streams);
 
-interface Read {
+interface WholeResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
 }
 
-async function post(gateway: TestGateway, path: string, body: object): Promise<Read> {
+async function post(gateway: TestGateway, path: string, body: object): Promise<WholeResponse> {
   const response = await gateway.fetch(path, { method: 'POST', body: JSON.stringify(body) });
   const text = await response.text().catch((error: Error) => `broken: ${error.message}`);
   return { status: response.status, headers: response.headers, text };
@@ -46,7 +47,7 @@ async function readiness(gateway: TestGateway): Promise<number | undefined> {
 }
 
 suite('the drain time', () => {
-  test('/readyz fails at once, and all is still served until the listener closes', async () => {
+  test('makes /readyz fail at once, while all requests are still served', async () => {
     await using upstream = await heldUpstream();
     upstream.flow();
     const gateway = await testGateway(upstream, { timeouts: { drain: '500ms', grace: '100ms' } });
@@ -63,7 +64,7 @@ suite('the drain time', () => {
     assert.equal(await readiness(gateway), undefined);
   });
 
-  test('every answer of that time asks to come back on another connection', async () => {
+  test('adds `connection: close` to every response', async () => {
     await using upstream = await heldUpstream();
     upstream.flow();
     const gateway = await testGateway(upstream, { timeouts: { drain: '400ms', grace: '100ms' } });
@@ -87,8 +88,8 @@ suite('the drain time', () => {
     agent.destroy();
   });
 
-  test('without one it closes at once', async () => {
-    await using upstream = await fakeUpstream(() => undefined);
+  test('is 0 by default: the gateway closes at once', async () => {
+    await using upstream = await fakeUpstream(silent);
     const gateway = await testGateway(upstream);
     const started = performance.now();
     await gateway.close();
@@ -96,20 +97,20 @@ suite('the drain time', () => {
   });
 });
 
-suite('the queue', () => {
-  test('is refused in the dialect of each, and what runs is finished', async () => {
+suite('the queue during the stop of the service', () => {
+  test('refuses its requests in the error format of each API, while the running request is finished', async () => {
     await using upstream = await heldUpstream();
-    const gateway = await testGateway(upstream, one);
+    const gateway = await testGateway(upstream, oneSlot);
     const running = post(gateway, '/v1/chat/completions', { ...generating[0]?.body, stream: true });
-    await until('the first', () => upstream.held === 1);
-    const waiting = generating.flatMap((endpoint) =>
+    await until('the first request', () => upstream.held === 1);
+    const queued = generating.flatMap((endpoint) =>
       [false, true].map((stream) => ({ endpoint, answer: post(gateway, endpoint.path, { ...endpoint.body, stream }) })),
     );
-    await until('all to wait', async () => (await gateway.metric(depth)) === waiting.length);
+    await until('all others to be queued', async () => (await gateway.metric(depth)) === queued.length);
     const closed = gateway.close();
-    for (const { endpoint, answer } of waiting) {
+    for (const { endpoint, answer } of queued) {
       const { status, headers, text } = await answer;
-      // Anthropic's own status for it.
+      // Anthropic's API has its own status for an overloaded server.
       const expected = endpoint.dialect === 'anthropic' ? 529 : 503;
       assert.deepEqual([status, headers.get('retry-after')], [expected, '5'], endpoint.path);
       const { error } = JSON.parse(text) as { error: string | { message: string; type: string; code?: string } };
@@ -118,18 +119,18 @@ suite('the queue', () => {
       if (endpoint.dialect === 'anthropic') assert.equal((error as { type: string }).type, 'overloaded_error');
       if (endpoint.dialect === 'ollama') assert.equal(typeof error, 'string');
     }
-    // Nobody took the turn of those that were refused.
+    // The refused requests did not use the slot.
     assert.deepEqual([upstream.held, upstream.order.length], [1, 1]);
     upstream.release();
     assert.match((await running).text, /data: \[DONE\]\n\n$/);
     await closed;
   });
 
-  test('tells those whose stream began with comments in the stream', async () => {
+  test('refuses a request that has sent heartbeats with an error event in its stream', async () => {
     await using upstream = await heldUpstream();
-    const gateway = await testGateway(upstream, { ...one, timeouts: { grace: '20s', silence: '10ms' } });
+    const gateway = await testGateway(upstream, { ...oneSlot, timeouts: { grace: '20s', silence: '10ms' } });
     const running = post(gateway, '/v1/chat/completions', { ...generating[0]?.body, stream: true });
-    await until('the first', () => upstream.held === 1);
+    await until('the first request', () => upstream.held === 1);
     const response = await gateway.chat({ stream: true });
     assert.equal(response.status, 200);
     const closed = gateway.close();
@@ -140,19 +141,19 @@ suite('the queue', () => {
     await Promise.all([running, closed]);
   });
 
-  test('refuses what comes to it after the stop, its body having been late', async () => {
+  test('refuses a request whose body arrives after the stop', async () => {
     await using upstream = await heldUpstream();
-    const gateway = await testGateway(upstream, one);
+    const gateway = await testGateway(upstream, oneSlot);
     const running = post(gateway, '/v1/chat/completions', { ...generating[0]?.body, stream: true });
-    await until('the first', () => upstream.held === 1);
+    await until('the first request', () => upstream.held === 1);
     const body = JSON.stringify(generating[0]?.body);
     const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
     let text = '';
-    socket.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+    socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
     socket.write(
       `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${secret}\r\ncontent-length: ${body.length}\r\n\r\n`,
     );
-    await until('it to begin', async () => (await gateway.metric('llamaduct_in_flight')) === 3);
+    await until('the request without its body', async () => (await gateway.metric('llamaduct_in_flight')) === 3);
     const closed = gateway.close();
     socket.write(body);
     await until('the refusal', () => text.includes('shutting_down'));
@@ -161,11 +162,14 @@ suite('the queue', () => {
     await Promise.all([running, closed]);
   });
 
-  test('leaves an answer its other choices, one of which has begun', async () => {
+  test('keeps the queued choice of an answer whose other choice has begun', async () => {
     await using upstream = await heldUpstream();
-    const gateway = await testGateway(upstream, one);
+    const gateway = await testGateway(upstream, oneSlot);
     const both = gateway.chat({ n: 2 }).then(async (response) => (await response.json()) as { choices: unknown[] });
-    await until('one to run, one to wait', async () => upstream.held === 1 && (await gateway.metric(depth)) === 1);
+    await until(
+      'one running and one queued choice',
+      async () => upstream.held === 1 && (await gateway.metric(depth)) === 1,
+    );
     const closed = gateway.close();
     upstream.flow();
     assert.equal((await both).choices.length, 2);
@@ -173,7 +177,7 @@ suite('the queue', () => {
   });
 });
 
-test('after the grace each stream ends with an error of its dialect', async () => {
+test('after the grace time each stream ends with an error in the format of its API', async () => {
   await using upstream = await fakeUpstream((res, { url }) => {
     ndjson(res);
     if (url === '/api/chat') res.write(chatLine('Hello'));
@@ -181,11 +185,11 @@ test('after the grace each stream ends with an error of its dialect', async () =
   });
   const gateway = await testGateway(upstream, { timeouts: { grace: '300ms' } });
   const streams = generating.map(({ path, body }) => post(gateway, path, { ...body, stream: true }));
-  await until('all to run', () => upstream.open === streams.length);
+  await until('all streams', () => upstream.open === streams.length);
   await gateway.close();
-  const said = await Promise.all(streams);
+  const responses = await Promise.all(streams);
   for (const [index, { path, dialect }] of generating.entries()) {
-    const { status, text } = said[index] as Read;
+    const { status, text } = responses[index] as WholeResponse;
     assert.equal(status, 200, path);
     assert.match(text, /Hello/, path);
     assert.doesNotMatch(text, /^broken/, path);
@@ -202,31 +206,42 @@ test('after the grace each stream ends with an error of its dialect', async () =
   assert.equal(upstream.open, 0);
 });
 
-suite('a stream that is passed on as it is', () => {
-  test('as SSE ends with an error event as well', async () => {
+suite('a passed-through stream after the grace time', () => {
+  test('ends with an error event in SSE', async () => {
     await using upstream = await openaiUpstream(stream([chunk({ role: 'assistant', content: 'Hello' })], 'hold'));
     const gateway = await testGateway(upstream, {
       upstream: { kind: 'openai', url: upstream.url },
       timeouts: { grace: '100ms' },
     });
     const answer = post(gateway, '/v1/chat/completions', { ...generating[0]?.body, model: 'scripted', stream: true });
-    await until('it to run', () => upstream.open === 1);
+    await until('the upstream request', () => upstream.open === 1);
     await gateway.close();
     assert.match((await answer).text, /"Hello"[^]*\n\ndata: \{"error":\{[^\n]*"code":"shutting_down"/);
   });
 
-  test('in the middle of a line is cut off: an end would look like a complete answer', async () => {
+  test('is cut off in the middle of a line, because an end would look like a complete answer', async () => {
     await using upstream = await fakeUpstream((res) => void ndjson(res).write(`${chatLine('Hello')}{"model":`));
     const gateway = await testGateway(upstream, { timeouts: { grace: '100ms' } });
     const answer = post(gateway, '/api/chat', { model: 'scripted-plain:latest', messages: [], stream: true });
-    await until('it to run', () => upstream.open === 1);
+    await until('the upstream request', () => upstream.open === 1);
     await gateway.close();
     assert.match((await answer).text, /^broken/);
   });
 });
 
-test('a second signal ends it within the drain time', async () => {
-  await using upstream = await fakeUpstream(() => undefined);
+test('a request whose body is incomplete is a 503 when the service stops', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  await using gateway = await testGateway(upstream, { timeouts: { grace: '20ms' } });
+  const body = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('{"model":')) });
+  const response = gateway.fetch('/v1/chat/completions', { method: 'POST', body, duplex: 'half' });
+  await until('the request', async () => (await gateway.metric('llamaduct_in_flight')) === 2);
+  const closed = gateway.close();
+  assert.equal((await response).status, 503);
+  await closed;
+});
+
+test('a second SIGTERM ends the process within the drain time', async () => {
+  await using upstream = await fakeUpstream(silent);
   const folder = await mkdtemp(join(tmpdir(), 'llamaduct-'));
   const config = join(folder, 'llamaduct.yaml');
   await writeFile(config, `listen: 127.0.0.1:0\nupstreams: [{ url: "${upstream.url}" }]\ntimeouts: { drain: 60s }\n`);

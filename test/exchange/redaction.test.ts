@@ -11,7 +11,7 @@ import { type Answer, fakeUpstream, openaiUpstream } from '../helpers/upstream.t
 import { until } from '../helpers/wait.ts';
 import { endpoints } from '../limits/limited.ts';
 
-/** As it is, and as it would stand in a URL, in Basic authentication or in a dump of bytes. */
+/** With characters that differ in a URL and in Basic authentication. */
 const password = 'pass word+of/the=box';
 const encoded = encodeURIComponent(password);
 const upstreamKey = 'sk-upstream-0123456789';
@@ -23,16 +23,17 @@ const answered = 'the answer nobody else may read';
 
 const basic = Buffer.from(`me:${password}`).toString('base64');
 const credentials = [secret, password, encoded, basic, upstreamKey, valkeyPassword, metricsToken, wrongKey];
+/** The credentials, also as they are spelled within JSON. */
 const spellings = credentials.flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]);
 
 function assertNone(where: string, text: string, secrets: readonly string[] = spellings): void {
-  for (const each of secrets) {
-    assert.ok(!text.includes(each), `${where} has ${each}: ${text.slice(Math.max(0, text.indexOf(each) - 200))}`);
+  for (const found of secrets) {
+    assert.ok(!text.includes(found), `${where} has ${found}: ${text.slice(Math.max(0, text.indexOf(found) - 200))}`);
   }
 }
 
 const settings = {
-  // Nobody listens there.
+  // Nothing listens on this port.
   valkey: { url: `redis://me:${valkeyPassword}@127.0.0.1:1`, when_down: 'closed' },
   metrics: { token: hashSecret(metricsToken) },
   keys: [
@@ -42,7 +43,7 @@ const settings = {
   timeouts: { first_byte: '150ms', idle: '150ms', grace: '50ms' },
 };
 
-/** One of everything that can go wrong, by what the request says. */
+/** Fails in the way that the model of the request names. */
 const failing: Answer = (res, { body, headers }) => {
   if (body.includes('"status"')) {
     const message = `Incorrect API key provided: ${String(headers.authorization)}.`;
@@ -57,82 +58,81 @@ const failing: Answer = (res, { body, headers }) => {
   else if (body.includes('"odd"')) res.end('not json\n');
   return undefined;
 };
-const kinds = ['status', 'garbage', 'reset', 'silent', 'broken', 'error', 'odd', 'idle'];
+const failures = ['status', 'garbage', 'reset', 'silent', 'broken', 'error', 'odd', 'idle'];
 
-/** @returns all that clients were told */
-async function everythingFails(gateway: TestGateway): Promise<string> {
-  const told: string[] = [];
-  const ask = async (path: string, init: RequestInit = {}): Promise<void> => {
+/** Sends requests that fail in every way. Returns all responses as one text. */
+async function failInEveryWay(gateway: TestGateway): Promise<string> {
+  const responses: string[] = [];
+  const send = async (path: string, init: RequestInit = {}): Promise<void> => {
     const response = await gateway.fetch(path, init);
     const text = await response.text().catch((error: Error) => error.message);
-    told.push(`${path.split('?', 1)[0]} ${response.status} ${JSON.stringify([...response.headers])} ${text}`);
+    responses.push(`${path.split('?', 1)[0]} ${response.status} ${JSON.stringify([...response.headers])} ${text}`);
   };
-  const asked = endpoints.flatMap(({ path, body, streams }) =>
-    kinds.flatMap((model) =>
+  const generations = endpoints.flatMap(({ path, body, streams }) =>
+    failures.flatMap((model) =>
       (streams ? [false, true] : [false]).map(async (stream) => {
-        const said = JSON.stringify({ ...body, model, ...(streams && { stream }) }).replaceAll('"hi"', `"${prompt}"`);
-        await ask(path, { method: 'POST', body: said });
+        const text = JSON.stringify({ ...body, model, ...(streams && { stream }) }).replaceAll('"hi"', `"${prompt}"`);
+        await send(path, { method: 'POST', body: text });
       }),
     ),
   );
   const authorization = (value: string): RequestInit => ({ headers: { authorization: value } });
   await Promise.all([
-    ...asked,
-    ask('/v1/models', authorization(`Bearer ${wrongKey}`)),
-    ask('/v1/models', authorization(`Basic ${Buffer.from(`me:${wrongKey}`).toString('base64')}`)),
-    ask('/v1/models', authorization(`Bearer ${metricsToken}`)),
-    ask('/v1/chat/completions', {
+    ...generations,
+    send('/v1/models', authorization(`Bearer ${wrongKey}`)),
+    send('/v1/models', authorization(`Basic ${Buffer.from(`me:${wrongKey}`).toString('base64')}`)),
+    send('/v1/models', authorization(`Bearer ${metricsToken}`)),
+    send('/v1/chat/completions', {
       ...authorization('Bearer ld-limited'),
       method: 'POST',
       body: JSON.stringify(endpoints[0]?.body),
     }),
-    ask(`/v1/models?key=${secret}`),
-    ask(`/nothing?key=${secret}`),
-    ask(`/v1/usage?by=${secret}`),
-    ask('/v1/responses/resp_unknown'),
-    ask('/v1/chat/completions', { method: 'POST', body: `{"model": ${prompt}` }),
-    ask('/readyz'),
-    ask('/metrics', authorization(`Bearer ${metricsToken}`)),
+    send(`/v1/models?key=${secret}`),
+    send(`/nothing?key=${secret}`),
+    send(`/v1/usage?by=${secret}`),
+    send('/v1/responses/resp_unknown'),
+    send('/v1/chat/completions', { method: 'POST', body: `{"model": ${prompt}` }),
+    send('/readyz'),
+    send('/metrics', authorization(`Bearer ${metricsToken}`)),
   ]);
-  await ask('/metrics');
-  return told.join('\n');
+  await send('/metrics');
+  return responses.join('\n');
 }
 
-suite('no secret is in any answer, metric or line of the log', () => {
+suite('responses, metrics and logs', () => {
   for (const kind of ['ollama', 'openai'] as const) {
-    test(`whatever goes wrong at an upstream of kind ${kind}`, async () => {
-      const models = kinds.map((name) => name);
+    test(`contain no secret, whatever fails at an upstream of kind ${kind}`, async () => {
       await using upstream =
-        kind === 'ollama' ? await fakeUpstream(failing, models) : await openaiUpstream(failing, models);
+        kind === 'ollama' ? await fakeUpstream(failing, failures) : await openaiUpstream(failing, failures);
       const url = upstream.url.replace('http://', `http://me:${encoded}@`);
-      const of = kind === 'ollama' ? { url } : { kind, url: upstream.url, key: upstreamKey };
-      const gateway = await testGateway(upstream, { ...settings, upstream: of });
-      const told = await everythingFails(gateway);
+      const config = kind === 'ollama' ? { url } : { kind, url: upstream.url, key: upstreamKey };
+      const gateway = await testGateway(upstream, { ...settings, upstream: config });
+      const responses = await failInEveryWay(gateway);
       await gateway.close();
       const sent = new Set(upstream.requests.map(({ headers }) => headers.authorization));
       assert.deepEqual([...sent], [kind === 'ollama' ? `Basic ${basic}` : `Bearer ${upstreamKey}`]);
-      // What stands before an Ollama and answers with its own credentials, in a body that is passed on, is not llamaduct's.
+      // This upstream repeats the credentials of its own proxy in an error body, which llamaduct passes through from Ollama.
       const own = kind === 'ollama' ? spellings.filter((text) => text !== basic) : spellings;
-      assertNone('an answer', told, own);
+      assertNone('a response', responses, own);
       assert.ok(gateway.log.length > 40);
       const log = JSON.stringify(gateway.log);
       assertNone('the log', log);
       assertNone('the log', log, [prompt, answered, new URL(upstream.url).host]);
       const codes = new Set(gateway.log.map(({ error }) => error));
       for (const code of ['upstream_idle_timeout', 'upstream_timeout', 'upstream_incomplete', 'invalid_api_key']) {
-        assert.ok(codes.has(code), `nothing was ${code}: ${[...codes].join(' ')}`);
+        assert.ok(codes.has(code), `no request failed with ${code}: ${[...codes].join(' ')}`);
       }
       assert.ok(!codes.has('internal_error'));
     });
   }
 
-  test('nor where the upstream cannot be reached at all', async () => {
+  test('contain no secret when the upstream is unreachable', async () => {
     const url = `http://me:${encoded}@127.0.0.1:1`;
     const gateway = await testGateway({ url }, settings);
-    const told = await everythingFails(gateway);
+    const responses = await failInEveryWay(gateway);
     await gateway.close();
     for (const [where, text] of [
-      ['an answer', told],
+      ['a response', responses],
       ['the log', JSON.stringify(gateway.log)],
     ] as const) {
       assertNone(where, text);
@@ -141,7 +141,7 @@ suite('no secret is in any answer, metric or line of the log', () => {
   });
 });
 
-suite('no secret is printed', () => {
+suite('the output of a command', () => {
   const file = (rest: string): string =>
     [
       'listen: 127.0.0.1:0',
@@ -150,7 +150,7 @@ suite('no secret is printed', () => {
       rest,
     ].join('\n');
 
-  test('by serve, whose log has the failures of requests and of a reload', async () => {
+  test('contains no secret: serve, with failed requests and a failed reload', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'llamaduct-'));
     const config = join(folder, 'llamaduct.yaml');
     await writeFile(config, file(''));
@@ -164,11 +164,11 @@ suite('no secret is printed', () => {
         headers,
         body: JSON.stringify(endpoints[0]?.body),
       });
-      assertNone('an answer', await response.text());
+      assertNone('a response', await response.text());
     }
     await writeFile(config, file('nonsense: true\n'));
     llamaduct.kill('SIGHUP');
-    await until('the reload to fail', async () => {
+    await until('the failed reload', async () => {
       const response = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${metricsToken}` } });
       return (await response.text()).includes('llamaduct_config_last_reload_success 0');
     });
@@ -181,7 +181,7 @@ suite('no secret is printed', () => {
     await rm(folder, { recursive: true });
   });
 
-  test('by check, of a file with faults beside them', async () => {
+  test('contains no secret: check, of files with errors', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'llamaduct-'));
     const faulty = [
       ...['nonsense: true', 'limits: { body: 1 }', 'keys: [', 'keys: [{ name: a, hash: sha256 }]'].map(file),

@@ -3,10 +3,10 @@ import { suite, test } from 'node:test';
 import OpenAI from 'openai';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { ndjson } from '../helpers/ollama-answers.ts';
-import { fakeUpstream } from '../helpers/upstream.ts';
+import { type Answer, fakeUpstream } from '../helpers/upstream.ts';
 
-/** Continues each prompt with its own letters, one a line, with log probabilities where they are asked for. */
-const continuing: Parameters<typeof fakeUpstream>[0] = (res, { body }) => {
+/** Continues each prompt with its own letters, one per line, with log probabilities on request. */
+const continuing: Answer = (res, { body }) => {
   const { prompt, logprobs } = JSON.parse(body) as { prompt: string; logprobs?: boolean };
   ndjson(res);
   for (const letter of prompt.toUpperCase()) {
@@ -28,7 +28,7 @@ const sent = (request: { body: string } | undefined): Record<string, unknown> =>
   JSON.parse(request?.body ?? '{}') as Record<string, unknown>;
 
 suite('/v1/completions', () => {
-  test('every field reaches /api/generate, streamed and in one piece', async () => {
+  test('sends every field to /api/generate, streamed and not streamed', async () => {
     await using upstream = await fakeUpstream(continuing);
     await using gateway = await testGateway(upstream);
     const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: secret, maxRetries: 0 });
@@ -59,14 +59,14 @@ suite('/v1/completions', () => {
       raw: true,
       options: { num_ctx: 512, temperature: 0, seed: 4, stop: ['!'], num_predict: 2 },
     });
-    const pieces: string[] = [];
+    const texts: string[] = [];
     for await (const chunk of await client.completions.create({ ...request, stream: true })) {
-      pieces.push(chunk.choices[0]?.text ?? '');
+      texts.push(chunk.choices[0]?.text ?? '');
     }
-    assert.deepEqual(pieces, ['A', 'B', '']);
+    assert.deepEqual(texts, ['A', 'B', '']);
   });
 
-  test('each prompt and each of n is a choice, in order, echoed where asked', async () => {
+  test('returns n choices per prompt in order, with the prompt for `echo`', async () => {
     await using upstream = await fakeUpstream(continuing);
     await using gateway = await testGateway(upstream);
     const body = { model: 'scripted-plain', prompt: ['ab', 'c'], n: 2, echo: true, logprobs: 1 };
@@ -103,10 +103,10 @@ suite('/v1/completions', () => {
     }
   });
 
-  test('what cannot be read is a 400 that names the field', async () => {
+  test('returns a 400 with the name of a field that is invalid', async () => {
     await using upstream = await fakeUpstream(continuing);
     await using gateway = await testGateway(upstream);
-    const bad: [object, string, RegExp][] = [
+    const invalid: [object, string, RegExp][] = [
       [{ prompt: undefined }, 'prompt', /must be a string or an array/],
       [{ prompt: [] }, 'prompt', /must be a string or an array/],
       [{ prompt: [1, 2] }, 'prompt', /Send the text/],
@@ -116,7 +116,7 @@ suite('/v1/completions', () => {
       [{ n: 2, best_of: 1 }, 'best_of', /at least n/],
       [{ echo: 'yes' }, 'echo', /true or false/],
     ];
-    for (const [body, param, message] of bad) {
+    for (const [body, param, message] of invalid) {
       const init = { method: 'POST', body: JSON.stringify({ model: 'scripted-plain', prompt: 'hi', ...body }) };
       const response = await gateway.fetch('/v1/completions', init);
       const { error } = (await response.json()) as { error: { param: string; message: string } };
@@ -126,7 +126,7 @@ suite('/v1/completions', () => {
     assert.equal(upstream.requests.length, 0);
   });
 
-  test('best_of beyond n is named as dropped', async () => {
+  test('lists best_of as dropped when it is larger than n', async () => {
     await using upstream = await fakeUpstream(continuing);
     await using gateway = await testGateway(upstream);
     for (const [bestOf, header] of [

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test';
 import OpenAI from 'openai';
 import type { CreateEmbeddingResponse } from 'openai/resources/embeddings';
 import { hashSecret } from '../../src/config/secret.ts';
+import { json } from '../helpers/answers.ts';
 import { type TestGateway, secret } from '../helpers/gateway.ts';
 import { type Proxied, proxied } from '../helpers/proxied.ts';
 import { type Recording, recording, recordings } from '../helpers/recordings.ts';
@@ -12,11 +13,12 @@ import { until } from '../helpers/wait.ts';
 
 const models = ['scripted-embed:latest', 'scripted-plain:latest'];
 
-interface ErrorAnswer {
+interface ErrorResponse {
   readonly error: { message: string; type: string; param: string | null; code: string | null };
 }
 
-async function inFrontOf(answer: Answer, settings: Record<string, unknown> = {}): Promise<Proxied> {
+/** A gateway in front of an upstream with an embedding model. */
+async function start(answer: Answer, settings: Record<string, unknown> = {}): Promise<Proxied> {
   return await proxied(answer, settings, models);
 }
 
@@ -29,14 +31,9 @@ async function embed(gateway: TestGateway, body: object = {}, init: RequestInit 
 }
 
 async function refusal(response: Response): Promise<[number, string | null, string | null]> {
-  const { error } = (await response.json()) as ErrorAnswer;
+  const { error } = (await response.json()) as ErrorResponse;
   return [response.status, error.code, error.param];
 }
-
-const json =
-  (body: unknown, status = 200): Answer =>
-  (res) =>
-    void res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 
 const sent = ({ body }: SeenRequest): unknown => JSON.parse(body);
 
@@ -44,18 +41,18 @@ interface Native {
   readonly embeddings: number[][];
   readonly prompt_eval_count: number;
 }
-const said = ({ body }: Recording): Native => JSON.parse(body.toString('utf8')) as Native;
+const nativeBody = ({ body }: Recording): Native => JSON.parse(body.toString('utf8')) as Native;
 
 const embedRecordings = recordings(/^embed-/).filter(({ path }) => path === '/api/embed');
 
-suite('recorded vectors, as an OpenAI client gets them', () => {
+suite('recorded embeddings', () => {
   const whole = embedRecordings.filter(({ status, body }) => status === 200 && !body.includes('"embeddings":[]'));
   for (const recorded of whole) {
     const { name, request } = recorded;
     if (name.endsWith('dimensions-too-many')) continue;
-    test(name, async () => {
-      const { embeddings, prompt_eval_count: tokens } = said(recorded);
-      await using p = await inFrontOf(replay(name));
+    test(`are returned in OpenAI's format: ${name}`, async () => {
+      const { embeddings, prompt_eval_count: tokens } = nativeBody(recorded);
+      await using p = await start(replay(name));
       const response = await embed(p.gateway, request ?? {});
       assert.equal(response.status, 200);
       assert.equal(response.headers.get('content-type'), 'application/json');
@@ -70,18 +67,18 @@ suite('recorded vectors, as an OpenAI client gets them', () => {
       assert.equal(p.upstream.requests[0]?.url, '/api/embed');
     });
 
-    test(`${name} with the openai package, which asks for base64`, async () => {
-      await using p = await inFrontOf(replay(name));
+    test(`are read by the openai package, which requests base64: ${name}`, async () => {
+      await using p = await start(replay(name));
       const client = new OpenAI({ baseURL: `${p.gateway.url}/v1`, apiKey: secret });
       const { data } = await client.embeddings.create({ model: 'scripted-embed', input: request?.['input'] as string });
       assert.deepEqual(
         data.map(({ embedding }) => embedding),
-        said(recorded).embeddings.map((vector) => vector.map(Math.fround)),
+        nativeBody(recorded).embeddings.map((vector) => vector.map(Math.fround)),
       );
     });
   }
 
-  test('there are some of each server', () => {
+  test('exist for each version of Ollama', () => {
     assert.deepEqual(
       ['ollama-0.17.4', 'ollama-0.33'].map((server) => whole.filter(({ name }) => name.startsWith(server)).length),
       [6, 3],
@@ -89,42 +86,45 @@ suite('recorded vectors, as an OpenAI client gets them', () => {
   });
 });
 
-suite('recorded refusals', () => {
-  /** What comes of the recorded request, which may not reach Ollama, and of its recorded answer to any other. */
-  type Told = [status: number, code: string | null, param: string | null];
-  const badInput: Told = [400, null, 'input'];
-  const tooLong: Told = [400, 'context_length_exceeded', 'input'];
-  const refused: Record<string, { asked?: Told; answered: Told }> = {
-    'ollama-0.17.4/embed-dimensions-too-many': { answered: [400, null, 'dimensions'] },
-    'ollama-0.17.4/embed-empty-array': { asked: badInput, answered: [502, 'upstream_protocol_error', null] },
-    'ollama-0.17.4/embed-empty-in-array': { asked: [400, null, 'input[0]'], answered: badInput },
-    'ollama-0.17.4/embed-empty-string': { asked: badInput, answered: [502, 'upstream_protocol_error', null] },
-    'ollama-0.17.4/embed-input-absent': { asked: badInput, answered: [502, 'upstream_protocol_error', null] },
-    'ollama-0.17.4/embed-input-number': { asked: badInput, answered: [400, null, null] },
-    'ollama-0.17.4/embed-input-tokens': { asked: badInput, answered: [400, null, null] },
-    'ollama-0.17.4/embed-model-absent': { asked: [400, null, 'model'], answered: [502, 'upstream_error', null] },
-    'ollama-0.17.4/embed-truncate-false': { answered: tooLong },
-    'ollama-0.17.4/embed-unknown-model': { answered: [404, 'model_not_found', 'model'] },
-    'ollama-0.33/embed-empty-array': { asked: badInput, answered: [502, 'upstream_protocol_error', null] },
-    'ollama-0.33/embed-empty-in-array': { asked: [400, null, 'input[0]'], answered: tooLong },
-    'ollama-0.33/embed-empty-string': { asked: badInput, answered: [502, 'upstream_protocol_error', null] },
-    'ollama-0.33/embed-input-number': { asked: badInput, answered: [400, null, null] },
-    'ollama-0.33/embed-plain-single': { answered: [400, null, 'model'] },
-    'ollama-0.33/embed-truncate-false': { answered: tooLong },
+suite('recorded errors of embeddings', () => {
+  type Refusal = [status: number, code: string | null, param: string | null];
+  const badInput: Refusal = [400, null, 'input'];
+  const tooLong: Refusal = [400, 'context_length_exceeded', 'input'];
+  /**
+   * `request` is the response to the recorded request when llamaduct refuses it itself, `answer` the response to another
+   * request that gets the recorded answer.
+   */
+  const refused: Record<string, { request?: Refusal; answer: Refusal }> = {
+    'ollama-0.17.4/embed-dimensions-too-many': { answer: [400, null, 'dimensions'] },
+    'ollama-0.17.4/embed-empty-array': { request: badInput, answer: [502, 'upstream_protocol_error', null] },
+    'ollama-0.17.4/embed-empty-in-array': { request: [400, null, 'input[0]'], answer: badInput },
+    'ollama-0.17.4/embed-empty-string': { request: badInput, answer: [502, 'upstream_protocol_error', null] },
+    'ollama-0.17.4/embed-input-absent': { request: badInput, answer: [502, 'upstream_protocol_error', null] },
+    'ollama-0.17.4/embed-input-number': { request: badInput, answer: [400, null, null] },
+    'ollama-0.17.4/embed-input-tokens': { request: badInput, answer: [400, null, null] },
+    'ollama-0.17.4/embed-model-absent': { request: [400, null, 'model'], answer: [502, 'upstream_error', null] },
+    'ollama-0.17.4/embed-truncate-false': { answer: tooLong },
+    'ollama-0.17.4/embed-unknown-model': { answer: [404, 'model_not_found', 'model'] },
+    'ollama-0.33/embed-empty-array': { request: badInput, answer: [502, 'upstream_protocol_error', null] },
+    'ollama-0.33/embed-empty-in-array': { request: [400, null, 'input[0]'], answer: tooLong },
+    'ollama-0.33/embed-empty-string': { request: badInput, answer: [502, 'upstream_protocol_error', null] },
+    'ollama-0.33/embed-input-number': { request: badInput, answer: [400, null, null] },
+    'ollama-0.33/embed-plain-single': { answer: [400, null, 'model'] },
+    'ollama-0.33/embed-truncate-false': { answer: tooLong },
   };
-  for (const [name, { asked, answered }] of Object.entries(refused)) {
+  for (const [name, expected] of Object.entries(refused)) {
     const { request } = recording(name);
-    test(name, async () => {
-      await using p = await inFrontOf(replay(name));
+    test(`give an error in OpenAI's format: ${name}`, async () => {
+      await using p = await start(replay(name));
       const response = await p.gateway.fetch('/v1/embeddings', { method: 'POST', body: JSON.stringify(request) });
-      assert.deepEqual(await refusal(response), asked ?? answered);
-      if (asked === undefined) return;
+      assert.deepEqual(await refusal(response), expected.request ?? expected.answer);
+      if (expected.request === undefined) return;
       assert.equal(p.upstream.requests.length, 0);
-      assert.deepEqual(await refusal(await embed(p.gateway)), answered);
+      assert.deepEqual(await refusal(await embed(p.gateway)), expected.answer);
     });
   }
 
-  test('every recording is one of these or holds vectors', () => {
+  test('are all recordings without vectors', () => {
     const vectors = embedRecordings.filter(({ status, body }) => status === 200 && !body.includes('"embeddings":[]'));
     const names = new Set([...vectors.map(({ name }) => name), ...Object.keys(refused)]);
     assert.deepEqual(
@@ -133,17 +133,17 @@ suite('recorded refusals', () => {
     );
   });
 
-  test('a busy Ollama says when to come back', async () => {
-    await using p = await inFrontOf(replay('ollama-0.17.4/busy-503-embed'));
+  test('have a Retry-After when Ollama is busy', async () => {
+    await using p = await start(replay('ollama-0.17.4/busy-503-embed'));
     const response = await embed(p.gateway);
     assert.equal(response.headers.get('retry-after'), '5');
     assert.deepEqual(await refusal(response), [503, 'upstream_busy', null]);
   });
 });
 
-/** Ollama with its model's context and its refusal of a text that is longer. */
+/** An Ollama that reports the context of its model and refuses a longer text. */
 function withContext(tokens: number): Answer {
-  const loaded = json({ models: [{ name: 'scripted-embed:latest', context_length: tokens }] });
+  const loaded = json(200, { models: [{ name: 'scripted-embed:latest', context_length: tokens }] });
   const refused = replay('ollama-0.17.4/embed-truncate-false');
   const cut = replay('ollama-0.17.4/embed-truncated');
   return async (res, request) => {
@@ -154,60 +154,64 @@ function withContext(tokens: number): Answer {
 const overflows = (outcome: string): string =>
   `llamaduct_context_overflow_total{model="scripted-embed:latest",outcome="${outcome}"}`;
 
-suite('what Ollama passes over in silence', () => {
-  test('more dimensions than the model has', async () => {
-    await using p = await inFrontOf(replay('ollama-0.17.4/embed-dimensions-too-many'));
+suite('embeddings that Ollama would change without an error', () => {
+  test('are a 400 for more dimensions than the model has', async () => {
+    await using p = await start(replay('ollama-0.17.4/embed-dimensions-too-many'));
     const response = await embed(p.gateway, { dimensions: 99_999 });
-    const { error } = (await response.json()) as ErrorAnswer;
+    const { error } = (await response.json()) as ErrorResponse;
     assert.deepEqual([response.status, error.type, error.param], [400, 'invalid_request_error', 'dimensions']);
     assert.match(error.message, /at most 256/);
     const tokens = 'llamaduct_tokens_total{key="tester",model="scripted-embed:latest",type="input"}';
     assert.equal(await p.gateway.metric(tokens), 3);
   });
 
-  test('a text over the context is refused, with its size and that of the context', async () => {
-    await using p = await inFrontOf(withContext(512));
+  test('are a 400 with both sizes for a text longer than the context', async () => {
+    await using p = await start(withContext(512));
     const response = await embed(p.gateway, { input: ['a', 'word '.repeat(600)] });
-    const { error } = (await response.json()) as ErrorAnswer;
+    const { error } = (await response.json()) as ErrorResponse;
     assert.deepEqual([response.status, error.code, error.param], [400, 'context_length_exceeded', 'input']);
     assert.match(error.message, /context of the model, 512 tokens\. The longest has 3000 characters\. .*"truncate"/);
     assert.equal(await p.gateway.metric(overflows('refused')), 1);
   });
 
-  test('a text over the context is cut where the client says so', async () => {
-    await using p = await inFrontOf(withContext(512));
+  test('are truncated for a text longer than the context when the client sets `truncate`', async () => {
+    await using p = await start(withContext(512));
     const response = await embed(p.gateway, { truncate: true });
     assert.deepEqual([response.status, response.headers.get('x-llamaduct-truncated')], [200, null]);
     assert.equal(p.upstream.requests.length, 1);
   });
 
-  test('a text over the context is cut where the operator says so, and the answer tells', async () => {
-    await using p = await inFrontOf(withContext(512), { models: [{ match: '*', on_overflow: 'truncate' }] });
+  test('are truncated, with x-llamaduct-truncated, when the operator sets `on_overflow: truncate`', async () => {
+    await using p = await start(withContext(512), { models: [{ match: '*', on_overflow: 'truncate' }] });
     const response = await embed(p.gateway);
     assert.deepEqual([response.status, response.headers.get('x-llamaduct-truncated')], [200, 'true']);
     assert.equal(((await response.json()) as CreateEmbeddingResponse).usage.prompt_tokens, 510);
     assert.equal(await p.gateway.metric(overflows('truncated')), 1);
-    const kept = await embed(p.gateway, { truncate: false });
-    assert.deepEqual(await refusal(kept), [400, 'context_length_exceeded', 'input']);
+    const untruncated = await embed(p.gateway, { truncate: false });
+    assert.deepEqual(await refusal(untruncated), [400, 'context_length_exceeded', 'input']);
   });
 
-  test('a text that cannot be cut enough is refused, whoever let it be cut', { timeout: 10_000 }, async () => {
-    const answer = replay('ollama-0.33/embed-empty-in-array');
-    const message = 'A text of the input is longer than the context of the model. The longest has 5 characters.';
-    await using p = await inFrontOf(answer);
-    const asked = (await (await embed(p.gateway, { truncate: true })).json()) as ErrorAnswer;
-    assert.equal(asked.error.message, message);
-    await using lenient = await inFrontOf(answer, { models: [{ match: '*', on_overflow: 'truncate' }] });
-    const { error } = (await (await embed(lenient.gateway)).json()) as ErrorAnswer;
-    assert.equal(error.message, message);
-    assert.deepEqual(
-      lenient.upstream.requests.map(({ url }) => url),
-      ['/api/embed', '/api/embed', '/api/ps'],
-    );
-  });
+  test(
+    'are a 400 when truncation does not help, whether the client or the operator set it',
+    { timeout: 10_000 },
+    async () => {
+      const answer = replay('ollama-0.33/embed-empty-in-array');
+      const message = 'A text of the input is longer than the context of the model. The longest has 5 characters.';
+      await using p = await start(answer);
+      const refused = (await (await embed(p.gateway, { truncate: true })).json()) as ErrorResponse;
+      assert.equal(refused.error.message, message);
+      await using lenient = await start(answer, { models: [{ match: '*', on_overflow: 'truncate' }] });
+      const { error } = (await (await embed(lenient.gateway)).json()) as ErrorResponse;
+      assert.equal(error.message, message);
+      assert.deepEqual(
+        lenient.upstream.requests.map(({ url }) => url),
+        ['/api/embed', '/api/embed', '/api/ps'],
+      );
+    },
+  );
 
-  test('tokens, before Ollama sees them', async () => {
-    await using p = await inFrontOf(json({}));
+  test('are a 400 for token ids, which never reach Ollama', async () => {
+    await using p = await start(json(200, {}));
     const client = new OpenAI({ baseURL: `${p.gateway.url}/v1`, apiKey: secret });
     for (const input of [
       [1, 2, 3],
@@ -224,56 +228,58 @@ suite('what Ollama passes over in silence', () => {
   });
 });
 
-suite('an answer that is not what was asked for is a 502', () => {
+suite('a wrong answer to a request for embeddings', () => {
   const answers: Record<string, Answer> = {
-    'too few vectors': json({ embeddings: [[1]] }),
-    'too many vectors': json({ embeddings: [[1], [2], [3]] }),
-    'an empty vector': json({ embeddings: [[1], []] }),
-    'a vector with a gap': json({ embeddings: [[1], [null]] }),
-    'no vectors': json({ error: 'none' }),
-    'no object': json([]),
+    'too few vectors': json(200, { embeddings: [[1]] }),
+    'too many vectors': json(200, { embeddings: [[1], [2], [3]] }),
+    'an empty vector': json(200, { embeddings: [[1], []] }),
+    'a vector with null': json(200, { embeddings: [[1], [null]] }),
+    'no vectors': json(200, { error: 'none' }),
+    'no object': json(200, []),
     'no JSON': (res) => void res.end('{"embeddings":[[1'),
   };
   for (const [name, answer] of Object.entries(answers)) {
-    test(name, async () => {
-      await using p = await inFrontOf(answer);
+    test(`is a 502: ${name}`, async () => {
+      await using p = await start(answer);
       const response = await embed(p.gateway, { input: ['a', 'b'] });
       assert.deepEqual(await refusal(response), [502, 'upstream_protocol_error', null]);
     });
   }
 
-  test('more than so many vectors can take is not waited for', { timeout: 10_000 }, async () => {
-    await using p = await inFrontOf((res) => {
+  test('is a 502 as soon as it is larger than these vectors can be', { timeout: 10_000 }, async () => {
+    await using p = await start((res) => {
       const more = (): void => {
         if (!res.destroyed) res.write('[0.25,0.25]'.repeat(10_000), more);
       };
       more();
     });
-    const { error } = (await (await embed(p.gateway)).json()) as ErrorAnswer;
+    const { error } = (await (await embed(p.gateway)).json()) as ErrorResponse;
     assert.deepEqual([error.code, error.message], ['upstream_protocol_error', 'The answer is too large.']);
-    await until('the upstream to be left', () => p.upstream.open === 0);
+    await until('the end of the upstream request', () => p.upstream.open === 0);
   });
 
-  test('a connection that breaks', async () => {
-    await using p = await inFrontOf(replay('ollama-0.17.4/embed-array', { after: 'break' }));
+  test('is a 502: a connection that breaks off', async () => {
+    await using p = await start(replay('ollama-0.17.4/embed-array', { after: 'break' }));
     assert.deepEqual(await refusal(await embed(p.gateway, { input: ['a', 'b'] })), [502, 'upstream_incomplete', null]);
   });
+});
 
-  test('two thousand long vectors are not too many', async () => {
+suite('embeddings', () => {
+  test('can be 2048 vectors of 1024 components', async () => {
     const vector = Array.from({ length: 1024 }, (_, index) => Math.fround(Math.sin(index)));
     const input = Array.from({ length: 2048 }, () => 'a');
-    await using p = await inFrontOf(json({ embeddings: input.map(() => vector), prompt_eval_count: 2048 }));
+    await using p = await start(json(200, { embeddings: input.map(() => vector), prompt_eval_count: 2048 }));
     const client = new OpenAI({ baseURL: `${p.gateway.url}/v1`, apiKey: secret });
     const { data, usage } = await client.embeddings.create({ model: 'scripted-embed', input });
     assert.deepEqual([data.length, data[2047]?.embedding, usage.total_tokens], [2048, vector, 2048]);
   });
 });
 
-suite('embeddings are served as chats are', () => {
+suite('a request for embeddings', () => {
   const answer = replay('ollama-0.17.4/embed-embed-single');
 
-  test('counted and logged', async () => {
-    await using p = await inFrontOf(answer);
+  test('is counted and logged', async () => {
+    await using p = await start(answer);
     const response = await embed(p.gateway);
     const requestId = response.headers.get('x-request-id') ?? '';
     assert.match(response.headers.get('server-timing') ?? '', /^load;dur=282\.02$/);
@@ -292,17 +298,17 @@ suite('embeddings are served as chats are', () => {
     );
   });
 
-  test('as the operator wants it: another name, its own options, a default model', async () => {
+  test('follows the aliases, the model rules and the default model', async () => {
     const settings = {
       aliases: { 'text-embedding-3-small': 'scripted-embed' },
       default_model: 'text-embedding-3-small',
       models: [{ match: 'scripted-*', pin: { num_ctx: 256 }, keep_alive: '1h' }],
     };
-    await using p = await inFrontOf(answer, settings);
-    const named = async (body: object): Promise<string> =>
+    await using p = await start(answer, settings);
+    const modelOf = async (body: object): Promise<string> =>
       ((await (await embed(p.gateway, body)).json()) as CreateEmbeddingResponse).model;
-    const asked = { model: 'text-embedding-3-small', options: { num_ctx: 64, num_batch: 8 }, keep_alive: 0 };
-    assert.equal(await named(asked), 'text-embedding-3-small');
+    const request = { model: 'text-embedding-3-small', options: { num_ctx: 64, num_batch: 8 }, keep_alive: 0 };
+    assert.equal(await modelOf(request), 'text-embedding-3-small');
     assert.deepEqual(p.upstream.requests.map(sent), [
       {
         model: 'scripted-embed',
@@ -312,31 +318,31 @@ suite('embeddings are served as chats are', () => {
         keep_alive: '1h',
       },
     ]);
-    assert.equal(await named({ model: undefined }), 'scripted-embed');
+    assert.equal(await modelOf({ model: undefined }), 'scripted-embed');
   });
 
-  test('with the names of fields that change nothing, which a strict server refuses', async () => {
-    await using p = await inFrontOf(answer);
+  test('lists unsupported fields in x-llamaduct-dropped, and is a 400 in strict mode', async () => {
+    await using p = await start(answer);
     const response = await embed(p.gateway, { user: 'me' });
     assert.deepEqual([response.status, response.headers.get('x-llamaduct-dropped')], [200, 'user']);
     assert.equal(await p.gateway.metric('llamaduct_translation_lossy_total{field="user"}'), 1);
-    await using strict = await inFrontOf(answer, { strict: true });
+    await using strict = await start(answer, { strict: true });
     assert.deepEqual(await refusal(await embed(strict.gateway, { user: 'me' })), [400, null, 'user']);
   });
 
-  test("under the client's own request id", async () => {
-    await using p = await inFrontOf(answer);
+  test("keeps the client's x-request-id", async () => {
+    await using p = await start(answer);
     const headers = { 'x-request-id': 'mine-1' };
     assert.equal((await embed(p.gateway, {}, { headers })).headers.get('x-request-id'), 'mine-1');
   });
 
-  test('to keys that may use the model', async () => {
+  test('needs a key with the scope `inference` that may use the model', async () => {
     const keys = [
       { name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'metrics'] },
       { name: 'limited', hash: hashSecret('ld-limited'), models: ['scripted-e*'] },
       { name: 'scraper', hash: hashSecret('ld-scraper'), scopes: ['metrics'] },
     ];
-    await using p = await inFrontOf(answer, { keys });
+    await using p = await start(answer, { keys });
     const as = async (key: string, model: string): Promise<number> =>
       (await embed(p.gateway, { model }, { headers: { authorization: `Bearer ${key}` } })).status;
     assert.equal(await as('ld-limited', 'scripted-embed'), 200);
@@ -346,34 +352,34 @@ suite('embeddings are served as chats are', () => {
     assert.equal(p.upstream.requests.length, 1);
   });
 
-  test('by POST only', async () => {
-    await using p = await inFrontOf(answer);
+  test('is a 405 unless it is a POST', async () => {
+    await using p = await start(answer);
     const response = await p.gateway.fetch('/v1/embeddings');
     assert.deepEqual([response.status, response.headers.get('allow')], [405, 'POST']);
   });
 
-  test('until the client leaves', async () => {
-    await using p = await inFrontOf(() => undefined);
-    const leaving = new AbortController();
-    const response = embed(p.gateway, {}, { signal: leaving.signal });
+  test('ends when the client disconnects before the answer', async () => {
+    await using p = await start(() => undefined);
+    const controller = new AbortController();
+    const response = embed(p.gateway, {}, { signal: controller.signal });
     await p.reached();
-    leaving.abort();
+    controller.abort();
     await assert.rejects(response, { name: 'AbortError' });
     assert.equal(await p.phaseLeft(), 'waiting');
   });
 
-  test('until the client leaves in the middle of the answer', async () => {
+  test('ends when the client disconnects in the middle of the answer', async () => {
     let begun = false;
-    await using p = await inFrontOf((res) => {
+    await using p = await start((res) => {
       res.write('{"embeddings":[[0.5,', () => {
         begun = true;
       });
     });
-    const leaving = new AbortController();
-    const response = embed(p.gateway, {}, { signal: leaving.signal });
+    const controller = new AbortController();
+    const response = embed(p.gateway, {}, { signal: controller.signal });
     await p.reached();
-    await until('the answer to begin', () => begun);
-    leaving.abort();
+    await until('the first bytes of the answer', () => begun);
+    controller.abort();
     await assert.rejects(response, { name: 'AbortError' });
     assert.equal(await p.phaseLeft(), 'waiting');
   });

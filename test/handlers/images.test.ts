@@ -17,7 +17,7 @@ const image = (url: string): object => ({
   ],
 });
 
-/** An upstream whose model can do `capabilities`; undefined for a server that does not tell. */
+/** An upstream that reports these capabilities of its model; with undefined it reports none. */
 async function upstreamWith(capabilities: string[] | undefined): Promise<FakeUpstream> {
   return await fakeUpstream((res, request) => {
     if (request.url === '/api/show') res.end(JSON.stringify({ capabilities }));
@@ -25,12 +25,12 @@ async function upstreamWith(capabilities: string[] | undefined): Promise<FakeUps
   });
 }
 
-interface ErrorAnswer {
+interface ErrorResponse {
   error: { message: string; param: string };
 }
 
-suite('images', () => {
-  test('reach the model; where it is known not to see, the answer says so', async () => {
+suite('an image in a data URI', () => {
+  test('reaches the model, and is listed as dropped when the model has no vision', async () => {
     const known: [string[] | undefined, string | null][] = [
       [['completion', 'vision'], null],
       [undefined, null],
@@ -47,8 +47,10 @@ suite('images', () => {
       assert.equal((await strict.chat(image(`data:image/png;base64,${png}`))).status, dropped === null ? 200 : 400);
     }
   });
+});
 
-  test('by address are refused where they are not to be fetched, and never fetched from private places', async () => {
+suite('an image by URL', () => {
+  test('is a 400 when fetching is off, and when its address is private', async () => {
     await using upstream = await upstreamWith(['vision']);
     await using closed = await testGateway(upstream);
     await using open = await testGateway(upstream, { images: { fetch: true, count: 2 } });
@@ -60,7 +62,7 @@ suite('images', () => {
     ];
     for (const [gateway, url, message] of refusals) {
       const response = await gateway.chat(image(url));
-      const { error } = (await response.json()) as ErrorAnswer;
+      const { error } = (await response.json()) as ErrorResponse;
       assert.deepEqual([response.status, error.param], [400, 'messages[0].content[1].image_url.url'], url);
       assert.match(error.message, message);
       assert.doesNotMatch(error.message, /127\.0\.0\.1/);
@@ -70,11 +72,11 @@ suite('images', () => {
       image_url: { url: 'https://example.org/a.png' },
     }));
     const response = await open.chat({ messages: [{ role: 'user', content: many }] });
-    assert.match(((await response.json()) as ErrorAnswer).error.message, /At most 2 images/);
+    assert.match(((await response.json()) as ErrorResponse).error.message, /At most 2 images/);
     assert.ok(upstream.requests.every(({ url }) => url === '/api/show'));
   });
 
-  test('by address reach the model from where the operator allows it, and from nowhere else', async () => {
+  test('is fetched from an address that the operator allows, and from no other', async () => {
     await using upstream = await upstreamWith(['vision']);
     await using site = await fakeUpstream(
       (res) => void res.writeHead(200, { 'content-type': 'image/png' }).end(Buffer.from(png, 'base64')),
@@ -91,5 +93,18 @@ suite('images', () => {
     }
     assert.equal((await gateway.chat(image(`http://127.0.0.2:${port}/a.png`))).status, 400);
     assert.equal(site.requests.length, 2);
+  });
+
+  test('does not fail in strict mode before it has been fetched', async () => {
+    await using images = await fakeUpstream((res) => void res.end(Buffer.from(png, 'base64')));
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream, {
+      strict: true,
+      images: { fetch: true, allow: ['127.0.0.0/8'], ports: [Number(new URL(images.url).port)] },
+    });
+    const content = [{ type: 'input_image', image_url: `${images.url}/a.png` }];
+    const body = JSON.stringify({ model: 'scripted-plain', input: [{ role: 'user', content }] });
+    const response = await gateway.fetch('/v1/responses', { method: 'POST', body });
+    assert.equal(response.status, 200, await response.text());
   });
 });

@@ -8,16 +8,16 @@ import { until } from '../helpers/wait.ts';
 
 const incomplete = `${JSON.stringify({ error: 'The model stopped before its answer was complete.' })}\n`;
 
-/** Whether a stream ends without saying that it has: a model that repeated itself is cut off so. */
+/** True for a stream without a done line: Ollama stops a model that repeats itself in this way. */
 function isCut({ body, contentType }: Recording): boolean {
   return contentType?.startsWith('application/x-ndjson') === true && body.toString().endsWith('"done":false}\n');
 }
 
-suite("Ollama's own API, passed through", () => {
-  /** /api/tags is what the fake upstream answers by itself. */
+suite("Ollama's own API", () => {
+  // The fake upstream answers /api/tags itself.
   const all = recordings(/./).filter(({ path, complete }) => complete && path !== '/api/tags');
 
-  test('every recorded exchange, byte for byte both ways, but for a last line where there was no end', async () => {
+  test('is passed through byte for byte, with an error line added to a stream without a done line', async () => {
     let current: Recording | undefined;
     await using upstream = await fakeUpstream((res) => {
       assert.ok(current);
@@ -29,7 +29,7 @@ suite("Ollama's own API, passed through", () => {
     assert.ok(all.length > 300);
     for (current of all) {
       const { name, method, path, request } = current;
-      // Odd spacing and a repeated field: what is passed on is the text, not what it means.
+      // Odd spacing and a repeated field show that the text is passed on, not parsed JSON.
       const body = method === 'POST' ? `{ "x":1,  "x":2, "body" : ${JSON.stringify(request)} }` : undefined;
       const response = await gateway.fetch(path, { method, ...(body !== undefined && { body }) });
       const sent = upstream.requests.at(-1);
@@ -40,11 +40,11 @@ suite("Ollama's own API, passed through", () => {
       );
       assert.deepEqual(await response.text(), current.body.toString() + (isCut(current) ? incomplete : ''), name);
       assert.deepEqual([sent?.method, sent?.url, sent?.body], [method, path, body ?? ''], name);
-      assert.equal(sent?.headers.authorization, undefined, 'the key stays here');
+      assert.equal(sent?.headers.authorization, undefined, "the client's key was passed on");
     }
   });
 
-  test('lines go out as they come in', async () => {
+  test('sends each line as soon as it arrives', async () => {
     let next: (() => void) | undefined;
     await using upstream = await fakeUpstream((res) => {
       ndjson(res).write(chatLine('one'));
@@ -58,7 +58,7 @@ suite("Ollama's own API, passed through", () => {
     assert.equal(Buffer.from((await reader?.read())?.value ?? []).toString(), doneLine());
   });
 
-  test('a stream whose upstream breaks says so', async () => {
+  test('ends a stream with an error line when the upstream breaks off between lines', async () => {
     await using upstream = await fakeUpstream(
       (res) => void ndjson(res).write(chatLine('Hel'), () => res.socket?.end()),
     );
@@ -69,7 +69,7 @@ suite("Ollama's own API, passed through", () => {
     await until('the log line', () => gateway.log.some(({ error }) => error === 'upstream_incomplete'));
   });
 
-  test('a stream whose upstream breaks in a line is broken, not ended', async () => {
+  test('breaks off a stream when the upstream breaks off within a line', async () => {
     await using upstream = await fakeUpstream(
       (res) => void ndjson(res).write(chatLine('Hel') + chatLine('lo').slice(0, 9), () => res.socket?.end()),
     );
@@ -79,7 +79,7 @@ suite("Ollama's own API, passed through", () => {
     await until('the log line', () => gateway.log.some(({ error }) => error === 'upstream_incomplete'));
   });
 
-  test('an answer that ends with its connection is whole', async () => {
+  test('takes an answer that ends with its connection as complete', async () => {
     await using upstream = await fakeUpstream((res) => {
       const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\nconnection: close\r\n\r\n';
       res.socket?.end(head + chatLine('Hello') + doneLine());
@@ -90,7 +90,7 @@ suite("Ollama's own API, passed through", () => {
     await until('the log line', () => gateway.log.some(({ outcome }) => outcome === 'ok'));
   });
 
-  test('a client that leaves ends the upstream request', async () => {
+  test('ends the upstream request when the client disconnects', async () => {
     await using upstream = await fakeUpstream((res) => void ndjson(res).write(chatLine('Hel')));
     await using gateway = await testGateway(upstream);
     const controller = new AbortController();
@@ -98,11 +98,11 @@ suite("Ollama's own API, passed through", () => {
     const response = await gateway.fetch('/api/generate', init);
     controller.abort();
     await assert.rejects(response.text(), { name: 'AbortError' });
-    await until('the upstream request to end', () => upstream.open === 0, 1_000);
+    await until('the end of the upstream request', () => upstream.open === 0, 1_000);
     await until('the log line', () => gateway.log.some(({ outcome }) => outcome === 'client_closed'));
   });
 
-  test('an upload of a blob is streamed through, whatever its size', async () => {
+  test('streams the upload of a blob of any size to the upstream', async () => {
     await using upstream = await fakeUpstream((res) => void res.writeHead(201).end());
     await using gateway = await testGateway(upstream, { limits: { body: '1KiB' } });
     const blob = 'x'.repeat(1_000_000);
@@ -118,10 +118,10 @@ suite('the metrics of a request', () => {
   const routes: [string, string, object][] = [
     ['/v1/chat/completions', 'a translated stream', { stream: true }],
     ['/v1/chat/completions', 'a translated whole answer', {}],
-    ['/api/chat', 'a stream passed through', {}],
+    ['/api/chat', 'a passed-through stream', {}],
   ];
   for (const [route, name, more] of routes) {
-    test(name, async () => {
+    test(`have its tokens and durations: ${name}`, async () => {
       await using upstream = await fakeUpstream((res) => void ndjson(res).end(chatLine('Hello') + done));
       await using gateway = await testGateway(upstream);
       const body = JSON.stringify({ model: 'scripted-plain', messages: [{ role: 'user', content: 'hi' }], ...more });
@@ -144,7 +144,14 @@ suite('the metrics of a request', () => {
     });
   }
 
-  test('a model that the upstream does not list is `other`, whatever its name', async () => {
+  test('count an error that is passed through', async () => {
+    await using upstream = await fakeUpstream((res) => void res.writeHead(500).end('{"error":"boom"}'));
+    await using gateway = await testGateway(upstream);
+    await (await gateway.fetch('/api/chat', { method: 'POST', body: '{"model":"scripted-plain"}' })).text();
+    assert.equal(await gateway.metric('llamaduct_upstream_errors_total{upstream="ollama",code="upstream_error"}'), 1);
+  });
+
+  test('have the model label `other` for a model that the upstream does not list', async () => {
     await using upstream = await fakeUpstream((res) => void res.writeHead(404).end('{"error":"model not found"}'));
     await using gateway = await testGateway(upstream);
     for (const model of ['x'.repeat(5000), 'a"} 1\n', 'nope']) await (await gateway.chat({ model })).text();

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import { testGateway } from '../helpers/gateway.ts';
 import { replay } from '../helpers/replay.ts';
 import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
-import { fakeUpstream } from '../helpers/upstream.ts';
+import { type Answer, fakeUpstream } from '../helpers/upstream.ts';
 
 const weather = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
 const tools = [
@@ -24,12 +24,12 @@ interface Completion {
   }[];
 }
 
-/** Says `text` a few characters at a time. */
-const saying =
-  (text: string, done: object = {}): Parameters<typeof fakeUpstream>[0] =>
+/** Streams `text`, five characters a line. */
+const answering =
+  (text: string, done: object = {}): Answer =>
   (res) => {
     ndjson(res);
-    for (const piece of text.match(/.{1,5}/gs) ?? []) res.write(chatLine(piece));
+    for (const part of text.match(/.{1,5}/gs) ?? []) res.write(chatLine(part));
     res.end(doneLine(done));
   };
 
@@ -39,9 +39,9 @@ suite('tool_choice', () => {
     ['required', { anyOf: [callOf('get_weather', weather), callOf('get_time', weather)] }],
   ];
   for (const [choice, format] of forced) {
-    test(`${JSON.stringify(choice)} lets the sampler write nothing but a call`, async () => {
+    test(`restricts the sampler to a call: ${JSON.stringify(choice)}`, async () => {
       await using upstream = await fakeUpstream(
-        saying('{"name":"get_weather","arguments":{"city":"Oslo","id":9007199254740993}}'),
+        answering('{"name":"get_weather","arguments":{"city":"Oslo","id":9007199254740993}}'),
       );
       await using gateway = await testGateway(upstream);
       const body = (await (await gateway.chat({ tools, tool_choice: choice })).json()) as Completion;
@@ -62,7 +62,7 @@ suite('tool_choice', () => {
     });
   }
 
-  test('a call that the model makes by itself passes as it is', async () => {
+  test('required passes on a call that the model makes in its own format', async () => {
     await using upstream = await fakeUpstream(replay('ollama-0.17.4/chat-tools-tool-stream'));
     await using gateway = await testGateway(upstream);
     const body = (await (await gateway.chat({ tools, tool_choice: 'required' })).json()) as Completion;
@@ -72,19 +72,19 @@ suite('tool_choice', () => {
     );
   });
 
-  test('a forced call cut at its length is no call; one that is no JSON is an error', async () => {
-    await using cut = await fakeUpstream(saying('{"name":"get_w', { done_reason: 'length' }));
+  test('required gives finish_reason length for a call cut at its length, and a 502 for prose', async () => {
+    await using cut = await fakeUpstream(answering('{"name":"get_w', { done_reason: 'length' }));
     await using first = await testGateway(cut);
     const body = (await (await first.chat({ tools, tool_choice: 'required' })).json()) as Completion;
     assert.equal(body.choices[0]?.finish_reason, 'length');
-    await using prose = await fakeUpstream(saying('I would rather not.'));
+    await using prose = await fakeUpstream(answering('I would rather not.'));
     await using second = await testGateway(prose);
     assert.equal((await second.chat({ tools, tool_choice: 'required' })).status, 502);
   });
 
-  test('a model that knows no tools gets them in a system message', async () => {
+  test('required describes the tools in a system message to a model without tool support', async () => {
     await using upstream = await fakeUpstream((res, { body }) => {
-      if (!body.includes('"tools"')) return saying('{"name":"get_weather","arguments":{}}')(res, { body } as never);
+      if (!body.includes('"tools"')) return answering('{"name":"get_weather","arguments":{}}')(res, { body } as never);
       res.writeHead(400).end('{"error":"registry.ollama.ai/library/x:latest does not support tools"}');
     });
     await using gateway = await testGateway(upstream);
@@ -98,11 +98,11 @@ suite('tool_choice', () => {
     assert.match(sent.messages[0]?.content ?? '', /"get_weather".*"get_time"/s);
     assert.ok('anyOf' in sent.format);
     const auto = await gateway.chat({ tools });
-    assert.equal(auto.status, 400, 'what is not forced is refused, not emulated');
+    assert.equal(auto.status, 400, 'tools that are not required are refused, not emulated');
   });
 
-  test('allowed_tools sends only those', async () => {
-    await using upstream = await fakeUpstream(saying('hi'));
+  test('allowed_tools sends only the allowed tools', async () => {
+    await using upstream = await fakeUpstream(answering('hi'));
     await using gateway = await testGateway(upstream);
     const allowed = { mode: 'auto', tools: [{ type: 'function', function: { name: 'get_time' } }] };
     await gateway.chat({ tools, tool_choice: { type: 'allowed_tools', allowed_tools: allowed } });
@@ -113,7 +113,7 @@ suite('tool_choice', () => {
     );
   });
 
-  test('parallel_tool_calls: false keeps the first call', async () => {
+  test('auto keeps only the first call with parallel_tool_calls: false', async () => {
     await using upstream = await fakeUpstream(replay('ollama-0.17.4/chat-tools-tool2-stream'));
     await using gateway = await testGateway(upstream);
     for (const [parallel, count] of [
@@ -126,16 +126,16 @@ suite('tool_choice', () => {
     }
   });
 
-  test('tools beside a response_format can still be called, and the answer follows the format', async () => {
+  test('auto with a response_format allows either a call or an answer in the format', async () => {
     const schema = { type: 'object', properties: { a: { $ref: '#/$defs/n' } }, $defs: { n: { type: 'integer' } } };
     const format = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } };
-    const said: [string, string | null, string][] = [
+    const answers: [string, string | null, string][] = [
       ['{"a":1}', '{"a":1}', 'stop'],
       ['{"name":"get_time","arguments":{}}', null, 'tool_calls'],
       ['{"name":"nobody","arguments":{}}', '{"name":"nobody","arguments":{}}', 'stop'],
     ];
-    for (const [text, content, reason] of said) {
-      await using upstream = await fakeUpstream(saying(text));
+    for (const [text, content, reason] of answers) {
+      await using upstream = await fakeUpstream(answering(text));
       await using gateway = await testGateway(upstream);
       const body = (await (await gateway.chat({ tools, ...format })).json()) as Completion;
       assert.deepEqual([body.choices[0]?.message.content, body.choices[0]?.finish_reason], [content, reason]);
@@ -143,5 +143,37 @@ suite('tool_choice', () => {
       const answer = { type: 'object', properties: { a: { type: 'integer' } } };
       assert.deepEqual(sent.format, { anyOf: [callOf('get_weather', weather), callOf('get_time', weather), answer] });
     }
+  });
+});
+
+suite('a tool_choice that names a function', () => {
+  interface ErrorResponse {
+    readonly status: number;
+    readonly error: { readonly code: string };
+  }
+
+  async function errorOf(line: string, settings: object = {}): Promise<ErrorResponse> {
+    await using upstream = await fakeUpstream((res) => void ndjson(res).end(line + doneLine()));
+    await using gateway = await testGateway(upstream, { ...settings });
+    const named = ['a', 'b'].map((name) => ({ type: 'function', function: { name } }));
+    const response = await gateway.chat({ tools: named, tool_choice: named[1], stream: true });
+    return { status: response.status, ...((await response.json()) as Pick<ErrorResponse, 'error'>) };
+  }
+
+  const callOfA = { role: 'assistant', content: '', tool_calls: [{ function: { name: 'a', arguments: {} } }] };
+  for (const [answer, line] of [
+    ['calls another function', chatLine('', { message: callOfA })],
+    ['calls an unknown function', chatLine('{"name":"zzz","arguments":{}}')],
+    ['has no arguments object', chatLine('{"name":"b","arguments":"oops"}')],
+  ] as const) {
+    test(`gives a 502 when the answer ${answer}`, async () => {
+      const { status, error } = await errorOf(line);
+      assert.deepEqual([status, error.code], [502, 'upstream_error']);
+    });
+  }
+
+  test('gives a 502 when the call is longer than `limits.line`', async () => {
+    const { status, error } = await errorOf(chatLine(' '.repeat(3000)).repeat(2), { limits: { line: '4KiB' } });
+    assert.deepEqual([status, error.code], [502, 'upstream_protocol_error']);
   });
 });

@@ -34,7 +34,7 @@ function newFile(): string {
   return join(folder, `${files}.db`);
 }
 
-/** The rows of a ledger, the oldest first. */
+/** The rows of a usage file, oldest first. */
 function rowsOf(file: string): (Row & { readonly id: string })[] {
   const database = new DatabaseSync(file, { readOnly: true });
   try {
@@ -46,7 +46,7 @@ function rowsOf(file: string): (Row & { readonly id: string })[] {
   }
 }
 
-/** Waits for one more row. */
+/** Waits for the next row after `before` rows, and returns it. */
 async function nextRow(file: string, before: number): Promise<Row> {
   await until('a row', () => rowsOf(file).length > before);
   const rows = rowsOf(file);
@@ -69,6 +69,7 @@ function as(name: string, init: RequestInit = {}): RequestInit {
 
 const models = ['scripted-plain:latest', 'broken', 'cut', 'held', 'embedder'];
 
+/** Answers each endpoint of Ollama, and fails in the way that the model of the request names. */
 const ollamaAnswer: Answer = async (res, request) => {
   const { model } = JSON.parse(request.body || '{}') as { model?: string };
   if (request.url === '/api/embed') {
@@ -81,7 +82,7 @@ const ollamaAnswer: Answer = async (res, request) => {
     });
   }
   if (request.url === '/api/embeddings') {
-    // Ollama counts nothing here.
+    // Ollama reports no counts at this endpoint.
     res.writeHead(200, { 'content-type': 'application/json' }).write('{"embedding":[0.5,');
     await nextTurn();
     return void res.end('1]}');
@@ -115,7 +116,7 @@ const cases: readonly Case[] = [
   { what: 'a whole answer', path: '/v1/chat/completions', body: { messages }, row: ok },
   { what: 'a stream', path: '/v1/chat/completions', body: { messages, stream: true }, row: ok },
   {
-    what: 'two answers to one request',
+    what: 'an answer with two choices',
     path: '/v1/chat/completions',
     body: { messages, n: 2 },
     row: { ...ok, input_tokens: 92, output_tokens: 88 },
@@ -144,19 +145,19 @@ const cases: readonly Case[] = [
     row: { ...ok, input_tokens: 7, output_tokens: 0 },
   },
   {
-    what: 'native embeddings that nobody counts',
+    what: 'native embeddings without counts',
     path: '/api/embeddings',
     body: { prompt: 'twelve chars' },
     row: { ...ok, input_tokens: 7, output_tokens: 0 },
   },
   {
-    what: 'a failure of the upstream',
+    what: 'an upstream error',
     path: '/v1/chat/completions',
     body: { messages, model: 'broken' },
     row: { model: 'broken', outcome: 'upstream_error', status: 502, input_tokens: 0, output_tokens: 0 },
   },
   {
-    what: 'a failure of the upstream that is passed on',
+    what: 'an upstream error that is passed through',
     path: '/api/chat',
     body: { messages, model: 'broken' },
     row: { model: 'broken', outcome: 'upstream_error', status: 500, input_tokens: 0, output_tokens: 0 },
@@ -168,28 +169,28 @@ const cases: readonly Case[] = [
     row: { model: 'cut', outcome: 'upstream_error', status: 200, input_tokens: 1, output_tokens: 1 },
   },
   {
-    what: 'a request that cannot be read',
+    what: 'an invalid request',
     path: '/v1/chat/completions',
     body: { messages: 'hi' },
     row: { model: 'none', upstream: null, outcome: 'client_error', status: 400, input_tokens: 0, output_tokens: 0 },
   },
   {
-    what: 'a model that nobody has heard of',
+    what: 'an unknown model',
     path: '/v1/chat/completions',
     body: { messages, model: 'made-up-7' },
     row: { ...ok, model: 'other' },
   },
 ];
 
-suite('a row of usage', () => {
+suite('the usage of a request', () => {
   for (const { what, path, body, row } of cases) {
-    test(`for ${what} at ${path}`, async () => {
+    test(`is one row: ${what}, ${path}`, async () => {
       const file = newFile();
       await using upstream = await fakeUpstream(ollamaAnswer, models);
       await using gateway = await testGateway(upstream, { keys, groups, usage: { file } });
       const init = as('alice', { method: 'POST', body: JSON.stringify({ model: 'scripted-plain', ...body }) });
       const response = await gateway.fetch(path, init);
-      const text = await response.text().catch(() => 'cut off');
+      const text = await response.text().catch(() => 'broken off');
       const common = { key: 'alice', group: 'lab', model: 'scripted-plain:latest', route: path, upstream: 'ollama' };
       const found = await nextRow(file, 0);
       assert.deepEqual(found, { ...found, ...common, ...row }, text);
@@ -198,22 +199,22 @@ suite('a row of usage', () => {
   }
 
   for (const path of ['/v1/chat/completions', '/api/chat', '/v1/messages']) {
-    test(`for a client that leaves ${path}`, async () => {
+    test(`is one row with the tokens so far when the client disconnects: ${path}`, async () => {
       const file = newFile();
       await using upstream = await fakeUpstream(ollamaAnswer, models);
       await using gateway = await testGateway(upstream, { keys, groups, usage: { file } });
-      const left = new AbortController();
+      const controller = new AbortController();
       const body = JSON.stringify({ model: 'held', messages, stream: true, max_tokens: 9 });
-      const response = await gateway.fetch(path, { method: 'POST', body, signal: left.signal });
+      const response = await gateway.fetch(path, { method: 'POST', body, signal: controller.signal });
       await response.body?.getReader().read();
-      left.abort();
+      controller.abort();
       const row = await nextRow(file, 0);
       assert.deepEqual([row.outcome, row.model, row.key, row.group], ['client_closed', 'held', 'tester', null]);
       assert.deepEqual([row.output_tokens, row.input_tokens > 0 && row.input_tokens < 20], [1, true]);
     });
   }
 
-  test('for a request over the limit, which costs nothing', async () => {
+  test('is one row without tokens when a limit refuses it', async () => {
     const file = newFile();
     await using upstream = await fakeUpstream(ollamaAnswer, models);
     await using gateway = await testGateway(upstream, { keys, groups, usage: { file } });
@@ -231,7 +232,7 @@ suite('a row of usage', () => {
     }
   });
 
-  test('for none of what no model runs for', async () => {
+  test('is no row when no model runs', async () => {
     const file = newFile();
     await using upstream = await fakeUpstream(ollamaAnswer, models);
     await using gateway = await testGateway(upstream, { keys, groups, usage: { file } });
@@ -245,7 +246,7 @@ suite('a row of usage', () => {
     assert.equal((await nextRow(file, 0)).key, 'tester');
   });
 
-  test('for requests to a server with an OpenAI API, as it counted', async () => {
+  test('has the counts that an OpenAI-compatible server reports', async () => {
     const file = newFile();
     const usage = { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 };
     const choices = [{ index: 0, message: { role: 'assistant', content: 'a b c' }, finish_reason: 'stop' }];
@@ -279,7 +280,7 @@ suite('a row of usage', () => {
     }
   });
 
-  test('for a stream that is passed on untold, about what came', async () => {
+  test('is estimated for a passed-through stream without usage', async () => {
     const file = newFile();
     await using upstream = await openaiUpstream(stream([chunk({ content: 'a' }), chunk({ content: 'b' }, 'stop')]));
     const kind = { upstream: { kind: 'openai' as const, name: 'vllm' } };
@@ -319,7 +320,7 @@ suite('GET /v1/usage', () => {
   const config = join(folder, 'usage.yaml');
   writeFileSync(config, `usage: {file: ${JSON.stringify(file)}}\n`);
 
-  /** Of alice 2 chats and a failed one, of the tester one embedding. */
+  /** A gateway with three chats by alice, one of which failed, and one embedding by the tester. */
   async function used(): Promise<AsyncDisposable & { gateway: TestGateway }> {
     const upstream = await fakeUpstream(ollamaAnswer, models);
     const gateway = await testGateway(upstream, { keys, groups, usage: { file } });
@@ -357,21 +358,21 @@ suite('GET /v1/usage', () => {
     ],
     ['day', { [today]: mine }, { [today]: all }],
   ] as const) {
-    test(`by ${by}: one’s own, and everybody’s for an admin`, async () => {
-      await using box = await used();
-      assert.deepEqual(await usageOf(box.gateway, `?by=${by}`, as('alice')), own);
-      assert.deepEqual(await usageOf(box.gateway, `?by=${by}&all=true&since=1h`), every);
+    test(`sums by ${by}: a key's own usage, and all usage for an admin`, async () => {
+      await using service = await used();
+      assert.deepEqual(await usageOf(service.gateway, `?by=${by}`, as('alice')), own);
+      assert.deepEqual(await usageOf(service.gateway, `?by=${by}&all=true&since=1h`), every);
     });
   }
 
-  test('nothing of a key that used nothing, or of another time', async () => {
-    await using box = await used();
-    assert.deepEqual(await usageOf(box.gateway, '', as('bob')), {});
-    assert.deepEqual(await usageOf(box.gateway, '?until=2d', as('alice')), {});
+  test('is empty for a key without requests, and for a period without requests', async () => {
+    await using service = await used();
+    assert.deepEqual(await usageOf(service.gateway, '', as('bob')), {});
+    assert.deepEqual(await usageOf(service.gateway, '?until=2d', as('alice')), {});
   });
 
-  test('refuses in OpenAI’s shape', async () => {
-    await using box = await used();
+  test("returns errors in OpenAI's format", async () => {
+    await using service = await used();
     for (const [query, status, code, param] of [
       ['?all=true', 403, 'insufficient_permissions', 'all'],
       ['?all=yes', 400, null, 'all'],
@@ -381,17 +382,17 @@ suite('GET /v1/usage', () => {
       ['?until=1d&since=1h', 400, null, 'since'],
       ['?key=tester', 400, null, 'key'],
     ] as const) {
-      const response = await box.gateway.fetch(`/v1/usage${query}`, as('alice'));
+      const response = await service.gateway.fetch(`/v1/usage${query}`, as('alice'));
       const { error } = (await response.json()) as { error: Record<string, unknown> };
       assert.deepEqual([response.status, error['code'], error['param']], [status, code, param], query);
       assert.deepEqual(Object.keys(error).toSorted(), ['code', 'message', 'param', 'type']);
     }
-    assert.equal((await box.gateway.fetch('/v1/usage', { headers: { authorization: '' } })).status, 401);
-    assert.equal((await box.gateway.fetch('/v1/usage', { method: 'POST' })).status, 405);
+    assert.equal((await service.gateway.fetch('/v1/usage', { headers: { authorization: '' } })).status, 401);
+    assert.equal((await service.gateway.fetch('/v1/usage', { method: 'POST' })).status, 405);
   });
 
-  test('llamaduct usage prints the same from the file, while it is served', async () => {
-    await using box = await used();
+  test('has the same sums as `llamaduct usage`, which reads the file while the gateway runs', async () => {
+    await using service = await used();
     const { code, stdout, stderr } = await run(['usage', '--config', config, '--by', 'key', '--since', '7d']);
     assert.deepEqual([code, stderr], [0, '']);
     const cells = stdout.split('\n').map((line) => line.split(/ {2,}/).slice(0, 5));
@@ -402,11 +403,11 @@ suite('GET /v1/usage', () => {
       ['(total)', ...all.map(String)],
       [''],
     ]);
-    assert.equal((await box.gateway.chat()).status, 200);
+    assert.equal((await service.gateway.chat()).status, 200);
   });
 });
 
-test('rows hold nothing of what was said', async () => {
+test('the usage file contains no prompt, no answer and no `user` field', async () => {
   const file = newFile();
   await using upstream = await fakeUpstream((res) => {
     ndjson(res).end(chatLine('the answer is forty-two') + doneLine());

@@ -276,7 +276,7 @@ function refusal(status: number): Answer {
   return (res) => void res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
 }
 
-suite('an error after the first heartbeat', () => {
+suite('an error after the first heartbeat', { concurrency: 4 }, () => {
   const faults: Record<string, { answer: Answer; outcome: string; code: string }> = {
     'a 404': { answer: refusal(404), outcome: 'client_error', code: 'model_not_found' },
     'a 500': { answer: refusal(500), outcome: 'upstream_error', code: 'upstream_error' },

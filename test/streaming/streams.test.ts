@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { resetting, silent } from '../helpers/answers.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { chatLine, doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
-import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
+import { type Answer, type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 /** The last event of a stream of a chat completion. */
@@ -14,13 +16,10 @@ function lastEvent(text: string): { error?: { code: string; message: string } } 
   return JSON.parse(events.at(-1)?.slice('data: '.length) ?? '') as { error?: { code: string; message: string } };
 }
 
-suite('a client that leaves ends the upstream request', () => {
-  const phases: Record<
-    string,
-    { answer: Parameters<typeof fakeUpstream>[0]; body: object; phase: string | undefined }
-  > = {
+suite('a client that disconnects', () => {
+  const phases: Record<string, { answer: Answer; body: object; phase: string | undefined }> = {
     'before the upstream answers': { answer: () => undefined, body: { stream: true }, phase: 'waiting' },
-    'before the first line is whole': {
+    'before the first line is complete': {
       answer: (res) => void ndjson(res).write('{"mess'),
       body: { stream: true },
       phase: undefined,
@@ -30,26 +29,26 @@ suite('a client that leaves ends the upstream request', () => {
       body: { stream: true },
       phase: 'streaming',
     },
-    'of a whole answer that is not there yet': { answer: () => undefined, body: {}, phase: 'waiting' },
-    'of a whole answer that is being generated': {
+    'before a whole answer starts': { answer: () => undefined, body: {}, phase: 'waiting' },
+    'while a whole answer is generated': {
       answer: (res) => void ndjson(res).write(chatLine('Hello')),
       body: {},
       phase: undefined,
     },
   };
   for (const [name, { answer, body, phase }] of Object.entries(phases)) {
-    test(name, async () => {
+    test(`ends the upstream request: ${name}`, async () => {
       await using upstream = await fakeUpstream(answer);
       await using gateway = await testGateway(upstream);
       const controller = new AbortController();
       const response = gateway.chat(body, { signal: controller.signal });
       const text = response.then(async (sent) => await sent.text());
-      await until('the upstream to be asked', () => upstream.open === 1);
+      await until('the upstream request', () => upstream.open === 1);
       if (phase === 'streaming') await response;
       controller.abort();
       await assert.rejects(text, { name: 'AbortError' });
-      await until('the upstream request to end', () => upstream.open === 0, 1_000);
-      await until('the exchange to end', () => gateway.log.some(({ outcome }) => outcome === 'client_closed'));
+      await until('the end of the upstream request', () => upstream.open === 0, 1_000);
+      await until('the log line', () => gateway.log.some(({ outcome }) => outcome === 'client_closed'));
       const line = gateway.log.find(({ outcome }) => outcome === 'client_closed');
       assert.equal(line?.['error'], 'client_closed');
       if (phase !== undefined) assert.equal(line?.['phase'], phase);
@@ -59,14 +58,17 @@ suite('a client that leaves ends the upstream request', () => {
   }
 });
 
-suite('an upstream that breaks in the middle of a stream gives an error event and no [DONE]', () => {
-  const faults: Record<string, { answer: Parameters<typeof fakeUpstream>[0]; code: string; settings?: object }> = {
+suite('an upstream failure', { concurrency: true }, () => {
+  const faults: Record<string, { answer: Answer; code: string; settings?: object }> = {
     'an error line': {
       answer: (res) => void ndjson(res).end(`${chatLine('Hel')}{"error":"unexpected EOF"}\n`),
       code: 'upstream_error',
     },
-    'an end without done': { answer: (res) => void ndjson(res).end(chatLine('Hel')), code: 'upstream_incomplete' },
-    'a cut connection': {
+    'an end without a done line': {
+      answer: (res) => void ndjson(res).end(chatLine('Hel')),
+      code: 'upstream_incomplete',
+    },
+    'a closed connection': {
       answer: (res) => void ndjson(res).write(chatLine('Hel'), () => res.socket?.end()),
       code: 'upstream_incomplete',
     },
@@ -74,19 +76,19 @@ suite('an upstream that breaks in the middle of a stream gives an error event an
       answer: (res) => void ndjson(res).end(`${chatLine('Hel')}<html>\n`),
       code: 'upstream_protocol_error',
     },
-    'a line over the cap': {
+    'a line longer than `limits.line`': {
       answer: (res) => void ndjson(res).end(chatLine('Hel') + chatLine('x'.repeat(5000))),
       code: 'upstream_protocol_error',
       settings: { limits: { line: '4KiB' } },
     },
-    silence: {
+    'silence longer than `timeouts.idle`': {
       answer: (res) => void ndjson(res).write(chatLine('Hel')),
       code: 'upstream_idle_timeout',
       settings: { timeouts: { idle: '50ms' } },
     },
   };
   for (const [name, { answer, code, settings }] of Object.entries(faults)) {
-    test(name, async () => {
+    test(`in the middle of a stream gives an error event and no [DONE]: ${name}`, async () => {
       await using upstream = await fakeUpstream(answer);
       await using gateway = await testGateway(upstream, { ...settings });
       const response = await gateway.chat({ stream: true });
@@ -94,35 +96,41 @@ suite('an upstream that breaks in the middle of a stream gives an error event an
       const text = await response.text();
       assert.match(text, /"content":"Hel"/);
       assert.equal(lastEvent(text).error?.code, code);
-      await until('the upstream request to end', () => upstream.open === 0);
+      await until('the end of the upstream request', () => upstream.open === 0);
       assert.equal(await gateway.metric(`llamaduct_upstream_errors_total{upstream="ollama",code="${code}"}`), 1);
     });
   }
 
-  test('the same faults before the first token are a status', async () => {
-    const early: [Parameters<typeof fakeUpstream>[0], number, string][] = [
-      [(res) => void ndjson(res).end('{"error":"unexpected EOF"}\n'), 502, 'upstream_error'],
-      [(res) => void ndjson(res).end(), 502, 'upstream_incomplete'],
-      [(res) => void res.destroy(), 502, 'upstream_error'],
-      [(res) => void res.end('<html>'), 502, 'upstream_protocol_error'],
-      [(res) => void ndjson(res).write('{"mess', () => res.socket?.end()), 502, 'upstream_incomplete'],
-      [() => undefined, 504, 'upstream_timeout'],
-    ];
-    for (const [answer, status, code] of early) {
-      await using upstream = await fakeUpstream(answer);
-      await using gateway = await testGateway(upstream, { timeouts: { first_byte: '100ms' } });
-      for (const stream of [true, false]) {
+  const early: [name: string, answer: Answer, status: number, code: string][] = [
+    ['an error line', (res) => void ndjson(res).end('{"error":"unexpected EOF"}\n'), 502, 'upstream_error'],
+    ['an empty stream', (res) => void ndjson(res).end(), 502, 'upstream_incomplete'],
+    ['a connection reset', resetting, 502, 'upstream_error'],
+    ['an HTML page', (res) => void res.end('<html>'), 502, 'upstream_protocol_error'],
+    [
+      'a closed connection in the first line',
+      (res) => void ndjson(res).write('{"mess', () => res.socket?.end()),
+      502,
+      'upstream_incomplete',
+    ],
+    ['silence longer than `timeouts.first_byte`', silent, 504, 'upstream_timeout'],
+  ];
+  for (const [name, answer, status, code] of early) {
+    for (const stream of [true, false]) {
+      const kind = stream ? 'streamed' : 'not streamed';
+      test(`before the first token gives a ${status}: ${name}, ${kind}`, async () => {
+        await using upstream = await fakeUpstream(answer);
+        await using gateway = await testGateway(upstream, { timeouts: { first_byte: '100ms' } });
         const response = await gateway.chat({ stream });
         const body = (await response.json()) as { error: { code: string } };
         assert.deepEqual([response.status, body.error.code], [status, code]);
         assert.equal(response.headers.get('content-type'), 'application/json');
-      }
+      });
     }
-  });
+  }
 });
 
-suite('streams', () => {
-  test('what follows the done line is not sent, and the connection is used again', async () => {
+suite('a stream', () => {
+  test('leaves out what follows the done line, and its upstream connection is reused', async () => {
     const sockets = new Set<Socket>();
     await using upstream = await fakeUpstream((res) => {
       if (res.socket !== null) sockets.add(res.socket);
@@ -134,20 +142,20 @@ suite('streams', () => {
       const text = await (await gateway.chat({ stream })).text();
       assert.doesNotMatch(text, /ghost/);
       assert.match(text, stream ? /\[DONE\]\n\n$/ : /"content":"Hello"/);
-      await until('the upstream to be done', () => upstream.open === 0);
+      await until('the end of the upstream request', () => upstream.open === 0);
     }
     assert.equal(sockets.size, 1);
   });
 
-  test('an upstream that does not close after its done line does not hold the client', async () => {
+  test('ends with the done line, although the upstream does not end its response', async () => {
     await using upstream = await fakeUpstream((res) => void ndjson(res).write(chatLine('Hello') + doneLine()));
     await using gateway = await testGateway(upstream);
     assert.match(await (await gateway.chat({ stream: true })).text(), /\[DONE\]\n\n$/);
     assert.equal((await gateway.chat()).status, 200);
-    await until('the upstream request to end', () => upstream.open === 0);
+    await until('the end of the upstream request', () => upstream.open === 0);
   });
 
-  test('every token goes out when it comes in', async () => {
+  test('sends every token as soon as it arrives', async () => {
     let next: (() => void) | undefined;
     await using upstream = await fakeUpstream(async (res) => {
       ndjson(res);
@@ -168,7 +176,7 @@ suite('streams', () => {
     assert.match((await reader?.read())?.value ?? '', /"finish_reason":"stop".*\[DONE\]/s);
   });
 
-  test('a client that does not read slows the upstream down', async () => {
+  test('stops reading from the upstream when the client does not read', async () => {
     const offered = 64 * 1024 * 1024;
     let accepted = 0;
     await using upstream = await fakeUpstream(async (res) => {
@@ -184,22 +192,20 @@ suite('streams', () => {
     await using client = rawChat(gateway.url, { stream: true });
     await once(client.socket, 'readable');
     let before = -1;
-    await until('the upstream to stand still', async () => {
-      const still = accepted === before;
+    await until('no more reads for 100 ms', async () => {
+      const stopped = accepted === before;
       before = accepted;
-      await new Promise((resolve) => {
-        setTimeout(resolve, 100);
-      });
-      return still;
+      await sleep(100);
+      return stopped;
     });
-    assert.ok(accepted < offered / 2, `${accepted} bytes were taken from the upstream`);
+    assert.ok(accepted < offered / 2, `${accepted} bytes were read from the upstream`);
   });
 });
 
-suite('shutting down', () => {
+suite('a stream during the stop of the service', () => {
   async function draining(
     grace: string,
-    answer: Parameters<typeof fakeUpstream>[0],
+    answer: Answer,
   ): Promise<{ upstream: FakeUpstream; text: Promise<string>; closed: Promise<void>; url: string }> {
     const upstream = await fakeUpstream(answer);
     const gateway = await testGateway(upstream, { timeouts: { grace } });
@@ -208,7 +214,7 @@ suite('shutting down', () => {
     return { upstream, text, closed: gateway.close(), url: gateway.url };
   }
 
-  test('lets a stream finish, and takes no new connection', async () => {
+  test('is finished, while new connections are refused', async () => {
     let finish: (() => void) | undefined;
     const { upstream, text, closed, url } = await draining('10s', (res) => {
       ndjson(res).write(chatLine('Hello'));
@@ -221,16 +227,16 @@ suite('shutting down', () => {
     await upstream[Symbol.asyncDispose]();
   });
 
-  test('ends a stream with an error event after the grace time', async () => {
+  test('ends with an error event after the grace time', async () => {
     const { upstream, text, closed } = await draining('20ms', (res) => void ndjson(res).write(chatLine('Hello')));
     assert.equal(lastEvent(await text).error?.code, 'shutting_down');
     await closed;
-    await until('the upstream request to end', () => upstream.open === 0);
+    await until('the end of the upstream request', () => upstream.open === 0);
     await upstream[Symbol.asyncDispose]();
   });
 });
 
-test('ids are unique, and the same in header, answer and log', async () => {
+test('the id of a request is unique, and the same in its header, body and log line', async () => {
   await using upstream = await fakeUpstream(plainAnswer());
   await using gateway = await testGateway(upstream);
   const seen = new Set<string>();
@@ -245,11 +251,11 @@ test('ids are unique, and the same in header, answer and log', async () => {
   assert.equal(seen.size, 50);
   const own = await gateway.chat({}, { headers: { 'x-request-id': 'my-id.1' } });
   assert.equal(own.headers.get('x-request-id'), 'my-id.1');
-  const odd = await gateway.chat({}, { headers: { 'x-request-id': 'no spaces or "quotes"' } });
-  assert.match(odd.headers.get('x-request-id') ?? '', /^chatcmpl-/);
+  const invalid = await gateway.chat({}, { headers: { 'x-request-id': 'no spaces or "quotes"' } });
+  assert.match(invalid.headers.get('x-request-id') ?? '', /^chatcmpl-/);
 });
 
-/** A chat over a socket that nobody reads from unless the test does. */
+/** Sends a chat over a bare socket, which only the test reads. */
 function rawChat(url: string, body: object): AsyncDisposable & { socket: Socket } {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);

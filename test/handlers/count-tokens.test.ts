@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { chunk, stream, usageChunk } from '../helpers/openai-answers.ts';
+import { openaiUpstream } from '../helpers/upstream.ts';
+
+async function countTokens(gateway: TestGateway, content: string): Promise<unknown> {
+  const body = JSON.stringify({ model: 'scripted', messages: [{ role: 'user', content }] });
+  return await (await gateway.fetch('/v1/messages/count_tokens', { method: 'POST', body })).json();
+}
+
+suite('/v1/messages/count_tokens', () => {
+  test('estimates the tokens when the upstream reports no usage', async () => {
+    await using upstream = await openaiUpstream(stream([chunk({ content: 'x' }, 'length')]));
+    await using gateway = await testGateway(upstream, { upstream: { kind: 'openai' } });
+    assert.deepEqual(await countTokens(gateway, 'x'.repeat(400)), { input_tokens: 100 });
+  });
+
+  test('generates one token, although a model rule pins num_predict', async () => {
+    await using upstream = await openaiUpstream(stream([chunk({ content: 'x' }, 'length'), usageChunk(7, 1)]));
+    await using gateway = await testGateway(upstream, {
+      upstream: { kind: 'openai' },
+      models: [{ match: '*', pin: { num_predict: 500 } }],
+    });
+    assert.deepEqual(await countTokens(gateway, 'hi'), { input_tokens: 7 });
+    assert.equal((JSON.parse(upstream.requests[0]?.body ?? '{}') as { max_tokens: number }).max_tokens, 1);
+  });
+});

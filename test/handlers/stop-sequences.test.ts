@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { testGateway } from '../helpers/gateway.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { saying } from '../helpers/openai-answers.ts';
+import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
+
+suite('stop sequences', () => {
+  test('are a 400 when one is empty, and are left out when there is none', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream);
+    for (const stop of ['', ['']]) assert.equal((await gateway.chat({ stop })).status, 400);
+    await gateway.chat({ stop: [] });
+    const sent = JSON.parse(upstream.requests[0]?.body ?? '{}') as { options?: unknown };
+    assert.equal(sent.options, undefined);
+  });
+
+  // llamaduct looks for the beginning of each sequence in every token.
+  test('are a 400 when llamaduct has to apply one of more than 256 characters', async () => {
+    await using upstream = await openaiUpstream(saying('x'));
+    await using gateway = await testGateway(upstream, { upstream: { kind: 'openai' } });
+    const messages = [{ role: 'user', content: 'hi' }];
+    for (const [length, status] of [
+      [256, 200],
+      [257, 400],
+    ] as const) {
+      const body = { model: 'scripted', max_tokens: 5, messages, stop_sequences: ['x'.repeat(length)] };
+      const response = await gateway.fetch('/v1/messages', { method: 'POST', body: JSON.stringify(body) });
+      assert.equal(response.status, status);
+      if (status === 400) assert.match(await response.text(), /stop_sequences/);
+    }
+  });
+});
