@@ -3,7 +3,8 @@ import { suite, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
-import { fakeUpstream } from '../helpers/upstream.ts';
+import { saying } from '../helpers/openai-answers.ts';
+import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 
 const models = ['llama3:8b', 'qwen3:latest', 'hf.co/a/b:Q4'];
 const upstreamWithModels = async (): ReturnType<typeof fakeUpstream> => await fakeUpstream(plainAnswer(), models);
@@ -19,23 +20,23 @@ const keys = [
 const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
 const bearer = (key: string): { headers: Record<string, string> } => ({ headers: { authorization: `Bearer ${key}` } });
 
-suite('who comes in', () => {
+suite('authentication', () => {
   const accepted: Record<string, Record<string, string>> = {
     'a bearer token': { authorization: `Bearer ${secret}` },
     'a bearer token in any case': { authorization: `bearer ${secret}` },
-    'x-api-key': { 'x-api-key': secret, authorization: 'Bearer ollama' },
-    'the password of Basic': { authorization: basic(`me:${secret}`) },
+    'an x-api-key header': { 'x-api-key': secret, authorization: 'Bearer ollama' },
+    'a Basic password': { authorization: basic(`me:${secret}`) },
   };
   const refused: Record<string, [Record<string, string>, string]> = {
     'no key': [{ authorization: '' }, 'missing'],
     'an unknown key': [{ authorization: 'Bearer ld-nobody' }, 'unknown'],
     'an unknown password': [{ authorization: basic(`${secret}:x`) }, 'unknown'],
     'an expired key': [{ authorization: 'Bearer ld-old' }, 'expired'],
-    'a scheme of another kind': [{ authorization: `Digest ${secret}` }, 'missing'],
+    'another scheme': [{ authorization: `Digest ${secret}` }, 'missing'],
     'a hash instead of the secret': [{ authorization: `Bearer ${hashSecret(secret)}` }, 'unknown'],
   };
 
-  test('with a key', async () => {
+  test('accepts a key as a bearer token, as an x-api-key header or as a Basic password', async () => {
     await using upstream = await upstreamWithModels();
     await using gateway = await testGateway(upstream, { keys });
     for (const [name, headers] of Object.entries(accepted)) {
@@ -43,7 +44,7 @@ suite('who comes in', () => {
     }
   });
 
-  test('without one: a 401 in the shape of each API, counted by reason', async () => {
+  test("gives a 401 in the API's error format without a valid key, and counts it by reason", async () => {
     await using upstream = await upstreamWithModels();
     await using gateway = await testGateway(upstream, { keys });
     for (const [name, [headers, reason]] of Object.entries(refused)) {
@@ -64,20 +65,20 @@ suite('who comes in', () => {
     assert.equal(upstream.requests.length, 0);
   });
 
-  test('no secret is in the log or in the metrics', async () => {
+  test('leaves no key and no prompt in the log or the metrics', async () => {
     await using upstream = await upstreamWithModels();
     await using gateway = await testGateway(upstream, { keys });
     await gateway.chat({ messages: [{ role: 'user', content: 'my secret prompt' }] });
     await gateway.chat({}, bearer('ld-nobody'));
-    const told = JSON.stringify(gateway.log) + (await (await gateway.fetch('/metrics')).text());
-    assert.match(told, /tester/);
+    const output = JSON.stringify(gateway.log) + (await (await gateway.fetch('/metrics')).text());
+    assert.match(output, /tester/);
     for (const hidden of [secret, 'ld-nobody', 'my secret prompt', 'Hello', hashSecret(secret).slice(7)]) {
-      assert.ok(!told.includes(hidden), hidden);
+      assert.ok(!output.includes(hidden), hidden);
     }
   });
 });
 
-suite('what a key may do', () => {
+suite('authorization', () => {
   const routes: [string, string, string][] = [
     ['POST', '/v1/chat/completions', 'inference'],
     ['GET', '/v1/models', 'inference'],
@@ -95,7 +96,7 @@ suite('what a key may do', () => {
   ];
   const body = JSON.stringify({ model: 'llama3:8b', messages: [{ role: 'user', content: 'hi' }] });
 
-  test('its scopes', async () => {
+  test('gives a 403 for a route without its scope', async () => {
     await using upstream = await upstreamWithModels();
     await using gateway = await testGateway(upstream, { keys });
     for (const [method, path, scope] of routes) {
@@ -115,7 +116,7 @@ suite('what a key may do', () => {
     }
   });
 
-  test('its models, on every route and in every spelling', async () => {
+  test('gives a 403 for a model that the key may not use, on every route and in every spelling', async () => {
     await using upstream = await upstreamWithModels();
     await using gateway = await testGateway(upstream, { keys });
     const limited = bearer('ld-limited');
@@ -147,8 +148,59 @@ suite('what a key may do', () => {
   });
 });
 
+suite('a key with model limits in front of an OpenAI-compatible server', () => {
+  const limitedTo = (allowed: string) => ({
+    keys: [{ name: 'limited', hash: hashSecret('ld-limited'), models: [allowed] }],
+    upstream: { kind: 'openai' as const },
+  });
+  const messages = [{ role: 'user', content: 'hi' }];
+  const post = (json: object): RequestInit => ({
+    method: 'POST',
+    body: JSON.stringify(json),
+    ...bearer('ld-limited'),
+  });
+
+  test('gets a 403 for another model under a second spelling of `model`, which a server written in Go would read', async () => {
+    await using upstream = await openaiUpstream(saying('no'), ['mine', 'theirs']);
+    await using gateway = await testGateway(upstream, limitedTo('mine'));
+    for (const spelling of ['MODEL', 'Model']) {
+      const json = { model: 'mine', [spelling]: 'theirs', messages };
+      assert.equal((await gateway.fetch('/v1/chat/completions', post(json))).status, 403);
+    }
+    assert.equal(upstream.requests.length, 0);
+  });
+
+  test('gets a 403 for another model in a `models` list of fallbacks, which some servers read', async () => {
+    await using upstream = await openaiUpstream(saying('no'), ['mine', 'theirs']);
+    await using gateway = await testGateway(upstream, limitedTo('mine'));
+    const json = { model: 'mine', models: ['mine', 'theirs'], messages };
+    assert.equal((await gateway.fetch('/v1/chat/completions', post(json))).status, 403);
+    assert.equal(upstream.requests.length, 0);
+  });
+
+  test('gets a 403, not the default model, for an unknown model that matches its pattern', async () => {
+    await using upstream = await openaiUpstream(saying('no'), ['small', 'big']);
+    await using gateway = await testGateway(upstream, {
+      default_model: 'big',
+      default_for_unknown: true,
+      ...limitedTo('small*'),
+    });
+    for (const [path, json] of [
+      ['/v1/chat/completions', { messages }],
+      ['/v1/messages', { messages, max_tokens: 5 }],
+      ['/api/chat', { messages }],
+      ['/api/embed', { input: 'x' }],
+      ['/v1/embeddings', { input: 'x' }],
+    ] as const) {
+      const response = await gateway.fetch(path, post({ model: 'small-but-unknown', ...json }));
+      assert.equal(response.status, 403, path);
+    }
+    assert.equal(upstream.requests.length, 0);
+  });
+});
+
 suite('open access', () => {
-  test('lets anybody chat, whatever key they send, but administer nothing', async () => {
+  test('allows inference with any key or none, but no administration', async () => {
     await using upstream = await upstreamWithModels();
     await using gateway = await testGateway(upstream, { access: 'open', keys });
     for (const headers of [{ authorization: '' }, { authorization: 'Bearer ollama' }]) {
@@ -159,15 +211,15 @@ suite('open access', () => {
   });
 });
 
-suite('the metrics', () => {
-  test('by a token of their own', async () => {
+suite('/metrics', () => {
+  test('can have a token of its own, which gives access to nothing else', async () => {
     await using upstream = await upstreamWithModels();
     await using gateway = await testGateway(upstream, { metrics: { token: hashSecret('scrape-me') } });
     assert.equal((await gateway.fetch('/metrics', bearer('scrape-me'))).status, 200);
     assert.equal((await gateway.fetch('/v1/models', bearer('scrape-me'))).status, 403);
   });
 
-  test('on a listener of their own, where nothing else is', async () => {
+  test('can have a listener of its own, which serves nothing else', async () => {
     await using upstream = await upstreamWithModels();
     await using gateway = await testGateway(upstream, { metrics: { listen: '127.0.0.1:0' } });
     const url = gateway.metricsUrl ?? '';

@@ -14,7 +14,7 @@ const cors = { cors: [page, 'http://localhost:5173'] };
 const limits = { requests_per_minute: 100, tokens_per_minute: 1_000_000 };
 const digest = 'a'.repeat(64);
 
-/** Every path, and what it takes. */
+/** Every path, with its methods. */
 const paths: readonly [path: string, methods: string][] = [
   ...endpoints.map(({ path }): [string, string] => [path, 'POST']),
   ['/v1/models', 'GET, HEAD'],
@@ -44,10 +44,9 @@ function corsHeadersOf(response: Response): string[] {
   return [...response.headers.keys()].filter((name) => name.startsWith('access-control-') || name === 'vary');
 }
 
-suite('without the setting', () => {
-  test('there is no CORS, and OPTIONS is not taken', async () => {
+suite('CORS without the setting', () => {
+  test('is off: OPTIONS is a 405, and no response has a CORS header, not even one from the upstream', async () => {
     await using upstream = await fakeUpstream((res, request) => {
-      // What the upstream lets pages do is not passed on.
       res.setHeader('access-control-allow-origin', '*');
       return plainAnswer()(res, request);
     });
@@ -69,8 +68,8 @@ suite('without the setting', () => {
   });
 });
 
-suite('a browser asks first', () => {
-  test('and is told of every path what it takes', async () => {
+suite('a CORS preflight', () => {
+  test('gets the methods of every path', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, cors);
     for (const [path, methods] of paths) {
@@ -85,7 +84,7 @@ suite('a browser asks first', () => {
     assert.deepEqual(upstream.requests, []);
   });
 
-  test('for what the SDKs send, and gets it', async () => {
+  test('allows all headers that the SDKs send', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, cors);
     const sent: { readonly path: string; readonly names: string[] }[] = [];
@@ -109,22 +108,22 @@ suite('a browser asks first', () => {
     );
     for (const { path, names } of sent) {
       assert.ok(names.length > 8);
-      const asked = names.join(',');
-      const { headers } = await preflight(gateway, path, { 'access-control-request-headers': asked });
+      const requested = names.join(',');
+      const { headers } = await preflight(gateway, path, { 'access-control-request-headers': requested });
       assert.deepEqual(headers.get('access-control-allow-headers')?.split(', '), names);
     }
     assert.ok(sent[1]?.names.includes('anthropic-dangerous-direct-browser-access'));
   });
 
-  test('for any other header in vain', async () => {
+  test('allows no other header', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, cors);
-    const asked = 'cookie, x-forwarded-for,x-evil, X-Api-Key ,*, x-stainless-, x-stainless-lang';
-    const { headers } = await preflight(gateway, '/v1/models', { 'access-control-request-headers': asked });
+    const requested = 'cookie, x-forwarded-for,x-evil, X-Api-Key ,*, x-stainless-, x-stainless-lang';
+    const { headers } = await preflight(gateway, '/v1/models', { 'access-control-request-headers': requested });
     assert.equal(headers.get('access-control-allow-headers'), 'x-api-key, x-stainless-lang');
   });
 
-  test('for the page of somebody else in vain', async () => {
+  test('is a 405 for an origin that is not in the list', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, cors);
     for (const origin of ['https://evil.example', 'null', `${page}.evil.example`, 'http://chat.example.org', '*', '']) {
@@ -135,24 +134,24 @@ suite('a browser asks first', () => {
     }
   });
 
-  test('at a path that there is not, which is a 404', async () => {
+  test('is a 404 for an unknown path, and a 405 without the requested method', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, cors);
     assert.equal((await preflight(gateway, '/v1/nothing')).status, 404);
-    const noQuestion = await fetch(`${gateway.url}/v1/models`, { method: 'OPTIONS', headers: { origin: page } });
-    assert.equal(noQuestion.status, 405);
-    await noQuestion.text();
+    const withoutMethod = await fetch(`${gateway.url}/v1/models`, { method: 'OPTIONS', headers: { origin: page } });
+    assert.equal(withoutMethod.status, 405);
+    await withoutMethod.text();
   });
 });
 
-suite('a page of the list', () => {
-  test('reads every answer: whole, streamed, passed on, refused, failed', async () => {
+suite('a page from an allowed origin', () => {
+  test('can read every response and its headers: whole, streamed, passed through, refused, failed', async () => {
     await using upstream = await fakeUpstream((res, request) => {
       if (request.body.includes('broken')) return void res.writeHead(500).end('{"error":"it broke"}');
       return plainAnswer()(res, request);
     });
     await using gateway = await testGateway(upstream, { ...cors, keys: [{ ...tester, limits }] });
-    const asked: [string, RequestInit, number][] = [
+    const requests: [string, RequestInit, number][] = [
       ...endpoints
         .filter(({ path }) => !path.includes('embed'))
         .flatMap(({ path, body, streams }) =>
@@ -180,9 +179,9 @@ suite('a page of the list', () => {
       ],
     ];
     const exposed = new Set(exposedHeaders.split(', '));
-    const usual = new Set(['content-type', 'content-length', 'cache-control', 'date', 'connection', 'keep-alive']);
-    const told = new Set(['transfer-encoding', 'vary', 'allow', 'www-authenticate', 'x-accel-buffering']);
-    for (const [path, init, status] of asked) {
+    const safelisted = new Set(['content-type', 'content-length', 'cache-control', 'date', 'connection', 'keep-alive']);
+    const irrelevant = new Set(['transfer-encoding', 'vary', 'allow', 'www-authenticate', 'x-accel-buffering']);
+    for (const [path, init, status] of requests) {
       const headers = { origin: page, ...(init.headers as Record<string, string>) };
       const response = await gateway.fetch(path, { ...init, headers });
       const what = `${init.method ?? 'GET'} ${path}`;
@@ -193,13 +192,13 @@ suite('a page of the list', () => {
       assert.equal(response.headers.get('vary'), 'Origin', what);
       for (const name of response.headers.keys()) {
         const known =
-          usual.has(name) || told.has(name) || /^(access-control-|cross-origin-|x-content-type-)/.test(name);
+          safelisted.has(name) || irrelevant.has(name) || /^(access-control-|cross-origin-|x-content-type-)/.test(name);
         assert.ok(known || exposed.has(name), `${what} has ${name}, which the page cannot read`);
       }
     }
   });
 
-  test('is told apart from others, also to caches', async () => {
+  test('gets the CORS headers, other origins get only `Vary: Origin`', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, cors);
     for (const origin of ['https://evil.example', undefined]) {
@@ -213,15 +212,15 @@ suite('a page of the list', () => {
   });
 });
 
-test('the setting takes origins as browsers write them', () => {
-  const taken = [
+test('the setting `cors` accepts origins as browsers send them, and no wildcard', () => {
+  const accepted = [
     page,
     'http://localhost:5173',
     'http://[::1]:8080',
     'chrome-extension://abcdefgh',
     'tauri://localhost',
   ];
-  assert.deepEqual(configSchema.parse({ cors: taken }).cors, taken);
+  assert.deepEqual(configSchema.parse({ cors: accepted }).cors, accepted);
   const refused = ['*', 'null', '', 'https://*.example.org', `${page}/`, `${page}:443`, 'https://Chat.example.org'];
   for (const origin of [...refused, 'https://me:secret@chat.example.org', 'chat.example.org', `${page},${page}`]) {
     assert.equal(configSchema.safeParse({ cors: [origin] }).success, false, origin);

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { silent } from '../helpers/answers.ts';
 import { testGateway } from '../helpers/gateway.ts';
 import { recording } from '../helpers/recordings.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
+import { until } from '../helpers/wait.ts';
 
-interface ErrorAnswer {
+interface ErrorResponse {
   error: { message: string; type: string; param: string | null; code: string | null };
 }
 
@@ -15,14 +17,14 @@ const post = (body: NonNullable<RequestInit['body']>, headers: Record<string, st
   headers,
 });
 
-/** An address where nobody listens: of an upstream that has just gone. */
-async function nobody(): Promise<Pick<FakeUpstream, 'url'>> {
-  await using gone = await fakeUpstream(plainAnswer());
-  return { url: gone.url };
+/** The address of an upstream that has just stopped: nothing listens there. */
+async function stoppedUpstream(): Promise<Pick<FakeUpstream, 'url'>> {
+  await using stopped = await fakeUpstream(plainAnswer());
+  return { url: stopped.url };
 }
 
-suite('request bodies', () => {
-  test('JSON is read whatever the Content-Type says', async () => {
+suite('a request body', () => {
+  test('is read as JSON whatever its Content-Type is', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const body = '{"model":"scripted-plain","messages":[{"role":"user","content":"hi"}]}';
@@ -36,7 +38,7 @@ suite('request bodies', () => {
     assert.equal((await gateway.fetch('/v1/chat/completions', post(new Blob([body])))).status, 200, 'no Content-Type');
   });
 
-  test('what is not JSON is a 400 that tells where', async () => {
+  test('is a 400 with the position of the error when it is not JSON', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const bodies: [string, RegExp][] = [
@@ -51,13 +53,13 @@ suite('request bodies', () => {
     ];
     for (const [body, message] of bodies) {
       const response = await gateway.fetch('/v1/chat/completions', post(body));
-      const { error } = (await response.json()) as ErrorAnswer;
+      const { error } = (await response.json()) as ErrorResponse;
       assert.deepEqual([response.status, error.type], [400, 'invalid_request_error'], body.slice(0, 20));
       assert.match(error.message, message);
     }
   });
 
-  test('a body over the cap is a 413, with a length or without; a field of the wrong type a 400 with param', async () => {
+  test('is a 413 when it is larger than `limits.body`, with or without a Content-Length', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, { limits: { body: '1KiB' } });
     const large = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'x'.repeat(2000) }] });
@@ -65,11 +67,16 @@ suite('request bodies', () => {
     const chunked = { ...post(new Blob([large]).stream()), duplex: 'half' } as RequestInit;
     assert.equal((await gateway.fetch('/v1/chat/completions', chunked)).status, 413);
     assert.equal((await gateway.fetch('/api/chat', post(large))).status, 413);
-    const wrong = await gateway.chat({ temperature: 'hot' });
-    assert.deepEqual([wrong.status, ((await wrong.json()) as ErrorAnswer).error.param], [400, 'temperature']);
   });
 
-  test('a body that does not arrive in time is a 408', async () => {
+  test('is a 400 with the name of a field of the wrong type', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream, { limits: { body: '1KiB' } });
+    const wrong = await gateway.chat({ temperature: 'hot' });
+    assert.deepEqual([wrong.status, ((await wrong.json()) as ErrorResponse).error.param], [400, 'temperature']);
+  });
+
+  test('is a 408 when it does not arrive within `timeouts.body`', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, { timeouts: { body: '50ms' } });
     const body = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('{"model":')) });
@@ -83,7 +90,7 @@ suite('request bodies', () => {
   });
 });
 
-suite("the upstream's failures", () => {
+suite('an upstream error', () => {
   const failures: [string, number, string, string | null, string | null][] = [
     ['chat-unknown-model', 404, 'model_not_found', null, null],
     ['busy-503', 503, 'upstream_busy', '5', 'true'],
@@ -91,7 +98,7 @@ suite("the upstream's failures", () => {
     ['killed-runner-chat', 502, 'upstream_error', '2', 'true'],
   ];
   for (const [name, status, code, retryAfter, shouldRetry] of failures) {
-    test(name, async () => {
+    test(`becomes a ${status} ${code}: the recording ${name}`, async () => {
       const { status: sent, body } = recording(`ollama-0.17.4/${name}`);
       await using upstream = await fakeUpstream(
         (res) => void res.writeHead(sent, { 'content-type': 'application/json' }).end(body),
@@ -99,7 +106,7 @@ suite("the upstream's failures", () => {
       await using gateway = await testGateway(upstream);
       for (const stream of [true, false]) {
         const response = await gateway.chat({ stream });
-        const { error } = (await response.json()) as ErrorAnswer;
+        const { error } = (await response.json()) as ErrorResponse;
         assert.deepEqual([response.status, error.code], [status, code]);
         assert.equal(response.headers.get('retry-after'), retryAfter);
         assert.equal(response.headers.get('x-should-retry'), shouldRetry);
@@ -107,14 +114,17 @@ suite("the upstream's failures", () => {
     });
   }
 
-  test('an upstream that is not there is a 502 with Retry-After, shows in /readyz, and keeps its address to itself', async () => {
-    const gone = await nobody();
-    await using gateway = await testGateway(gone);
+  test('is a 502 with Retry-After and without the address of the upstream when it is unreachable, and /readyz fails', async () => {
+    const stopped = await stoppedUpstream();
+    await using gateway = await testGateway(stopped);
     for (const path of ['/v1/chat/completions', '/api/chat']) {
       const response = await gateway.fetch(path, post('{"model":"m","messages":[{"role":"user","content":"hi"}]}'));
       const text = await response.text();
       assert.deepEqual([response.status, response.headers.get('retry-after')], [502, '5']);
-      assert.ok(!text.includes(new URL(gone.url).port) && !text.includes('127.0.0.1') && !text.includes('at '), text);
+      assert.ok(
+        !text.includes(new URL(stopped.url).port) && !text.includes('127.0.0.1') && !text.includes('at '),
+        text,
+      );
     }
     const ready = await fetch(`${gateway.url}/readyz`);
     assert.equal(ready.status, 503);
@@ -122,21 +132,21 @@ suite("the upstream's failures", () => {
     assert.equal(await gateway.metric('llamaduct_upstream_up{upstream="ollama"}'), 0);
     assert.equal(gateway.log.find(({ error }) => error === 'upstream_unreachable')?.['cause'], 'ECONNREFUSED');
   });
-
-  test('beyond the cap on requests under way comes a 503', async () => {
-    await using upstream = await fakeUpstream(() => undefined);
-    await using gateway = await testGateway(upstream, { limits: { in_flight: 1 } });
-    const controller = new AbortController();
-    const first = gateway.chat({}, { signal: controller.signal });
-    while (upstream.open === 0) await new Promise(setImmediate);
-    const second = await gateway.chat();
-    assert.deepEqual([second.status, second.headers.get('retry-after')], [503, '2']);
-    controller.abort();
-    await assert.rejects(first);
-  });
 });
 
-test('readyz is green where the upstream answers', async () => {
+test('one request more than `limits.in_flight` is a 503 with Retry-After', async () => {
+  await using upstream = await fakeUpstream(silent);
+  await using gateway = await testGateway(upstream, { limits: { in_flight: 1 } });
+  const controller = new AbortController();
+  const first = gateway.chat({}, { signal: controller.signal });
+  await until('the first request', () => upstream.open === 1);
+  const second = await gateway.chat();
+  assert.deepEqual([second.status, second.headers.get('retry-after')], [503, '2']);
+  controller.abort();
+  await assert.rejects(first);
+});
+
+test('/readyz is a 200 when the upstream answers', async () => {
   await using upstream = await fakeUpstream(plainAnswer());
   await using gateway = await testGateway(upstream);
   assert.deepEqual(await (await fetch(`${gateway.url}/readyz`)).json(), { status: 'ready' });

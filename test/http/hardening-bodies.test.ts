@@ -11,23 +11,23 @@ type Body = Readonly<Record<string, unknown>>;
 
 const nested = (depth: number, [open, close] = ['[', ']']): string => open.repeat(depth) + close.repeat(depth);
 
-/** JSON in which a field of nobody nests; the body itself is one of the depth. */
+/** Adds a nested unknown field to a body, so that the whole JSON has this depth. */
 function deepBody(body: Body, depth: number): string {
   return `${JSON.stringify(body).slice(0, -1)},"x_unknown":${nested(depth - 1)}}`;
 }
 
-suite('depth', () => {
+suite('the depth of a request body', () => {
   const routes = [...endpoints, { path: '/api/show', dialect: 'ollama', body: { model: 'scripted-plain:latest' } }];
 
-  test('is capped on every route, whether it is translated or passed on', async () => {
+  test('is limited on every route, translated or passed through', async () => {
     await using native = await fakeUpstream(counting(3, 3));
     await using translated = await openaiUpstream(saying('hi'), ['scripted-plain:latest']);
     const upstreams = [
-      { upstream: native, of: {} },
-      { upstream: translated, of: { kind: 'openai' as const, url: translated.url } },
+      { upstream: native, config: {} },
+      { upstream: translated, config: { kind: 'openai' as const, url: translated.url } },
     ];
-    for (const { upstream, of } of upstreams) {
-      await using gateway = await testGateway(upstream, { upstream: of, limits: { depth: 32 } });
+    for (const { upstream, config } of upstreams) {
+      await using gateway = await testGateway(upstream, { upstream: config, limits: { depth: 32 } });
       for (const { path, dialect, body } of routes) {
         const response = await gateway.fetch(path, { method: 'POST', body: deepBody(body, 33) });
         const text = await response.text();
@@ -44,7 +44,7 @@ suite('depth', () => {
     }
   });
 
-  test('of nothing but brackets costs nothing', async () => {
+  test('is limited before 32 MiB of brackets are parsed', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     for (const path of ['/v1/chat/completions', '/api/chat', '/api/show']) {
@@ -56,7 +56,17 @@ suite('depth', () => {
     }
   });
 
-  test('is capped in the arguments of a call, which are text', async () => {
+  test('is limited to less than 20,000 by default', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream);
+    const body = `{"model":"scripted-plain","messages":[{"role":"user","content":"x"}],"options":{"a":${nested(20_000)}}}`;
+    const response = await gateway.fetch('/v1/chat/completions', { method: 'POST', body });
+    assert.equal(response.status, 400);
+    const { error } = (await response.json()) as { error: { message: string } };
+    assert.match(error.message, /nested too deeply/);
+  });
+
+  test('is limited in the arguments of a tool call, which are JSON in a string', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const call = { id: 'a', type: 'function', function: { name: 'f', arguments: `{"a":${nested(1 << 20)}}` } };
@@ -91,7 +101,7 @@ suite('depth', () => {
     ['["śŝ[",[]]', 2],
     ['["[[[[', 1],
   ] as const) {
-    test(`of ${json.slice(0, 24)} (${json.length}) is ${depth}`, () => {
+    test(`is ${depth} for ${json.slice(0, 24)} (${json.length} characters)`, () => {
       const bytes = Buffer.from(json);
       assert.equal(nestsDeeper(bytes, depth), false);
       if (depth > 0) assert.equal(nestsDeeper(bytes, depth - 1), true);
@@ -99,10 +109,10 @@ suite('depth', () => {
   }
 });
 
-suite('the prototype of everything', () => {
+suite('Object.prototype', () => {
   const poison =
     '"__proto__":{"polluted":"yes","stream":true,"model":"evil"},"constructor":{"prototype":{"polluted":"yes"}}';
-  /** The same at the top, in options, in messages, in tools, as names and as values. */
+  /** Adds these fields at the top, in options, in messages and in tools, as names and as values. */
   const poisoned = (body: Body): string => {
     const whole = {
       ...body,
@@ -128,7 +138,7 @@ suite('the prototype of everything', () => {
     return `{${poison},${JSON.stringify(rest).replaceAll('"P"', `{${poison}}`).slice(1)}`;
   };
 
-  test('stays as it is, whatever bodies say in any dialect', async () => {
+  test('is not changed by a request body of any API, nor by the answer of an upstream', async () => {
     const answer: Answer = (res, { url }) => {
       if (url === '/api/embed') {
         res.end('{"model":"m","embeddings":[[1]],"__proto__":{"polluted":"yes"}}');
@@ -141,11 +151,16 @@ suite('the prototype of everything', () => {
     await using native = await fakeUpstream(answer);
     await using translated = await openaiUpstream(saying('hi'), ['scripted-plain:latest']);
     const aliases = { constructor: 'scripted-plain:latest', toString: 'scripted-plain:latest' };
-    for (const [upstream, of] of [
+    for (const [upstream, config] of [
       [native, {}],
       [translated, { kind: 'openai' as const, url: translated.url }],
     ] as const) {
-      await using gateway = await testGateway(upstream, { upstream: of, aliases, keys: [tester], validate_json: true });
+      await using gateway = await testGateway(upstream, {
+        upstream: config,
+        aliases,
+        keys: [tester],
+        validate_json: true,
+      });
       for (const { path, body, streams } of endpoints) {
         for (const stream of streams ? [false, true] : [false]) {
           const sent = poisoned(streams ? { ...body, stream } : body);
@@ -154,7 +169,7 @@ suite('the prototype of everything', () => {
           assert.ok(response.status < 500 || response.status === 502, `${path}: ${response.status} ${text}`);
           assert.doesNotMatch(text, /internal_error|failed to handle/, path);
         }
-        // Names of what every object has are models like any other: unknown.
+        // A property name of every object is an unknown model like any other.
         for (const model of ['__proto__', 'constructor', 'hasOwnProperty', 'toString', 'valueOf']) {
           const response = await gateway.fetch(path, { method: 'POST', body: JSON.stringify({ ...body, model }) });
           const text = await response.text();
@@ -177,7 +192,7 @@ suite('the prototype of everything', () => {
     assert.deepEqual(Object.getOwnPropertyNames(Object.prototype).includes('polluted'), false);
   });
 
-  test('is no field of a query either', async () => {
+  test('is not read from the parameters of a query', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     for (const query of ['__proto__=1', 'by=__proto__', 'by=constructor', 'constructor[prototype][x]=1']) {
@@ -188,10 +203,10 @@ suite('the prototype of everything', () => {
   });
 });
 
-suite('headers of answers', () => {
+suite('response headers', () => {
   const evil = 'x\r\nset-cookie: evil=1\r\n\r\nHTTP/1.1 200 OK';
 
-  test('hold nothing that a client could break a line with', async () => {
+  test('contain no line break that a client or an upstream sends', async () => {
     await using upstream = await fakeUpstream((res, { body }) => {
       if (body.includes('unknown')) {
         res.writeHead(404).end(JSON.stringify({ error: `model ${evil} not found` }));
@@ -232,14 +247,13 @@ suite('headers of answers', () => {
       }
     }
     assert.equal(gateway.log.filter(({ error }) => error === 'internal_error').length, 0);
-    // Neither a line of the log nor one of the metrics.
     assert.doesNotMatch(await (await gateway.fetch('/metrics')).text(), /evil/);
   });
 
-  test('say what every answer says', async () => {
+  test('have the security headers on every response', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
-    const asked = await Promise.all([
+    const responses = await Promise.all([
       gateway.chat(),
       gateway.chat({ stream: true }),
       gateway.chat({ model: 7 }),
@@ -250,7 +264,7 @@ suite('headers of answers', () => {
       gateway.fetch('/v1/models', { headers: { authorization: 'Bearer wrong' } }),
       gateway.fetch('/v1/models', { method: 'PUT' }),
     ]);
-    for (const response of asked) {
+    for (const response of responses) {
       await response.text();
       assert.equal(response.headers.get('x-content-type-options'), 'nosniff', response.url);
       assert.equal(response.headers.get('cross-origin-resource-policy'), 'same-origin', response.url);

@@ -7,20 +7,20 @@ import { refuseMalformed } from '../../src/app.ts';
 import { type Listener, listen } from '../../src/http/listener.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
-import { type SeenRequest, fakeUpstream } from '../helpers/upstream.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 const body = '{"model":"scripted-plain:latest","messages":[{"role":"user","content":"hi"}],"stream":false}';
 const key = `host: x\r\nauthorization: Bearer ${secret}\r\n`;
-/** What would follow if the two ends of a connection disagreed where a request ends. */
+/** A request that would be smuggled in if two servers disagreed about the end of the one before. */
 const smuggled = `POST /api/chat HTTP/1.1\r\n${key}content-length: ${body.length}\r\n\r\n${body}`;
 const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
 
-interface Told {
-  /** Of each answer on the connection. */
+interface RawResponses {
+  /** Status of each response on the connection. */
   readonly statuses: number[];
   readonly text: string;
-  /** Whether the server closed the connection. */
+  /** True when the server closed the connection. */
   readonly closed: boolean;
 }
 
@@ -31,11 +31,11 @@ async function open(url: string): Promise<Socket> {
   return socket;
 }
 
-/** Sends bytes as they are, and reads until the connection is closed, or nothing comes any more. */
-async function raw(url: string, bytes: string | Buffer, patience = 3_000): Promise<Told> {
+/** Sends bytes unchanged, and reads until the connection is closed, or for `patience` milliseconds. */
+async function raw(url: string, bytes: string | Buffer, patience = 3_000): Promise<RawResponses> {
   const socket = await open(url);
   let text = '';
-  socket.setEncoding('latin1').on('data', (piece: string) => (text += piece));
+  socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
   const closed = once(socket, 'close').then(() => true);
   socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
   const wasClosed = await Promise.race([closed, sleep(patience, false, { ref: false })]);
@@ -47,33 +47,45 @@ async function raw(url: string, bytes: string | Buffer, patience = 3_000): Promi
 const post = (headers: string, rest: string, target = '/api/chat', version = '1.1'): string =>
   `POST ${target} HTTP/${version}\r\n${key}${headers}\r\n${rest}`;
 
-/** Each is refused, its connection closed, and nothing of it reaches the upstream. */
+/** Requests that are refused and their connection closed, with the allowed statuses. */
 const malformed: readonly [name: string, bytes: string, statuses: number[]][] = [
-  ['a length and chunks', post(`content-length: 5\r\ntransfer-encoding: chunked\r\n`, `0\r\n\r\n${smuggled}`), [400]],
-  ['chunks and a length', post(`transfer-encoding: chunked\r\ncontent-length: 5\r\n`, `0\r\n\r\n${smuggled}`), [400]],
-  ['two lengths', post(`content-length: 0\r\ncontent-length: ${smuggled.length}\r\n`, smuggled), [400]],
-  ['the same length twice', post(`content-length: ${body.length}\r\ncontent-length: ${body.length}\r\n`, body), [400]],
-  ['a list of lengths', post(`content-length: 0, ${smuggled.length}\r\n`, smuggled), [400]],
-  ['a negative length', post('content-length: -1\r\n', smuggled), [400]],
-  ['a signed length', post(`content-length: +${body.length}\r\n`, body), [400]],
-  ['a hexadecimal length', post('content-length: 0x10\r\n', smuggled), [400]],
-  ['a length beyond all', post('content-length: 99999999999999999999999\r\n', smuggled), [400]],
-  ['chunks by a folded header', post('transfer-encoding:\r\n chunked\r\n', chunked), [400]],
+  [
+    'a Content-Length before chunked',
+    post(`content-length: 5\r\ntransfer-encoding: chunked\r\n`, `0\r\n\r\n${smuggled}`),
+    [400],
+  ],
+  [
+    'chunked before a Content-Length',
+    post(`transfer-encoding: chunked\r\ncontent-length: 5\r\n`, `0\r\n\r\n${smuggled}`),
+    [400],
+  ],
+  ['two Content-Lengths', post(`content-length: 0\r\ncontent-length: ${smuggled.length}\r\n`, smuggled), [400]],
+  [
+    'the same Content-Length twice',
+    post(`content-length: ${body.length}\r\ncontent-length: ${body.length}\r\n`, body),
+    [400],
+  ],
+  ['a list of Content-Lengths', post(`content-length: 0, ${smuggled.length}\r\n`, smuggled), [400]],
+  ['a negative Content-Length', post('content-length: -1\r\n', smuggled), [400]],
+  ['a signed Content-Length', post(`content-length: +${body.length}\r\n`, body), [400]],
+  ['a hexadecimal Content-Length', post('content-length: 0x10\r\n', smuggled), [400]],
+  ['a Content-Length of 23 digits', post('content-length: 99999999999999999999999\r\n', smuggled), [400]],
+  ['chunked in a folded header', post('transfer-encoding:\r\n chunked\r\n', chunked), [400]],
   ['a folded header', post(`x-folded: a\r\n b\r\ncontent-length: ${body.length}\r\n`, body), [400]],
   ['a space before the colon', post('transfer-encoding : chunked\r\n', chunked), [400]],
   ['a tab in front of a header', post('\ttransfer-encoding: chunked\r\n', chunked), [400]],
-  ['chunks twice', post('transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n', chunked), [400, 501]],
-  ['chunks before another coding', post('transfer-encoding: chunked, identity\r\n', chunked), [400]],
-  ['another coding before chunks', post('transfer-encoding: gzip, chunked\r\n', chunked), [501]],
+  ['chunked twice', post('transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n', chunked), [400, 501]],
+  ['chunked before another coding', post('transfer-encoding: chunked, identity\r\n', chunked), [400]],
+  ['another coding before chunked', post('transfer-encoding: gzip, chunked\r\n', chunked), [501]],
   ['another coding', post('transfer-encoding: identity\r\n', chunked), [501]],
-  ['something like chunks', post('transfer-encoding: xchunked\r\n', chunked), [501]],
-  ['chunks behind a vertical tab', post('transfer-encoding: \x0bchunked\r\n', chunked), [400]],
-  ['chunks of no number', post('transfer-encoding: chunked\r\n', `zz\r\n${body}\r\n0\r\n\r\n`), [400]],
-  ['chunks of a negative number', post('transfer-encoding: chunked\r\n', `-1\r\n${body}\r\n0\r\n\r\n`), [400]],
-  ['chunks without their line ends', post('transfer-encoding: chunked\r\n', `2\r\n${body}\r\n0\r\n\r\n`), [400]],
-  ['chunks whose lines end in LF', post('transfer-encoding: chunked\r\n', chunked.replaceAll('\r\n', '\n')), [400]],
-  ['a head whose lines end in LF', smuggled.replaceAll('\r\n', '\n'), [400]],
-  ['one header whose line ends in LF', post(`x-a: b\ncontent-length: ${body.length}\r\n`, body), [400]],
+  ['an unknown coding', post('transfer-encoding: xchunked\r\n', chunked), [501]],
+  ['chunked behind a vertical tab', post('transfer-encoding: \x0bchunked\r\n', chunked), [400]],
+  ['a chunk size that is no number', post('transfer-encoding: chunked\r\n', `zz\r\n${body}\r\n0\r\n\r\n`), [400]],
+  ['a negative chunk size', post('transfer-encoding: chunked\r\n', `-1\r\n${body}\r\n0\r\n\r\n`), [400]],
+  ['a chunk without its line end', post('transfer-encoding: chunked\r\n', `2\r\n${body}\r\n0\r\n\r\n`), [400]],
+  ['chunks with bare LF as line end', post('transfer-encoding: chunked\r\n', chunked.replaceAll('\r\n', '\n')), [400]],
+  ['a head with bare LF as line end', smuggled.replaceAll('\r\n', '\n'), [400]],
+  ['one header with bare LF as line end', post(`x-a: b\ncontent-length: ${body.length}\r\n`, body), [400]],
   ['a bare CR in a header', post(`x-a: b\rtransfer-encoding: chunked\r\n`, body), [400]],
   ['a NUL in a header', post(`x-a: b\0c\r\ncontent-length: ${body.length}\r\n`, body), [400]],
   ['a NUL in the name of a header', post(`x-\0a: b\r\ncontent-length: ${body.length}\r\n`, body), [400]],
@@ -81,22 +93,22 @@ const malformed: readonly [name: string, bytes: string, statuses: number[]][] = 
   ['a header without a colon', post(`x-a\r\ncontent-length: ${body.length}\r\n`, body), [400]],
   ['a header without a name', post(`: b\r\ncontent-length: ${body.length}\r\n`, body), [400]],
   ['a space in the target', post(`content-length: ${body.length}\r\n`, body, '/api/chat /x'), [400]],
-  ['another version', post(`content-length: ${body.length}\r\n`, body, '/api/chat', '3.7'), [400]],
+  ['an unknown HTTP version', post(`content-length: ${body.length}\r\n`, body, '/api/chat', '3.7'), [400]],
   ['HTTP/0.9', 'GET /api/tags\r\n\r\n', [400]],
   ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400]],
   ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', [400]],
   ['no host', `GET /api/tags HTTP/1.1\r\nauthorization: Bearer ${secret}\r\n\r\n`, [400]],
-  ['a method of nobody', `BREW /api/chat HTTP/1.1\r\n${key}\r\n`, [400]],
+  ['an unknown method', `BREW /api/chat HTTP/1.1\r\n${key}\r\n`, [400]],
   ['CONNECT', `CONNECT ollama:11434 HTTP/1.1\r\n${key}\r\n${smuggled}`, [405]],
   ['CONNECT to a path', `CONNECT /api/chat HTTP/1.1\r\n${key}\r\n${smuggled}`, [400, 405]],
   ['a head of 20 KiB', post(`x-a: ${'a'.repeat(20_000)}\r\n`, ''), [431]],
   ['a target of 20 KiB', post('', '', `/api/chat?${'a'.repeat(20_000)}`), [431]],
   ['300 headers', post(`${'x-a: b\r\n'.repeat(300)}content-length: ${body.length}\r\n`, body), [431]],
-  ['an expectation of nobody', post(`expect: 200-maybe\r\ncontent-length: ${body.length}\r\n`, body), [417]],
+  ['an unknown expectation', post(`expect: 200-maybe\r\ncontent-length: ${body.length}\r\n`, body), [417]],
 ];
 
-suite('what could be read in two ways', () => {
-  test('is refused, closed, and never reaches the upstream', async (t) => {
+suite('a malformed request', () => {
+  test('is refused, its connection is closed, and nothing reaches the upstream', async (t) => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     for (const [name, bytes, expected] of malformed) {
@@ -115,7 +127,7 @@ suite('what could be read in two ways', () => {
     assert.doesNotMatch(JSON.stringify(gateway.log), new RegExp(secret));
   });
 
-  test('after a whole request on the same connection is not taken for one either', async () => {
+  test('is refused after a complete request on the same connection', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const { statuses, closed } = await raw(gateway.url, `${smuggled}GARBAGE\r\n\r\n`);
@@ -124,7 +136,7 @@ suite('what could be read in two ways', () => {
     assert.ok(upstream.requests.length <= 1);
   });
 
-  test('a body that is longer than it says is another request, and a bad one', async () => {
+  test('is what follows the Content-Length of a body that is longer', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const { statuses, closed } = await raw(
@@ -137,10 +149,10 @@ suite('what could be read in two ways', () => {
   });
 });
 
-suite('what HTTP allows', () => {
+suite('a request that HTTP allows', () => {
   const closing = 'connection: close\r\n';
 
-  test('two requests on one connection are two, told apart', async () => {
+  test('can be pipelined with another one on the same connection', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const get = `GET /v1/models HTTP/1.1\r\n${key}`;
@@ -148,7 +160,7 @@ suite('what HTTP allows', () => {
     assert.deepEqual(statuses, [200, 200]);
   });
 
-  test('an absolute target is no path of ours, and no proxy to elsewhere', async () => {
+  test('is a 404 with an absolute target, which is not proxied', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     for (const target of [`${upstream.url}/api/chat`, 'http://x/api/chat', 'https://x/api/chat']) {
@@ -159,7 +171,7 @@ suite('what HTTP allows', () => {
     assert.deepEqual(upstream.requests, []);
   });
 
-  test('Expect: 100-continue is answered, then the request', async () => {
+  test('can wait for the answer to `Expect: 100-continue`', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const headers = `${closing}expect: 100-continue\r\ncontent-length: ${body.length}\r\n`;
@@ -168,7 +180,7 @@ suite('what HTTP allows', () => {
     assert.equal(upstream.requests[0]?.headers['expect'], undefined);
   });
 
-  test('an upgrade is passed over, also to h2c, and nothing is tunnelled', async () => {
+  test('can ask for an upgrade, also to h2c, which is ignored: nothing is tunnelled', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     for (const protocol of ['websocket', 'h2c']) {
@@ -187,7 +199,7 @@ suite('what HTTP allows', () => {
     );
   });
 
-  test('HTTP/1.0 gets its answer and its connection closed', async () => {
+  test('can be HTTP/1.0: the connection is closed after the response', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const { statuses, closed } = await raw(
@@ -197,7 +209,7 @@ suite('what HTTP allows', () => {
     assert.deepEqual([statuses, closed], [[200], true]);
   });
 
-  test('chunks have extensions and trailers, of which nothing is passed on', async () => {
+  test('can have chunk extensions and trailers, which are not passed on', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const pieces = `${body.length.toString(16)};a=b\r\n${body}\r\n0\r\nx-trailer: 1\r\nauthorization: Bearer other\r\n\r\n`;
@@ -209,11 +221,9 @@ suite('what HTTP allows', () => {
   });
 });
 
-suite('headers between two hops', () => {
-  test('go no further, and neither does anything that is not picked', async () => {
-    const answers: SeenRequest[] = [];
+suite('hop-by-hop headers', () => {
+  test('are not passed on in either direction, nor are other headers that llamaduct does not choose', async () => {
     await using upstream = await fakeUpstream((res, request) => {
-      answers.push(request);
       res.setHeader('set-cookie', 'a=b');
       res.setHeader('proxy-authenticate', 'Basic');
       res.setHeader('keep-alive', 'timeout=77');
@@ -246,7 +256,7 @@ suite('headers between two hops', () => {
       const head = text.slice(0, text.indexOf('\r\n\r\n'));
       assert.doesNotMatch(head, /set-cookie|proxy-authenticate|timeout=77|trailer|x-hop|somebody/i, target);
     }
-    const sent = new Set(answers.flatMap(({ headers }) => Object.keys(headers)));
+    const sent = new Set(upstream.requests.flatMap(({ headers }) => Object.keys(headers)));
     for (const name of ['accept', 'content-type', 'content-length', 'host', 'connection', 'transfer-encoding']) {
       sent.delete(name);
     }
@@ -254,13 +264,13 @@ suite('headers between two hops', () => {
   });
 });
 
-suite('slow and many', () => {
+suite('slow connections', { concurrency: true }, () => {
   const timeouts = { headersTimeout: 150, connectionsCheckingInterval: 20 };
   const address = { host: '127.0.0.1', port: 0 };
   const listening = async (options: Parameters<typeof listen>[3] = {}): Promise<Listener> =>
     await listen(() => new Response('hello'), address, refuseMalformed, options);
 
-  test('a connection that says nothing is closed', async () => {
+  test('are closed without a request', async () => {
     const listener = await listening({ timeouts });
     const { closed, statuses } = await raw(listener.url, '');
     await listener.close(0);
@@ -268,11 +278,11 @@ suite('slow and many', () => {
     assert.ok(statuses.length === 0 || statuses[0] === 408);
   });
 
-  test('a head that comes a byte at a time is a 408', async () => {
+  test('get a 408 when the headers arrive byte by byte', async () => {
     const listener = await listening({ timeouts });
     const socket = await open(listener.url);
     let text = '';
-    socket.setEncoding('latin1').on('data', (piece: string) => (text += piece));
+    socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
     const timer = setInterval(() => socket.write('a'), 10);
     socket.write('GET / HTTP/1.1\r\nhost: x\r\nx-slow: ');
     await once(socket, 'close');
@@ -281,59 +291,62 @@ suite('slow and many', () => {
     assert.match(text, /^HTTP\/1\.1 408 [^]*\r\nconnection: close\r\n/i);
   });
 
-  test('a body that comes a byte at a time is a 408, and its connection closed', async () => {
-    await using upstream = await fakeUpstream(plainAnswer());
-    await using gateway = await testGateway(upstream, { timeouts: { body: '150ms' } });
-    for (const framing of ['content-length: 100000', 'transfer-encoding: chunked']) {
+  for (const framing of ['content-length: 100000', 'transfer-encoding: chunked']) {
+    test(`get a 408 and are closed when the body arrives byte by byte: ${framing}`, async () => {
+      await using upstream = await fakeUpstream(plainAnswer());
+      await using gateway = await testGateway(upstream, { timeouts: { body: '150ms' } });
       const socket = await open(gateway.url);
       let text = '';
-      socket.setEncoding('latin1').on('data', (piece: string) => (text += piece));
-      const piece = framing.startsWith('transfer') ? '1\r\n \r\n' : ' ';
-      const timer = setInterval(() => socket.write(piece), 10);
+      socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+      const oneByte = framing.startsWith('transfer') ? '1\r\n \r\n' : ' ';
+      const timer = setInterval(() => socket.write(oneByte), 10);
       socket.write(post(`${framing}\r\n`, ''));
       await once(socket, 'close');
       clearInterval(timer);
       assert.match(text, /^HTTP\/1\.1 408 /, framing);
-    }
-    assert.deepEqual(upstream.requests, []);
-  });
+      assert.deepEqual(upstream.requests, []);
+    });
+  }
 
   for (const [name, head] of [
-    ['of a stranger', 'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n'],
-    ['to nowhere', `POST /nothing HTTP/1.1\r\n${key}`],
-    ['of a GET', `GET /v1/models HTTP/1.1\r\n${key}`],
-    ['that is too large', post('', '').slice(0, -2).replace('/api/chat', '/v1/embeddings')],
+    ['without a key', 'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n'],
+    ['for an unknown path', `POST /nothing HTTP/1.1\r\n${key}`],
+    ['for a GET', `GET /v1/models HTTP/1.1\r\n${key}`],
+    ['larger than the limit', post('', '').slice(0, -2).replace('/api/chat', '/v1/embeddings')],
   ] as const) {
-    test(`a body ${name} is not read to its end`, async () => {
+    test(`are closed before the end of a body of 9 GB: ${name}`, async () => {
       await using upstream = await fakeUpstream(plainAnswer());
       await using gateway = await testGateway(upstream);
       const socket = await open(gateway.url);
       let text = '';
-      socket.setEncoding('latin1').on('data', (piece: string) => (text += piece));
+      socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
       const timer = setInterval(() => socket.write(' '), 10);
       socket.write(`${head}content-length: 9000000000\r\n\r\n`);
-      await Promise.race([once(socket, 'close'), sleep(5_000).then(() => assert.fail(`still open: ${text}`))]);
+      await Promise.race([
+        once(socket, 'close'),
+        sleep(5_000, undefined, { ref: false }).then(() => assert.fail(`still open: ${text}`)),
+      ]);
       clearInterval(timer);
       assert.match(text, /^HTTP\/1\.1 (200|401|404|413) /);
     });
   }
+});
 
-  test('one connection too many is closed at once, and counted', async () => {
-    await using upstream = await fakeUpstream(plainAnswer());
-    await using gateway = await testGateway(upstream, { limits: { connections: 5 } });
-    await (await gateway.fetch('/healthz', { headers: { connection: 'close' } })).text();
-    const sockets: Socket[] = [];
-    let closed = 0;
-    for (let count = 0; count < 9; count += 1) {
-      const socket = await open(gateway.url);
-      sockets.push(socket.once('close', () => (closed += 1)).resume());
-    }
-    await until('some to be closed', () => closed >= 4);
-    for (const socket of sockets) socket.destroy();
-    await until(
-      'there to be room',
-      async () => (await fetch(`${gateway.url}/healthz`).catch(() => undefined))?.ok === true,
-    );
-    assert.ok((await gateway.metric('llamaduct_connections_dropped_total')) >= 4);
-  });
+test('a connection beyond `limits.connections` is closed at once, and counted', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  await using gateway = await testGateway(upstream, { limits: { connections: 5 } });
+  await (await gateway.fetch('/healthz', { headers: { connection: 'close' } })).text();
+  const sockets: Socket[] = [];
+  let closed = 0;
+  for (let count = 0; count < 9; count += 1) {
+    const socket = await open(gateway.url);
+    sockets.push(socket.once('close', () => (closed += 1)).resume());
+  }
+  await until('four closed connections', () => closed >= 4);
+  for (const socket of sockets) socket.destroy();
+  await until(
+    'an accepted connection',
+    async () => (await fetch(`${gateway.url}/healthz`).catch(() => undefined))?.ok === true,
+  );
+  assert.ok((await gateway.metric('llamaduct_connections_dropped_total')) >= 4);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Listener, listen } from '../../src/http/listener.ts';
 
@@ -11,7 +11,7 @@ async function listening(answer: Answer): Promise<Listener> {
   return await listen(answer, { host: '127.0.0.1', port: 0 }, () => new Response(null, { status: 400 }));
 }
 
-/** A connection on which these bytes were sent. */
+/** Opens a connection and sends these bytes. */
 async function connected({ url }: Listener, bytes: string): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   socket.on('error', () => undefined);
@@ -20,14 +20,14 @@ async function connected({ url }: Listener, bytes: string): Promise<Socket> {
   return socket;
 }
 
-/** Closed or reset: either will do. */
-async function gone(socket: Socket): Promise<void> {
+/** Resolves when the connection is closed or reset. */
+async function closed(socket: Socket): Promise<void> {
   await new Promise<void>((resolve) => {
     socket.once('close', () => resolve());
   });
 }
 
-/** Fails unless `work` is done in time. */
+/** Fails unless `work` settles within this number of milliseconds. */
 async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
   const late = Symbol('late');
   if ((await Promise.race([work, sleep(milliseconds, late, { ref: false })])) === late) {
@@ -37,39 +37,43 @@ async function within(milliseconds: number, work: Promise<unknown>): Promise<voi
 
 const get = 'GET / HTTP/1.1\r\nhost: here\r\n\r\n';
 
-test('connections without a whole request do not hold up the close', async () => {
-  const listener = await listening(() => new Response('hello'));
-  const silent = await connected(listener, '');
-  const half = await connected(listener, 'GET / HT');
-  const again = await connected(listener, get);
-  await once(again, 'data');
-  again.write('GET / HT');
-  const ended = [silent, half, again].map((socket) => gone(socket.resume()));
-  await within(5_000, listener.close(60_000));
-  await within(5_000, Promise.all(ended));
-});
-
-test('an answer under way is ended first', async () => {
-  const { promise, resolve } = Promise.withResolvers<Response>();
-  const listener = await listening(() => promise);
-  const socket = await connected(listener, get);
-  let received = '';
-  socket.setEncoding('utf8').on('data', (text: string) => {
-    received += text;
+suite('closing the listener', () => {
+  test('does not wait for connections without a complete request', async () => {
+    const listener = await listening(() => new Response('hello'));
+    const silent = await connected(listener, '');
+    const half = await connected(listener, 'GET / HT');
+    const reused = await connected(listener, get);
+    await once(reused, 'data');
+    reused.write('GET / HT');
+    const ended = [silent, half, reused].map((socket) => closed(socket.resume()));
+    await within(5_000, listener.close(60_000));
+    await within(5_000, Promise.all(ended));
   });
-  const ended = gone(socket);
-  const closed = listener.close(60_000);
-  await sleep(120);
-  resolve(new Response('late'));
-  await within(5_000, Promise.all([closed, ended]));
-  assert.match(received, /^HTTP\/1\.1 200 OK[^]*late$/);
-});
 
-test('a client that does not take its answer is cut off after the grace', async () => {
-  const endless = { pull: (controller: ReadableStreamDefaultController) => controller.enqueue(new Uint8Array(65_536)) };
-  const listener = await listening(() => new Response(new ReadableStream(endless)));
-  const socket = await connected(listener, get);
-  socket.pause();
-  await within(5_000, listener.close(0));
-  socket.destroy();
+  test('waits for a response that has not been sent yet', async () => {
+    const { promise, resolve } = Promise.withResolvers<Response>();
+    const listener = await listening(() => promise);
+    const socket = await connected(listener, get);
+    let received = '';
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      received += text;
+    });
+    const ended = closed(socket);
+    const listenerClosed = listener.close(60_000);
+    await sleep(120);
+    resolve(new Response('late'));
+    await within(5_000, Promise.all([listenerClosed, ended]));
+    assert.match(received, /^HTTP\/1\.1 200 OK[^]*late$/);
+  });
+
+  test('cuts off a client that does not read its response after the grace time', async () => {
+    const endless = {
+      pull: (controller: ReadableStreamDefaultController) => controller.enqueue(new Uint8Array(65_536)),
+    };
+    const listener = await listening(() => new Response(new ReadableStream(endless)));
+    const socket = await connected(listener, get);
+    socket.pause();
+    await within(5_000, listener.close(0));
+    socket.destroy();
+  });
 });

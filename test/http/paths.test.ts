@@ -7,7 +7,7 @@ import { secret, testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 
-const tricks = [
+const disguised = [
   '//api/tags',
   '/api//tags',
   '/api/./tags',
@@ -33,28 +33,28 @@ const tricks = [
   'http://elsewhere/api/tags',
 ];
 
-/** Sends a request as it is: fetch would tidy the target up. */
+/** Sends a request target unchanged; fetch would normalise it. */
 async function raw(url: string, method: string, target: string): Promise<{ status: number; body: string }> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   socket.write(
     `${method} ${target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${secret}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
   );
-  const pieces: Buffer[] = [];
-  socket.on('data', (piece) => pieces.push(piece));
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
   await once(socket, 'close');
-  const text = Buffer.concat(pieces).toString('utf8');
+  const text = Buffer.concat(chunks).toString('utf8');
   return { status: Number(text.slice(9, 12)), body: text.slice(text.indexOf('\r\n\r\n') + 4) };
 }
 
-suite('paths', () => {
-  test('a trick reaches nothing', async () => {
+suite('a request target', () => {
+  test('that disguises a path reaches no route and no upstream', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
-    for (const target of tricks) {
+    for (const target of disguised) {
       for (const method of ['GET', 'POST', 'DELETE']) {
         const { status, body } = await raw(gateway.url, method, target);
-        // A backslash and `*` are refused before there is a URL; the one id that is nothing but odd is still an id.
+        // A backslash and `*` are refused before the URL is parsed. An id of a model may contain `..%2f`.
         const expected =
           target.includes('\\') || target === '*' ? 400 : target.includes('..%2f') && method !== 'GET' ? 405 : 404;
         assert.equal(status, expected, `${method} ${target}`);
@@ -64,7 +64,7 @@ suite('paths', () => {
     assert.deepEqual(upstream.requests, []);
   });
 
-  test('a route takes its own methods only', async () => {
+  test('is a 405 with Allow for a method that its route does not have', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const wrong: [string, string, string][] = [
@@ -84,7 +84,7 @@ suite('paths', () => {
     assert.deepEqual(upstream.requests, []);
   });
 
-  test('plain targets are let through, a query and an encoded model id too', () => {
+  test('is plain with a query or an encoded model id, but not with dot segments or double slashes', () => {
     for (const target of [
       '/',
       '/api/chat',
@@ -98,7 +98,7 @@ suite('paths', () => {
       assert.ok(!isPlainTarget(target), target);
   });
 
-  test('ids of models hold slashes and colons, encoded or not', async () => {
+  test('can contain a model id with slashes and colons, encoded or not', async () => {
     const details = {
       capabilities: ['completion'],
       model_info: { 'general.architecture': 'llama', 'llama.context_length': 8192 },
