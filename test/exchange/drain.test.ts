@@ -46,7 +46,7 @@ async function readiness(gateway: TestGateway): Promise<number | undefined> {
   );
 }
 
-suite('the drain time', () => {
+suite('the drain time', { concurrency: true }, () => {
   test('makes /readyz fail at once, while all requests are still served', async () => {
     await using upstream = await heldUpstream();
     upstream.flow();

@@ -99,7 +99,7 @@ async function failInEveryWay(gateway: TestGateway): Promise<string> {
   return responses.join('\n');
 }
 
-suite('responses, metrics and logs', () => {
+suite('responses, metrics and logs', { concurrency: true }, () => {
   for (const kind of ['ollama', 'openai'] as const) {
     test(`contain no secret, whatever fails at an upstream of kind ${kind}`, async () => {
       await using upstream =

@@ -11,29 +11,36 @@ export const secret = 'ld-a-secret-for-tests';
 export interface TestGateway extends Gateway, AsyncDisposable {
   /** Every log line so far. */
   readonly log: Record<string, unknown>[];
-  /** `fetch` with the tester's key. */
+  /** Calls `fetch` with a path of the gateway and, unless `init` has an `authorization`, with the tester's key. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
-  /** A streamed or whole chat completion with `messages: [{role: 'user', content: 'hi'}]` unless `body` says otherwise. */
+  /** Requests a chat completion. The message is `hi` unless `body` has others. */
   chat(body?: object, init?: RequestInit): Promise<Response>;
-  /** The value of one series of /metrics, written as Prometheus does: `llamaduct_in_flight`. 0 when it is not there. */
+  /** The value of one series of /metrics, with its labels as Prometheus writes them. 0 when the series is missing. */
   metric(series: string): Promise<number>;
 }
 
 /**
- * llamaduct on port 0, in this process, in front of `upstream`, or of several; `settings` as in a configuration file, but
- * that nothing is asked again, and that `portable` has answers go through web streams.
+ * Starts llamaduct in this process, on a free port.
+ *
+ * @param upstream one Ollama, or the configuration of several upstreams
+ * @param settings as in a configuration file, with `upstream` for one upstream's own settings. There are no retries unless
+ *   they set some. With `portable`, responses are sent as web streams.
  */
 export async function testGateway(
   upstream: Pick<FakeUpstream, 'url'> | Upstreams,
   settings: Record<string, unknown> & { readonly upstream?: Partial<UpstreamConfig>; readonly portable?: boolean } = {},
 ): Promise<TestGateway> {
-  const { upstream: of, portable, ...rest } = { upstream: {}, portable: false, retries: { attempts: 1 }, ...settings };
+  const {
+    upstream: upstreamSettings,
+    portable,
+    ...rest
+  } = { upstream: {}, portable: false, retries: { attempts: 1 }, ...settings };
   const { upstreams: _, ...file } = configSchema.parse({
     listen: '127.0.0.1:0',
     keys: [{ name: 'tester', hash: hashSecret(secret), scopes: ['inference', 'admin', 'metrics'] }],
     ...rest,
   });
-  const config: Config = { ...file, upstreams: upstreamsOf(upstream, of) };
+  const config: Config = { ...file, upstreams: upstreamsOf(upstream, upstreamSettings) };
   const log: Record<string, unknown>[] = [];
   const sink = new Writable({
     write(line: Buffer, _encoding, done) {
@@ -48,8 +55,11 @@ export async function testGateway(
     if (!headers.has('authorization')) headers.set('authorization', `Bearer ${secret}`);
     return await fetch(gateway.url + path, { ...init, headers });
   };
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => await (closed ??= gateway.close());
   return {
     ...gateway,
+    close,
     log,
     fetch: call,
     chat: async (body = {}, init = {}) =>
@@ -67,9 +77,7 @@ export async function testGateway(
           ?.slice(series.length + 1) ?? 0,
       );
     },
-    async [Symbol.asyncDispose]() {
-      await gateway.close();
-    },
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -77,7 +85,7 @@ function upstreamsOf(given: Pick<FakeUpstream, 'url'> | Upstreams, more: Partial
   return 'url' in given ? [{ name: 'ollama', kind: 'ollama', url: given.url, ...more }] : given;
 }
 
-/** Ends a gateway, and then what is behind it: the other way round it would hear of a failure. */
+/** Closes a gateway, and then its upstream. In the other order the gateway would report an upstream failure. */
 export function ending(gateway: AsyncDisposable, upstream: AsyncDisposable): AsyncDisposable {
   return {
     async [Symbol.asyncDispose]() {

@@ -11,7 +11,7 @@ export interface Recording {
   readonly path: string;
   readonly status: number;
   readonly contentType: string | null;
-  /** False where the server cut the connection. */
+  /** False when the server broke the connection. */
   readonly complete: boolean;
   readonly request: Record<string, unknown> | null;
   readonly body: Buffer;
@@ -25,7 +25,7 @@ export function recording(name: string): Recording {
   return { name, ...exchange, body: readFileSync(join(folder, file)) };
 }
 
-/** The recordings of some servers whose name `matches`; Ollama's own API of both versions unless others are named. */
+/** The recordings whose name matches, by default of Ollama's own API in both versions. */
 export function recordings(
   matches: RegExp,
   servers: readonly string[] = ['ollama-0.17.4', 'ollama-0.33'],

@@ -4,25 +4,25 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 
-/** The server to test against: LLAMADUCT_TEST_VALKEY, or what is on the PATH. */
+/** The server to test with: LLAMADUCT_TEST_VALKEY, or one on the PATH. */
 const program = [process.env['LLAMADUCT_TEST_VALKEY'], 'valkey-server', 'redis-server'].find(runs);
 
-/** For a test's `skip`: false where there is a server, else why not. */
-export const noValkey = program === undefined && 'neither valkey-server nor redis-server is here';
+/** For the `skip` option of a test: false when there is a server, otherwise the reason. */
+export const noValkey = program === undefined && 'neither valkey-server nor redis-server is installed';
 
 export interface TestValkey extends AsyncDisposable {
   readonly url: string;
-  /** Ends the server at once, as if its machine were gone. */
+  /** Ends the server at once, as if its machine had failed. */
   kill(): Promise<void>;
 }
 
-/** A Valkey or Redis of its own on a free port, or on this one, which keeps nothing on disk. */
+/** Starts a Valkey or Redis that stores nothing on disk, on this port or on a free one. */
 export async function startValkey(at?: number): Promise<TestValkey> {
-  if (program === undefined) throw new Error('there is no Valkey');
+  if (program === undefined) throw new Error('there is no Valkey server');
   const port = at ?? (await freePort());
   const options = { '--port': port, '--bind': '127.0.0.1', '--save': '', '--appendonly': 'no', '--daemonize': 'no' };
   const server = spawn(program, Object.entries(options).flat().map(String), { stdio: 'ignore' });
-  await answering(port, server);
+  await accepting(port, server);
   const kill = async (): Promise<void> => {
     if (server.exitCode !== null || server.signalCode !== null) return;
     server.kill('SIGKILL');
@@ -51,14 +51,15 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Milliseconds for a server to start. */
+/** Milliseconds for the server to start. */
 const deadline = 5_000;
 
-async function answering(port: number, server: ChildProcess): Promise<void> {
+/** Waits until the server accepts connections. */
+async function accepting(port: number, server: ChildProcess): Promise<void> {
   const until = performance.now() + deadline;
   while (performance.now() < until && server.exitCode === null) {
     const socket = connect(port, '127.0.0.1');
-    const answered = await Promise.race([
+    const accepted = await Promise.race([
       once(socket, 'connect').then(
         () => true,
         () => false,
@@ -66,7 +67,7 @@ async function answering(port: number, server: ChildProcess): Promise<void> {
       once(socket, 'close').then(() => false),
     ]);
     socket.destroy();
-    if (answered) return;
+    if (accepted) return;
     await new Promise((resolve) => {
       setTimeout(resolve, 10);
     });

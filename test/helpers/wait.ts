@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Resolves as soon as `condition` holds; fails after `deadline` milliseconds, saying what it waited for. */
+/**
+ * Resolves as soon as `condition` is true.
+ *
+ * @param what named in the error
+ * @param deadline milliseconds
+ * @throws when `condition` is still false after the deadline
+ */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,

@@ -37,7 +37,7 @@ async function within(milliseconds: number, work: Promise<unknown>): Promise<voi
 
 const get = 'GET / HTTP/1.1\r\nhost: here\r\n\r\n';
 
-suite('closing the listener', () => {
+suite('closing the listener', { concurrency: true }, () => {
   test('does not wait for connections without a complete request', async () => {
     const listener = await listening(() => new Response('hello'));
     const silent = await connected(listener, '');

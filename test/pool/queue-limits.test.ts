@@ -5,7 +5,7 @@ import { heldUpstream } from '../helpers/held-upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { assertFree, chat, depth, endpoints, logLine, oneSlot, post, queued, whole } from './queue-client.ts';
 
-suite('the limits of the queue', () => {
+suite('the limits of the queue', { concurrency: 4 }, () => {
   for (const { path, body, busyStatus, errorIn } of endpoints) {
     test(`give a 429 when the key has too many queued requests, a ${busyStatus} when all keys have: ${path}`, async () => {
       await using upstream = await heldUpstream();

@@ -139,7 +139,7 @@ suite('ejection of an upstream', () => {
         ...fastRetries,
         health: { interval: '0s', failures: 3 },
       });
-      for (let count = 0; count < 300; count += 1) await chatText(gateway, `conversation ${count}`);
+      for (let count = 0; count < 100; count += 1) await chatText(gateway, `conversation ${count}`);
       assert.equal(postsTo(bad), 3);
       assert.equal(await isEjected(gateway, 'first'), true);
     });

@@ -115,7 +115,7 @@ async function assertFree(gateway: TestGateway, upstream: HeldUpstream): Promise
   await after.text();
 }
 
-suite('heartbeats of a stream that waits', () => {
+suite('heartbeats of a stream that waits', { concurrency: 4 }, () => {
   for (const { path, body } of dialects) {
     test(`report the queue position, and do not change the frames of the answer: ${path}`, async () => {
       await using upstream = await heldUpstream();

@@ -7,7 +7,7 @@ import { readAll } from '../../src/http/request-body.ts';
 import { type Chunk, MergedBodies } from '../../src/streaming/merged-bodies.ts';
 import { UpstreamBody } from '../../src/upstreams/http/body.ts';
 
-/** What undici lets a receiver do, and what was done. */
+/** A body whose undici controller records what was called. */
 function controlled(): { body: UpstreamBody; state: { paused: boolean; aborted: boolean } } {
   const state = { paused: false, aborted: false };
   const body = new UpstreamBody({
@@ -34,8 +34,8 @@ function controlled(): { body: UpstreamBody; state: { paused: boolean; aborted: 
 const texts = (pieces: readonly Chunk[]): string[] =>
   pieces.map((piece) => (piece.type === 'bytes' ? Buffer.from(piece.bytes).toString() : piece.type));
 
-suite('a source', () => {
-  test('lets bodies wait that join while it is paused, and passes on what they brought', async () => {
+suite('upstream bodies and their merging', () => {
+  test('merged bodies pause a body that joins while they are paused, and pass on its bytes after resume', async () => {
     const [one, other] = [controlled(), controlled()];
     const joining = Promise.withResolvers<{ body: UpstreamBody }>();
     const source = new MergedBodies([Promise.resolve(one), joining.promise], () => undefined);
@@ -58,7 +58,7 @@ suite('a source', () => {
     assert.deepEqual(texts(pieces), ['a', 'b', 'end', 'end']);
   });
 
-  test('that is paused by what one body brings lets the others wait as well', async () => {
+  test('merged bodies pause all bodies when the reader pauses on the bytes of one', async () => {
     const both = [controlled(), controlled()] as const;
     const source = new MergedBodies(
       both.map((one) => Promise.resolve(one)),
@@ -78,13 +78,13 @@ suite('a source', () => {
         both.map(({ state }) => state.paused),
         [true, true],
       );
-      // Each is as much as there is room for.
+      // Each resume delivers the bytes of one body.
       for (let times = 0; times < 2; times += 1) source.resume();
       assert.equal(pieces.length, 2 * round + 2);
     }
   });
 
-  test('hears at once of all that comes in a turn, and of its end after it', async () => {
+  test('a body passes on all bytes of one tick together, and its end after them', async () => {
     const { body } = controlled();
     const heard: string[] = [];
     body.read({
@@ -103,7 +103,7 @@ suite('a source', () => {
     assert.deepEqual(heard, ['ab of 2', 'cd of 2', 'end']);
   });
 
-  test('hears nothing of what came in the turn in which it was left', async () => {
+  test('a body passes on no bytes of the tick in which it was destroyed', async () => {
     const { body, state } = controlled();
     const heard: Buffer[] = [];
     body.read({ data: (bytes) => heard.push(bytes), end: () => undefined, error: () => undefined });
@@ -113,7 +113,7 @@ suite('a source', () => {
     assert.deepEqual([heard, state.aborted], [[], true]);
   });
 
-  test('breaks one answer where what comes of it cannot be read', async () => {
+  test('a body is aborted when its reader throws', async () => {
     const { body, state } = controlled();
     body.read({ data: () => assert.fail('a fault'), end: () => undefined, error: () => undefined });
     body.enqueue(Buffer.from('a'));
@@ -121,7 +121,7 @@ suite('a source', () => {
     assert.ok(state.aborted);
   });
 
-  test('hears nothing of nothing', async () => {
+  test('a body does not pass on an empty chunk', async () => {
     const { body } = controlled();
     const heard: Buffer[] = [];
     body.read({ data: (bytes) => heard.push(bytes), end: () => undefined, error: () => undefined });
@@ -130,7 +130,7 @@ suite('a source', () => {
     assert.deepEqual(heard, []);
   });
 
-  test('that is left gives up what has not come, and closes what has', async () => {
+  test('merged bodies stop requesting missing bodies and close the others when they are cancelled', async () => {
     const one = controlled();
     const late = Promise.withResolvers<{ body: UpstreamBody }>();
     let givenUp = 0;
@@ -155,7 +155,8 @@ suite('a source', () => {
   });
 });
 
-test('the rest of an answer is read later: undici parses one at a time, and may be at another', async () => {
+// undici parses one response at a time, and may be parsing another one.
+test('a discarded body is read in a later tick, and aborted beyond a limit', async () => {
   const { body, state } = controlled();
   body.enqueue(Buffer.from('a'));
   assert.ok(state.paused);
@@ -173,7 +174,7 @@ test('the rest of an answer is read later: undici parses one at a time, and may 
 });
 
 suite('a request body', () => {
-  test('of a client that has left, or that nobody waits for, is not waited for', async () => {
+  test('fails at once when the client has disconnected or the request has been cancelled', async () => {
     const gone = new PassThrough();
     gone.destroy();
     const open = new PassThrough();
