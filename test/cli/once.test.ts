@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
+import { silent } from '../helpers/answers.ts';
 import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
-import { until } from '../helpers/wait.ts';
 import { run, startLlamaduct } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'llamaduct-once-'));
@@ -28,9 +27,8 @@ test('--once prints the SSE frames as they arrive, then the text', async () => {
 
 test('--once uses the configuration, and a free port when the configured addresses are in use', async () => {
   await using upstream = await fakeUpstream((res) => void ndjson(res).end(chatLine('Hi') + doneLine()));
-  const other = createServer().listen(0, '127.0.0.1');
-  await until('a port', () => other.listening);
-  const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+  await using other = await fakeUpstream(silent);
+  const address = new URL(other.url).host;
   const file = join(folder, 'llamaduct.yaml');
   writeFileSync(
     file,
@@ -45,7 +43,6 @@ test('--once uses the configuration, and a free port when the configured address
   const explicit = await run(['--config', file, '--once', 'hello', '--listen', address]);
   assert.equal(explicit.code, 1);
   assert.match(explicit.stderr, /address is in use/);
-  other.close();
 });
 
 test('--once prints one line when the upstream is unreachable or has no models', async () => {

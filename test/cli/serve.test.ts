@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startDemo } from '../../src/demo/server.ts';
 import { hashSecret } from '../../src/config/secret.ts';
+import { silent } from '../helpers/answers.ts';
 import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
@@ -106,12 +106,11 @@ test('serve uses the Ollama at OLLAMA_HOST, even with a password, and the snippe
 });
 
 test('serve starts the demo when OLLAMA_HOST accepts connections but never answers', async () => {
-  const silent = createServer().listen(0, '127.0.0.1');
-  await until('a port', () => silent.listening);
-  const llamaduct = startLlamaduct(anyPort, { OLLAMA_HOST: `127.0.0.1:${(silent.address() as AddressInfo).port}` });
+  await using ollama = await fakeUpstream(silent);
+  ollama.list = silent;
+  const llamaduct = startLlamaduct(anyPort, { OLLAMA_HOST: new URL(ollama.url).host });
   await bannerOf(llamaduct);
   await stop(llamaduct);
-  silent.close();
 });
 
 test('serve with an explicit upstream that is unreachable returns errors and starts no demo', async () => {
@@ -175,16 +174,14 @@ test('serve exits with 1 and prints the errors of an invalid configuration', asy
 });
 
 test('serve exits with 1 and one line when the address is in use, with and without the demo', async () => {
-  const other = createServer().listen(0, '127.0.0.1');
-  await until('a port', () => other.listening);
-  const listen = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+  await using other = await fakeUpstream(silent);
+  const listen = new URL(other.url).host;
   const line = `llamaduct: cannot listen on ${listen}: the address is in use\n`;
   for (const extra of [[], ['--upstream', 'http://127.0.0.1:1']]) {
     const { code, stdout, stderr } = await run(['--listen', listen, ...extra]);
     assert.deepEqual([code, stdout], [1, '']);
     assert.ok(stderr.endsWith(line), stderr);
   }
-  other.close();
 });
 
 for (const [name, signals, completes] of [

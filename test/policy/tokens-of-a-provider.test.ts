@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, suite, test } from 'node:test';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
+import { json, resetting } from '../helpers/answers.ts';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
 import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 import { clock, counting, endpoints, noon, posted, tester } from '../limits/limited.ts';
@@ -29,29 +27,20 @@ interface Provider extends AsyncDisposable {
 async function provider(): Promise<Provider> {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' };
-  let fetches = 0;
-  const server = createServer((_request, response) => {
-    fetches += 1;
-    if (!self.up) return response.destroy();
-    return response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] }));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const server = await fakeUpstream((res, request) => {
+    return (self.up ? json(200, { keys: [jwk] }) : resetting)(res, request);
+  });
   const self: Provider = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`,
+    url: `${server.url}/keys`,
     get fetches() {
-      return fetches;
+      return server.requests.length;
     },
     up: true,
     async token(claims = {}) {
       const payload = { iss: issuer, aud: 'llamaduct', sub: 'alice', exp: noon / 1000 + hour, ...claims };
       return await new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(privateKey);
     },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => {
-        server.close(resolve);
-      });
-    },
+    [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
   };
   return self;
 }
