@@ -13,7 +13,7 @@ export interface SeenRequest {
 /** Answers one request. */
 export type Answer = (res: ServerResponse, request: SeenRequest) => void | Promise<void>;
 
-/** What differs between the two APIs. */
+/** The parts of the fake that differ between the two APIs. */
 export interface Api {
   readonly prefix: '' | '/v1';
   /** Listed where a test names no others. */

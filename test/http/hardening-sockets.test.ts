@@ -136,7 +136,7 @@ suite('a malformed request', () => {
     assert.ok(upstream.requests.length <= 1);
   });
 
-  test('is what follows the Content-Length of a body that is longer', async () => {
+  test('begins where a body goes on after its Content-Length, and is a 400', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const { statuses, closed } = await raw(
@@ -212,8 +212,8 @@ suite('a request that HTTP allows', () => {
   test('can have chunk extensions and trailers, which are not passed on', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
-    const pieces = `${body.length.toString(16)};a=b\r\n${body}\r\n0\r\nx-trailer: 1\r\nauthorization: Bearer other\r\n\r\n`;
-    const { statuses } = await raw(gateway.url, post(`${closing}transfer-encoding: Chunked\r\n`, pieces));
+    const chunks = `${body.length.toString(16)};a=b\r\n${body}\r\n0\r\nx-trailer: 1\r\nauthorization: Bearer other\r\n\r\n`;
+    const { statuses } = await raw(gateway.url, post(`${closing}transfer-encoding: Chunked\r\n`, chunks));
     assert.deepEqual(statuses, [200]);
     const [seen] = upstream.requests;
     assert.equal(seen?.body, body);

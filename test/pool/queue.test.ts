@@ -24,11 +24,17 @@ suite('the fair queue', () => {
   test('starts the only request of one key at most two generations after it arrived, before 50 of another key', async () => {
     await using upstream = await heldUpstream();
     await using gateway = await testGateway(upstream, oneSlot);
-    upstream.flow(20);
     const batch = Array.from({ length: 50 }, (_, index) => chat(gateway, 'x', `x${index}`));
-    await until('three generations', () => upstream.order.length >= 3);
+    await queued(gateway, 49);
+    for (let generations = 2; generations <= 4; generations += 1) {
+      upstream.release();
+      await until(`generation ${generations}`, () => upstream.order.length === generations && upstream.held === 1);
+    }
     const before = upstream.order.length;
-    const single = await chat(gateway, 'y', 'y');
+    const onlyRequest = chat(gateway, 'y', 'y');
+    await queued(gateway, 47);
+    upstream.flow();
+    const single = await onlyRequest;
     const position = upstream.order.indexOf('y') - before;
     assert.ok(position >= 0 && position <= 2, `${position} others came before it`);
     assert.equal(single.status, 200);
