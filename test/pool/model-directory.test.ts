@@ -7,6 +7,7 @@ import { backends } from '../../src/upstreams/index.ts';
 import { resetting, silent } from '../helpers/answers.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
+import { until } from '../helpers/wait.ts';
 
 /** The catalog of an upstream that is up for `retryInMs` 0. */
 function catalogOf({ url }: FakeUpstream, retryInMs = 0): { catalog: ModelCatalog } & AsyncDisposable {
@@ -25,6 +26,7 @@ test('the only upstream that does not answer is not waited for longer than said'
   const catalogs = new ModelDirectory([one.catalog]);
   await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
   await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
+  await until('the list request', () => hung.lists.length > 0);
   assert.equal(hung.lists.length, 1);
 });
 
