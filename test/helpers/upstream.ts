@@ -1,6 +1,6 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { sendJson } from './answers.ts';
+import { sendJson, silent } from './answers.ts';
 import { openaiError } from './openai-answers.ts';
 
 export interface SeenRequest {
@@ -120,4 +120,10 @@ export async function fakeUpstream(answer: Answer, models?: readonly string[]): 
 /** Starts an OpenAI-compatible server that lists `models` and passes every POST to `answer`. */
 export async function openaiUpstream(answer: Answer, models?: readonly string[]): Promise<FakeUpstream> {
   return await new FakeUpstream(openaiApi, answer, models).listen();
+}
+
+/** The address of an upstream that has just stopped: nothing listens there. */
+export async function stoppedUpstream(): Promise<Pick<FakeUpstream, 'url'>> {
+  await using stopped = await fakeUpstream(silent);
+  return { url: stopped.url };
 }

@@ -4,7 +4,7 @@ import { silent } from '../helpers/answers.ts';
 import { testGateway } from '../helpers/gateway.ts';
 import { recording } from '../helpers/recordings.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
-import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
+import { fakeUpstream, stoppedUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 interface ErrorResponse {
@@ -16,12 +16,6 @@ const post = (body: NonNullable<RequestInit['body']>, headers: Record<string, st
   body,
   headers,
 });
-
-/** The address of an upstream that has just stopped: nothing listens there. */
-async function stoppedUpstream(): Promise<Pick<FakeUpstream, 'url'>> {
-  await using stopped = await fakeUpstream(plainAnswer());
-  return { url: stopped.url };
-}
 
 suite('a request body', () => {
   test('is read as JSON whatever its Content-Type is', async () => {

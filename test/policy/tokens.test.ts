@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type Server, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { type TestContext, mock, test } from 'node:test';
 import { type JWK, type JWTPayload, SignJWT, exportJWK, exportSPKI, generateKeyPair } from 'jose';
 import { type JwtOptions, TokenVerifier } from '../../src/policy/tokens.ts';
+import { json, resetting, silent } from '../helpers/answers.ts';
+import { type Answer, fakeUpstream } from '../helpers/upstream.ts';
 
 const issuer = 'https://login.example.org/';
 const audience = 'llamaduct';
@@ -39,32 +38,38 @@ function seconds(): number {
 interface Provider {
   keys: readonly JWK[];
   /** Replaces the answer with the keys. */
-  instead: ((server: Server) => string | void) | undefined;
-  fetches: number;
+  instead: Answer | undefined;
+  /** Number of requests for its keys. */
+  readonly fetches: number;
   readonly options: JwtOptions;
+}
+
+/** Answers with this text as JSON. */
+function jsonText(text: string): Answer {
+  return (res) => void res.setHeader('content-type', 'application/json').end(text);
 }
 
 /** A provider that publishes `keys` on a real socket. */
 async function provide(context: TestContext, ...keys: readonly JWK[]): Promise<Provider> {
-  const server = createServer((_, response) => {
-    provider.fetches += 1;
-    const body = provider.instead === undefined ? JSON.stringify({ keys: provider.keys }) : provider.instead(server);
-    if (typeof body === 'string') response.setHeader('content-type', 'application/json').end(body);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  context.after(() => {
-    server.close();
-    server.closeAllConnections();
+  const server = await fakeUpstream((res, request) => {
+    return (provider.instead ?? json(200, { keys: provider.keys }))(res, request);
   });
-  const { port } = server.address() as AddressInfo;
+  context.after(async () => await server[Symbol.asyncDispose]());
   const options: JwtOptions = {
     issuer,
     audience,
-    jwks_url: `http://127.0.0.1:${port}/keys`,
+    jwks_url: `${server.url}/keys`,
     name_claim: 'sub',
     algorithms: ['RS256', 'ES256', 'PS256', 'EdDSA'],
   };
-  const provider: Provider = { keys, instead: undefined, fetches: 0, options };
+  const provider: Provider = {
+    keys,
+    instead: undefined,
+    get fetches() {
+      return server.requests.length;
+    },
+    options,
+  };
   return provider;
 }
 
@@ -236,7 +241,7 @@ test('fetches the keys again after ten minutes, and uses old ones for an hour wh
   const verifier = new TokenVerifier(provider.options);
   const lasting = async (sub: string): Promise<string> => await old.sign({ sub, exp: seconds() + 86_400 });
   assert.equal((await verifier.verify(await lasting('a')))?.name, 'a');
-  provider.instead = (): string => 'no keys';
+  provider.instead = jsonText('no keys');
   advance(50 * 60_000);
   assert.equal((await verifier.verify(await lasting('b')))?.name, 'b');
   assert.equal(provider.fetches, 2);
@@ -250,10 +255,10 @@ test('fetches the keys again after ten minutes, and uses old ones for an hour wh
 });
 
 const failures: readonly [name: string, instead: Provider['instead']][] = [
-  ['closes the connection', (server): void => server.closeAllConnections()],
-  ['answers with HTML', (): string => '<html>'],
-  ['answers without keys', (): string => '{"keys":7}'],
-  ['answers with too much', (): string => `{"keys":[],"x":"${'x'.repeat(2 ** 20)}"}`],
+  ['closes the connection', resetting],
+  ['answers with HTML', jsonText('<html>')],
+  ['answers without keys', jsonText('{"keys":7}')],
+  ['answers with too much', jsonText(`{"keys":[],"x":"${'x'.repeat(2 ** 20)}"}`)],
 ];
 
 for (const [name, instead] of failures) {
@@ -278,7 +283,7 @@ for (const [name, instead] of failures) {
 test('answers 503 after 3 s when the provider does not answer, and at once for later requests', async (context) => {
   const key = await signer('1');
   const provider = await provide(context, key.jwk);
-  provider.instead = (): undefined => undefined;
+  provider.instead = silent;
   const verifier = new TokenVerifier(provider.options);
   const start = performance.now();
   await assert.rejects(verifier.verify(await key.sign()), down);

@@ -10,9 +10,9 @@ import { testGateway } from '../helpers/gateway.ts';
 import { heldUpstream } from '../helpers/held-upstream.ts';
 import { failing, plainAnswer } from '../helpers/ollama-answers.ts';
 import { saying } from '../helpers/openai-answers.ts';
-import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
+import { fakeUpstream, openaiUpstream, stoppedUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
-import { chatText, fastRetries, postsTo, unusedAddress, upstreamsAt } from './upstreams.ts';
+import { chatText, fastRetries, postsTo, upstreamsAt } from './upstreams.ts';
 
 suite('the models of several upstreams', () => {
   test('are listed together, and their requests go to the upstream that has them', async () => {
@@ -38,7 +38,7 @@ suite('the models of several upstreams', () => {
 
   test('are listed without those of an unreachable upstream', async () => {
     await using first = await fakeUpstream(plainAnswer(), ['alpha:latest']);
-    await using gateway = await testGateway(upstreamsAt([await unusedAddress(), first]), fastRetries);
+    await using gateway = await testGateway(upstreamsAt([await stoppedUpstream(), first]), fastRetries);
     const { data } = (await (await gateway.fetch('/v1/models')).json()) as { data: { id: string }[] };
     assert.deepEqual(
       data.map(({ id }) => id),

@@ -4,9 +4,9 @@ import { htmlPage, json, resetting, silent } from '../helpers/answers.ts';
 import { testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { openaiError, saying } from '../helpers/openai-answers.ts';
-import { type Answer, type FakeUpstream, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
+import { type Answer, type FakeUpstream, fakeUpstream, openaiUpstream, stoppedUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
-import { chatText, fastRetries, isEjected, postsTo, unusedAddress, upstreamsAt } from './upstreams.ts';
+import { chatText, fastRetries, isEjected, postsTo, upstreamsAt } from './upstreams.ts';
 
 const openai = { kind: 'openai' } as const;
 
@@ -17,7 +17,7 @@ async function workingServer(): Promise<FakeUpstream> {
 
 suite('upstreams that are all ejected', () => {
   test('give a 503 with Retry-After without an attempt', async () => {
-    await using gateway = await testGateway(upstreamsAt([await unusedAddress(), await unusedAddress()]), {
+    await using gateway = await testGateway(upstreamsAt([await stoppedUpstream(), await stoppedUpstream()]), {
       ...fastRetries,
       health: { interval: '0s', failures: 1 },
     });
@@ -70,7 +70,7 @@ suite('an ejected upstream', () => {
     await using upstream = await fakeUpstream((res, request) =>
       broken ? resetting(res, request) : plainAnswer()(res, request),
     );
-    await using gateway = await testGateway(upstreamsAt([upstream, await unusedAddress()]), {
+    await using gateway = await testGateway(upstreamsAt([upstream, await stoppedUpstream()]), {
       retries: { attempts: 1 },
       health: { interval: '30ms', failures: 2 },
     });

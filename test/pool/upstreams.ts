@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import type { UpstreamConfig, Upstreams } from '../../src/config/schema.ts';
 import type { TestGateway } from '../helpers/gateway.ts';
 import type { FakeUpstream } from '../helpers/upstream.ts';
@@ -49,14 +47,4 @@ export async function chatText(gateway: TestGateway, content: string, body: obje
   const response = await gateway.chat({ messages: [{ role: 'user', content }], ...body });
   assert.equal(response.status, 200, await response.clone().text());
   return await response.text();
-}
-
-/** An address where nothing listens. */
-export async function unusedAddress(): Promise<Server> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return { url: `http://127.0.0.1:${port}` };
 }

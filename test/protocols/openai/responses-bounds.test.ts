@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { responses } from '../../../src/protocols/openai/responses/index.ts';
-import { MemoryKeeper } from '../../../src/store/memory.ts';
+import { MemoryTextStore } from '../../../src/store/memory.ts';
 import { testGateway } from '../../helpers/gateway.ts';
 import { saying } from '../../helpers/openai-answers.ts';
 import { openaiUpstream } from '../../helpers/upstream.ts';
 
 suite('a response of the Responses API', () => {
   test('is an error when its tool calls are longer than a response may be', async () => {
-    const call = await responses(new MemoryKeeper({ entries: 1, bytes: 1e6, ttl: 1e3 })).read(
+    const call = await responses(new MemoryTextStore({ entries: 1, bytes: 1e6, ttl: 1e3 })).read(
       { model: 'm', input: 'hi' },
       'tester',
     );
