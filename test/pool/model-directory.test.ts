@@ -9,7 +9,7 @@ import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
-/** The catalog of an upstream that is up for `retryInMs` 0. */
+/** The catalog of an upstream. @param retryInMs 0 for one that is not ejected */
 function catalogOf({ url }: FakeUpstream, retryInMs = 0): { catalog: ModelCatalog } & AsyncDisposable {
   const timeouts = { connect: 5_000, first_byte: 5_000, idle: 5_000 };
   const client = new UpstreamClient({ name: 'a', kind: 'ollama', url }, timeouts, () => undefined);
@@ -19,18 +19,18 @@ function catalogOf({ url }: FakeUpstream, retryInMs = 0): { catalog: ModelCatalo
   };
 }
 
-test('the only upstream that does not answer is not waited for longer than said', async () => {
+test('ModelDirectory.reach gives up on a hanging upstream after its deadline', async () => {
   await using hung = await fakeUpstream(plainAnswer());
   hung.list = silent;
   await using one = catalogOf(hung);
-  const catalogs = new ModelDirectory([one.catalog]);
-  await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
-  await assert.rejects(catalogs.reach(30), { code: 'upstream_timeout' });
+  const directory = new ModelDirectory([one.catalog]);
+  await assert.rejects(directory.reach(30), { code: 'upstream_timeout' });
+  await assert.rejects(directory.reach(30), { code: 'upstream_timeout' });
   await until('the list request', () => hung.lists.length > 0);
   assert.equal(hung.lists.length, 1);
 });
 
-test('the first that answers is enough', async () => {
+test('ModelDirectory.reach resolves when the first upstream answers', async () => {
   await using hung = await fakeUpstream(plainAnswer());
   hung.list = silent;
   await using quick = await fakeUpstream(plainAnswer());
@@ -39,18 +39,18 @@ test('the first that answers is enough', async () => {
   await new ModelDirectory([one.catalog, two.catalog]).reach(1_000);
 });
 
-test('upstreams that are all out are not asked', async () => {
+test('ModelDirectory throws upstream_down without a request when all upstreams are ejected', async () => {
   await using answering = await fakeUpstream(plainAnswer());
   await using one = catalogOf(answering, 3_000);
   await using two = catalogOf(answering, 20_000);
   const down = { code: 'upstream_down', status: 503, retryAfter: 3 };
-  const catalogs = new ModelDirectory([one.catalog, two.catalog]);
-  await assert.rejects(catalogs.list(), down);
-  await assert.rejects(catalogs.reach(1_000), down);
+  const directory = new ModelDirectory([one.catalog, two.catalog]);
+  await assert.rejects(directory.list(), down);
+  await assert.rejects(directory.reach(1_000), down);
   assert.equal(answering.lists.length, 0);
 });
 
-test('concurrent questions share one request, and a failure is remembered for a moment', async () => {
+test('ModelCatalog.list shares one request between concurrent calls, and caches its failure', async () => {
   await using failing = await fakeUpstream(plainAnswer());
   const { list } = failing;
   failing.list = resetting;
