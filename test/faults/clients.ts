@@ -1,39 +1,39 @@
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { secret } from '../helpers/gateway.ts';
-import type { Bench } from './bench.ts';
+import type { Harness } from './harness.ts';
 
-/** A client on a plain socket, which sends and reads as it likes. */
-export interface Client extends Disposable {
+/** A client on a plain socket. */
+export interface RawClient extends Disposable {
   readonly socket: Socket;
-  /** What has come to it. */
+  /** @returns everything received so far */
   readonly text: () => string;
   readonly closed: () => boolean;
-  /** Sends these bytes one at a time, so many milliseconds apart, until they are sent or nobody takes them. */
-  drip(bytes: string, every: number): Promise<void>;
+  /** Sends these bytes one at a time, `interval` milliseconds apart, until all are sent or the connection is closed. */
+  drip(bytes: string, interval: number): Promise<void>;
 }
 
-/** Connects. @param reads whether it takes what comes, which it may begin later: `socket.resume()` */
-export async function client({ gateway }: Bench, reads = true): Promise<Client> {
+/** Connects. @param reads false when the client must not read; it may start with `socket.resume()` */
+export async function connectRaw({ gateway }: Harness, reads = true): Promise<RawClient> {
   const { hostname, port } = new URL(gateway.url);
   const socket = connect({ host: hostname, port: Number(port), noDelay: true });
-  const pieces: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let closed = false;
   socket.on('error', () => undefined);
   socket.once('close', () => (closed = true));
-  socket.on('data', (bytes: Buffer) => pieces.push(bytes));
+  socket.on('data', (bytes: Buffer) => chunks.push(bytes));
   if (!reads) socket.pause();
   await once(socket, 'connect');
   return {
     socket,
-    text: () => Buffer.concat(pieces).toString('latin1'),
+    text: () => Buffer.concat(chunks).toString('latin1'),
     closed: () => closed,
-    async drip(bytes, every) {
+    async drip(bytes, interval) {
       for (const byte of bytes) {
         if (closed) return;
         socket.write(byte);
         await new Promise((resolve) => {
-          setTimeout(resolve, every);
+          setTimeout(resolve, interval);
         });
       }
     },
@@ -41,8 +41,8 @@ export async function client({ gateway }: Bench, reads = true): Promise<Client> 
   };
 }
 
-/** A request in the bench's dialect, as text: its head, and its body. */
-export function requestOf({ dialect }: Bench, stream: boolean): { head: string; body: string } {
+/** @returns the head and the body of a request in the harness's dialect */
+export function requestText({ dialect }: Harness, stream: boolean): { head: string; body: string } {
   const body = JSON.stringify({ ...dialect.body, stream });
   const fields = [
     `POST ${dialect.path} HTTP/1.1`,

@@ -1,11 +1,11 @@
 import type { BackendKind } from '../../src/upstreams/index.ts';
 
-/** What a client speaks, to an upstream of a kind. */
+/** A client API in front of an upstream of one kind. */
 export interface Dialect {
   readonly path: string;
   readonly kind: BackendKind;
-  /** Whether its requests are passed on as they are. */
-  readonly passed: boolean;
+  /** True when client and upstream speak the same API, so that requests are passed through. */
+  readonly passedThrough: boolean;
   readonly body: object;
   /** Reads its streams. */
   readonly format: Format;
@@ -13,15 +13,19 @@ export interface Dialect {
 
 interface Format {
   readonly contentType: RegExp;
-  /** The records of a stream. @throws {Error} for what its clients could not read */
+  /** @returns the records of a stream. @throws {Error} when clients could not parse it */
   readonly records: (text: string) => Record<string, unknown>[];
-  /** Whether a record is the error that clients look for. */
+  /** True when the record is the error that clients look for. */
   readonly isError: (record: Record<string, unknown>) => boolean;
-  /** Whether a record says that the answer is complete. */
+  /** True when the record says that the answer is complete. */
   readonly isEnd: (record: Record<string, unknown>) => boolean;
 }
 
-/** The shape of an error in a body or a record; its code where the dialect tells it. @throws {Error} for another shape */
+/**
+ * @param record a body, or a record of a stream
+ * @returns its message, and its code where the dialect has one
+ * @throws {Error} when it is not an error of the dialect
+ */
 export function errorIn(path: string, record: unknown): { message: string; code?: unknown } {
   const { error, type, code, message } = record as Record<string, unknown>;
   if (path.startsWith('/api/')) {
@@ -29,9 +33,9 @@ export function errorIn(path: string, record: unknown): { message: string; code?
   } else if (path === '/v1/responses' && type === 'error') {
     if (typeof message === 'string') return { message, code };
   } else if (typeof error === 'object' && error !== null) {
-    const { type: inner, message: text, code: told } = error as Record<string, unknown>;
-    if (typeof text === 'string' && typeof inner === 'string') {
-      if (path !== '/v1/messages') return { message: text, code: told };
+    const { type: errorType, message: text, code: errorCode } = error as Record<string, unknown>;
+    if (typeof text === 'string' && typeof errorType === 'string') {
+      if (path !== '/v1/messages') return { message: text, code: errorCode };
       if (type === 'error') return { message: text };
     }
   }
@@ -39,7 +43,7 @@ export function errorIn(path: string, record: unknown): { message: string; code?
 }
 
 function sseRecords(text: string): Record<string, unknown>[] {
-  if (text !== '' && !text.endsWith('\n\n')) throw new Error('an event has no end');
+  if (text !== '' && !text.endsWith('\n\n')) throw new Error('the last event has no end');
   return text
     .split('\n\n')
     .flatMap((block) => block.split('\n').filter((line) => line.startsWith('data: ')))
@@ -47,8 +51,8 @@ function sseRecords(text: string): Record<string, unknown>[] {
     .map((record) => record as Record<string, unknown>);
 }
 
-function lineRecords(text: string): Record<string, unknown>[] {
-  if (text !== '' && !text.endsWith('\n')) throw new Error('a line has no end');
+function ndjsonRecords(text: string): Record<string, unknown>[] {
+  if (text !== '' && !text.endsWith('\n')) throw new Error('the last line has no end');
   const lines = text.split('\n').filter((line) => line !== '');
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 }
@@ -59,34 +63,40 @@ const ofType =
     types.includes(String(type));
 
 const sse = { contentType: /^text\/event-stream/, records: sseRecords };
-const chunks: Format = { ...sse, isError: (record) => 'error' in record, isEnd: ofType('[DONE]') };
-const responses: Format = {
+const openaiChunks: Format = { ...sse, isError: (record) => 'error' in record, isEnd: ofType('[DONE]') };
+const responseEvents: Format = {
   ...sse,
   isError: ofType('error'),
   isEnd: ofType('response.completed', 'response.incomplete'),
 };
-const messages: Format = { ...sse, isError: ofType('error'), isEnd: ofType('message_stop') };
-const lines: Format = {
+const messageEvents: Format = { ...sse, isError: ofType('error'), isEnd: ofType('message_stop') };
+const ollamaLines: Format = {
   contentType: /^application\/x-ndjson/,
-  records: lineRecords,
+  records: ndjsonRecords,
   isError: (record) => 'error' in record,
   isEnd: ({ done }) => done === true,
 };
 
 const hi = { messages: [{ role: 'user', content: 'hi' }] };
-const spoken = [
-  { path: '/v1/chat/completions', body: hi, format: chunks },
-  { path: '/v1/completions', body: { prompt: 'hi' }, format: chunks },
-  { path: '/v1/responses', body: { input: 'hi' }, format: responses },
-  { path: '/v1/messages', body: { ...hi, max_tokens: 100 }, format: messages },
-  { path: '/api/chat', body: hi, format: lines },
-  { path: '/api/generate', body: { prompt: 'hi' }, format: lines },
+const clientApis = [
+  { path: '/v1/chat/completions', body: hi, format: openaiChunks },
+  { path: '/v1/completions', body: { prompt: 'hi' }, format: openaiChunks },
+  { path: '/v1/responses', body: { input: 'hi' }, format: responseEvents },
+  { path: '/v1/messages', body: { ...hi, max_tokens: 100 }, format: messageEvents },
+  { path: '/api/chat', body: hi, format: ollamaLines },
+  { path: '/api/generate', body: { prompt: 'hi' }, format: ollamaLines },
 ];
-const native: Record<BackendKind, RegExp> = { ollama: /^\/api\//, openai: /^\/v1\/(chat\/)?completions$/ };
+const nativePaths: Record<BackendKind, RegExp> = { ollama: /^\/api\//, openai: /^\/v1\/(chat\/)?completions$/ };
 
-/** Every dialect in front of either kind of upstream. */
+/** Every streaming client API in front of each kind of upstream. */
 export const dialects: readonly Dialect[] = (['ollama', 'openai'] as const).flatMap((kind) =>
-  spoken.map(({ path, body, format }) => {
-    return { path, kind, passed: native[kind].test(path), body: { model: 'scripted-plain', ...body }, format };
+  clientApis.map(({ path, body, format }) => {
+    return {
+      path,
+      kind,
+      passedThrough: nativePaths[kind].test(path),
+      body: { model: 'scripted-plain', ...body },
+      format,
+    };
   }),
 );

@@ -1,32 +1,39 @@
 import type { ErrorCode } from '../../src/errors.ts';
+import type { Dialect } from './dialects.ts';
 import {
   answering,
-  endlessly,
+  errorAnswer,
   halfClose,
-  hold,
-  page,
+  htmlPage,
+  neverAnswer,
   raw,
-  refusing,
   reset,
-  followed,
-  untilFirst,
-  untilMidCharacter,
-  untilMidLine,
-  withBadBytes,
-  withDoneMissing,
-  withGarbage,
-  withLine,
+  sendEndlessly,
+  sequence,
+  throughFirstLine,
+  throughHalfCharacter,
+  throughHalfLine,
+  withExtraLine,
+  withInvalidUtf8,
+  withTrailingGarbage,
+  withoutDoneLine,
 } from './injections.ts';
-import { failed } from './scripts.ts';
-import { type FaultyUpstream, type Wire, wholly } from './upstream.ts';
+import { failureMessage } from './scripts.ts';
+import { type FaultyUpstream, type UpstreamRequest, answerCompletely } from './upstream.ts';
 
 /**
- * What a client gets: the answer as it should be, an error with a status, an error in the stream, the bytes of the
- * upstream as they are, or a broken connection.
+ * What a client gets: the complete response, an error with a status, an error event in the stream, the upstream's bytes
+ * unchanged, a connection that is closed before the end, or data until it leaves.
  */
-export type Outcome = 'answer' | `${number} ${ErrorCode}` | `event ${ErrorCode}` | 'as it is' | 'cut' | 'left';
+export type Outcome =
+  | 'complete'
+  | `${number} ${ErrorCode}`
+  | `event ${ErrorCode}`
+  | 'unchanged'
+  | 'cut off'
+  | 'client left';
 
-interface Gets {
+interface Outcomes {
   readonly streamed: Outcome;
   readonly whole: Outcome;
 }
@@ -34,234 +41,278 @@ interface Gets {
 /** One way for an upstream to fail. */
 export interface Fault {
   readonly name: string;
-  readonly inject: (wire: Wire) => void | Promise<void>;
-  /** What else has to be so. */
-  readonly around?: (upstream: FaultyUpstream, step: () => Promise<void>) => Promise<void>;
-  /** Where a request is translated. */
-  readonly translated: Gets;
-  /** Where it is passed on as it is. */
-  readonly passed: Gets;
-  /** Where it is passed on to an upstream of kind openai, if that differs. */
-  readonly passedOpenai?: Gets;
-  /** What of the upstream's own words a client is told, where it is told an error. */
-  readonly told?: RegExp;
-  /** Whether the connection to the upstream is as good as before. */
-  readonly kept?: boolean;
-  /** Whether the client leaves once it has some of the answer. */
-  readonly leaves?: boolean;
+  readonly inject: (request: UpstreamRequest) => void | Promise<void>;
+  /** Prepares the upstream, runs the exchange and restores the upstream. */
+  readonly around?: (upstream: FaultyUpstream, exchange: () => Promise<void>) => Promise<void>;
+  /** When requests are translated. */
+  readonly translated: Outcomes;
+  /** When requests are passed through unchanged. */
+  readonly passedThrough: Outcomes;
+  /** When requests are passed through to an upstream of kind `openai`. Absent: as `passedThrough`. */
+  readonly passedThroughOpenai?: Outcomes;
+  /** The part of the upstream's own message that an error of ours repeats. */
+  readonly message?: RegExp;
+  /** True when the connection to the upstream may be reused afterwards. */
+  readonly connectionReusable?: boolean;
+  /** True when the client leaves after the first part of the answer. */
+  readonly clientLeaves?: boolean;
 }
 
-const both = (outcome: Outcome): Gets => ({ streamed: outcome, whole: outcome });
-/** Nothing of an answer is there yet. */
-const before = (outcome: Outcome): Pick<Fault, 'translated' | 'passed'> => ({
-  translated: both(outcome),
-  passed: both(outcome),
+type ByRelay = Pick<Fault, 'translated' | 'passedThrough'>;
+
+const always = (outcome: Outcome): Outcomes => ({ streamed: outcome, whole: outcome });
+/** Nothing of the answer has arrived. */
+const beforeFirstByte = (outcome: Outcome): ByRelay => ({
+  translated: always(outcome),
+  passedThrough: always(outcome),
 });
-/** Text is there, up to the end of a line. */
-const betweenLines = (status: number, code: ErrorCode): Pick<Fault, 'translated' | 'passed'> => ({
+/** Text has arrived, up to the end of a line. */
+const betweenLines = (status: number, code: ErrorCode): ByRelay => ({
   translated: { streamed: `event ${code}`, whole: `${status} ${code}` },
-  passed: { streamed: `event ${code}`, whole: 'cut' },
+  passedThrough: { streamed: `event ${code}`, whole: 'cut off' },
 });
-/** Text is there, and half a line: nothing can be said in what is passed on. */
-const midLine = (status: number, code: ErrorCode): Pick<Fault, 'translated' | 'passed'> => ({
+/** Text has arrived, and half a line: an error event after it would be part of that line. */
+const midLine = (status: number, code: ErrorCode): ByRelay => ({
   ...betweenLines(status, code),
-  passed: both('cut'),
+  passedThrough: always('cut off'),
 });
-/** What is passed on is not looked at. */
-const unread = (translated: Gets): Pick<Fault, 'translated' | 'passed'> => ({ translated, passed: both('as it is') });
-const refusal = (outcome: Outcome): Pick<Fault, 'translated' | 'passed' | 'passedOpenai' | 'kept'> => ({
-  ...unread(both(outcome)),
-  passedOpenai: both(outcome),
-  kept: true,
+/** Bodies that are passed through are not parsed, so the fault goes unnoticed there. */
+const unparsed = (translated: Outcomes): ByRelay => ({ translated, passedThrough: always('unchanged') });
+const errorStatus = (outcome: Outcome): ByRelay & Pick<Fault, 'passedThroughOpenai' | 'connectionReusable'> => ({
+  ...unparsed(always(outcome)),
+  passedThroughOpenai: always(outcome),
+  connectionReusable: true,
 });
 
-const lost = ['502 upstream_error', '502 upstream_incomplete', '502 upstream_protocol_error'] as const;
-const [brokeBefore, brokeWithin, unreadable] = lost;
+const failedBefore = '502 upstream_error';
+const failedWithin = '502 upstream_incomplete';
+const unreadable = '502 upstream_protocol_error';
 
-/** Every fault, and what clients get of it. */
+/** Every fault, and what clients get. */
 export const faults: readonly Fault[] = [
   {
     name: 'connection refused',
-    inject: hold,
-    async around(upstream, step) {
+    inject: neverAnswer,
+    async around(upstream, exchange) {
       await upstream.refuse();
       try {
-        await step();
+        await exchange();
       } finally {
         await upstream.accept();
       }
     },
-    ...before('502 upstream_unreachable'),
+    ...beforeFirstByte('502 upstream_unreachable'),
   },
-  { name: 'reset before the headers', inject: reset, ...before(brokeBefore) },
+  { name: 'reset before the headers', inject: reset, ...beforeFirstByte(failedBefore) },
   {
     name: 'reset in the headers',
-    inject: followed(raw('HTTP/1.1 200 OK\r\ncontent-ty'), reset),
-    ...before(brokeBefore),
+    inject: sequence(raw('HTTP/1.1 200 OK\r\ncontent-ty'), reset),
+    ...beforeFirstByte(failedBefore),
   },
   {
     name: 'reset after the headers',
-    inject: followed(async (wire) => await wire.head(), reset),
-    ...before(brokeWithin),
+    inject: sequence(async (request) => await request.head(), reset),
+    ...beforeFirstByte(failedWithin),
   },
   {
     name: 'reset in the first line',
-    inject: followed(async (wire) => {
-      await wire.head();
-      await wire.send(wire.script.parts[0].subarray(0, 20));
+    inject: sequence(async (request) => {
+      await request.head();
+      await request.send(request.script.parts[0].subarray(0, 20));
     }, reset),
-    ...before(brokeWithin),
-    passed: both('cut'),
+    ...beforeFirstByte(failedWithin),
+    passedThrough: always('cut off'),
   },
   {
     name: 'reset after the first line',
-    inject: followed(untilFirst, reset),
+    inject: sequence(throughFirstLine, reset),
     ...betweenLines(502, 'upstream_incomplete'),
   },
   {
     name: 'reset in the middle of a line',
-    inject: followed(untilMidLine, reset),
+    inject: sequence(throughHalfLine, reset),
     ...midLine(502, 'upstream_incomplete'),
   },
   {
     name: 'reset in the middle of a character',
-    inject: followed(untilMidCharacter, reset),
+    inject: sequence(throughHalfCharacter, reset),
     ...midLine(502, 'upstream_incomplete'),
   },
-  { name: 'closed before the headers', inject: halfClose, ...before(brokeBefore) },
+  { name: 'close before the headers', inject: halfClose, ...beforeFirstByte(failedBefore) },
   {
-    name: 'closed in the middle of a line',
-    inject: followed(untilMidLine, halfClose),
+    name: 'close in the middle of a line',
+    inject: sequence(throughHalfLine, halfClose),
     ...midLine(502, 'upstream_incomplete'),
   },
   {
-    name: 'closed before the announced length',
-    inject: followed(async (wire) => await wire.raw('HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n'), halfClose),
-    ...before(brokeWithin),
+    name: 'close before Content-Length bytes',
+    inject: sequence(
+      async (request) => await request.raw('HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n'),
+      halfClose,
+    ),
+    ...beforeFirstByte(failedWithin),
   },
-  { name: 'silence before the headers', inject: hold, ...before('504 upstream_timeout') },
+  { name: 'stall before the headers', inject: neverAnswer, ...beforeFirstByte('504 upstream_timeout') },
   {
-    name: 'silence after the headers',
-    inject: async (wire) => await wire.head(),
-    ...before('504 upstream_idle_timeout'),
+    name: 'stall after the headers',
+    inject: async (request) => await request.head(),
+    ...beforeFirstByte('504 upstream_idle_timeout'),
   },
-  { name: 'silence after the first line', inject: untilFirst, ...betweenLines(504, 'upstream_idle_timeout') },
-  { name: 'silence in the middle of a line', inject: untilMidLine, ...midLine(504, 'upstream_idle_timeout') },
+  { name: 'stall after the first line', inject: throughFirstLine, ...betweenLines(504, 'upstream_idle_timeout') },
+  { name: 'stall in the middle of a line', inject: throughHalfLine, ...midLine(504, 'upstream_idle_timeout') },
   {
-    name: '400',
-    inject: refusing(400, 'temperature is odd'),
-    told: /temperature is odd/,
-    ...refusal('400 invalid_value'),
+    name: 'status 400',
+    inject: errorAnswer(400, 'temperature is odd'),
+    message: /temperature is odd/,
+    ...errorStatus('400 invalid_value'),
   },
   {
-    name: '404',
-    inject: refusing(404, "model 'x' not found"),
-    told: /model 'x' not found/,
-    ...refusal('404 model_not_found'),
+    name: 'status 404',
+    inject: errorAnswer(404, "model 'x' not found"),
+    message: /model 'x' not found/,
+    ...errorStatus('404 model_not_found'),
   },
-  { name: '429', inject: refusing(429, 'slow down', { 'retry-after': '7' }), ...refusal('429 upstream_busy') },
-  { name: '500', inject: refusing(500, 'the runner failed'), ...refusal(brokeBefore) },
-  { name: '502 with a page', inject: answering(502, page, { 'content-type': 'text/html' }), ...refusal(brokeBefore) },
-  { name: '503', inject: refusing(503, 'server busy'), ...refusal('503 upstream_busy') },
   {
-    name: 'a redirect',
+    name: 'status 429',
+    inject: errorAnswer(429, 'slow down', { 'retry-after': '7' }),
+    ...errorStatus('429 upstream_busy'),
+  },
+  { name: 'status 500', inject: errorAnswer(500, 'the runner failed'), ...errorStatus(failedBefore) },
+  {
+    name: 'status 502 with an HTML page',
+    inject: answering(502, htmlPage, { 'content-type': 'text/html' }),
+    ...errorStatus(failedBefore),
+  },
+  { name: 'status 503', inject: errorAnswer(503, 'server busy'), ...errorStatus('503 upstream_busy') },
+  {
+    name: 'redirect',
     inject: answering(302, '', { location: 'http://127.0.0.1:9/' }),
-    ...before(brokeBefore),
-    kept: true,
+    ...beforeFirstByte(failedBefore),
+    connectionReusable: true,
   },
-  { name: 'not HTTP', inject: followed(raw('SSH-2.0-OpenSSH_9.9\r\n'), halfClose), ...before(brokeBefore) },
   {
-    name: 'headers without end',
+    name: 'response that is not HTTP',
+    inject: sequence(raw('SSH-2.0-OpenSSH_9.9\r\n'), halfClose),
+    ...beforeFirstByte(failedBefore),
+  },
+  {
+    name: 'endless headers',
     inject: raw(`HTTP/1.1 200 OK\r\n${`x-filler: ${'x'.repeat(1000)}\r\n`.repeat(40)}`),
-    ...before(brokeBefore),
+    ...beforeFirstByte(failedBefore),
   },
   {
-    name: 'a chunk of no length',
-    inject: async (wire) => {
-      await untilFirst(wire);
-      await wire.raw('zz\r\noops\r\n');
+    name: 'invalid chunk size',
+    inject: async (request) => {
+      await throughFirstLine(request);
+      await request.raw('zz\r\noops\r\n');
     },
     ...betweenLines(502, 'upstream_incomplete'),
   },
   {
-    name: 'a body that is not JSON',
-    inject: answering(200, page, { 'content-type': 'text/html' }),
-    ...unread(both(unreadable)),
-    kept: true,
+    name: 'body that is not JSON',
+    inject: answering(200, htmlPage, { 'content-type': 'text/html' }),
+    ...unparsed(always(unreadable)),
+    connectionReusable: true,
   },
   {
-    name: 'a line that is not JSON',
-    inject: async (wire) => await withLine(wire, wire.path.startsWith('/api/') ? '{"oops\n' : 'data: {"oops\n\n'),
-    ...unread({ streamed: 'event upstream_protocol_error', whole: unreadable }),
+    name: 'line that is not JSON',
+    inject: async (request) =>
+      await withExtraLine(request, request.path.startsWith('/api/') ? '{"oops\n' : 'data: {"oops\n\n'),
+    ...unparsed({ streamed: 'event upstream_protocol_error', whole: unreadable }),
   },
   {
-    name: 'a line that is too long',
-    inject: async (wire) => await withLine(wire, `${'data: '.repeat(64 * 1024)}\n\n`),
-    ...unread({ streamed: 'event upstream_protocol_error', whole: unreadable }),
+    name: 'line over the size limit',
+    inject: async (request) => await withExtraLine(request, `${'data: '.repeat(64 * 1024)}\n\n`),
+    ...unparsed({ streamed: 'event upstream_protocol_error', whole: unreadable }),
   },
-  { name: 'bytes that are not UTF-8', inject: withBadBytes, ...before('answer'), kept: true },
+  { name: 'invalid UTF-8', inject: withInvalidUtf8, ...beforeFirstByte('complete'), connectionReusable: true },
   {
-    name: 'another content type',
-    inject: async (wire) => {
-      await wire.head(200, { 'content-type': 'text/html' });
-      for (const part of wire.script.parts) await wire.send(part);
-      await wire.end();
+    name: 'wrong content type',
+    inject: async (request) => {
+      await request.head(200, { 'content-type': 'text/html' });
+      for (const part of request.script.parts) await request.send(part);
+      await request.end();
     },
-    ...before('answer'),
-    kept: true,
+    ...beforeFirstByte('complete'),
+    connectionReusable: true,
   },
   {
-    name: 'no content type',
-    inject: async (wire) => {
-      await wire.raw('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
-      for (const part of wire.script.parts) await wire.send(part);
-      await wire.end();
+    name: 'missing content type',
+    inject: async (request) => {
+      await request.raw('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
+      for (const part of request.script.parts) await request.send(part);
+      await request.end();
     },
-    ...before('answer'),
-    kept: true,
+    ...beforeFirstByte('complete'),
+    connectionReusable: true,
   },
   {
-    name: 'an error as the first line',
-    inject: async (wire) => {
-      await wire.head();
-      await wire.send(wire.script.failure);
-      await wire.end();
+    name: 'error as the first line',
+    inject: async (request) => {
+      await request.head();
+      await request.send(request.script.failure);
+      await request.end();
     },
-    ...unread(both(brokeBefore)),
+    ...unparsed(always(failedBefore)),
   },
   {
-    name: 'an error line in mid-stream',
-    told: new RegExp(failed),
-    inject: async (wire) => {
-      await untilFirst(wire);
-      await wire.send(wire.script.failure);
-      await wire.end();
+    name: 'error line in mid-stream',
+    message: new RegExp(failureMessage),
+    inject: async (request) => {
+      await throughFirstLine(request);
+      await request.send(request.script.failure);
+      await request.end();
     },
-    ...unread({ streamed: 'event upstream_error', whole: brokeBefore }),
+    ...unparsed({ streamed: 'event upstream_error', whole: failedBefore }),
   },
   {
-    name: 'the end without a done line',
-    inject: withDoneMissing,
-    translated: { streamed: 'event upstream_incomplete', whole: brokeWithin },
-    passed: { streamed: 'event upstream_incomplete', whole: 'as it is' },
-    kept: true,
+    name: 'end without a done line',
+    inject: withoutDoneLine,
+    translated: { streamed: 'event upstream_incomplete', whole: failedWithin },
+    passedThrough: { streamed: 'event upstream_incomplete', whole: 'unchanged' },
+    connectionReusable: true,
   },
   {
     name: 'garbage after the done line',
-    inject: async (wire) => await withGarbage(wire, '{"oops\n\ndata: {"oops\n\n'),
-    ...unread(both('answer')),
-    kept: true,
+    inject: async (request) => await withTrailingGarbage(request, '{"oops\n\ndata: {"oops\n\n'),
+    ...unparsed(always('complete')),
+    connectionReusable: true,
   },
   {
-    name: 'garbage after the answer',
-    inject: followed(wholly, (wire) => void wire.raw('HTTP/1.1 200 oops\r\n\r\n{"oops"}')),
-    ...before('answer'),
+    name: 'garbage after the response',
+    inject: sequence(answerCompletely, (request) => void request.raw('HTTP/1.1 200 oops\r\n\r\n{"oops"}')),
+    ...beforeFirstByte('complete'),
   },
   {
-    name: 'an answer without end',
-    inject: endlessly,
-    translated: { streamed: 'left', whole: unreadable },
-    passed: both('left'),
-    leaves: true,
+    name: 'endless response',
+    inject: sendEndlessly,
+    translated: { streamed: 'client left', whole: unreadable },
+    passedThrough: always('client left'),
+    clientLeaves: true,
   },
 ];
+
+/** @returns what clients of `dialect` get when the upstream fails in this way */
+export function expectedOutcome(fault: Fault, { kind, passedThrough }: Dialect, streamed: boolean): Outcome {
+  const openai = kind === 'openai' ? fault.passedThroughOpenai : undefined;
+  const outcomes = passedThrough ? (openai ?? fault.passedThrough) : fault.translated;
+  return outcomes[streamed ? 'streamed' : 'whole'];
+}
+
+/** @returns an outcome in words, as the table and the names of tests show it */
+export function describeOutcome(outcome: Outcome): string {
+  switch (outcome) {
+    case 'complete':
+      return 'the complete response';
+    case 'unchanged':
+      return "the upstream's bytes, unchanged";
+    case 'cut off':
+      return 'a connection closed before the end';
+    case 'client left':
+      return 'data until the client leaves';
+    default: {
+      const [kind, code] = outcome.split(' ');
+      return kind === 'event' ? `error event \`${code}\`` : `status ${kind} \`${code}\``;
+    }
+  }
+}

@@ -1,94 +1,95 @@
-import type { Wire } from './upstream.ts';
+import type { UpstreamRequest } from './upstream.ts';
 
-/** Sends the answer up to its text: the first part of it, and half of a line. */
-export async function untilMidLine(wire: Wire): Promise<void> {
-  const [first, second] = wire.script.parts;
-  await wire.head();
-  await wire.send(first);
-  await wire.send(second.subarray(0, second.length / 2));
+/** Sends the head and the first line. */
+export async function throughFirstLine(request: UpstreamRequest): Promise<void> {
+  await request.head();
+  await request.send(request.script.parts[0]);
 }
 
-export async function untilFirst(wire: Wire): Promise<void> {
-  await wire.head();
-  await wire.send(wire.script.parts[0]);
+/** Sends the head, the first line and half of the second. */
+export async function throughHalfLine(request: UpstreamRequest): Promise<void> {
+  const [first, second] = request.script.parts;
+  await request.head();
+  await request.send(first);
+  await request.send(second.subarray(0, second.length / 2));
 }
 
-/** Sends the answer up to a character of two bytes, and the first of these. */
-export async function untilMidCharacter(wire: Wire): Promise<void> {
-  const [first, second] = wire.script.parts;
-  await wire.head();
-  await wire.send(first);
-  await wire.send(second.subarray(0, second.indexOf('é') + 1));
+/** Sends the answer up to the first byte of a character of two bytes. */
+export async function throughHalfCharacter(request: UpstreamRequest): Promise<void> {
+  const [first, second] = request.script.parts;
+  await request.head();
+  await request.send(first);
+  await request.send(second.subarray(0, second.indexOf('é') + 1));
 }
 
 export const answering =
   (status: number, body: string, headers: Record<string, string> = {}) =>
-  async (wire: Wire): Promise<void> =>
-    await wire.answer(status, body, headers);
+  async (request: UpstreamRequest): Promise<void> =>
+    await request.answer(status, body, headers);
 
-/** An error as the kind of the upstream tells it. */
-export const refusing =
+/** Answers with an error in the format of the upstream's kind. */
+export const errorAnswer =
   (status: number, message: string, headers: Record<string, string> = {}) =>
-  async (wire: Wire): Promise<void> => {
-    const error = wire.path.startsWith('/api/') ? message : { message, type: 'whatever', code: null, param: null };
-    await wire.answer(status, JSON.stringify({ error }), headers);
+  async (request: UpstreamRequest): Promise<void> => {
+    const error = request.path.startsWith('/api/') ? message : { message, type: 'whatever', code: null, param: null };
+    await request.answer(status, JSON.stringify({ error }), headers);
   };
 
-export const hold = (): void => undefined;
-/** What is no client's business. */
-export const page = '<html><body>A proxy speaks, of 10.0.0.7:8080</body></html>';
+export const neverAnswer = (): void => undefined;
+/** The error page of a proxy, with an address that clients must not see. */
+export const htmlPage = '<html><body>A proxy speaks, of 10.0.0.7:8080</body></html>';
 
-/** Lets one `step` follow another, and then breaks the connection. */
-export const followed =
-  (step: (wire: Wire) => Promise<void>, after: (wire: Wire) => void) =>
-  async (wire: Wire): Promise<void> => {
-    await step(wire);
-    after(wire);
+/** Runs `step`, then `last`, which breaks the connection. */
+export const sequence =
+  (step: (request: UpstreamRequest) => Promise<void>, last: (request: UpstreamRequest) => void) =>
+  async (request: UpstreamRequest): Promise<void> => {
+    await step(request);
+    last(request);
   };
-export const reset = (wire: Wire): void => wire.reset();
-export const halfClose = (wire: Wire): void => wire.halfClose();
+export const reset = (request: UpstreamRequest): void => request.reset();
+export const halfClose = (request: UpstreamRequest): void => request.halfClose();
 export const raw =
   (bytes: string) =>
-  async (wire: Wire): Promise<void> =>
-    await wire.raw(bytes);
+  async (request: UpstreamRequest): Promise<void> =>
+    await request.raw(bytes);
 
-/** Writes for as long as somebody reads. */
-export async function endlessly(wire: Wire): Promise<void> {
-  await wire.head();
-  await wire.send(wire.script.parts[0]);
-  const line = wire.script.line('more '.repeat(200));
-  while (!wire.closed) await wire.send(line);
+/** Sends lines until the connection is closed. */
+export async function sendEndlessly(request: UpstreamRequest): Promise<void> {
+  await request.head();
+  await request.send(request.script.parts[0]);
+  const line = request.script.line('more '.repeat(200));
+  while (!request.closed) await request.send(line);
 }
 
-export async function withDoneMissing(wire: Wire): Promise<void> {
-  const [first, second] = wire.script.parts;
-  await wire.head();
-  await wire.send(first);
-  await wire.send(second);
-  await wire.end();
+export async function withoutDoneLine(request: UpstreamRequest): Promise<void> {
+  const [first, second] = request.script.parts;
+  await request.head();
+  await request.send(first);
+  await request.send(second);
+  await request.end();
 }
 
-/** Sends the answer with another line after its first. */
-export async function withLine(wire: Wire, line: string): Promise<void> {
-  const [first, second, last] = wire.script.parts;
-  await wire.head();
-  for (const part of [first, line, second, last]) await wire.send(part);
-  await wire.end();
+/** Sends the answer with `line` after its first line. */
+export async function withExtraLine(request: UpstreamRequest, line: string): Promise<void> {
+  const [first, second, last] = request.script.parts;
+  await request.head();
+  for (const part of [first, line, second, last]) await request.send(part);
+  await request.end();
 }
 
-export async function withGarbage(wire: Wire, garbage: string): Promise<void> {
-  await wire.head();
-  for (const part of wire.script.parts) await wire.send(part);
-  await wire.send(garbage);
-  await wire.end();
+export async function withTrailingGarbage(request: UpstreamRequest, garbage: string): Promise<void> {
+  await request.head();
+  for (const part of request.script.parts) await request.send(part);
+  await request.send(garbage);
+  await request.end();
 }
 
-/** The answer with bytes in its text that are no UTF-8. */
-export async function withBadBytes(wire: Wire): Promise<void> {
-  const [first, second, last] = wire.script.parts;
+/** Sends the answer with a byte in its text that is not UTF-8. */
+export async function withInvalidUtf8(request: UpstreamRequest): Promise<void> {
+  const [first, second, last] = request.script.parts;
   const broken = Buffer.from(second);
   broken.fill(0xff, broken.indexOf('caf'), broken.indexOf('caf') + 1);
-  await wire.head();
-  for (const part of [first, broken, last]) await wire.send(part);
-  await wire.end();
+  await request.head();
+  for (const part of [first, broken, last]) await request.send(part);
+  await request.end();
 }

@@ -1,67 +1,52 @@
-import { bench, exercise } from './bench.ts';
 import { type Dialect, dialects } from './dialects.ts';
-import { type Outcome, faults } from './faults.ts';
+import { type Outcome, describeOutcome, faults } from './faults.ts';
+import { exchangeWith, startHarness } from './harness.ts';
 
-interface Seen {
+interface Result {
   readonly dialect: Dialect;
   readonly streamed: boolean;
   readonly outcome: Outcome;
 }
 
-/** Lets a dialect meet every fault, one after the other. */
-async function meet(dialect: Dialect, streamed: boolean): Promise<Map<string, Seen>> {
-  await using on = await bench(dialect);
-  const seen = new Map<string, Seen>();
-  for (const fault of faults) seen.set(fault.name, { dialect, streamed, outcome: await exercise(on, fault, streamed) });
-  return seen;
-}
-
-/** What clients got, each thing once. */
-function inWords(seen: readonly Seen[]): string {
-  return [...new Set(seen.map(({ outcome }) => words(outcome)))].join(' or ');
-}
-
-function words(outcome: Outcome): string {
-  switch (outcome) {
-    case 'answer':
-      return 'the answer';
-    case 'as it is':
-      return 'what the upstream sent';
-    case 'cut':
-      return 'a broken connection';
-    case 'left':
-      return 'more, until it leaves';
-    default: {
-      const [kind, code] = outcome.split(' ');
-      return kind === 'event' ? `an error in the stream, \`${code}\`` : `${kind} \`${code}\``;
-    }
+/** Runs every fault in one dialect, one after the other. @returns the results by the name of the fault */
+async function runFaults(dialect: Dialect, streamed: boolean): Promise<Map<string, Result>> {
+  await using harness = await startHarness(dialect);
+  const results = new Map<string, Result>();
+  for (const fault of faults) {
+    results.set(fault.name, { dialect, streamed, outcome: await exchangeWith(fault, harness, streamed) });
   }
+  return results;
+}
+
+/** @returns the distinct outcomes in words */
+function inWords(results: readonly Result[]): string {
+  return [...new Set(results.map(({ outcome }) => describeOutcome(outcome)))].join(' or ');
 }
 
 /**
- * Every fault of an upstream, and what its clients got of it in all dialects, as a table in Markdown. A request to an
- * upstream of its own dialect is passed on as it is; all others are translated.
+ * Runs every fault in every dialect, and prints what clients get as a Markdown table. A request to an upstream that speaks
+ * the client's own API is passed through; all others are translated.
  */
 export async function faultTable(): Promise<string> {
-  const met = await Promise.all(dialects.flatMap((dialect) => [meet(dialect, true), meet(dialect, false)]));
+  const runs = await Promise.all(dialects.flatMap((dialect) => [runFaults(dialect, true), runFaults(dialect, false)]));
   const rows = faults.map(({ name }) => {
-    const all = met.flatMap((seen) => seen.get(name) ?? []);
-    const translated = all.filter(({ dialect }) => !dialect.passed);
-    const passed = (kind: Dialect['kind']): string => {
-      const of = all.filter(({ dialect }) => dialect.passed && dialect.kind === kind);
-      const [streamed, whole] = [true, false].map((is) => inWords(of.filter((one) => one.streamed === is)));
-      return streamed === whole ? String(whole) : `streamed: ${streamed}; in one piece: ${whole}`;
+    const results = runs.flatMap((run) => run.get(name) ?? []);
+    const translated = results.filter(({ dialect }) => !dialect.passedThrough);
+    const passedThrough = (kind: Dialect['kind']): string => {
+      const ofKind = results.filter(({ dialect }) => dialect.passedThrough && dialect.kind === kind);
+      const streamed = inWords(ofKind.filter((result) => result.streamed));
+      const whole = inWords(ofKind.filter((result) => !result.streamed));
+      return streamed === whole ? whole : `streamed: ${streamed}; not streamed: ${whole}`;
     };
+    const [ollama, openai] = [passedThrough('ollama'), passedThrough('openai')];
     return [
       name,
       inWords(translated.filter(({ streamed }) => streamed)),
       inWords(translated.filter(({ streamed }) => !streamed)),
-      passed('ollama') === passed('openai')
-        ? passed('ollama')
-        : `${passed('ollama')}; of kind openai ${passed('openai')}`,
+      ollama === openai ? ollama : `${ollama}; kind \`openai\`: ${openai}`,
     ];
   });
-  const head = ['The upstream', 'Streamed', 'In one piece', 'Passed on'];
+  const head = ['Fault of the upstream', 'Translated, streamed', 'Translated, not streamed', 'Passed through'];
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
 }
 

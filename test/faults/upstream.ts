@@ -3,12 +3,12 @@ import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Script, scriptOf } from './scripts.ts';
 
-/** One request to the upstream that a model would run for, and the socket to answer it on. */
-export class Wire {
+/** A generation request that the upstream received, and the socket on which to answer it. */
+export class UpstreamRequest {
   readonly path: string;
   readonly script: Script;
   readonly socket: Socket;
-  /** The body sent so far, without its framing. */
+  /** The body sent so far, without chunk headers. */
   readonly sent: Buffer[] = [];
 
   constructor(socket: Socket, path: string, streamed: boolean) {
@@ -21,45 +21,45 @@ export class Wire {
     return this.socket.closed;
   }
 
-  /** Begins an answer in chunks. */
+  /** Sends the head of an answer with chunked transfer encoding. */
   async head(status = 200, headers: Record<string, string> = {}): Promise<void> {
     const fields = { 'content-type': this.script.contentType, 'transfer-encoding': 'chunked', ...headers };
     await this.raw(headOf(status, fields));
   }
 
-  /** Sends a piece of the body as a chunk. */
-  async send(...pieces: readonly (Buffer | string)[]): Promise<void> {
-    const bytes = Buffer.concat(pieces.map((piece) => Buffer.from(piece)));
+  /** Sends a part of the body as one chunk. */
+  async send(...parts: readonly (Buffer | string)[]): Promise<void> {
+    const bytes = Buffer.concat(parts.map((part) => Buffer.from(part)));
     this.sent.push(bytes);
     await this.raw(Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]));
   }
 
-  /** Ends an answer in chunks as HTTP wants it. */
+  /** Sends the last chunk. */
   async end(): Promise<void> {
     await this.raw('0\r\n\r\n');
   }
 
-  /** An answer with a length. */
+  /** Sends a whole answer with a Content-Length. */
   async answer(status: number, body: string, headers: Record<string, string> = {}): Promise<void> {
     this.sent.push(Buffer.from(body));
     await this.raw(wholeAnswer(status, body, headers));
   }
 
-  /** Sends bytes as they are, and lets the reader have them: it runs on the same loop. */
+  /** Sends bytes without any framing, and gives the reader, which runs on the same event loop, time to receive them. */
   async raw(bytes: Buffer | string): Promise<void> {
     if (this.socket.destroyed) return;
     await new Promise<void>((resolve) => {
-      // A socket that is closed calls back as well.
+      // A closed socket calls back, too.
       this.socket.write(bytes, () => resolve());
     });
-    for (let turn = 0; turn < 4; turn += 1) await nextTurn();
+    for (let count = 0; count < 4; count += 1) await nextTurn();
   }
 
   reset(): void {
     this.socket.resetAndDestroy();
   }
 
-  /** Says that nothing more will come, and still listens. */
+  /** Closes the sending side of the connection, and still reads. */
   halfClose(): void {
     this.socket.end();
   }
@@ -67,26 +67,26 @@ export class Wire {
 
 export interface FaultyUpstream extends AsyncDisposable {
   readonly url: string;
-  /** What becomes of the next requests that a model would run for. Lists of models are always served. */
-  inject: (wire: Wire) => void | Promise<void>;
-  /** The requests that a model would run for, so far. */
-  readonly wires: Wire[];
-  /** Listens no more, and has no connections: who connects is refused. */
+  /** Answers the next generation requests. Lists of models are always served. */
+  inject: (request: UpstreamRequest) => void | Promise<void>;
+  /** The generation requests so far. */
+  readonly requests: UpstreamRequest[];
+  /** Closes the listener and all connections, so that new connections are refused. */
   refuse(): Promise<void>;
-  /** Listens again, at the same address. */
+  /** Listens again on the same port. */
   accept(): Promise<void>;
 }
 
-/** An upstream that writes HTTP by hand on plain sockets, so that it can break it at any byte. */
+/** Starts an upstream that writes HTTP by hand on plain sockets, so that it can break it at any byte. */
 export async function faultyUpstream(): Promise<FaultyUpstream> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => undefined);
-    // Whoever it serves has left.
+    // The client has closed its side.
     socket.on('end', () => socket.end());
-    void serve(socket, upstream);
+    serve(socket, upstream);
   });
   const listen = async (port: number): Promise<void> => {
     await once(server.listen(port, '127.0.0.1'), 'listening');
@@ -101,8 +101,8 @@ export async function faultyUpstream(): Promise<FaultyUpstream> {
   const { port } = server.address() as AddressInfo;
   const upstream: FaultyUpstream = {
     url: `http://127.0.0.1:${port}`,
-    inject: wholly,
-    wires: [],
+    inject: answerCompletely,
+    requests: [],
     refuse: close,
     accept: async () => await listen(port),
     [Symbol.asyncDispose]: close,
@@ -110,29 +110,29 @@ export async function faultyUpstream(): Promise<FaultyUpstream> {
   return upstream;
 }
 
-/** The answer as it should be. */
-export async function wholly(wire: Wire): Promise<void> {
-  await wire.head();
-  for (const part of wire.script.parts) await wire.send(part);
-  await wire.end();
+/** Answers without a fault. */
+export async function answerCompletely(request: UpstreamRequest): Promise<void> {
+  await request.head();
+  for (const part of request.script.parts) await request.send(part);
+  await request.end();
 }
 
-async function serve(socket: Socket, upstream: FaultyUpstream): Promise<void> {
-  let held = Buffer.alloc(0);
+function serve(socket: Socket, upstream: FaultyUpstream): void {
+  let received = Buffer.alloc(0);
   socket.on('data', (bytes: Buffer) => {
-    held = Buffer.concat([held, bytes]);
-    for (let request = nextRequest(held); request !== undefined; request = nextRequest(held)) {
-      held = request.rest;
-      const { method, path, body } = request;
+    received = Buffer.concat([received, bytes]);
+    for (let next = nextRequest(received); next !== undefined; next = nextRequest(received)) {
+      received = next.rest;
+      const { method, path, body } = next;
       const list = method === 'GET' ? lists[path] : path === '/api/show' ? {} : undefined;
       if (list !== undefined) {
         socket.write(wholeAnswer(200, JSON.stringify(list)));
         continue;
       }
       const streamed = (JSON.parse(body) as { stream?: boolean }).stream ?? path.startsWith('/api/');
-      const wire = new Wire(socket, path, streamed);
-      upstream.wires.push(wire);
-      void upstream.inject(wire);
+      const request = new UpstreamRequest(socket, path, streamed);
+      upstream.requests.push(request);
+      void upstream.inject(request);
     }
   });
 }
@@ -144,23 +144,23 @@ const lists: Record<string, object> = {
   '/v1/models': { object: 'list', data: [{ id: model, object: 'model', created: 1795233600, owned_by: 'test' }] },
 };
 
-interface Request {
+interface ParsedRequest {
   readonly method: string;
   readonly path: string;
   readonly body: string;
   readonly rest: Buffer<ArrayBuffer>;
 }
 
-/** undici gives every body a length. */
-function nextRequest(held: Buffer<ArrayBuffer>): Request | undefined {
-  const end = held.indexOf('\r\n\r\n');
+/** @returns the first complete request in `received`. Undici gives every body a Content-Length. */
+function nextRequest(received: Buffer<ArrayBuffer>): ParsedRequest | undefined {
+  const end = received.indexOf('\r\n\r\n');
   if (end === -1) return undefined;
-  const head = held.toString('latin1', 0, end);
+  const head = received.toString('latin1', 0, end);
   const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
-  const whole = end + 4 + length;
-  if (held.length < whole) return undefined;
+  const total = end + 4 + length;
+  if (received.length < total) return undefined;
   const [method = '', path = ''] = head.split(' ', 2);
-  return { method, path, body: held.toString('utf8', end + 4, whole), rest: held.subarray(whole) };
+  return { method, path, body: received.toString('utf8', end + 4, total), rest: received.subarray(total) };
 }
 
 function headOf(status: number, headers: Record<string, string>): string {
