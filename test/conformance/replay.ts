@@ -10,7 +10,7 @@ import { sentOf } from '../helpers/sent.ts';
 
 const maxLineBytes = 8 * 1024 * 1024;
 
-/** Every dialect finds in it what it needs and leaves the rest. */
+/** A request that every dialect can read: each takes the fields it knows and ignores the others. */
 const chat = {
   model: 'golden',
   stream: true,
@@ -19,34 +19,35 @@ const chat = {
   messages: [{ role: 'user', content: 'hi' }],
   input: 'hi',
 };
-/** To Responses a prompt is something else, which cannot be served. */
+/** Responses has another `prompt`, a stored template, and refuses it. */
 const bodies = [{ ...chat, prompt: 'hi' }, chat];
 
-/** One client dialect, and the same request in it again and again. */
+/** One client dialect, and a request in it. */
 export interface Dialect {
-  /** `chat-completions`, `api-chat` */
+  /** For example `chat-completions`, `api-chat`. */
   readonly name: string;
   readonly protocol: GenerationProtocol;
   readonly body: object;
-  /** Encoders hold state, but calls do not. */
+  /** The parsed request. It has no state, so that all recordings share it; encoders have. */
   readonly call: GenerationCall;
   readonly head: AnswerHead;
 }
 
-const nothingKept = new MemoryTextStore({ entries: 0, bytes: 0, ttl: 0 });
-const all = await Promise.all(
-  clientProtocols({ reasoning_field: 'both' }, nothingKept).generation.map(async (protocol) => ({
+const emptyStore = new MemoryTextStore({ entries: 0, bytes: 0, ttl: 0 });
+const protocols = await Promise.all(
+  clientProtocols({ reasoning_field: 'both' }, emptyStore).generation.map(async (protocol) => ({
     name: protocol.path.slice(1).replace('v1/', '').replaceAll('/', '-'),
     protocol,
-    ...(await firstRead(protocol)),
+    ...(await readFirst(protocol)),
     head: headOf(protocol),
   })),
 );
 
 /** Every dialect that streams. */
-export const dialects: readonly Dialect[] = all.filter(({ call }) => call.stream);
+export const dialects: readonly Dialect[] = protocols.filter(({ call }) => call.stream);
 
-async function firstRead(protocol: GenerationProtocol): Promise<Pick<Dialect, 'body' | 'call'>> {
+/** @returns the first of `bodies` that the protocol accepts, and the parsed request */
+async function readFirst(protocol: GenerationProtocol): Promise<Pick<Dialect, 'body' | 'call'>> {
   for (const body of bodies) {
     try {
       return { body, call: await protocol.read(body, 'golden') };
@@ -57,7 +58,7 @@ async function firstRead(protocol: GenerationProtocol): Promise<Pick<Dialect, 'b
   throw new Error('no body');
 }
 
-/** What ids and times are in the goldens. */
+/** @returns the ids and times that stand in the goldens */
 function headOf({ idPrefix }: GenerationProtocol): AnswerHead {
   const arrivedAt = 1795233600_000;
   return {
@@ -69,7 +70,7 @@ function headOf({ idPrefix }: GenerationProtocol): AnswerHead {
   };
 }
 
-/** The client's stream for a backend's bytes that arrive in these pieces. */
+/** @returns the client's stream when a backend's bytes arrive in these pieces */
 export function translate(pieces: readonly Buffer[], kind: BackendKind, { call, head }: Dialect): string {
   const translator = new Translator(
     [(emit) => backends[kind].decoder(call.requests[0], emit, maxLineBytes)],
@@ -78,24 +79,24 @@ export function translate(pieces: readonly Buffer[], kind: BackendKind, { call, 
   return stable(Buffer.concat([...sentOf(translator, pieces)]).toString());
 }
 
-/** The client's whole answer for a backend's bytes, or its error, after the status. */
-export function answer(bytes: Buffer, kind: BackendKind, { call, head, protocol }: Dialect): string {
-  const fold = new Accumulator();
+/** @returns the status and the body of the response that is not streamed, for a backend's bytes */
+export function translateWhole(bytes: Buffer, kind: BackendKind, { call, head, protocol }: Dialect): string {
+  const accumulator = new Accumulator();
   const written = (status: number, json: object): string =>
     stable(`${status}\n${JSON.stringify(json, undefined, 2)}\n`);
   try {
-    const decoder = backends[kind].decoder(call.requests[0], (event) => fold.add(event), maxLineBytes);
+    const decoder = backends[kind].decoder(call.requests[0], (event) => accumulator.add(event), maxLineBytes);
     decoder.push(bytes);
-    if (fold.result === undefined) decoder.end();
+    if (accumulator.result === undefined) decoder.end();
   } catch (thrown) {
     const error = asGatewayError(thrown);
     return written(protocol.errors.status?.(error) ?? error.status, protocol.errors.body(error));
   }
-  if (fold.result === undefined) throw new Error('neither an answer nor an error');
-  return written(200, call.respond([fold.result], fold.result, head));
+  if (accumulator.result === undefined) throw new Error('the decoder gave neither an answer nor an error');
+  return written(200, call.respond([accumulator.result], accumulator.result, head));
 }
 
-/** The events of a backend's bytes that arrive in these pieces; last the code of the error, if there was one. */
+/** @returns the events when a backend's bytes arrive in these pieces; after them the code of the error, if any */
 export function events(pieces: readonly Buffer[], kind: BackendKind, { call }: Dialect): (ChatEvent | string)[] {
   const seen: (ChatEvent | string)[] = [];
   try {
@@ -108,7 +109,7 @@ export function events(pieces: readonly Buffer[], kind: BackendKind, { call }: D
   return seen;
 }
 
-/** Random ids numbered in the order they appear. */
+/** @returns the text with random ids replaced by numbers, in the order in which they appear */
 export function stable(text: string): string {
   const numbers = new Map<string, string>();
   return text.replace(/\b([a-z]+)_[0-9a-f]{20,}\b/g, (id, prefix: string) => {

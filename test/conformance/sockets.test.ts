@@ -1,98 +1,116 @@
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { mock, suite, test } from 'node:test';
-import { testGateway } from '../helpers/gateway.ts';
+import { Client } from 'undici';
+import { secret, testGateway } from '../helpers/gateway.ts';
 import type { Recording } from '../helpers/recordings.ts';
-import { fakeUpstream } from '../helpers/upstream.ts';
-import { type Dialect, dialects, stable, translate } from './replay.ts';
+import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
+import { goldenText } from './golden.ts';
+import { type Dialect, dialects, stable } from './replay.ts';
 import { type Kind, kinds, streamsFor } from './streams.ts';
 
-/** How it goes out: straight into Node's answers, or by web streams. */
-const ways = { 'to Node': false, 'by web streams': true };
+/** The two outlets: Node's ServerResponse, and the web stream of `app.fetch` on other runtimes. */
+const outlets = { "Node's response": false, 'a web stream': true };
 
-/** Byte by byte, each byte an HTTP chunk of its own: it reaches the decoder alone, whatever TCP joins. */
-const cuts: Record<string, (body: Buffer) => Iterable<Uint8Array>> = {
-  whole: (bytes) => [bytes],
-  'byte by byte': function* (bytes) {
-    for (let at = 0; at < bytes.length; at += 1) yield bytes.subarray(at, at + 1);
+/** The value of `portable` says which outlet. @param send writes a recording into the upstream's response */
+type Send = (res: ServerResponse, recording: Recording) => void;
+
+const sends: Record<string, Send> = {
+  whole: (res, { body }) => void res.write(body),
+  'byte by byte': (res, { body }) => {
+    // One write: Node writes chunks that wait for each other in four parts each.
+    res.flushHeaders();
+    res.socket?.write(chunkedBytes(body));
   },
 };
 
-const bases: Record<Kind, string> = { ollama: '', openai: '/v1' };
-const ownDialects: Record<Kind, RegExp> = { ollama: /^\/api\//, openai: /^\/v1\/(chat\/)?completions$/ };
+/** @returns a chunk of HTTP for each byte, so that the decoder gets each alone, whatever TCP joins */
+function chunkedBytes(body: Buffer): Buffer {
+  const head = '1\r\n';
+  const size = head.length + 3;
+  const chunks = Buffer.alloc(body.length * size, `${head}_\r\n`);
+  for (let at = 0; at < body.length; at += 1) chunks[at * size + head.length] = body[at] ?? 0;
+  return chunks;
+}
 
-suite('recordings over real sockets', () => {
+const bases: Record<Kind, string> = { ollama: '', openai: '/v1' };
+const nativePaths: Record<Kind, RegExp> = { ollama: /^\/api\//, openai: /^\/v1\/(chat\/)?completions$/ };
+
+suite('every recording over real sockets', () => {
   for (const kind of kinds) {
     for (const dialect of dialects) {
-      for (const [[cutName, cut], [way, portable]] of combined(cuts, ways)) {
-        test(`${dialect.name} from ${kind}, sent ${cutName}, ${way}`, async (t) => {
-          mock.timers.enable({ apis: ['Date'], now: dialect.head.created * 1000 });
-          t.after(() => mock.timers.reset());
-          let current: Recording | undefined;
-          await using upstream = await fakeUpstream((res, { url }) => {
-            if (url === '/v1/models') {
-              res.end('{"object":"list","data":[{"id":"golden","created":0}]}');
-              return;
+      const recordings = streamsFor(kind, dialect);
+      for (const [sentAs, send] of Object.entries(sends)) {
+        for (const [outlet, portable] of Object.entries(outlets)) {
+          test(`${dialect.name} from ${kind}, sent ${sentAs}, through ${outlet}: the golden bytes`, async (t) => {
+            mock.timers.enable({ apis: ['Date'], now: dialect.head.created * 1000 });
+            t.after(() => mock.timers.reset());
+            await using upstream = await replayingUpstream(send);
+            const settings = { portable, upstream: { kind, url: upstream.url + bases[kind] } };
+            await using gateway = await testGateway(upstream, settings);
+            const client = new Client(gateway.url);
+            for (const recording of recordings) {
+              upstream.recording = recording;
+              await assertRelayed(client, recording, kind, dialect);
             }
-            assert.ok(current);
-            res.writeHead(200, { 'content-type': current.contentType ?? 'text/plain' });
-            for (const piece of cut(current.body)) res.write(piece);
-            if (current.complete) res.end();
-            else res.write('\n', () => res.socket?.end());
+            await client.close();
+            assert.ok(recordings.length > 5, String(recordings.length));
           });
-          const settings = { portable, upstream: { kind, url: upstream.url + bases[kind] } };
-          await using gateway = await testGateway(upstream, settings);
-          const passed = ownDialects[kind].test(dialect.protocol.path);
-          const long = cutName === 'byte by byte' ? 8_000 : 20_000;
-          let seen = 0;
-          for (current of streamsFor(kind, dialect).filter((one) => one.complete && one.body.length < long)) {
-            seen += 1;
-            const response = await gateway.fetch(dialect.protocol.path, {
-              method: 'POST',
-              body: JSON.stringify(dialect.body),
-              headers: { 'x-request-id': dialect.head.id },
-            });
-            const bytes = Buffer.from(await response.arrayBuffer());
-            if (passed) assertPassed(bytes, current, kind, dialect);
-            else assertSame(response.status, bytes.toString('utf8'), current, kind, dialect);
-          }
-          assert.ok(seen > 5, String(seen));
-        });
+        }
       }
     }
   }
 });
 
-function combined<A, B>(ones: Record<string, A>, others: Record<string, B>): [[string, A], [string, B]][] {
-  return Object.entries(ones).flatMap((one) =>
-    Object.entries(others).map((other): [[string, A], [string, B]] => [one, other]),
-  );
+/** Answers every generation request with `recording`. */
+async function replayingUpstream(send: Send): Promise<FakeUpstream & { recording: Recording | undefined }> {
+  const replaying: { recording: Recording | undefined } = { recording: undefined };
+  const upstream = await fakeUpstream((res, { url }) => {
+    if (url === '/v1/models') {
+      res.end('{"object":"list","data":[{"id":"golden","created":0}]}');
+      return;
+    }
+    const { recording } = replaying;
+    assert.ok(recording);
+    res.writeHead(200, { 'content-type': recording.contentType ?? 'text/plain' });
+    send(res, recording);
+    // Also a recording of a connection that broke: the golden is what its bytes are translated into.
+    res.end();
+  });
+  return Object.assign(replaying, upstream);
+}
+
+async function assertRelayed(client: Client, recording: Recording, kind: Kind, dialect: Dialect): Promise<void> {
+  const { statusCode, body } = await client.request({
+    path: dialect.protocol.path,
+    method: 'POST',
+    body: JSON.stringify(dialect.body),
+    headers: { authorization: `Bearer ${secret}`, 'x-request-id': dialect.head.id },
+  });
+  const bytes = Buffer.from(await body.bytes());
+  const golden = goldenText(dialect, recording);
+  if (nativePaths[kind].test(dialect.protocol.path)) assertPassedThrough(bytes, recording, kind, golden);
+  else assertTranslated(statusCode, bytes.toString('utf8'), recording, golden);
 }
 
 const incomplete = 'The model stopped before its answer was complete.';
 
-/** What came is the upstream's own bytes, with an error after them where it stopped without an end. */
-function assertPassed(bytes: Buffer, { body, name }: Recording, kind: Kind, dialect: Dialect): void {
+/** Asserts that the client got the upstream's own bytes, followed by an error when the stream stopped without an end. */
+function assertPassedThrough(bytes: Buffer, { body, name }: Recording, kind: Kind, golden: string): void {
   assert.deepEqual(bytes.subarray(0, body.length), body, name);
-  const more = bytes.subarray(body.length).toString();
+  const rest = bytes.subarray(body.length).toString();
   // Some of Ollama's own answers have no `done` at all.
   const ends = kind === 'openai' || body.toString().endsWith('"done":false}\n');
-  if (ends && translate([body], kind, dialect).includes(incomplete)) assert.ok(more.includes(incomplete), name);
-  else assert.equal(more, '', name);
+  if (ends && golden.includes(incomplete)) assert.ok(rest.includes(incomplete), name);
+  else assert.equal(rest, '', name);
 }
 
-/** What came over the sockets is what the translation gives, or that error with its status. */
-function assertSame(
-  status: number,
-  text: string,
-  { body: bytes, name }: Recording,
-  kind: Kind,
-  dialect: Dialect,
-): void {
-  const expected = translate([bytes], kind, dialect);
-  if (status === 200) return assert.equal(timeless(stable(text)), timeless(expected), name);
-  // Nothing of the answer came before its error: all of it is in the status and the body.
+/** Asserts that the client got the golden stream, or the golden's error with a status. */
+function assertTranslated(status: number, text: string, { name }: Recording, golden: string): void {
+  if (status === 200) return assert.equal(withoutTimes(stable(text)), withoutTimes(golden), name);
+  // The error came before the first byte of the answer, so that it has a status.
   const { message } = errorOf(JSON.parse(text));
-  assert.ok(expected.includes(JSON.stringify(message).slice(1, -1)), `${name}: ${text}`);
+  assert.ok(golden.includes(JSON.stringify(message).slice(1, -1)), `${name}: ${text}`);
 }
 
 function errorOf(body: unknown): { message: string } {
@@ -100,8 +118,7 @@ function errorOf(body: unknown): { message: string } {
   return typeof error === 'string' ? { message: error } : error;
 }
 
-/** Without what a clock says. */
-function timeless(text: string): string {
+function withoutTimes(text: string): string {
   return text
     .replace(/"created_at":"[^"]*"/g, '"created_at":""')
     .replace(/"(created|completed)_at":\d+(\.\d+)?/g, '"$1_at":0')
