@@ -14,22 +14,22 @@ function connect({ gateway }: Proxied, apiKey = secret): { model: LanguageModel;
   return { model: llamaduct('scripted-plain'), maxRetries: 0 };
 }
 
-test('aborting a stream stops the upstream', async () => {
+test('aborting streamText in mid-stream aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'hold' }));
   const controller = new AbortController();
   const result = streamText({ ...connect(proxy), prompt, abortSignal: controller.signal });
   const parts: string[] = [];
-  let heard = '';
+  let received = '';
   for await (const part of result.stream) {
     parts.push(part.type);
-    if (part.type === 'text-delta') heard += part.text;
-    if (heard === 'Hello! I') controller.abort();
+    if (part.type === 'text-delta') received += part.text;
+    if (received === 'Hello! I') controller.abort();
   }
   assert.equal(parts.at(-1), 'abort');
   assert.equal(await proxy.phaseLeft(), 'streaming');
 });
 
-test('aborting before the first byte stops the upstream', async () => {
+test('aborting streamText before the first byte aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 0, after: 'hold' }));
   const controller = new AbortController();
   const result = streamText({ ...connect(proxy), prompt, abortSignal: controller.signal });
@@ -40,7 +40,7 @@ test('aborting before the first byte stops the upstream', async () => {
   await aborted;
 });
 
-test('aborting a whole answer that is being made stops the upstream', async () => {
+test('aborting generateText aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 40, after: 'hold' }));
   const controller = new AbortController();
   const pending = generateText({ ...connect(proxy), prompt, abortSignal: controller.signal });
@@ -51,9 +51,9 @@ test('aborting a whole answer that is being made stops the upstream', async () =
   assert.equal(await proxy.phaseLeft(), 'streaming');
 });
 
-const refusals = [
+const errorStatuses = [
   {
-    name: 'a wrong key',
+    name: 'an invalid API key',
     answer: replay('ollama-0.17.4/chat-plain-stream'),
     apiKey: 'sk-wrong',
     message: 'Incorrect API key provided.',
@@ -84,8 +84,8 @@ const refusals = [
   },
 ];
 
-for (const { name, answer, apiKey, message, expected, data, retryAfter } of refusals) {
-  test(`${name} is an APICallError, whole and streamed`, async () => {
+for (const { name, answer, apiKey, message, expected, data, retryAfter } of errorStatuses) {
+  test(`generateText and streamText report ${name} as an APICallError`, async () => {
     await using proxy = await proxied(answer);
     const settings = { ...connect(proxy, apiKey), prompt };
     const seen: unknown[] = [];
@@ -105,30 +105,30 @@ for (const { name, answer, apiKey, message, expected, data, retryAfter } of refu
   });
 }
 
-const deaths = [
+const streamFailures = [
   {
-    name: 'an error line',
+    name: 'an error line in mid-stream',
     answer: replay('ollama-0.17.4/chat-harmony-broken-after-text-stream'),
-    heard: 'Need the weather tool.',
+    received: 'Need the weather tool.',
     expected: { code: 'upstream_error', message: texts.brokenCallText },
   },
   {
-    name: 'a broken connection',
+    name: 'a connection broken in mid-stream',
     answer: replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'break' }),
-    heard: 'Hello! I',
+    received: 'Hello! I',
     expected: { code: 'upstream_incomplete', message: texts.brokenConnectionText },
   },
   {
-    name: 'an end without done',
+    name: 'a stream that ends without a done line',
     answer: replay('ollama-0.17.4/chat-repeat-stream'),
-    heard: ' ha'.repeat(31),
+    received: ' ha'.repeat(31),
     expected: { code: 'upstream_incomplete', message: texts.incompleteText },
   },
 ];
 
-for (const { name, answer, heard, expected } of deaths) {
-  // streamText does not throw from its streams: an error is a part of the full one, and handed to onError.
-  test(`the client reports ${name}`, async () => {
+for (const { name, answer, received, expected } of streamFailures) {
+  // streamText's streams never throw: an error is a part of the full stream, and is handed to onError.
+  test(`generateText and streamText report ${name}`, async () => {
     await using proxy = await proxied(answer);
     const settings = { ...connect(proxy), prompt };
     const seen: unknown[] = [];
@@ -138,7 +138,7 @@ for (const { name, answer, heard, expected } of deaths) {
       if (part.type === 'text-delta' || part.type === 'reasoning-delta') text += part.text;
       if (part.type === 'error') seen.push(part.error);
     }
-    assert.equal(text, heard);
+    assert.equal(text, received);
     assert.equal(await result.finishReason, 'error');
     assert.equal(seen.length, 2);
     for (const error of seen) {

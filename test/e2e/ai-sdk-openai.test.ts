@@ -20,7 +20,7 @@ import * as texts from './texts.ts';
 
 const prompt = 'hello';
 const messages = [{ role: 'user', content: 'hello' }];
-const asked = { model: 'scripted-plain', messages, stream: true };
+const upstreamBody = { model: 'scripted-plain', messages, stream: true };
 const plain = replay('ollama-0.17.4/chat-plain-stream');
 
 /** The provider's default model speaks the Responses API. */
@@ -28,7 +28,7 @@ function connect({ gateway }: Proxied, model = 'scripted-plain'): { model: Langu
   return { model: createOpenAI({ baseURL: `${gateway.url}/v1`, apiKey: secret })(model), maxRetries: 0 };
 }
 
-test('generateText', async () => {
+test('generateText returns the text, finish reason and usage of one upstream request', async () => {
   await using proxy = await proxied(plain);
   const { text, finishReason, usage, response, warnings } = await generateText({ ...connect(proxy), prompt });
   assert.equal(text, texts.plainText);
@@ -36,11 +36,11 @@ test('generateText', async () => {
   assert.deepEqual([usage.inputTokens, usage.outputTokens, usage.totalTokens], [46, 44, 90]);
   assert.equal(response.headers?.['x-request-id'], response.id);
   assert.deepEqual(warnings ?? [], []);
-  assert.deepEqual(proxy.asked, [asked]);
+  assert.deepEqual(proxy.asked, [upstreamBody]);
   assert.equal(proxy.upstream.requests.filter(({ url }) => url === '/api/chat').length, 1);
 });
 
-test('streamText', async () => {
+test('streamText returns the text, finish reason and usage', async () => {
   await using proxy = await proxied(plain);
   const result = streamText({ ...connect(proxy), prompt });
   let text = '';
@@ -51,7 +51,7 @@ test('streamText', async () => {
   assert.deepEqual([usage.inputTokens, usage.outputTokens, usage.totalTokens], [46, 44, 90]);
 });
 
-test('settings reach Ollama under its own names', async () => {
+test('settings are sent to Ollama as its options', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-num-predict-5-stream'));
   const { finishReason } = await generateText({
     ...connect(proxy),
@@ -64,16 +64,13 @@ test('settings reach Ollama under its own names', async () => {
   assert.equal(finishReason, 'length');
   const options = { temperature: 0.2, top_p: 0.9, num_predict: 5 };
   assert.deepEqual(proxy.asked, [
-    { ...asked, messages: [{ role: 'system', content: 'Be kind.' }, ...messages], options },
+    { ...upstreamBody, messages: [{ role: 'system', content: 'Be kind.' }, ...messages], options },
   ]);
 });
 
-for (const [what, model] of [
-  ['a model', 'scripted-plain'],
-  // By its name a model that thinks: then the SDK sends other items.
-  ['a model named like one of OpenAI that thinks', 'gpt-5'],
-] as const) {
-  test(`${what}: reasoning is told from text, and goes back by reference in the next turn`, async () => {
+// For names of OpenAI's reasoning models the SDK sends other items.
+for (const model of ['scripted-plain', 'gpt-5']) {
+  test(`reasoning is separate from the text, and the next request refers to it by id, model ${model}`, async () => {
     await using proxy = await proxied(inTurn(replay('ollama-0.17.4/chat-think-true-stream'), plain), {}, [model]);
     const result = streamText({ ...connect(proxy, model), prompt });
     let reasoning = '';
@@ -103,8 +100,8 @@ const tools = {
   }),
 };
 
-/** The turn that answers the calls of chat-tools-tool2-stream. */
-const toolTurn = [
+/** The messages with the calls of chat-tools-tool2-stream and their results. */
+const toolMessages = [
   {
     role: 'assistant',
     content: '',
@@ -125,7 +122,7 @@ const toolTurn = [
 for (const store of [true, false]) {
   const providerOptions = { openai: { store } };
 
-  test(`generateText runs two tools, store: ${store}`, async () => {
+  test(`generateText runs two tools and sends their results to Ollama, store: ${store}`, async () => {
     await using proxy = await proxied(
       inTurn(replay('ollama-0.17.4/chat-tools-tool2-stream'), replay('ollama-0.17.4/chat-tools-result-stream')),
     );
@@ -141,10 +138,10 @@ for (const store of [true, false]) {
       first?.tools.map(({ function: { name } }) => name),
       ['get_weather', 'get_time'],
     );
-    assert.deepEqual(second?.messages, [...messages, ...toolTurn]);
+    assert.deepEqual(second?.messages, [...messages, ...toolMessages]);
   });
 
-  test(`streamText runs a tool after text, store: ${store}`, async () => {
+  test(`streamText runs a tool whose call follows text, store: ${store}`, async () => {
     await using proxy = await proxied(
       inTurn(replay('ollama-0.17.4/chat-tools-texttool-stream'), replay('ollama-0.33/chat-tools-result-stream')),
     );
@@ -152,14 +149,14 @@ for (const store of [true, false]) {
     const result = streamText(settings);
     assert.equal(await result.text, texts.weatherText);
     const [, second] = proxy.asked as { messages: { role: string; content: string; tool_calls?: unknown[] }[] }[];
-    const turn = second?.messages[1];
-    assert.deepEqual([turn?.role, turn?.tool_calls?.length], ['assistant', 1]);
-    assert.match(turn?.content ?? '', /^Let me look that up for you\./);
+    const reply = second?.messages[1];
+    assert.deepEqual([reply?.role, reply?.tool_calls?.length], ['assistant', 1]);
+    assert.match(reply?.content ?? '', /^Let me look that up for you\./);
     assert.equal(second?.messages.length, 3);
   });
 }
 
-test('a tool without arguments is run', async () => {
+test('generateText runs a tool without arguments', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/chat-tools-toolnoargs-stream'), replay('ollama-0.17.4/chat-tools-result-stream')),
   );
@@ -170,7 +167,7 @@ test('a tool without arguments is run', async () => {
   );
 });
 
-test('structured output: the schema reaches Ollama as its format, the answer is parsed', async () => {
+test('structured output: the schema is sent to Ollama as format, and the answer is parsed', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-format-schema-stream'));
   const person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()), note: z.string() });
   const alice = { name: 'Alice', age: 30, tags: ['a', 'b'], note: 'say "hi"' };
@@ -182,29 +179,31 @@ test('structured output: the schema reaches Ollama as its format, the answer is 
   assert.deepEqual(formats, [required, required]);
 });
 
-test('an image reaches Ollama as bare base64', async () => {
+test('an image is sent to Ollama as base64 without a data URI', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-images-non-vision-stream'));
   const content = [
     { type: 'text' as const, text: 'see' },
     { type: 'file' as const, mediaType: 'image/png', data: Buffer.from('iVBORw0KGgo=', 'base64') },
   ];
   await generateText({ ...connect(proxy), messages: [{ role: 'user', content }] });
-  assert.deepEqual(proxy.asked, [{ ...asked, messages: [{ role: 'user', content: 'see', images: ['iVBORw0KGgo='] }] }]);
+  assert.deepEqual(proxy.asked, [
+    { ...upstreamBody, messages: [{ role: 'user', content: 'see', images: ['iVBORw0KGgo='] }] },
+  ]);
 });
 
-test('aborting a stream stops the upstream', async () => {
+test('aborting streamText in mid-stream aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'hold' }));
   const controller = new AbortController();
   const result = streamText({ ...connect(proxy), prompt, abortSignal: controller.signal });
-  let heard = '';
+  let received = '';
   for await (const part of result.stream) {
-    if (part.type === 'text-delta') heard += part.text;
-    if (heard === 'Hello! I') controller.abort();
+    if (part.type === 'text-delta') received += part.text;
+    if (received === 'Hello! I') controller.abort();
   }
   assert.equal(await proxy.phaseLeft(), 'streaming');
 });
 
-test('aborting a whole answer that is being made stops the upstream', async () => {
+test('aborting generateText aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 40, after: 'hold' }));
   const controller = new AbortController();
   const pending = generateText({ ...connect(proxy), prompt, abortSignal: controller.signal });
@@ -215,7 +214,7 @@ test('aborting a whole answer that is being made stops the upstream', async () =
   assert.equal(await proxy.phaseLeft(), 'streaming');
 });
 
-for (const [what, answer, expected] of [
+for (const [name, answer, expected] of [
   [
     'an unknown model',
     replay('ollama-0.17.4/chat-unknown-model-stream'),
@@ -227,7 +226,7 @@ for (const [what, answer, expected] of [
     { statusCode: 503, isRetryable: true, message: texts.busyText },
   ],
 ] as const) {
-  test(`${what} is an APICallError, whole and streamed`, async () => {
+  test(`generateText and streamText report ${name} as an APICallError`, async () => {
     await using proxy = await proxied(answer);
     const settings = { ...connect(proxy), prompt };
     const seen: unknown[] = [];
@@ -243,22 +242,27 @@ for (const [what, answer, expected] of [
   });
 }
 
-for (const [what, answer, heard, message] of [
+for (const [name, answer, received, message] of [
   [
-    'an error line',
+    'an error line in mid-stream',
     replay('ollama-0.17.4/chat-harmony-broken-after-text-stream'),
     'Need the weather tool.',
     texts.brokenCallText,
   ],
   [
-    'a broken connection',
+    'a connection broken in mid-stream',
     replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'break' }),
     'Hello! I',
     texts.brokenConnectionText,
   ],
-  ['an end without done', replay('ollama-0.17.4/chat-repeat-stream'), ' ha'.repeat(31), texts.incompleteText],
+  [
+    'a stream that ends without a done line',
+    replay('ollama-0.17.4/chat-repeat-stream'),
+    ' ha'.repeat(31),
+    texts.incompleteText,
+  ],
 ] as const) {
-  test(`the client reports ${what}, once`, async () => {
+  test(`streamText reports ${name} once`, async () => {
     await using proxy = await proxied(answer);
     const seen: unknown[] = [];
     const result = streamText({ ...connect(proxy), prompt, onError: ({ error }) => void seen.push(error) });
@@ -266,7 +270,7 @@ for (const [what, answer, heard, message] of [
     for await (const part of result.stream) {
       if (part.type === 'text-delta' || part.type === 'reasoning-delta') text += part.text;
     }
-    assert.equal(text, heard);
+    assert.equal(text, received);
     assert.equal(await result.finishReason, 'error');
     assert.equal(seen.length, 1);
     assert.ok(StreamProviderError.isInstance(seen[0]), String(seen[0]));

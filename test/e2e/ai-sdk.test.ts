@@ -10,7 +10,7 @@ import * as texts from './texts.ts';
 
 const prompt = 'hello';
 const messages = [{ role: 'user', content: 'hello' }];
-const asked = { model: 'scripted-plain', messages, stream: true };
+const upstreamBody = { model: 'scripted-plain', messages, stream: true };
 
 function connect({ gateway }: Proxied): { model: LanguageModel; maxRetries: 0 } {
   const llamaduct = createOpenAICompatible({
@@ -23,7 +23,7 @@ function connect({ gateway }: Proxied): { model: LanguageModel; maxRetries: 0 } 
   return { model: llamaduct('scripted-plain'), maxRetries: 0 };
 }
 
-test('generateText', async () => {
+test('generateText returns the text, finish reason, usage and id', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   const { text, finishReason, usage, response } = await generateText({ ...connect(proxy), prompt });
   assert.equal(text, texts.plainText);
@@ -31,10 +31,10 @@ test('generateText', async () => {
   assert.deepEqual([usage.inputTokens, usage.outputTokens, usage.totalTokens], [46, 44, 90]);
   assert.equal(response.modelId, 'scripted-plain');
   assert.equal(response.headers?.['x-request-id'], response.id);
-  assert.deepEqual(proxy.asked, [asked]);
+  assert.deepEqual(proxy.asked, [upstreamBody]);
 });
 
-test('streamText', async () => {
+test('streamText returns the text, finish reason and usage', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   const result = streamText({ ...connect(proxy), prompt });
   let text = '';
@@ -43,10 +43,10 @@ test('streamText', async () => {
   assert.equal(await result.finishReason, 'stop');
   const usage = await result.usage;
   assert.deepEqual([usage.inputTokens, usage.outputTokens, usage.totalTokens], [46, 44, 90]);
-  assert.deepEqual(proxy.asked, [asked]);
+  assert.deepEqual(proxy.asked, [upstreamBody]);
 });
 
-test('settings reach Ollama under its own names, num_ctx by providerOptions', async () => {
+test('settings are sent to Ollama as its options, num_ctx through providerOptions', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   await generateText({
     ...connect(proxy),
@@ -61,10 +61,10 @@ test('settings reach Ollama under its own names, num_ctx by providerOptions', as
   });
   const options = { num_ctx: 8192, temperature: 0.2, top_p: 0.9, seed: 7, stop: ['END'], num_predict: 99 };
   const withSystem = [{ role: 'system', content: 'Be kind.' }, ...messages];
-  assert.deepEqual(proxy.asked, [{ ...asked, messages: withSystem, think: 'high', keep_alive: '10m', options }]);
+  assert.deepEqual(proxy.asked, [{ ...upstreamBody, messages: withSystem, think: 'high', keep_alive: '10m', options }]);
 });
 
-test('reasoning is told from text, and goes back as thinking in the next turn', async () => {
+test('reasoning is separate from the text, and the next request sends it to Ollama as thinking', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-think-true-stream'));
   const first = await generateText({ ...connect(proxy), prompt });
   assert.deepEqual([first.finalStep.reasoningText, first.text], [texts.thought, texts.greeting]);
@@ -78,11 +78,11 @@ test('reasoning is told from text, and goes back as thinking in the next turn', 
   for await (const part of second.stream) if (part.type === 'reasoning-delta') reasoning += part.text;
   assert.deepEqual([reasoning, await second.text], [texts.thought, texts.greeting]);
   const reply = { role: 'assistant', content: texts.greeting, thinking: texts.thought };
-  const turn = { role: 'user', content: 'And "you" \\ 🙂?\n' };
-  assert.deepEqual(proxy.asked, [asked, { ...asked, messages: [...messages, reply, turn] }]);
+  const question = { role: 'user', content: 'And "you" \\ 🙂?\n' };
+  assert.deepEqual(proxy.asked, [upstreamBody, { ...upstreamBody, messages: [...messages, reply, question] }]);
 });
 
-test('an image reaches Ollama as bare base64', async () => {
+test('an image is sent to Ollama as base64 without a data URI', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-images-non-vision-stream'));
   const data = Buffer.from('iVBORw0KGgo=', 'base64');
   const content = [
@@ -90,7 +90,9 @@ test('an image reaches Ollama as bare base64', async () => {
     { type: 'file' as const, mediaType: 'image/png', data },
   ];
   await generateText({ ...connect(proxy), messages: [{ role: 'user', content }] });
-  assert.deepEqual(proxy.asked, [{ ...asked, messages: [{ role: 'user', content: 'see', images: ['iVBORw0KGgo='] }] }]);
+  assert.deepEqual(proxy.asked, [
+    { ...upstreamBody, messages: [{ role: 'user', content: 'see', images: ['iVBORw0KGgo='] }] },
+  ]);
 });
 
 const tools = {
@@ -105,8 +107,8 @@ const tools = {
   }),
 };
 
-/** The turn that answers the calls of chat-tools-tool2-stream. */
-const toolTurn = [
+/** The messages with the calls of chat-tools-tool2-stream and their results. */
+const toolMessages = [
   {
     role: 'assistant',
     content: '',
@@ -124,7 +126,7 @@ const toolTurn = [
   },
 ];
 
-test('generateText runs two tools, their results reach Ollama as its own kind of message', async () => {
+test('generateText runs two tools and sends their results to Ollama as tool messages', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/chat-tools-tool2-stream'), replay('ollama-0.17.4/chat-tools-result-stream')),
   );
@@ -148,10 +150,10 @@ test('generateText runs two tools, their results reach Ollama as its own kind of
     properties: { city: { type: 'string' } },
     required: ['city'],
   });
-  assert.deepEqual(second?.messages, [...messages, ...toolTurn]);
+  assert.deepEqual(second?.messages, [...messages, ...toolMessages]);
 });
 
-test('streamText runs two tools', async () => {
+test('streamText runs two tools and sends their results to Ollama', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/chat-tools-tool2-stream'), replay('ollama-0.33/chat-tools-result-stream')),
   );
@@ -164,10 +166,10 @@ test('streamText runs two tools', async () => {
       ['call_4ksm3dk6', { zone: 'Asia/Tokyo' }],
     ],
   );
-  assert.deepEqual((proxy.asked[1] as { messages: unknown }).messages, [...messages, ...toolTurn]);
+  assert.deepEqual((proxy.asked[1] as { messages: unknown }).messages, [...messages, ...toolMessages]);
 });
 
-test('a tool without arguments is run', async () => {
+test('generateText runs a tool without arguments', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/chat-tools-toolnoargs-stream'), replay('ollama-0.17.4/chat-tools-result-stream')),
   );
@@ -178,7 +180,7 @@ test('a tool without arguments is run', async () => {
   );
 });
 
-test('structured output: the schema reaches Ollama as its format, the answer is parsed', async () => {
+test('structured output: the schema is sent to Ollama as format, and the answer is parsed', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-format-schema-stream'));
   const person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()), note: z.string() });
   const alice = { name: 'Alice', age: 30, tags: ['a', 'b'], note: 'say "hi"' };

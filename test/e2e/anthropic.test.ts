@@ -22,7 +22,7 @@ import * as texts from './texts.ts';
 
 const user = { role: 'user' as const, content: 'hello' };
 const hello = { model: 'scripted-plain', max_tokens: 100, messages: [user] };
-const asked = { model: 'scripted-plain', messages: [user], stream: true, options: { num_predict: 100 } };
+const upstreamBody = { model: 'scripted-plain', messages: [user], stream: true, options: { num_predict: 100 } };
 const plain = replay('ollama-0.17.4/chat-plain-stream');
 
 function connect({ gateway }: Proxied, options: ClientOptions = {}): Anthropic {
@@ -36,7 +36,7 @@ async function collect(stream: AsyncIterable<MessageStreamEvent>): Promise<Messa
 }
 
 suite('the Anthropic SDK', () => {
-  test('a whole message, and nothing asked of the upstream that the client did not say', async () => {
+  test('returns a whole message, and sends Ollama only what the client sent', async () => {
     await using proxy = await proxied(plain);
     const message = await connect(proxy).messages.create(hello);
     assert.deepEqual(message.content, [{ type: 'text', text: texts.plainText }]);
@@ -44,10 +44,10 @@ suite('the Anthropic SDK', () => {
     assert.deepEqual([message.stop_reason, message.stop_sequence], ['end_turn', null]);
     assert.deepEqual([message.usage.input_tokens, message.usage.output_tokens], [46, 44]);
     assert.match(message.id, /^msg_/);
-    assert.deepEqual(proxy.asked, [asked]);
+    assert.deepEqual(proxy.asked, [upstreamBody]);
   });
 
-  test('a streamed message, event by event', async () => {
+  test('streams a message with every event in order', async () => {
     await using proxy = await proxied(plain);
     const events = await collect(await connect(proxy).messages.create({ ...hello, stream: true }));
     const [start, open, ...rest] = events;
@@ -62,10 +62,10 @@ suite('the Anthropic SDK', () => {
     const end = rest.at(-2);
     assert.ok(end?.type === 'message_delta');
     assert.deepEqual([end.delta.stop_reason, end.usage.input_tokens, end.usage.output_tokens], ['end_turn', 46, 44]);
-    assert.deepEqual(proxy.asked, [asked]);
+    assert.deepEqual(proxy.asked, [upstreamBody]);
   });
 
-  test('the bytes of a stream: a ping after the start, an event line before each data line', async () => {
+  test('sends a ping after message_start, and an event line before each data line', async () => {
     await using proxy = await proxied(plainAnswer(['Hi']));
     const body = JSON.stringify({ ...hello, stream: true });
     const response = await proxy.gateway.fetch('/v1/messages', { method: 'POST', body });
@@ -78,15 +78,15 @@ suite('the Anthropic SDK', () => {
     assert.match(text, /\n\nevent: message_stop\ndata: \{"type":"message_stop"\}\n\n$/);
   });
 
-  test('the stream helper: text as it comes, the final message', async () => {
+  test('stream helper: reports text deltas and the final message', async () => {
     await using proxy = await proxied(plain);
     const stream = connect(proxy).messages.stream(hello);
-    let heard = '';
+    let received = '';
     stream.on('text', (delta) => {
-      heard += delta;
+      received += delta;
     });
     const message = await stream.finalMessage();
-    assert.equal(heard, texts.plainText);
+    assert.equal(received, texts.plainText);
     assert.equal(await stream.finalText(), texts.plainText);
     assert.deepEqual(
       [message.stop_reason, message.usage.input_tokens, message.usage.output_tokens],
@@ -94,7 +94,7 @@ suite('the Anthropic SDK', () => {
     );
   });
 
-  test('thinking is a signed block that comes back as thinking', async () => {
+  test('thinking is a signed block, and the next request sends it to Ollama as thinking', async () => {
     const think = replay('ollama-0.17.4/chat-think-true-stream');
     await using proxy = await proxied(inTurn(think, think, plain));
     const client = connect(proxy);
@@ -108,14 +108,14 @@ suite('the Anthropic SDK', () => {
     assert.deepEqual(greeting, { type: 'text', text: texts.greeting });
     const messages: MessageParam[] = [user, { role: 'assistant', content: streamed.content }, user];
     await client.messages.create({ ...hello, messages });
-    const before = { ...asked, think: 'low' };
+    const before = { ...upstreamBody, think: 'low' };
     const answer = { role: 'assistant', content: texts.greeting, thinking: texts.thought };
-    assert.deepEqual(proxy.asked, [before, before, { ...asked, messages: [user, answer, user] }]);
+    assert.deepEqual(proxy.asked, [before, before, { ...upstreamBody, messages: [user, answer, user] }]);
   });
 
   const weather = { name: 'get_weather', input_schema: { type: 'object' as const, properties: {} } };
 
-  test('a tool is called, its result goes to Ollama as its own kind of message', async () => {
+  test('a tool call reaches the client, and its result is sent to Ollama as a tool message', async () => {
     await using proxy = await proxied(
       inTurn(replay('ollama-0.17.4/chat-tools-thinktool-stream'), replay('ollama-0.17.4/chat-tools-result-stream')),
     );
@@ -143,7 +143,7 @@ suite('the Anthropic SDK', () => {
   });
 
   for (const stream of [true, false]) {
-    test(`the tool runner runs the tool, stream: ${stream}`, async () => {
+    test(`the tool runner runs a tool, stream: ${stream}`, async () => {
       await using proxy = await proxied(
         inTurn(replay('ollama-0.17.4/chat-tools-tool-stream'), replay('ollama-0.17.4/chat-tools-result-stream')),
       );
@@ -164,7 +164,7 @@ suite('the Anthropic SDK', () => {
     });
   }
 
-  test('two calls in a stream keep apart', async () => {
+  test('two tool calls in one stream are two tool_use blocks', async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/chat-tools-tool2-stream'));
     const { content } = await connect(proxy)
       .messages.stream({ ...hello, tools: [weather] })
@@ -178,17 +178,17 @@ suite('the Anthropic SDK', () => {
     );
   });
 
-  test('structured output: the schema reaches Ollama as its format, the answer is parsed', async () => {
+  test('structured output: the schema is sent to Ollama as format, and the answer is parsed', async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/chat-format-schema-stream'));
     const person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()), note: z.string() });
     const format = zodOutputFormat(person);
     const message = await connect(proxy).messages.parse({ ...hello, output_config: { format } });
     assert.deepEqual(message.parsed_output, { name: 'Alice', age: 30, tags: ['a', 'b'], note: 'say "hi"' });
-    assert.deepEqual(proxy.asked, [{ ...asked, format: format.schema }]);
+    assert.deepEqual(proxy.asked, [{ ...upstreamBody, format: format.schema }]);
   });
 
   for (const stream of [true, false]) {
-    test(`the stop sequence that ended an answer is named, stream: ${stream}`, async () => {
+    test(`stop_sequence holds the sequence that ended the answer, stream: ${stream}`, async () => {
       await using proxy = await proxied(plainAnswer(['One', ' two', ' EN', 'D', ' three']));
       const body = { ...hello, stop_sequences: ['never', 'END'] };
       const { messages } = connect(proxy);
@@ -198,23 +198,23 @@ suite('the Anthropic SDK', () => {
     });
   }
 
-  test('an answer cut at its length is max_tokens', async () => {
+  test('an answer cut at its limit has stop_reason max_tokens', async () => {
     await using proxy = await proxied((res) => void res.end(chatLine('Hel') + doneLine({ done_reason: 'length' })));
     const { messages } = connect(proxy);
     assert.equal((await messages.create(hello)).stop_reason, 'max_tokens');
     assert.equal((await messages.stream(hello).finalMessage()).stop_reason, 'max_tokens');
   });
 
-  test('tokens are counted by the model itself', async () => {
+  test("countTokens returns the model's own count, by generating one token", async () => {
     await using proxy = await proxied((res) => void res.end(chatLine('H') + doneLine({ done_reason: 'length' })));
     const { model, messages } = hello;
     const count = await connect(proxy).messages.countTokens({ model, messages, system: 'Be kind.' });
     assert.equal(count.input_tokens, 46);
     const prompt = [{ role: 'system', content: 'Be kind.' }, user];
-    assert.deepEqual(proxy.asked, [{ ...asked, messages: prompt, options: { num_predict: 1 } }]);
+    assert.deepEqual(proxy.asked, [{ ...upstreamBody, messages: prompt, options: { num_predict: 1 } }]);
   });
 
-  test('an image goes to Ollama as base64', async () => {
+  test('an image is sent to Ollama as base64', async () => {
     await using proxy = await proxied(plain);
     const source = { type: 'base64' as const, media_type: 'image/png' as const, data: 'iVBORw0KGgo=' };
     const content = [
@@ -223,11 +223,11 @@ suite('the Anthropic SDK', () => {
     ];
     await connect(proxy).messages.create({ ...hello, messages: [{ role: 'user', content }] });
     assert.deepEqual(proxy.asked, [
-      { ...asked, messages: [{ role: 'user', content: 'see', images: ['iVBORw0KGgo='] }] },
+      { ...upstreamBody, messages: [{ role: 'user', content: 'see', images: ['iVBORw0KGgo='] }] },
     ]);
   });
 
-  test('what changes nothing is named in a header, or refused where the server is strict', async () => {
+  test('a field without effect is listed in x-llamaduct-dropped, or refused in strict mode', async () => {
     const body = { ...hello, metadata: { user_id: 'u' }, cache_control: { type: 'ephemeral' as const } };
     await using proxy = await proxied(plain);
     const { response } = await connect(proxy).messages.create(body).withResponse();
@@ -236,7 +236,7 @@ suite('the Anthropic SDK', () => {
     await assert.rejects(connect(strict).messages.create(body), { status: 400, type: 'invalid_request_error' });
   });
 
-  test('a key in either header opens the door', async () => {
+  test('accepts the key in x-api-key or in authorization', async () => {
     await using proxy = await proxied(plain);
     for (const headers of [{ 'x-api-key': secret }, { authorization: `Bearer ${secret}` }]) {
       const response = await fetch(`${proxy.gateway.url}/v1/messages`, {
@@ -249,30 +249,30 @@ suite('the Anthropic SDK', () => {
   });
 });
 
-suite('the Anthropic SDK when things go wrong', () => {
-  test('leaving a stream early stops the upstream', async () => {
+suite('the Anthropic SDK, failures', () => {
+  test('leaving a stream early aborts the upstream request', async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'hold' }));
-    let heard = '';
+    let received = '';
     for await (const event of await connect(proxy).messages.create({ ...hello, stream: true })) {
-      if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') heard += event.delta.text;
-      if (heard === 'Hello! I') break;
+      if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') received += event.delta.text;
+      if (received === 'Hello! I') break;
     }
     assert.equal(await proxy.phaseLeft(), 'streaming');
   });
 
-  test('aborting the stream helper stops the upstream', async () => {
+  test('aborting the stream helper aborts the upstream request', async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'hold' }));
     const stream = connect(proxy).messages.stream(hello);
     const aborted = assert.rejects(stream.done(), APIUserAbortError);
-    stream.on('text', (_delta, heard) => {
-      if (heard === 'Hello! I') stream.abort();
+    stream.on('text', (_delta, received) => {
+      if (received === 'Hello! I') stream.abort();
     });
     await aborted;
     assert.equal(await proxy.phaseLeft(), 'streaming');
   });
 
   for (const call of ['create', 'countTokens'] as const) {
-    test(`aborting ${call} before the first byte stops the upstream`, async () => {
+    test(`aborting ${call} before the first byte aborts the upstream request`, async () => {
       await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 0, after: 'hold' }));
       const controller = new AbortController();
       const { messages } = connect(proxy);
@@ -287,7 +287,7 @@ suite('the Anthropic SDK when things go wrong', () => {
     });
   }
 
-  test('a wrong key is an AuthenticationError, and reaches nothing', async () => {
+  test('an invalid key throws an AuthenticationError, and nothing is sent to the upstream', async () => {
     await using proxy = await proxied(plain);
     const { messages } = connect(proxy, { apiKey: 'sk-wrong' });
     const expected = {
@@ -303,7 +303,7 @@ suite('the Anthropic SDK when things go wrong', () => {
   });
 
   for (const stream of [true, false]) {
-    test(`an unknown model is a NotFoundError, stream: ${stream}`, async () => {
+    test(`an unknown model throws a NotFoundError, stream: ${stream}`, async () => {
       await using proxy = await proxied(replay('ollama-0.17.4/chat-unknown-model-stream'));
       await assert.rejects(connect(proxy).messages.create({ ...hello, stream, model: 'no-such-model' }), {
         constructor: NotFoundError,
@@ -314,7 +314,7 @@ suite('the Anthropic SDK when things go wrong', () => {
     });
   }
 
-  test('a field of the wrong kind is a BadRequestError that names it', async () => {
+  test('an invalid field throws a BadRequestError that names it', async () => {
     await using proxy = await proxied(plain);
     const { messages } = connect(proxy);
     const badRequest = { constructor: BadRequestError, status: 400, type: 'invalid_request_error' };
@@ -331,7 +331,7 @@ suite('the Anthropic SDK when things go wrong', () => {
     assert.deepEqual(proxy.asked, []);
   });
 
-  test('a busy upstream is overloaded, and says when to come back', async () => {
+  test('a busy upstream throws an overloaded_error with Retry-After', async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/busy-503'));
     await assert.rejects(connect(proxy).messages.create({ ...hello, stream: true }), (error) => {
       assert.ok(error instanceof InternalServerError);
@@ -342,34 +342,34 @@ suite('the Anthropic SDK when things go wrong', () => {
     });
   });
 
-  test('a model that cannot be loaded is not asked for again', async () => {
+  test('the SDK does not retry when a model cannot be loaded', async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/chat-out-of-memory'));
     await assert.rejects(connect(proxy, { maxRetries: 2 }).messages.create(hello), { status: 502, type: 'api_error' });
     assert.equal(proxy.asked.length, 1);
   });
 
-  const deaths = [
+  const streamFailures = [
     {
-      name: 'an error line',
+      name: 'an error line in mid-stream',
       answer: replay('ollama-0.17.4/killed-runner-chat-stream'),
-      heard: ' item1 item2 item3 ite',
+      received: ' item1 item2 item3 ite',
       apiMessage: texts.killedRunnerText,
     },
     {
-      name: 'a broken connection',
+      name: 'a connection broken in mid-stream',
       answer: replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'break' }),
-      heard: 'Hello! I',
+      received: 'Hello! I',
       apiMessage: texts.brokenConnectionText,
     },
     {
-      name: 'an end without done',
+      name: 'a stream that ends without a done line',
       answer: replay('ollama-0.17.4/chat-repeat-stream'),
-      heard: ' ha'.repeat(31),
+      received: ' ha'.repeat(31),
       apiMessage: texts.incompleteText,
     },
   ];
-  for (const { name, answer, heard, apiMessage } of deaths) {
-    test(`the client throws after ${name}`, async () => {
+  for (const { name, answer, received, apiMessage } of streamFailures) {
+    test(`create and stream throw after ${name}`, async () => {
       await using proxy = await proxied(answer);
       const { messages } = connect(proxy);
       const expected = { type: 'api_error', apiMessage };
@@ -381,13 +381,13 @@ suite('the Anthropic SDK when things go wrong', () => {
         }
       };
       await assert.rejects(read(), { constructor: APIError, status: undefined, ...expected });
-      assert.equal(text, heard);
+      assert.equal(text, received);
       await assert.rejects(messages.stream(hello).finalMessage(), expected);
       await assert.rejects(messages.create(hello), { constructor: InternalServerError, status: 502, ...expected });
     });
   }
 
-  test('a path below that does not exist answers in the same shape', async () => {
+  test("an unknown path under /v1/messages gets a 404 in Anthropic's error format", async () => {
     await using proxy = await proxied(plain);
     const response = await proxy.gateway.fetch('/v1/messages/batches', { method: 'POST', body: '{}' });
     assert.equal(response.status, 404);

@@ -22,7 +22,7 @@ function recorded(name: string): unknown {
   return JSON.parse(recording(name).body.toString('utf8'));
 }
 
-test('chat: what Ollama sent, and nothing of the key upstream', async () => {
+test('chat returns what Ollama sent, and the key is not sent to Ollama', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain'));
   assert.deepEqual(await connect(proxy).chat(hello), recorded('ollama-0.17.4/chat-plain'));
   assert.deepEqual(proxy.asked, [{ ...hello, stream: false }]);
@@ -30,7 +30,7 @@ test('chat: what Ollama sent, and nothing of the key upstream', async () => {
   assert.deepEqual([method, url, headers.authorization], ['POST', '/api/chat', undefined]);
 });
 
-test('chat, streamed: every line of it', async () => {
+test('chat streams every line that Ollama sent', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-think-true-stream'));
   const lines: ChatResponse[] = [];
   for await (const line of await connect(proxy).chat({ ...hello, stream: true, think: true })) lines.push(line);
@@ -44,7 +44,7 @@ test('chat, streamed: every line of it', async () => {
   assert.deepEqual(proxy.asked, [{ ...hello, stream: true, think: true }]);
 });
 
-test('options, format, images and keep_alive go through', async () => {
+test('options, format, images and keep_alive are passed through', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-format-schema'));
   const format = { type: 'object', properties: { name: { type: 'string' } } };
   const settings = { options: { num_ctx: 8192, seed: 7 }, keep_alive: '10m', format };
@@ -59,7 +59,7 @@ test('options, format, images and keep_alive go through', async () => {
   assert.deepEqual(proxy.asked, [{ model: 'm', messages: seen, ...settings, stream: false }]);
 });
 
-test('a conversation with a tool: the call, its result, the answer', async () => {
+test('tool calls reach the client, and their results reach Ollama', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/chat-tools-tool2-stream'), replay('ollama-0.17.4/chat-tools-result')),
   );
@@ -82,7 +82,7 @@ test('a conversation with a tool: the call, its result, the answer', async () =>
   assert.deepEqual(proxy.asked[1], { ...hello, messages: [...messages, reply, ...toolResults], stream: false });
 });
 
-test('generate, whole and streamed', async () => {
+test('generate returns what Ollama sent, streamed and not streamed', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/generate-plain'), replay('ollama-0.17.4/generate-plain-stream')),
   );
@@ -99,7 +99,7 @@ test('generate, whole and streamed', async () => {
   );
 });
 
-test('embed, embeddings, show, ps, version: what Ollama sent', async () => {
+test('embed, embeddings, show, ps and version return what Ollama sent', async () => {
   const names = ['embed-array', 'embed-legacy', 'show-tools', 'ps-loaded', 'version'].map(
     (name) => `ollama-0.17.4/${name}`,
   );
@@ -120,7 +120,7 @@ test('embed, embeddings, show, ps, version: what Ollama sent', async () => {
   assert.equal(proxy.upstream.requests[0]?.body, '{"model":"scripted-embed","input":["hello","world 🎉"]}');
 });
 
-test('list', async () => {
+test('list returns the models of the upstream', async () => {
   await using proxy = await proxied(() => undefined, {}, ['scripted-plain:latest', 'hf.co/someone/model:Q4']);
   const { models } = await connect(proxy).list();
   assert.deepEqual(
@@ -129,7 +129,7 @@ test('list', async () => {
   );
 });
 
-test('the key may come as the password of Basic, or as x-api-key', async () => {
+test('accepts the key as the password of Basic authentication or as x-api-key', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/version'));
   const basic = `Basic ${Buffer.from(`me:${secret}`).toString('base64')}`;
   assert.deepEqual(await connect(proxy, { authorization: basic }).version(), { version: '0.17.4' });
@@ -163,7 +163,7 @@ test('pull needs the admin scope, and streams its progress', async () => {
   assert.deepEqual(seen, progress);
 });
 
-test('errors are text, as Ollama sends them', async () => {
+test('errors have a status and a text, as from Ollama', async () => {
   await using proxy = await proxied(
     inTurn(
       replay('ollama-0.17.4/chat-unknown-model-stream'),
@@ -176,68 +176,68 @@ test('errors are text, as Ollama sends them', async () => {
   await assert.rejects(client.chat({ ...hello, stream: true }), unknown);
   await assert.rejects(client.show({ model: 'no-such-model' }), unknown);
   await assert.rejects(client.chat(hello), { name: 'ResponseError', status_code: 503, message: texts.busyText });
-  const stranger = connect(proxy, { authorization: 'Bearer wrong' });
+  const intruder = connect(proxy, { authorization: 'Bearer wrong' });
   const unauthorized = { name: 'ResponseError', status_code: 401, message: 'Incorrect API key provided.' };
-  await assert.rejects(stranger.chat(hello), unauthorized);
-  await assert.rejects(stranger.list(), unauthorized);
+  await assert.rejects(intruder.chat(hello), unauthorized);
+  await assert.rejects(intruder.list(), unauthorized);
   assert.equal(proxy.upstream.requests.length, 3);
 });
 
-const deaths = [
+const streamFailures = [
   {
-    name: 'an error line',
+    name: 'an error line in mid-stream',
     answer: replay('ollama-0.17.4/killed-runner-chat-stream'),
-    heard: ' item1 item2 item3 ite',
+    received: ' item1 item2 item3 ite',
     expected: { name: 'Error', message: texts.killedRunnerText },
   },
   {
-    name: 'a broken connection',
+    name: 'a connection broken in mid-stream',
     answer: replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'break' }),
-    heard: 'Hello! I',
+    received: 'Hello! I',
     expected: { name: 'Error', message: 'The upstream broke the connection in the middle of its answer.' },
   },
   {
-    name: 'an end without done',
+    name: 'a stream that ends without a done line',
     answer: replay('ollama-0.17.4/chat-repeat-stream'),
-    heard: ' ha'.repeat(31),
+    received: ' ha'.repeat(31),
     expected: { name: 'Error', message: 'The model stopped before its answer was complete.' },
   },
 ];
 
-for (const { name, answer, heard, expected } of deaths) {
-  test(`the client throws after ${name}`, async () => {
+for (const { name, answer, received, expected } of streamFailures) {
+  test(`chat throws after ${name}`, async () => {
     await using proxy = await proxied(answer);
     let text = '';
     const read = async (): Promise<void> => {
       for await (const { message } of await connect(proxy).chat({ ...hello, stream: true })) text += message.content;
     };
     await assert.rejects(read(), expected);
-    assert.equal(text, heard);
+    assert.equal(text, received);
   });
 }
 
-test('the client throws when a whole answer breaks', async () => {
+test('chat throws when an answer that is not streamed is cut off', async () => {
   await using proxy = await proxied((res) => {
     res.writeHead(200, { 'content-type': 'application/json' }).write('{"model":"scripted-plain",', () => res.destroy());
   });
   await assert.rejects(connect(proxy).chat(hello), { name: 'TypeError', message: 'terminated' });
 });
 
-test('an upstream that is gone is a 502 without its address', async () => {
+test('an unreachable upstream gives a 502 that does not reveal its address', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain'));
   await proxy.upstream[Symbol.asyncDispose]();
   const expected = { name: 'ResponseError', status_code: 502, message: 'The upstream cannot be reached.' };
   await assert.rejects(connect(proxy).chat(hello), expected);
 });
 
-test('aborting a stream stops the upstream', async () => {
+test('aborting a stream aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'hold' }));
   const stream = await connect(proxy).chat({ ...hello, stream: true });
-  let heard = '';
+  let received = '';
   const read = async (): Promise<void> => {
     for await (const { message } of stream) {
-      heard += message.content;
-      if (heard === 'Hello! I') stream.abort();
+      received += message.content;
+      if (received === 'Hello! I') stream.abort();
     }
   };
   await assert.rejects(read(), { name: 'AbortError' });
@@ -245,10 +245,10 @@ test('aborting a stream stops the upstream', async () => {
 });
 
 for (const stream of [true, false]) {
-  test(`leaving before the first byte stops the upstream, stream: ${stream}`, async () => {
+  test(`leaving before the first byte aborts the upstream request, stream: ${stream}`, async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 0, after: 'hold' }));
     const controller = new AbortController();
-    // The client's own abort() reaches only streams that have begun.
+    // The client's own abort() affects only streams that have begun.
     const client = new Ollama({
       host: proxy.gateway.url,
       headers: { authorization: `Bearer ${secret}` },

@@ -12,23 +12,23 @@ import * as texts from './texts.ts';
 const messages = [{ role: 'user', content: 'hello' }];
 const hello = { model: 'scripted', messages };
 
-interface Over extends AsyncDisposable {
+interface OpenaiBacked extends AsyncDisposable {
   readonly upstream: FakeUpstream;
   readonly gateway: TestGateway;
   readonly client: Ollama;
-  /** The parsed bodies that reached the upstream. */
-  readonly asked: Record<string, unknown>[];
+  /** The parsed bodies of all requests to the upstream. */
+  readonly upstreamBodies: Record<string, unknown>[];
 }
 
-/** The ollama package in front of llamaduct in front of a server with an OpenAI API. */
-async function over(answer: Answer, models?: readonly string[]): Promise<Over> {
+/** Starts llamaduct in front of a server with an OpenAI API, and a client of the ollama package. */
+async function openaiBacked(answer: Answer, models?: readonly string[]): Promise<OpenaiBacked> {
   const upstream = await openaiUpstream(answer, models);
   const gateway = await testGateway(upstream, { timeouts: { grace: '100ms' }, upstream: { kind: 'openai' } });
   return {
     upstream,
     gateway,
     client: new Ollama({ host: gateway.url, headers: { authorization: `Bearer ${secret}` } }),
-    get asked() {
+    get upstreamBodies() {
       return upstream.requests.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
     },
     ...ending(gateway, upstream),
@@ -45,9 +45,9 @@ const textOf = (lines: readonly ChatResponse[]): string => lines.map(({ message 
 const thinkingOf = (lines: readonly ChatResponse[]): string =>
   lines.map(({ message }) => message.thinking ?? '').join('');
 
-suite('chat', () => {
-  test('streamed: lines as Ollama sends them, with times that were measured', async () => {
-    await using proxy = await over(saying('Hello', ' there', '!'));
+suite('chat over an OpenAI API', () => {
+  test('streams lines as Ollama does, with measured durations', async () => {
+    await using proxy = await openaiBacked(saying('Hello', ' there', '!'));
     const lines = await linesOf(proxy.client.chat({ ...hello, stream: true }));
     assert.deepEqual(
       lines.map(({ message, done }) => [message, done]),
@@ -74,33 +74,33 @@ suite('chat', () => {
     });
     const [{ method, url, headers } = assert.fail()] = proxy.upstream.requests;
     assert.deepEqual([method, url, headers.authorization], ['POST', '/v1/chat/completions', undefined]);
-    assert.deepEqual(proxy.asked[0]?.['messages'], messages);
+    assert.deepEqual(proxy.upstreamBodies[0]?.['messages'], messages);
   });
 
-  test('in one piece', async () => {
-    await using proxy = await over(saying('Hello', ' there'));
+  test('returns an answer that is not streamed', async () => {
+    await using proxy = await openaiBacked(saying('Hello', ' there'));
     const { created_at: _, total_duration: total, ...answer } = await proxy.client.chat(hello);
     assert.ok(total > 0);
     assert.equal(answer.message.content, 'Hello there');
     assert.deepEqual([answer.done, answer.done_reason, answer.eval_count], [true, 'stop', 2]);
   });
 
-  test('thinking', async () => {
-    const pieces = [
+  test('returns reasoning_content as thinking, streamed and not streamed', async () => {
+    const chunks = [
       chunk({ role: 'assistant', reasoning_content: 'Hm' }),
       chunk({ reasoning_content: '...' }),
       chunk({ content: 'Yes' }),
       chunk({}, 'length'),
       usageChunk(1, 3),
     ];
-    await using proxy = await over(streaming(pieces));
+    await using proxy = await openaiBacked(streaming(chunks));
     const lines = await linesOf(proxy.client.chat({ ...hello, stream: true, think: true }));
     assert.deepEqual([thinkingOf(lines), textOf(lines), lines.at(-1)?.done_reason], ['Hm...', 'Yes', 'length']);
     const { message } = await proxy.client.chat({ ...hello, think: 'low' });
     assert.deepEqual(message, { role: 'assistant', content: 'Yes', thinking: 'Hm...' });
   });
 
-  test('a conversation with tools: calls in fragments, results without ids, the answer', async () => {
+  test('joins fragments of tool calls, and gives tool results the ids of their calls', async () => {
     const call = (index: number, rest: object, args: string): object =>
       chunk({ tool_calls: [{ index, ...rest, function: { ...rest, arguments: args } }] });
     const calls = [
@@ -110,7 +110,7 @@ suite('chat', () => {
       chunk({}, 'tool_calls'),
       usageChunk(9, 9),
     ];
-    await using proxy = await over(inTurn(streaming(calls), saying('Sunny.')));
+    await using proxy = await openaiBacked(inTurn(streaming(calls), saying('Sunny.')));
     const tools = ['get_weather', 'get_time'].map((name) => ({ type: 'function', function: { name } }));
     const lines = await linesOf(proxy.client.chat({ ...hello, tools, stream: true }));
     const called = lines.flatMap(({ message }) => message.tool_calls ?? []);
@@ -124,13 +124,13 @@ suite('chat', () => {
     assert.equal(lines.at(-1)?.done_reason, 'stop');
     const history: Message[] = [
       ...messages,
-      // As the package types them: a call has no id.
+      // In the package's types a call has no id.
       { role: 'assistant', content: '', tool_calls: called.map((each) => ({ function: each.function })) },
       { role: 'tool', tool_name: 'get_time', content: 'noon' },
       { role: 'tool', tool_name: 'get_weather', content: 'sunny' },
     ];
     assert.equal((await proxy.client.chat({ ...hello, messages: history, tools })).message.content, 'Sunny.');
-    const sent = proxy.asked[1]?.['messages'] as { tool_calls?: { id: string }[]; [field: string]: unknown }[];
+    const sent = proxy.upstreamBodies[1]?.['messages'] as { tool_calls?: { id: string }[]; [field: string]: unknown }[];
     assert.deepEqual(
       sent[1]?.tool_calls?.map(({ id }) => id),
       ['call_0', 'call_1'],
@@ -144,8 +144,8 @@ suite('chat', () => {
     );
   });
 
-  test('options, format and images in the names of the other API', async () => {
-    await using proxy = await over(saying('{}'));
+  test('sends options, format and images as fields of the OpenAI API', async () => {
+    await using proxy = await openaiBacked(saying('{}'));
     const schema = { type: 'object', properties: { name: { type: 'string' } } };
     await proxy.client.chat({
       model: 'scripted',
@@ -153,20 +153,20 @@ suite('chat', () => {
       format: schema,
       options: { temperature: 0.5, top_p: 0.9, seed: 7, stop: ['END'], num_predict: 12 },
     });
-    const [asked] = proxy.asked;
-    assert.ok(asked);
-    assert.deepEqual([asked['temperature'], asked['top_p'], asked['seed'], asked['stop']], [0.5, 0.9, 7, ['END']]);
-    assert.equal(asked['max_tokens'] ?? asked['max_completion_tokens'], 12);
-    const text = JSON.stringify(asked);
+    const [body] = proxy.upstreamBodies;
+    assert.ok(body);
+    assert.deepEqual([body['temperature'], body['top_p'], body['seed'], body['stop']], [0.5, 0.9, 7, ['END']]);
+    assert.equal(body['max_tokens'] ?? body['max_completion_tokens'], 12);
+    const text = JSON.stringify(body);
     assert.ok(text.includes('data:image/png;base64,iVBORw0KGgo='), text);
-    assert.deepEqual((asked['response_format'] as { json_schema: { schema: object } }).json_schema.schema, schema);
+    assert.deepEqual((body['response_format'] as { json_schema: { schema: object } }).json_schema.schema, schema);
   });
 
-  test('streamed unless the client says otherwise, and what changes nothing is named', async () => {
-    await using proxy = await over(saying('Hi'));
+  test('streams by default, and lists fields without effect in x-llamaduct-dropped', async () => {
+    await using proxy = await openaiBacked(saying('Hi'));
     const answer = await proxy.gateway.fetch('/api/chat', {
       method: 'POST',
-      // Not `hello`: the package writes `stream` into what it is given.
+      // Not `hello`: the package adds `stream` to the object it gets.
       body: JSON.stringify({ model: 'scripted', messages, shift: true, options: { num_ctx: 8192 } }),
     });
     assert.equal(answer.headers.get('content-type'), 'application/x-ndjson');
@@ -175,19 +175,19 @@ suite('chat', () => {
     assert.ok((await answer.text()).endsWith('}\n'));
   });
 
-  test('without messages the model is loaded or unloaded, and nobody is asked', async () => {
-    await using proxy = await over(saying('Hi'));
+  test('a request without messages reports load or unload, and nothing is sent to the upstream', async () => {
+    await using proxy = await openaiBacked(saying('Hi'));
     const loaded = await proxy.client.chat({ model: 'scripted' });
     assert.deepEqual([loaded.done, loaded.done_reason, loaded.message.content], [true, 'load', '']);
     const unloaded = await proxy.client.generate({ model: 'scripted', prompt: '', keep_alive: 0 });
     assert.deepEqual([unloaded.done, unloaded.done_reason, unloaded.response], [true, 'unload', '']);
     const [line, ...more] = await linesOf(proxy.client.chat({ model: 'scripted', stream: true }));
     assert.deepEqual([line?.done_reason, more], ['load', []]);
-    assert.deepEqual(proxy.asked, []);
+    assert.deepEqual(proxy.upstreamBodies, []);
   });
 
-  test('what a real server streamed', async () => {
-    await using proxy = await over(
+  test('translates recorded streams of a real server', async () => {
+    await using proxy = await openaiBacked(
       inTurn(replay('v1-0.17.4/chat-plain-stream'), replay('v1-0.17.4/chat-reasoning-default-stream')),
     );
     assert.equal(textOf(await linesOf(proxy.client.chat({ ...hello, stream: true }))), texts.plainText);
@@ -196,37 +196,40 @@ suite('chat', () => {
   });
 });
 
-suite('the other endpoints', () => {
-  test('generate is a chat of one question, streamed and in one piece', async () => {
-    await using proxy = await over(saying('Good', ' day'));
+suite('other endpoints over an OpenAI API', () => {
+  test('generate is sent as a chat with one user message, streamed and not streamed', async () => {
+    await using proxy = await openaiBacked(saying('Good', ' day'));
     const request = { model: 'scripted', prompt: 'hello', system: 'Be brief.' };
     let text = '';
     for await (const { response } of await proxy.client.generate({ ...request, stream: true })) text += response;
     assert.equal(text, 'Good day');
     const whole = await proxy.client.generate(request);
     assert.deepEqual([whole.response, whole.done, whole.done_reason], ['Good day', true, 'stop']);
-    assert.deepEqual(proxy.asked[1]?.['messages'], [
+    assert.deepEqual(proxy.upstreamBodies[1]?.['messages'], [
       { role: 'system', content: 'Be brief.' },
       { role: 'user', content: 'hello' },
     ]);
   });
 
-  test('generate with raw is a completion', async () => {
-    const piece = (text: string, reason: string | null): object => ({
+  test('generate with raw is sent as a completion', async () => {
+    const textChunk = (text: string, reason: string | null): object => ({
       id: 'cmpl-1',
       object: 'text_completion',
       created: 1,
       model: 'scripted',
       choices: [{ index: 0, text, logprobs: null, finish_reason: reason }],
     });
-    await using proxy = await over(streaming([piece('Yes', null), piece('', 'stop')]));
+    await using proxy = await openaiBacked(streaming([textChunk('Yes', null), textChunk('', 'stop')]));
     const { response } = await proxy.client.generate({ model: 'scripted', prompt: '<s>', raw: true });
     assert.equal(response, 'Yes');
-    assert.deepEqual([proxy.upstream.requests[0]?.url, proxy.asked[0]?.['prompt']], ['/v1/completions', '<s>']);
+    assert.deepEqual(
+      [proxy.upstream.requests[0]?.url, proxy.upstreamBodies[0]?.['prompt']],
+      ['/v1/completions', '<s>'],
+    );
   });
 
-  test('embed and embeddings', async () => {
-    await using proxy = await over((res, { body }) => {
+  test('embed and embeddings return the vectors of the upstream', async () => {
+    await using proxy = await openaiBacked((res, { body }) => {
       const { input } = JSON.parse(body) as { input: string[] };
       const data = input.map((_, index) => ({ object: 'embedding', index, embedding: [index, 0.5] }));
       sendJson(res, 200, { object: 'list', model: 'scripted', data, usage: { prompt_tokens: 4, total_tokens: 4 } });
@@ -240,13 +243,13 @@ suite('the other endpoints', () => {
     ];
     assert.deepEqual(rest, { model: 'scripted', embeddings, prompt_eval_count: 4 });
     assert.deepEqual(await client.embeddings({ model: 'scripted', prompt: 'a' }), { embedding: [0, 0.5] });
-    assert.equal(proxy.asked.length, 2);
+    assert.equal(proxy.upstreamBodies.length, 2);
     assert.deepEqual(await client.embed({ model: 'scripted', input: [] }), { model: 'scripted', embeddings: [] });
-    assert.equal(proxy.asked.length, 2);
+    assert.equal(proxy.upstreamBodies.length, 2);
   });
 
-  test('list, show, ps, version, and the root by which an Ollama is known', async () => {
-    await using proxy = await over(saying('Hi'), ['one', 'two/b']);
+  test('list, show, ps, version and / answer as Ollama does', async () => {
+    await using proxy = await openaiBacked(saying('Hi'), ['one', 'two/b']);
     const { client, gateway } = proxy;
     const { models } = await client.list();
     assert.deepEqual(
@@ -264,21 +267,21 @@ suite('the other endpoints', () => {
     assert.deepEqual(await client.version(), { version: '0.17.4' });
     assert.equal(await (await gateway.fetch('/')).text(), 'Ollama is running');
     assert.equal((await gateway.fetch('/', { method: 'HEAD' })).status, 200);
-    // What changes the box is for an Ollama.
+    // Only an Ollama has endpoints that change its models.
     await assert.rejects(client.delete({ model: 'one' }), { name: 'ResponseError', status_code: 404 });
   });
 });
 
-suite('errors', () => {
-  test('before the answer: the status, and text', async () => {
-    await using proxy = await over((res) => sendJson(res, 404, openaiError('No model named scripted.')));
+suite('errors over an OpenAI API', () => {
+  test('an error status of the upstream becomes the same status with a text', async () => {
+    await using proxy = await openaiBacked((res) => sendJson(res, 404, openaiError('No model named scripted.')));
     const { client } = proxy;
-    for (const ask of [
+    for (const send of [
       async () => await client.chat(hello),
       async () => await client.chat({ ...hello, stream: true }),
       async () => await client.generate({ model: 'scripted', prompt: 'hi' }),
     ]) {
-      await assert.rejects(ask(), (error: Error & { status_code?: number }) => {
+      await assert.rejects(send(), (error: Error & { status_code?: number }) => {
         assert.deepEqual([error.name, error.status_code], ['ResponseError', 404]);
         assert.ok(error.message !== '' && !error.message.includes('[object'), error.message);
         return true;
@@ -286,30 +289,30 @@ suite('errors', () => {
     }
   });
 
-  test('of the request itself', async () => {
-    await using proxy = await over(saying('Hi'));
-    const wrong = proxy.client.chat({ ...hello, format: 'xml' });
-    await assert.rejects(wrong, { name: 'ResponseError', status_code: 400, message: /^format must be/ });
-    const stranger = new Ollama({ host: proxy.gateway.url, headers: { authorization: 'Bearer wrong' } });
-    await assert.rejects(stranger.list(), { name: 'ResponseError', status_code: 401 });
-    assert.deepEqual(proxy.asked, []);
+  test('an invalid request and an invalid key are refused, and nothing is sent to the upstream', async () => {
+    await using proxy = await openaiBacked(saying('Hi'));
+    const invalid = proxy.client.chat({ ...hello, format: 'xml' });
+    await assert.rejects(invalid, { name: 'ResponseError', status_code: 400, message: /^format must be/ });
+    const intruder = new Ollama({ host: proxy.gateway.url, headers: { authorization: 'Bearer wrong' } });
+    await assert.rejects(intruder.list(), { name: 'ResponseError', status_code: 401 });
+    assert.deepEqual(proxy.upstreamBodies, []);
   });
 
   const begun = [chunk({ role: 'assistant', content: 'Hel' }), chunk({ content: 'lo' })];
-  const deaths: [string, Answer][] = [
-    ['an error in the stream', streaming([...begun, openaiError('Out of memory.', { type: 'server_error' })])],
-    ['a broken connection', streaming(begun, 'break')],
+  const streamFailures: [string, Answer][] = [
+    ['an error in mid-stream', streaming([...begun, openaiError('Out of memory.', { type: 'server_error' })])],
+    ['a connection broken in mid-stream', streaming(begun, 'break')],
   ];
-  for (const [name, answer] of deaths) {
-    test(`after ${name} the client throws`, async () => {
-      await using proxy = await over(answer);
+  for (const [name, answer] of streamFailures) {
+    test(`chat throws after ${name}`, async () => {
+      await using proxy = await openaiBacked(answer);
       let text = '';
       const read = async (): Promise<void> => {
         for await (const { message } of await proxy.client.chat({ ...hello, stream: true })) text += message.content;
       };
       await assert.rejects(read(), (error: Error) => {
         assert.equal(error.name, 'Error');
-        // What the package says of a stream that ends without a done line.
+        // The package's error for a stream that ends without a done line.
         assert.doesNotMatch(error.message, /Did not receive done/);
         return true;
       });
@@ -317,21 +320,21 @@ suite('errors', () => {
     });
   }
 
-  test('arguments that are no JSON are an error, not a call', async () => {
+  test('arguments that are not JSON are an error, not a call', async () => {
     const broken = chunk({
       tool_calls: [{ index: 0, id: 'call_a', type: 'function', function: { name: 'f', arguments: '{"a": ' } }],
     });
-    await using proxy = await over(streaming([broken, chunk({}, 'tool_calls'), usageChunk(1, 1)]));
+    await using proxy = await openaiBacked(streaming([broken, chunk({}, 'tool_calls'), usageChunk(1, 1)]));
     await assert.rejects(linesOf(proxy.client.chat({ ...hello, stream: true })), { name: 'ResponseError' });
   });
 });
 
-test('aborting a stream stops the upstream', async () => {
-  await using proxy = await over(streaming([chunk({ role: 'assistant', content: 'Hello' })], 'hold'));
+test('aborting a stream aborts the upstream request', async () => {
+  await using proxy = await openaiBacked(streaming([chunk({ role: 'assistant', content: 'Hello' })], 'hold'));
   const stream = await proxy.client.chat({ ...hello, stream: true });
   const read = async (): Promise<void> => {
     for await (const { message } of stream) if (message.content === 'Hello') stream.abort();
   };
   await assert.rejects(read(), { name: 'AbortError' });
-  await until('the upstream to be left', () => proxy.upstream.open === 0, 1_000);
+  await until('the upstream request to be aborted', () => proxy.upstream.open === 0, 1_000);
 });

@@ -23,30 +23,30 @@ function connect({ gateway }: Proxied, options: ClientOptions = {}): OpenAI {
   return new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: secret, maxRetries: 0, ...options });
 }
 
-test('leaving a stream early stops the upstream', async () => {
+test('leaving a stream early aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'hold' }));
   const stream = await connect(proxy).chat.completions.create({ ...hello, stream: true });
-  let heard = '';
+  let received = '';
   for await (const chunk of stream) {
-    heard += chunk.choices[0]?.delta.content ?? '';
-    if (heard === 'Hello! I') break;
+    received += chunk.choices[0]?.delta.content ?? '';
+    if (received === 'Hello! I') break;
   }
   assert.equal(await proxy.phaseLeft(), 'streaming');
 });
 
-test('aborting the stream helper stops the upstream', async () => {
+test('aborting the stream helper aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'hold' }));
   const stream = connect(proxy).chat.completions.stream(hello);
   const aborted = assert.rejects(stream.done(), APIUserAbortError);
-  stream.on('content', (_delta, heard) => {
-    if (heard === 'Hello! I') stream.abort();
+  stream.on('content', (_delta, received) => {
+    if (received === 'Hello! I') stream.abort();
   });
   await aborted;
   assert.equal(await proxy.phaseLeft(), 'streaming');
 });
 
 for (const stream of [true, false]) {
-  test(`aborting before the first byte stops the upstream, stream: ${stream}`, async () => {
+  test(`aborting before the first byte aborts the upstream request, stream: ${stream}`, async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 0, after: 'hold' }));
     const controller = new AbortController();
     const pending = connect(proxy).chat.completions.create({ ...hello, stream }, { signal: controller.signal });
@@ -58,7 +58,7 @@ for (const stream of [true, false]) {
   });
 }
 
-test('aborting a whole answer that is being made stops the upstream', async () => {
+test('aborting a request that is not streamed aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 40, after: 'hold' }));
   const controller = new AbortController();
   const pending = connect(proxy).chat.completions.create(hello, { signal: controller.signal });
@@ -69,14 +69,14 @@ test('aborting a whole answer that is being made stops the upstream', async () =
   assert.equal(await proxy.phaseLeft(), 'streaming');
 });
 
-test('a client that gives up after its own timeout stops the upstream', async () => {
+test('a timeout of the SDK aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 0, after: 'hold' }));
   const pending = connect(proxy, { timeout: 250 }).chat.completions.create(hello);
   await assert.rejects(pending, { message: 'Request timed out.' });
   assert.equal(await proxy.phaseLeft(), 'waiting');
 });
 
-test('a wrong key is an AuthenticationError, and reaches nothing', async () => {
+test('an invalid key throws an AuthenticationError, and nothing is sent to the upstream', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   const client = connect(proxy, { apiKey: 'sk-wrong' });
   const expected = {
@@ -93,7 +93,7 @@ test('a wrong key is an AuthenticationError, and reaches nothing', async () => {
   assert.deepEqual(proxy.asked, []);
 });
 
-test('a model that the key may not use is a PermissionDeniedError', async () => {
+test('a model that the key may not use throws a PermissionDeniedError', async () => {
   const keys = [{ name: 'limited', hash: hashSecret(secret), models: ['llama*'] }];
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'), { keys });
   await assert.rejects(connect(proxy).chat.completions.create(hello), {
@@ -106,7 +106,7 @@ test('a model that the key may not use is a PermissionDeniedError', async () => 
 });
 
 for (const stream of [true, false]) {
-  test(`an unknown model is a NotFoundError, stream: ${stream}`, async () => {
+  test(`an unknown model throws a NotFoundError, stream: ${stream}`, async () => {
     await using proxy = await proxied(replay('ollama-0.17.4/chat-unknown-model-stream'));
     await assert.rejects(connect(proxy).chat.completions.create({ ...hello, stream, model: 'no-such-model' }), {
       constructor: NotFoundError,
@@ -119,7 +119,7 @@ for (const stream of [true, false]) {
   });
 }
 
-test('a field of the wrong kind is a BadRequestError that names it', async () => {
+test('an invalid field throws a BadRequestError that names it in param', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-options-bad-type'));
   const { completions } = connect(proxy).chat;
   const badRequest = { constructor: BadRequestError, status: 400, type: 'invalid_request_error' };
@@ -143,7 +143,7 @@ test('a field of the wrong kind is a BadRequestError that names it', async () =>
   });
 });
 
-test('a busy upstream says when to come back', async () => {
+test('a busy upstream throws an InternalServerError with Retry-After', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/busy-503'));
   await assert.rejects(connect(proxy).chat.completions.create({ ...hello, stream: true }), (error) => {
     assert.ok(error instanceof InternalServerError);
@@ -155,7 +155,7 @@ test('a busy upstream says when to come back', async () => {
   });
 });
 
-test('a model that cannot be loaded is not asked for again', async () => {
+test('the SDK does not retry when a model cannot be loaded', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-out-of-memory'));
   await assert.rejects(connect(proxy, { maxRetries: 2 }).chat.completions.create(hello), {
     constructor: InternalServerError,
@@ -166,7 +166,7 @@ test('a model that cannot be loaded is not asked for again', async () => {
   assert.equal(proxy.asked.length, 1);
 });
 
-test('an upstream that is gone is a 502 without its address', async () => {
+test('an unreachable upstream gives a 502 that does not reveal its address', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   await proxy.upstream[Symbol.asyncDispose]();
   await assert.rejects(connect(proxy).chat.completions.create(hello), {
@@ -177,35 +177,35 @@ test('an upstream that is gone is a 502 without its address', async () => {
   });
 });
 
-const deaths = [
+const streamFailures = [
   {
-    name: 'an error line',
+    name: 'an error line in mid-stream',
     answer: replay('ollama-0.17.4/chat-harmony-broken-after-text-stream'),
-    heard: 'Need the weather tool.',
+    received: 'Need the weather tool.',
     expected: { code: 'upstream_error', type: 'server_error', message: texts.brokenCallText },
   },
   {
-    name: 'a runner that was killed',
+    name: 'a runner killed in mid-stream',
     answer: replay('ollama-0.17.4/killed-runner-chat-stream'),
-    heard: ' item1 item2 item3 ite',
+    received: ' item1 item2 item3 ite',
     expected: { code: 'upstream_error', type: 'server_error', message: texts.killedRunnerText },
   },
   {
-    name: 'a broken connection',
+    name: 'a connection broken in mid-stream',
     answer: replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'break' }),
-    heard: 'Hello! I',
+    received: 'Hello! I',
     expected: { code: 'upstream_incomplete', type: 'server_error', message: texts.brokenConnectionText },
   },
   {
-    name: 'an end without done',
+    name: 'a stream that ends without a done line',
     answer: replay('ollama-0.17.4/chat-repeat-stream'),
-    heard: ' ha'.repeat(31),
+    received: ' ha'.repeat(31),
     expected: { code: 'upstream_incomplete', type: 'server_error', message: texts.incompleteText },
   },
 ];
 
-for (const { name, answer, heard, expected } of deaths) {
-  test(`the client throws after ${name}`, async () => {
+for (const { name, answer, received, expected } of streamFailures) {
+  test(`create and stream throw after ${name}`, async () => {
     await using proxy = await proxied(answer);
     const { completions } = connect(proxy).chat;
     let text = '';
@@ -216,7 +216,7 @@ for (const { name, answer, heard, expected } of deaths) {
       }
     };
     await assert.rejects(read(), { constructor: APIError, status: undefined, ...expected });
-    assert.equal(text, heard);
+    assert.equal(text, received);
     await assert.rejects(completions.stream(hello).finalChatCompletion(), expected);
     const whole = { constructor: InternalServerError, status: 502, ...expected, message: `502 ${expected.message}` };
     await assert.rejects(completions.create(hello), whole);

@@ -13,7 +13,7 @@ import * as texts from './texts.ts';
 
 const hello = { model: 'scripted-plain', input: 'hello' };
 const messages = [{ role: 'user', content: 'hello' }];
-const asked = { model: 'scripted-plain', messages, stream: true };
+const upstreamBody = { model: 'scripted-plain', messages, stream: true };
 const plain = replay('ollama-0.17.4/chat-plain-stream');
 
 function connect({ gateway }: Proxied, apiKey = secret): OpenAI {
@@ -29,7 +29,7 @@ async function collect(stream: AsyncIterable<ResponseStreamEvent>): Promise<Resp
   return events;
 }
 
-test('a whole answer, and nothing asked of the upstream that the client did not say', async () => {
+test('create returns a whole response, and Ollama gets only what the client sent', async () => {
   await using proxy = await proxied(plain);
   const answer = await connect(proxy).responses.create(hello);
   assert.equal(answer.output_text, texts.plainText);
@@ -37,10 +37,10 @@ test('a whole answer, and nothing asked of the upstream that the client did not 
   assert.deepEqual([answer.usage?.input_tokens, answer.usage?.output_tokens, answer.usage?.total_tokens], [46, 44, 90]);
   assert.match(answer.id, /^resp_/);
   assert.equal(answer._request_id, answer.id);
-  assert.deepEqual(proxy.asked, [asked]);
+  assert.deepEqual(proxy.asked, [upstreamBody]);
 });
 
-test('a streamed answer', async () => {
+test('create streams text and response.completed with numbered events', async () => {
   await using proxy = await proxied(plain);
   const events = await collect(await connect(proxy).responses.create({ ...hello, stream: true }));
   const text = events.map((event) => (event.type === 'response.output_text.delta' ? event.delta : '')).join('');
@@ -54,7 +54,7 @@ test('a streamed answer', async () => {
   assert.equal(last.response.usage?.total_tokens, 90);
 });
 
-test('the stream helper: every kind of event, the final response', async () => {
+test('the stream helper reports text, reasoning and the final response', async () => {
   for (const [name, text, thought] of [
     ['chat-plain-stream', texts.plainText, ''],
     ['chat-think-true-stream', texts.greeting, texts.thought],
@@ -62,20 +62,20 @@ test('the stream helper: every kind of event, the final response', async () => {
   ] as const) {
     await using proxy = await proxied(replay(`ollama-0.17.4/${name}`));
     const stream = connect(proxy).responses.stream(hello);
-    let heard = '';
+    let received = '';
     let reasoning = '';
     stream.on('response.output_text.delta', ({ delta }) => {
-      heard += delta;
+      received += delta;
     });
     stream.on('response.reasoning_summary_text.delta', ({ delta }) => {
       reasoning += delta;
     });
     const final = await stream.finalResponse();
-    assert.deepEqual([heard, final.output_text, reasoning], [text, text, thought]);
+    assert.deepEqual([received, final.output_text, reasoning], [text, text, thought]);
   }
 });
 
-test('an answer cut at its length is incomplete, whole and streamed', async () => {
+test('a response cut at its limit is incomplete, streamed and not streamed', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-num-predict-5-stream'));
   const { responses } = connect(proxy);
   const request = { ...hello, max_output_tokens: 5 };
@@ -86,7 +86,7 @@ test('an answer cut at its length is incomplete, whole and streamed', async () =
   const [item] = last.response.output;
   assert.ok(item?.type === 'message' && item.content[0]?.type === 'output_text');
   assert.deepEqual([item.status, item.content[0].text], ['incomplete', answer.output_text]);
-  const cut = { ...asked, options: { num_predict: 5 } };
+  const cut = { ...upstreamBody, options: { num_predict: 5 } };
   assert.deepEqual(proxy.asked, [cut, cut]);
 });
 
@@ -96,8 +96,8 @@ const getWeather = zodResponsesFunction({
   parameters: z.object({ city: z.string() }),
 });
 
-/** What Ollama is asked after the call of chat-tools-tool-stream. */
-const toolTurn = [
+/** The messages of the request after the call of chat-tools-tool-stream. */
+const toolMessages = [
   ...messages,
   {
     role: 'assistant',
@@ -109,13 +109,13 @@ const toolTurn = [
   { role: 'tool', content: '18 C, sunny in Paris', tool_call_id: 'call_mjx4h239', tool_name: 'get_weather' },
 ];
 
-for (const kept of [false, true]) {
-  test(`a loop over tools, ${kept ? 'by previous_response_id' : 'all items sent back'}`, async () => {
+for (const stored of [false, true]) {
+  test(`a tool loop ${stored ? 'with previous_response_id' : 'with all items sent again'} ends in the answer`, async () => {
     await using proxy = await proxied(
       inTurn(replay('ollama-0.17.4/chat-tools-tool-stream'), replay('ollama-0.17.4/chat-tools-result-stream')),
     );
     const { responses } = connect(proxy);
-    const request = { model: 'scripted-plain', tools: [getWeather], store: kept };
+    const request = { model: 'scripted-plain', tools: [getWeather], store: stored };
     const input: ResponseInput = [{ role: 'user', content: 'hello' }];
     const first = await responses.create({ ...request, input });
     const results: ResponseInput = first.output.flatMap((item) =>
@@ -125,18 +125,18 @@ for (const kept of [false, true]) {
     );
     assert.equal(results.length, 1);
     const second = await responses.create(
-      kept
+      stored
         ? { ...request, input: results, previous_response_id: first.id }
         : { ...request, input: [...input, ...(first.output as ResponseInput), ...results] },
     );
     assert.equal(second.output_text, texts.weatherText);
     const [, last] = proxy.asked as { messages: unknown; tools: { function: { name: string } }[] }[];
-    assert.deepEqual(last?.messages, toolTurn);
+    assert.deepEqual(last?.messages, toolMessages);
     assert.equal(last?.tools[0]?.function.name, 'get_weather');
   });
 }
 
-test('a streamed answer can be continued as soon as it is complete, read, listed and deleted', async () => {
+test('a streamed response can be continued once it is complete, and retrieved, listed and deleted', async () => {
   await using proxy = await proxied(inTurn(replay('ollama-0.17.4/chat-think-true-stream'), plain));
   const { responses } = connect(proxy);
   const first = (await collect(await responses.create({ ...hello, stream: true }))).at(-1);
@@ -145,8 +145,8 @@ test('a streamed answer can be continued as soon as it is complete, read, listed
   const second = await responses.create({ ...hello, input: 'again', previous_response_id: id });
   assert.equal(second.previous_response_id, id);
   const reply = { role: 'assistant', content: texts.greeting, thinking: texts.thought };
-  const again = { role: 'user', content: 'again' };
-  assert.deepEqual(proxy.asked, [asked, { ...asked, messages: [...messages, reply, again] }]);
+  const question = { role: 'user', content: 'again' };
+  assert.deepEqual(proxy.asked, [upstreamBody, { ...upstreamBody, messages: [...messages, reply, question] }]);
 
   const read = await responses.retrieve(id);
   assert.equal(read.output_text, texts.greeting);
@@ -163,7 +163,7 @@ test('a streamed answer can be continued as soon as it is complete, read, listed
   });
 });
 
-test('what one key keeps does not exist for another', async () => {
+test('a stored response does not exist for another key', async () => {
   const keys = ['tester', 'other'].map((name) => ({
     name,
     hash: hashSecret(name === 'tester' ? secret : 'ld-another-secret'),
@@ -181,7 +181,7 @@ test('what one key keeps does not exist for another', async () => {
 const person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()), note: z.string() });
 const alice = { name: 'Alice', age: 30, tags: ['a', 'b'], note: 'say "hi"' };
 
-test('parse: the schema reaches Ollama as its format, the answer is parsed', async () => {
+test('structured output: the schema is sent to Ollama as format, and the answer is parsed', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-format-schema-stream'));
   const { responses } = connect(proxy);
   const text = { format: zodTextFormat(person, 'person') };
@@ -191,7 +191,7 @@ test('parse: the schema reaches Ollama as its format, the answer is parsed', asy
   assert.deepEqual(format?.required, ['name', 'age', 'tags', 'note']);
 });
 
-test('settings reach Ollama under its own names', async () => {
+test('settings are sent to Ollama as its options', async () => {
   await using proxy = await proxied(plain);
   const extra: object = { options: { num_ctx: 8192 }, keep_alive: '10m' };
   const answer = await connect(proxy).responses.create({
@@ -206,12 +206,12 @@ test('settings reach Ollama under its own names', async () => {
   });
   const options = { num_ctx: 8192, temperature: 0.2, top_p: 0.9, num_predict: 99 };
   const withSystem = [{ role: 'system', content: 'Be kind.' }, ...messages];
-  assert.deepEqual(proxy.asked, [{ ...asked, messages: withSystem, think: 'low', keep_alive: '10m', options }]);
+  assert.deepEqual(proxy.asked, [{ ...upstreamBody, messages: withSystem, think: 'low', keep_alive: '10m', options }]);
   const { output_text: _, _request_id: __, ...body } = answer;
   assertMatches('Response', body);
 });
 
-test('what an agent sends beyond functions is dropped and named', async () => {
+test('tools other than functions are dropped and listed in x-llamaduct-dropped', async () => {
   await using proxy = await proxied(plain);
   const { response } = await connect(proxy)
     .responses.create({
@@ -225,10 +225,10 @@ test('what an agent sends beyond functions is dropped and named', async () => {
     response.headers.get('x-llamaduct-dropped'),
     'tools.web_search, tools.custom, include.reasoning.encrypted_content',
   );
-  assert.deepEqual(proxy.asked, [asked]);
+  assert.deepEqual(proxy.asked, [upstreamBody]);
 });
 
-test('a strict server refuses what it would drop', async () => {
+test('strict mode refuses tools that would be dropped', async () => {
   await using proxy = await proxied(plain, { strict: true });
   await assert.rejects(connect(proxy).responses.create({ ...hello, tools: [{ type: 'web_search' }] }), {
     constructor: BadRequestError,
@@ -237,7 +237,7 @@ test('a strict server refuses what it would drop', async () => {
   assert.deepEqual(proxy.asked, []);
 });
 
-test('hidden thinking is in no event', async () => {
+test('hide_thinking removes reasoning from items and events', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-think-true-stream'));
   const extra: object = { hide_thinking: true };
   const { responses } = connect(proxy);
@@ -250,22 +250,22 @@ test('hidden thinking is in no event', async () => {
   assert.ok(events.every(({ type }) => !type.includes('reasoning')));
 });
 
-test('aborting a stream stops the upstream, and nothing is kept', async () => {
+test('aborting a stream aborts the upstream request, and nothing is stored', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'hold' }));
   const { responses } = connect(proxy);
   const stream = await responses.create({ ...hello, stream: true });
-  let heard = '';
+  let received = '';
   let id = '';
   for await (const event of stream) {
     if (event.type === 'response.created') ({ id } = event.response);
-    if (event.type === 'response.output_text.delta') heard += event.delta;
-    if (heard === 'Hello! I') stream.controller.abort();
+    if (event.type === 'response.output_text.delta') received += event.delta;
+    if (received === 'Hello! I') stream.controller.abort();
   }
   assert.equal(await proxy.phaseLeft(), 'streaming');
   await assert.rejects(responses.retrieve(id), { status: 404 });
 });
 
-test('aborting a whole answer that is being made stops the upstream', async () => {
+test('aborting a request that is not streamed aborts the upstream request', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream', { lines: 40, after: 'hold' }));
   const controller = new AbortController();
   const pending = connect(proxy).responses.create(hello, { signal: controller.signal });
@@ -276,7 +276,7 @@ test('aborting a whole answer that is being made stops the upstream', async () =
   assert.equal(await proxy.phaseLeft(), 'streaming');
 });
 
-for (const [what, answer, expected] of [
+for (const [name, answer, expected] of [
   [
     'an unknown model',
     replay('ollama-0.17.4/chat-unknown-model-stream'),
@@ -284,7 +284,7 @@ for (const [what, answer, expected] of [
   ],
   ['a busy upstream', replay('ollama-0.17.4/busy-503'), { constructor: InternalServerError, code: 'upstream_busy' }],
 ] as const) {
-  test(`${what} is a status, whole and streamed`, async () => {
+  test(`create throws for ${name}, streamed and not streamed`, async () => {
     await using proxy = await proxied(answer);
     const { responses } = connect(proxy);
     await assert.rejects(responses.create(hello), expected);
@@ -292,29 +292,29 @@ for (const [what, answer, expected] of [
   });
 }
 
-const deaths = [
+const streamFailures = [
   {
-    name: 'an error line',
+    name: 'an error line in mid-stream',
     answer: replay('ollama-0.17.4/chat-harmony-broken-after-text-stream'),
-    heard: 'Need the weather tool.',
+    received: 'Need the weather tool.',
     expected: { code: 'upstream_error', message: texts.brokenCallText },
   },
   {
-    name: 'a broken connection',
+    name: 'a connection broken in mid-stream',
     answer: replay('ollama-0.17.4/chat-plain-stream', { lines: 3, after: 'break' }),
-    heard: 'Hello! I',
+    received: 'Hello! I',
     expected: { code: 'upstream_incomplete', message: texts.brokenConnectionText },
   },
   {
-    name: 'an end without done',
+    name: 'a stream that ends without a done line',
     answer: replay('ollama-0.17.4/chat-repeat-stream'),
-    heard: ' ha'.repeat(31),
+    received: ' ha'.repeat(31),
     expected: { code: 'upstream_incomplete', message: texts.incompleteText },
   },
 ];
 
-for (const { name, answer, heard, expected } of deaths) {
-  test(`the client throws after ${name}`, async () => {
+for (const { name, answer, received, expected } of streamFailures) {
+  test(`create and stream throw after ${name}`, async () => {
     await using proxy = await proxied(answer);
     const { responses } = connect(proxy);
     let text = '';
@@ -326,13 +326,13 @@ for (const { name, answer, heard, expected } of deaths) {
       }
     };
     await assert.rejects(read(), { constructor: APIError, status: undefined, ...expected });
-    assert.equal(text, heard);
+    assert.equal(text, received);
     await assert.rejects(responses.stream(hello).finalResponse(), expected);
     await assert.rejects(responses.create(hello), { status: 502, code: expected.code });
   });
 }
 
-test('a client that reads no error event hears of it in response.failed', async () => {
+test('response.failed follows the error event, for clients that ignore error events', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-repeat-stream'));
   const body = JSON.stringify({ ...hello, stream: true });
   const stream = await (await proxy.gateway.fetch('/v1/responses', { method: 'POST', body })).text();

@@ -9,6 +9,7 @@ import { type Proxied, proxied } from '../helpers/proxied.ts';
 import { recording } from '../helpers/recordings.ts';
 import { inTurn, replay } from '../helpers/replay.ts';
 import { chatLine, doneLine } from '../helpers/ollama-answers.ts';
+import type { Answer } from '../helpers/upstream.ts';
 import * as texts from './texts.ts';
 
 const messages = [{ role: 'user' as const, content: 'hello' }];
@@ -28,7 +29,7 @@ function textOf(chunks: readonly ChatCompletionChunk[]): string {
   return chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('');
 }
 
-test('a whole answer, and nothing asked of the upstream that the client did not say', async () => {
+test('create returns a whole completion, and Ollama gets only what the client sent', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   const answer = await connect(proxy).chat.completions.create(hello);
   assert.equal(answer.choices.length, 1);
@@ -41,7 +42,7 @@ test('a whole answer, and nothing asked of the upstream that the client did not 
   assert.deepEqual(proxy.asked, [{ ...hello, stream: true }]);
 });
 
-test('a streamed answer, its usage in the last chunk', async () => {
+test('create streams chunks with one id, and the usage in the last chunk', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   const client = connect(proxy);
   const chunks = await collect(
@@ -56,7 +57,7 @@ test('a streamed answer, its usage in the last chunk', async () => {
   assert.ok(chunks.slice(0, -1).every((chunk) => chunk.usage === null));
 });
 
-test('every character of a text survives the stream', async () => {
+test('a stream keeps every character of a text, emoji and frame separators included', async () => {
   const [name, whole] = ['ollama-0.17.4/chat-utf8-stream', recording('ollama-0.17.4/chat-utf8').body.toString('utf8')];
   await using proxy = await proxied(replay(name));
   const chunks = await collect(await connect(proxy).chat.completions.create({ ...hello, stream: true }));
@@ -65,21 +66,21 @@ test('every character of a text survives the stream', async () => {
   assert.equal(textOf(chunks), message.content);
 });
 
-test('the stream helper: deltas, the final completion, usage', async () => {
+test('the stream helper reports deltas, the final completion and usage', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   const stream = connect(proxy).chat.completions.stream({ ...hello, stream_options: { include_usage: true } });
-  let heard = '';
+  let received = '';
   stream.on('content', (delta) => {
-    heard += delta;
+    received += delta;
   });
   const final = await stream.finalChatCompletion();
-  assert.equal(heard, texts.plainText);
+  assert.equal(received, texts.plainText);
   assert.equal(final.choices[0]?.message.content, texts.plainText);
   assert.equal(final.choices[0]?.finish_reason, 'stop');
   assert.deepEqual(await stream.totalUsage(), { prompt_tokens: 46, completion_tokens: 44, total_tokens: 90 });
 });
 
-test('settings reach Ollama under its own names, num_ctx as an extra field', async () => {
+test('settings are sent to Ollama as its options, num_ctx through an extra field', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-plain-stream'));
   const extra: object = { options: { num_ctx: 8192, top_k: 3 }, keep_alive: '10m' };
   await connect(proxy).chat.completions.create({
@@ -96,7 +97,7 @@ test('settings reach Ollama under its own names, num_ctx as an extra field', asy
   assert.deepEqual(proxy.asked, [{ ...hello, stream: true, think: 'low', keep_alive: '10m', options }]);
 });
 
-test('a second turn holds the first, the answer sent back as it came', async () => {
+test('the messages of an earlier answer can be sent again as the SDK returned them', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/chat-think-true-stream'), replay('ollama-0.17.4/chat-plain-stream')),
   );
@@ -110,22 +111,22 @@ test('a second turn holds the first, the answer sent back as it came', async () 
   messages.push(first.choices[0].message, { role: 'user', content: 'And "you" \\ 🙂?\n' });
   const second = await client.chat.completions.create({ model: 'm', messages });
   assert.equal(second.choices[0]?.message.content, texts.plainText);
-  const firstTurn = [
+  const firstMessages = [
     { role: 'system', content: 'Be kind.' },
     { role: 'user', content: 'Hi' },
   ];
-  const secondTurn = [
-    ...firstTurn,
+  const secondMessages = [
+    ...firstMessages,
     { role: 'assistant', content: texts.greeting, thinking: texts.thought },
     { role: 'user', content: 'And "you" \\ 🙂?\n' },
   ];
   assert.deepEqual(proxy.asked, [
-    { model: 'm', messages: firstTurn, stream: true },
-    { model: 'm', messages: secondTurn, stream: true },
+    { model: 'm', messages: firstMessages, stream: true },
+    { model: 'm', messages: secondMessages, stream: true },
   ]);
 });
 
-test('thinking is visible beside the text, whole and streamed', async () => {
+test('thinking is returned beside the text, streamed and not streamed', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-think-true-stream'));
   const client = connect(proxy);
   const extra: object = { think: true };
@@ -144,11 +145,11 @@ test('thinking is visible beside the text, whole and streamed', async () => {
   );
   assert.equal(deltas.map((delta) => delta.reasoning_content ?? '').join(''), texts.thought);
   assert.equal(textOf(chunks), texts.greeting);
-  const asked = { ...hello, stream: true, think: true };
-  assert.deepEqual(proxy.asked, [asked, asked]);
+  const upstreamBody = { ...hello, stream: true, think: true };
+  assert.deepEqual(proxy.asked, [upstreamBody, upstreamBody]);
 });
 
-test('log probabilities, one token each', async () => {
+test('logprobs has one entry for each token', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-logprobs-stream'));
   const answer = await connect(proxy).chat.completions.create({ ...hello, logprobs: true });
   const tokens = answer.choices[0]?.logprobs?.content ?? [];
@@ -157,7 +158,7 @@ test('log probabilities, one token each', async () => {
   assert.deepEqual(tokens[0], { token: 'Hello', logprob: 0, bytes: [72, 101, 108, 108, 111], top_logprobs: [] });
 });
 
-test('an image goes from data URI to bare base64', async () => {
+test('an image is sent to Ollama as base64 without a data URI', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-images-non-vision-stream'));
   const image_url = { url: 'data:image/png;base64,iVBORw0KGgo=' };
   const content = [
@@ -182,7 +183,7 @@ const getTime = zodFunction({
   function: () => ({ time: '09:41' }),
 });
 
-test('runTools: the tool is run, its result reaches Ollama as its own kind of message', async () => {
+test('runTools runs a tool, and its result is sent to Ollama as a tool message', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/chat-tools-tool-stream'), replay('ollama-0.17.4/chat-tools-result-stream')),
   );
@@ -209,7 +210,7 @@ test('runTools: the tool is run, its result reaches Ollama as its own kind of me
   assert.deepEqual(second.tools, first.tools);
 });
 
-test('runTools, streamed: a tool without arguments is run too', async () => {
+test('runTools runs a tool without arguments, streamed', async () => {
   await using proxy = await proxied(
     inTurn(replay('ollama-0.17.4/chat-tools-toolnoargs-stream'), replay('ollama-0.33/chat-tools-result-stream')),
   );
@@ -219,7 +220,7 @@ test('runTools, streamed: a tool without arguments is run too', async () => {
   assert.equal((await runner.finalFunctionToolCall())?.arguments, '{}');
 });
 
-test('two calls in a stream keep apart', async () => {
+test('two tool calls in one stream keep their ids and indices', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-tools-tool2-stream'));
   const client = connect(proxy);
   const chunks = await collect(await client.chat.completions.create({ ...hello, stream: true }));
@@ -237,16 +238,16 @@ test('two calls in a stream keep apart', async () => {
   );
 });
 
-/** A line with a call as the first servers with tools sent it. */
+/** A line with a tool call as early Ollama versions sent it: without an id, and always with index 0. */
 function bareCallLine(city: string): string {
   const call = { function: { index: 0, name: 'get_weather', arguments: { city } } };
   return chatLine('', { message: { role: 'assistant', content: '', tool_calls: [call] } });
 }
 
-test('two calls that an upstream gave neither ids nor indices of their own keep apart', async () => {
+test('two tool calls without ids and with the same index stay separate', async () => {
   await using proxy = await proxied((res) => void res.end(bareCallLine('Oslo') + bareCallLine('Rome') + doneLine()));
   const { tool_calls: calls = [] } = await connect(proxy).chat.completions.stream(hello).finalMessage();
-  const cities = calls.map((made) => made.type === 'function' && made.function.arguments);
+  const cities = calls.map((call) => call.type === 'function' && call.function.arguments);
   assert.deepEqual(cities, ['{"city":"Oslo"}', '{"city":"Rome"}']);
   assert.equal(new Set(calls.map(({ id }) => id)).size, 2);
 });
@@ -254,7 +255,7 @@ test('two calls that an upstream gave neither ids nor indices of their own keep 
 const person = z.object({ name: z.string(), age: z.int(), tags: z.array(z.string()), note: z.string() });
 const alice = { name: 'Alice', age: 30, tags: ['a', 'b'], note: 'say "hi"' };
 
-test('structured output: the schema reaches Ollama as its format, the answer is parsed', async () => {
+test('structured output: the schema is sent to Ollama as format, and the answer is parsed', async () => {
   await using proxy = await proxied(replay('ollama-0.17.4/chat-format-schema-stream'));
   const client = connect(proxy);
   const response_format = zodResponseFormat(person, 'person');
@@ -264,12 +265,14 @@ test('structured output: the schema reaches Ollama as its format, the answer is 
   assert.deepEqual(streamed.choices[0]?.message.parsed, alice);
   const format = response_format.json_schema.schema;
   assert.deepEqual(format?.['required'], ['name', 'age', 'tags', 'note']);
-  const asked = { ...hello, stream: true, format };
-  assert.deepEqual(proxy.asked, [asked, asked]);
+  const upstreamBody = { ...hello, stream: true, format };
+  assert.deepEqual(proxy.asked, [upstreamBody, upstreamBody]);
 });
 
-test('models are listed and found by their id, slashes and colons and all', async () => {
-  await using proxy = await proxied(() => undefined, {}, ['scripted-plain:latest', 'hf.co/someone/model:Q4']);
+test('models are listed, and retrieved by ids with slashes and colons', async () => {
+  // Without details of the models, as from an upstream that does not know them.
+  const answer: Answer = (res) => void res.writeHead(404).end('{"error":"model not found"}');
+  await using proxy = await proxied(answer, {}, ['scripted-plain:latest', 'hf.co/someone/model:Q4']);
   const client = connect(proxy);
   const { data } = await client.models.list();
   assert.deepEqual(

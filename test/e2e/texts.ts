@@ -1,4 +1,4 @@
-/** What the scripted models of the recordings say. */
+/** Texts of the scripted models in the recordings. */
 export const plainText =
   'Hello! I am a scripted model running inside a real Ollama server. Every token you see was picked by the sampler ' +
   'from a tiny network, so this answer stays the same, whatever the temperature or the seed.';
