@@ -8,8 +8,8 @@ import { ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { type SchemaName, assertMatches, assertResponseEvent } from './openai-schema.ts';
 
-/** An answer to `/api/generate`. */
-const generated = [
+/** A response of Ollama to `/api/generate`. */
+const generateLines = [
   '{"model":"m","response":"Yes","done":false}',
   '{"model":"m","response":"","done":true,"done_reason":"stop"}',
 ]
@@ -25,16 +25,16 @@ const golden = (folder: string, extension: string): { name: string; text: string
 
 const isError = (value: unknown): boolean => typeof value === 'object' && value !== null && 'error' in value;
 
-describe("what the goldens hold is what OpenAI's description says", () => {
+describe("goldens match OpenAI's published schemas", () => {
   for (const [folder, schema, least] of [
     ['chat-completions', 'CreateChatCompletionStreamResponse', { chunks: 3_000, errors: 10 }],
     ['completions', 'CreateCompletionResponse', { chunks: 200, errors: 0 }],
   ] as const) {
-    test(`every event of every stream of ${folder}`, () => {
+    test(`every event of the streams of ${folder}`, () => {
       let chunks = 0;
       let errors = 0;
       for (const { name, text } of golden(folder, 'sse')) {
-        // By line feeds alone: texts hold other ends of lines, which `$` would take for one.
+        // Only line feeds end a line: texts hold other line separators, at which `$` would match.
         for (const line of text.split('\n')) {
           if (!line.startsWith('data: ') || line === 'data: [DONE]') continue;
           const event = JSON.parse(line.slice('data: '.length)) as unknown;
@@ -47,7 +47,7 @@ describe("what the goldens hold is what OpenAI's description says", () => {
     });
   }
 
-  test('every event of every stream of responses, numbered without a gap', () => {
+  test('every event of the streams of responses, with sequence numbers without gaps', () => {
     const seen = { completed: 0, failed: 0, incomplete: 0 };
     for (const { name, text } of golden('responses', 'sse')) {
       let number = 0;
@@ -57,7 +57,7 @@ describe("what the goldens hold is what OpenAI's description says", () => {
         try {
           assertResponseEvent(event);
         } catch (error) {
-          throw new Error(`${name} holds what it should not`, { cause: error });
+          throw new Error(`${name} does not match its schema`, { cause: error });
         }
         assert.equal(event.sequence_number, number, name);
         number += 1;
@@ -68,7 +68,7 @@ describe("what the goldens hold is what OpenAI's description says", () => {
     assert.ok(seen.completed > 200 && seen.incomplete > 10 && seen.failed > 10, JSON.stringify(seen));
   });
 
-  test('every whole answer of responses', () => {
+  test('every body of responses that is not streamed', () => {
     let answers = 0;
     for (const { name, text } of golden('responses', 'json')) {
       const [, status = '', body = ''] = /^(\d{3})\n([^]*)$/.exec(text) ?? [];
@@ -78,7 +78,7 @@ describe("what the goldens hold is what OpenAI's description says", () => {
     assert.ok(answers > 200, String(answers));
   });
 
-  test('every whole answer', () => {
+  test('every body of chat-completions that is not streamed', () => {
     const seen = { CreateChatCompletionResponse: 0, ErrorResponse: 0 };
     for (const { name, text } of golden('chat-completions', 'json')) {
       const [, status = '', body = ''] = /^(\d{3})\n([^]*)$/.exec(text) ?? [];
@@ -90,8 +90,8 @@ describe("what the goldens hold is what OpenAI's description says", () => {
   });
 });
 
-describe("what llamaduct answers is what OpenAI's description says", () => {
-  test('the models and one of them', async () => {
+describe("llamaduct's responses match OpenAI's published schemas", () => {
+  test('/v1/models and /v1/models/{id}', async () => {
     await using upstream = await fakeUpstream(plainAnswer(), ['scripted-plain:latest', 'hf.co/someone/model:Q4']);
     await using gateway = await testGateway(upstream);
     const list = await (await gateway.fetch('/v1/models')).json();
@@ -102,27 +102,27 @@ describe("what llamaduct answers is what OpenAI's description says", () => {
 
   test('completions and embeddings', async () => {
     await using upstream = await fakeUpstream((res, { url }) => {
-      if (url === '/api/generate') ndjson(res).end(generated);
+      if (url === '/api/generate') ndjson(res).end(generateLines);
       else res.end('{"model":"scripted-plain","embeddings":[[0.5,-0.25]],"prompt_eval_count":2}');
     });
     await using gateway = await testGateway(upstream);
-    const ask = async (path: string, body: object): Promise<unknown> => {
-      const sent = JSON.stringify({ model: 'scripted-plain', ...body });
-      const response = await gateway.fetch(path, { method: 'POST', body: sent });
+    const send = async (path: string, body: object): Promise<unknown> => {
+      const json = JSON.stringify({ model: 'scripted-plain', ...body });
+      const response = await gateway.fetch(path, { method: 'POST', body: json });
       assert.equal(response.status, 200);
       return await response.json();
     };
     for (const body of [{ prompt: 'hi' }, { prompt: ['hi', 'ho'], echo: true, logprobs: 1 }]) {
-      const completion = await ask('/v1/completions', body);
+      const completion = await send('/v1/completions', body);
       assertMatches('CreateCompletionResponse', completion);
       assert.match((completion as Completion).choices[0]?.text ?? '', /Yes$/);
     }
     for (const body of [{}, { encoding_format: 'base64' }]) {
-      assertMatches('CreateEmbeddingResponse', await ask('/v1/embeddings', { input: 'hi', ...body }));
+      assertMatches('CreateEmbeddingResponse', await send('/v1/embeddings', { input: 'hi', ...body }));
     }
   });
 
-  test('no models at all', async () => {
+  test('/v1/models of an upstream without models', async () => {
     await using upstream = await fakeUpstream(plainAnswer(), []);
     await using gateway = await testGateway(upstream);
     const list = await (await gateway.fetch('/v1/models')).json();
@@ -130,7 +130,7 @@ describe("what llamaduct answers is what OpenAI's description says", () => {
     assert.deepEqual((list as { data: unknown[] }).data, []);
   });
 
-  test('refusals, whatever the route', async () => {
+  test('errors of every route', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     const refused = [
@@ -148,7 +148,7 @@ describe("what llamaduct answers is what OpenAI's description says", () => {
   });
 });
 
-describe('assertMatches finds', () => {
+describe('assertMatches', () => {
   const chunk = {
     id: 'chatcmpl-1',
     object: 'chat.completion.chunk',
@@ -157,26 +157,26 @@ describe('assertMatches finds', () => {
     choices: [{ index: 0, delta: { content: 'a' }, logprobs: null, finish_reason: null }],
     usage: null,
   };
-  const wrong: Record<string, object> = {
+  const invalid: Record<string, object> = {
     'an unknown finish_reason': { choices: [{ index: 0, delta: {}, finish_reason: 'load' }] },
-    'a field that is missing': { choices: [{ delta: {}, finish_reason: null }] },
-    'a field that OpenAI does not know': { choices: [{ index: 0, delta: { contents: 'a' }, finish_reason: null }] },
-    'thinking outside of a delta': { choices: [{ index: 0, delta: {}, reasoning: 'a', finish_reason: null }] },
-    'a null that may not be': { choices: null },
+    'a missing field': { choices: [{ delta: {}, finish_reason: null }] },
+    'an unknown field': { choices: [{ index: 0, delta: { contents: 'a' }, finish_reason: null }] },
+    'reasoning outside of a delta': { choices: [{ index: 0, delta: {}, reasoning: 'a', finish_reason: null }] },
+    'a null that the schema forbids': { choices: null },
     'usage without its sum': { usage: { prompt_tokens: 1, completion_tokens: 1 } },
   };
 
-  test('nothing in a chunk as it has to be', () => {
+  test('accepts a valid chunk', () => {
     assertMatches('CreateChatCompletionStreamResponse', chunk);
   });
 
-  for (const [what, fields] of Object.entries(wrong)) {
-    test(what, () => {
+  for (const [name, fields] of Object.entries(invalid)) {
+    test(`rejects ${name}`, () => {
       assert.throws(() => assertMatches('CreateChatCompletionStreamResponse', { ...chunk, ...fields }), /^Assert/);
     });
   }
 
-  test("nothing in base64 embeddings and in a stream's completions, which the description leaves out", () => {
+  test('accepts base64 embeddings and the nulls of streamed completions, which the schemas lack', () => {
     assertMatches('CreateEmbeddingResponse', {
       object: 'list',
       model: 'm',
@@ -194,11 +194,11 @@ describe('assertMatches finds', () => {
   });
 });
 
-/** Names the golden in what `assertMatches` finds. */
+/** As `assertMatches`, with the name of the golden in the error. */
 function matches(name: string, schema: SchemaName, value: unknown): void {
   try {
     assertMatches(schema, value);
   } catch (error) {
-    throw new Error(`${name} holds what it should not`, { cause: error });
+    throw new Error(`${name} does not match its schema`, { cause: error });
   }
 }

@@ -6,12 +6,12 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 type Schema = Readonly<Record<string, unknown>>;
 
 /**
- * What of OpenAI's published description answers are made of: each schema as it stands there, with all that it refers
- * to. @see https://github.com/openai/openai-openapi
+ * The schemas of responses from OpenAI's published OpenAPI description, unchanged, with every schema they refer to.
+ * @see https://github.com/openai/openai-openapi
  */
 const published: Readonly<Record<string, Schema>> = { ...schemas('schemas.json'), ...schemas('responses.json') };
 
-/** Whole answers, events and errors; the rest of the description is parts of these. */
+/** The schemas of bodies, events and errors. All others are parts of these. */
 export type SchemaName =
   | 'CreateChatCompletionResponse'
   | 'CreateChatCompletionStreamResponse'
@@ -23,29 +23,29 @@ export type SchemaName =
   | 'Response'
   | 'ResponseItemList';
 
-/** Fields that llamaduct sends beyond the description, which forbids none. Any other is taken for a slip of the pen. */
+/** Fields that llamaduct sends in addition. The description permits any; the tests take all others for mistakes. */
 const extensions: Readonly<Record<string, readonly string[]>> = {
-  // Where clients look for the thinking of servers other than OpenAI's.
+  // The fields in which clients look for the thinking of servers other than OpenAI's.
   ChatCompletionResponseMessage: ['reasoning', 'reasoning_content'],
   ChatCompletionStreamResponseDelta: ['reasoning', 'reasoning_content'],
-  // What an operator's client needs to know of a local model.
+  // Properties of local models that clients need.
   Model: ['context_length', 'capabilities'],
-  // It can be sent, and the SDKs have it.
+  // Requests may hold it, and the SDKs have it.
   FunctionTool: ['description'],
 };
 
-const streamed = '$/properties/choices/items/properties';
+const choiceProperties = '$/properties/choices/items/properties';
 
 /**
- * Where the API sends more than its description says, and what it sends: one schema stands for whole and for streamed
- * completions, and leaves out the nulls of a stream's events and of the first token of an echoed prompt; none stands
- * for the base64 of `encoding_format: "base64"`.
+ * Schemas of values that the API sends and its description lacks, by path. One schema describes completions, streamed or
+ * not, but lacks the nulls of a stream's events and of the first token of an echoed prompt; none describes the base64 of
+ * `encoding_format: "base64"`.
  */
 const corrections: Readonly<Record<string, Schema>> = {
-  [`CreateCompletionResponse/${streamed}/finish_reason`]: { type: 'null' },
+  [`CreateCompletionResponse/${choiceProperties}/finish_reason`]: { type: 'null' },
   'CreateCompletionResponse/$/properties/usage': { type: 'null' },
-  [`CreateCompletionResponse/${streamed}/logprobs/anyOf/0/properties/token_logprobs/items`]: { type: 'null' },
-  [`CreateCompletionResponse/${streamed}/logprobs/anyOf/0/properties/top_logprobs/items`]: { type: 'null' },
+  [`CreateCompletionResponse/${choiceProperties}/logprobs/anyOf/0/properties/token_logprobs/items`]: { type: 'null' },
+  [`CreateCompletionResponse/${choiceProperties}/logprobs/anyOf/0/properties/top_logprobs/items`]: { type: 'null' },
   'Embedding/$/properties/embedding': { type: 'string' },
 };
 
@@ -62,18 +62,18 @@ ajv.addSchema(
 );
 
 /**
- * Fails unless `value` is what OpenAI's description says of it, with no field that neither it nor `extensions` names.
+ * Asserts that `value` matches a published schema, and has no field that is neither in it nor in `extensions`.
  *
- * @throws {AssertionError} with the first faults and the value
+ * @throws {AssertionError} with the first errors and the value
  */
 export function assertMatches(name: SchemaName, value: unknown): void {
   assertIs(name, value);
 }
 
-/** The same for an event of a response's stream, by the schema that stands for its `type`. */
+/** Asserts that an event of a response's stream matches the schema of its `type`. @throws {AssertionError} */
 export function assertResponseEvent(event: { readonly type: string }): void {
   const name = responseEvents.get(event.type);
-  if (name === undefined) fail(`there is no event ${event.type}`);
+  if (name === undefined) fail(`no schema for event ${event.type}`);
   assertIs(name, event);
 }
 
@@ -92,31 +92,34 @@ function schemas(file: string): Readonly<Record<string, Schema>> {
 
 function assertIs(name: string, value: unknown): void {
   const validate = ajv.getSchema(`openai#/components/schemas/${name}`);
-  if (validate === undefined) throw new Error(`there is no schema ${name}`);
+  if (validate === undefined) throw new Error(`no schema ${name}`);
   if (validate(value) !== true) {
-    const faults = (validate.errors ?? []).slice(0, 4).map(inWords).join('; ');
-    fail(`not a ${name}: ${faults}\n${JSON.stringify(value, undefined, 2)}`);
+    const errors = (validate.errors ?? []).slice(0, 4).map(describeError).join('; ');
+    fail(`not a ${name}: ${errors}\n${JSON.stringify(value, undefined, 2)}`);
   }
 }
 
-/** The schema with its objects closed, OpenAPI 3.0's `nullable`, which 3.1 does not know, written out, and corrected. */
-function closed(parts: Schema, path: string): Schema {
-  const schema = united(parts);
+/**
+ * @returns the schema with `additionalProperties: false` on its objects, with `corrections`, and with `anyOf` in place of
+ *   OpenAPI 3.0's `nullable`, which JSON Schema does not have
+ */
+function closed(source: Schema, path: string): Schema {
+  const schema = mergeAllOf(source);
   const { nullable, ...rest } = Object.fromEntries(
     Object.entries(schema).map(([keyword, value]) => [keyword, closedPart(keyword, value, `${path}/${keyword}`)]),
   );
-  const open = 'properties' in rest && !('additionalProperties' in rest);
-  const strict = open ? { ...rest, additionalProperties: false } : rest;
-  const more = [...(nullable === true ? [{ type: 'null' }] : []), ...[corrections[path] ?? []].flat()];
-  return more.length > 0 ? { anyOf: [strict, ...more] } : strict;
+  const isOpen = 'properties' in rest && !('additionalProperties' in rest);
+  const strict = isOpen ? { ...rest, additionalProperties: false } : rest;
+  const alternatives = [...(nullable === true ? [{ type: 'null' }] : []), ...[corrections[path] ?? []].flat()];
+  return alternatives.length > 0 ? { anyOf: [strict, ...alternatives] } : strict;
 }
 
-/** Objects in an `allOf` as the one object they are together: closed one by one they would exclude each other. */
-function united(schema: Schema): Schema {
+/** @returns the objects of an `allOf` merged into one: closed separately they would exclude each other's properties */
+function mergeAllOf(schema: Schema): Schema {
   const { allOf, ...rest } = schema;
   if (!Array.isArray(allOf)) return schema;
   const all = allOf.map((part: Schema) =>
-    united(typeof part['$ref'] === 'string' ? (published[part['$ref'].split('/').at(-1) ?? ''] ?? {}) : part),
+    mergeAllOf(typeof part['$ref'] === 'string' ? (published[part['$ref'].split('/').at(-1) ?? ''] ?? {}) : part),
   );
   if (!all.every((part) => 'properties' in part)) return schema;
   return {
@@ -131,10 +134,12 @@ function closedPart(keyword: string, value: unknown, path: string): unknown {
   switch (keyword) {
     case 'properties': {
       const properties = Object.entries(value as Record<string, Schema>);
-      const extra = path.endsWith('/$/properties') ? (extensions[path.slice(0, -'/$/properties'.length)] ?? []) : [];
+      const additional = path.endsWith('/$/properties')
+        ? (extensions[path.slice(0, -'/$/properties'.length)] ?? [])
+        : [];
       return Object.fromEntries([
         ...properties.map(([name, schema]) => [name, closed(schema, `${path}/${name}`)] as const),
-        ...extra.map((name) => [name, {}] as const),
+        ...additional.map((name) => [name, {}] as const),
       ]);
     }
     case 'anyOf':
@@ -149,6 +154,6 @@ function closedPart(keyword: string, value: unknown, path: string): unknown {
   }
 }
 
-function inWords({ instancePath, message, params }: ErrorObject): string {
+function describeError({ instancePath, message, params }: ErrorObject): string {
   return `${instancePath === '' ? 'it' : instancePath} ${message ?? ''} ${JSON.stringify(params)}`;
 }
