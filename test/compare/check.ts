@@ -1,14 +1,14 @@
 import type { Target } from './target.ts';
 
-/** One thing that OpenAI's clients may expect of an endpoint, asked of each target in the same words. */
+/** A test of one thing that OpenAI's clients expect of an endpoint. Every target gets the same requests. */
 export interface Check {
-  /** Of the point it belongs to; several checks may share one. */
+  /** Number of the topic; several checks may share one. */
   readonly number: number;
   readonly title: string;
-  /** Set where OpenAI's API says nothing of it: users want it, and no server breaks a promise without it. */
+  /** True when it is not part of OpenAI's API: users want it, but a server without it conforms to the API. */
   readonly beyond?: true;
-  /** Models that the Ollama must have: scripted ones, whose every word is known beforehand. */
+  /** Scripted models that the Ollama must have; their output is known word for word. */
   readonly needs?: readonly string[];
-  /** @throws {AssertionError} with a short message, when the target does not do it */
+  /** @throws {AssertionError} with a short message when the target fails */
   run(target: Target): Promise<void>;
 }

@@ -1,28 +1,28 @@
 import { deepEqual, equal, fail, ok, rejects } from 'node:assert/strict';
 import OpenAI from 'openai';
-import { chat, chatStream, script, times, tryChat, user } from './ask.ts';
+import { chat, chatStream, script, times, tryChat, user } from './api-client.ts';
 import type { Check } from './check.ts';
 import { withModel } from './models.ts';
 import { bothTools } from './tools.ts';
 
-/** What an answer holds: its length, its end, its ids, its thinking, its counts. */
+/** Checks of responses: length, end, ids, thinking, usage. */
 export const answerChecks: readonly Check[] = [
   {
     number: 1,
-    title: '`max_completion_tokens` is the limit, and `finish_reason` is `length`',
+    title: '`max_completion_tokens` limits the response, and `finish_reason` is `length`',
     needs: ['scripted-plain'],
     async run(target) {
       const body = { model: 'scripted-plain', messages: [user('hi')], max_completion_tokens: 10 };
       const { usage, choices } = await chat(target, body);
-      equal(choices[0]?.finish_reason, 'length', `${usage?.completion_tokens} tokens where 10 were asked for`);
-      ok((usage?.completion_tokens ?? Infinity) <= 10, `${usage?.completion_tokens} tokens where 10 were asked for`);
+      equal(choices[0]?.finish_reason, 'length', `${usage?.completion_tokens} tokens instead of at most 10`);
+      ok((usage?.completion_tokens ?? Infinity) <= 10, `${usage?.completion_tokens} tokens instead of at most 10`);
       const { chunks } = await chatStream(target, body);
-      equal(chunks.at(-1)?.choices[0]?.finish_reason, 'length', 'streamed: the limit did not hold');
+      equal(chunks.at(-1)?.choices[0]?.finish_reason, 'length', 'streamed: the limit is ignored');
     },
   },
   {
     number: 3,
-    title: '`n: 2` gives two choices or a 400, streamed or not, never silently one',
+    title: '`n: 2` returns two choices or a 400, streamed or not, never silently one choice',
     needs: ['scripted-plain'],
     async run(target) {
       const body = { model: 'scripted-plain', messages: [script('one')], n: 2 };
@@ -37,7 +37,7 @@ export const answerChecks: readonly Check[] = [
       deepEqual(
         new Set(ended.map(({ index }) => index)),
         new Set([0, 1]),
-        'streamed: not two choices with an index each',
+        'streamed: not two choices with the indices 0 and 1',
       );
     },
   },
@@ -46,48 +46,51 @@ export const answerChecks: readonly Check[] = [
     title: 'An error in mid-stream is an error event, and the OpenAI SDK throws it',
     needs: ['scripted-harmony'],
     async run(target) {
-      // Cut at its limit, the call is not JSON: Ollama's parser fails when the thinking is out already.
+      // The limit cuts the call's JSON: Ollama's parser fails after the thinking has been sent.
       const body = { model: 'scripted-harmony', messages: [script('harmonytool')], tools: bothTools, max_tokens: 30 };
       const { error, done } = await chatStream(target, body);
-      ok(error?.message, 'the stream ends as if nothing had happened');
+      ok(error?.message, 'the stream ends without an error');
       ok(!done, '[DONE] after the error');
       await rejects(
-        throughSdk(target.url, target.key, body),
+        streamThroughSdk(target.url, target.key, body),
         OpenAI.APIError,
-        'the OpenAI SDK takes the answer for a whole one',
+        'the OpenAI SDK accepts the stream as complete',
       );
     },
   },
   {
     number: 6,
-    title: 'A model that stops without an end mark gives an error, streamed or not, never a silent end',
+    title: 'A model that stops without an end mark is an error, streamed or not, never a normal end',
     needs: ['scripted-repeat'],
     async run(target) {
       const body = { model: 'scripted-repeat', messages: [user('hi')] };
       const { error, done, chunks } = await chatStream(target, body);
-      ok(error?.message, 'streamed: a silent end');
-      ok(!done && chunks.every(({ choices: [choice] }) => !choice?.finish_reason), 'streamed: an end and an error');
+      ok(error?.message, 'streamed: no error');
+      ok(
+        !done && chunks.every(({ choices: [choice] }) => !choice?.finish_reason),
+        'streamed: a normal end besides the error',
+      );
       const whole = await tryChat(target, body);
-      ok(whole.status >= 500 && whole.error.message, `whole: HTTP ${whole.status}`);
+      ok(whole.status >= 500 && whole.error.message, `not streamed: HTTP ${whole.status}`);
     },
   },
   {
     number: 7,
-    title: '200 answers have 200 ids',
+    title: '200 responses have 200 different ids',
     needs: ['scripted-plain'],
     async run(target) {
       const body = { model: 'scripted-plain', messages: [script('one')], max_tokens: 1 };
       const ids = new Set<string>();
       await times(200, async (run) => {
         const { id } = await chat(target, body);
-        ok(!ids.has(id), `answer ${run + 1} has the id of an earlier one`);
+        ok(!ids.has(id), `response ${run + 1} repeats the id of an earlier one`);
         ids.add(id);
       });
     },
   },
   {
     number: 7,
-    title: "An answer's id is its `x-request-id`",
+    title: "A response's id is its `x-request-id`",
     beyond: true,
     needs: ['scripted-plain'],
     async run(target) {
@@ -98,7 +101,7 @@ export const answerChecks: readonly Check[] = [
   },
   {
     number: 11,
-    title: "The model's own temperature holds where a request has none: temperature 0, 6 seeds, one text",
+    title: "Without a temperature in the request, the model's own applies: temperature 0, 6 seeds, one text",
     needs: ['scripted-soft'],
     async run(target) {
       await withModel(target, 'cold', { from: 'scripted-soft', parameters: { temperature: 0 } }, async (model) => {
@@ -110,7 +113,7 @@ export const answerChecks: readonly Check[] = [
   },
   {
     number: 12,
-    title: 'Thinking comes as `reasoning_content` and as `reasoning`, streamed or not',
+    title: 'Thinking is returned as `reasoning_content` and as `reasoning`, streamed or not',
     beyond: true,
     needs: ['scripted-think'],
     async run(target) {
@@ -128,7 +131,7 @@ export const answerChecks: readonly Check[] = [
   },
   {
     number: 13,
-    title: 'Every `reasoning_effort` (7 of them) is taken by every kind of model (none, boolean, levels)',
+    title: 'Every `reasoning_effort` (7 values) is accepted for every kind of model (none, boolean, levels)',
     needs: ['scripted-plain', 'scripted-think', 'scripted-r1', 'scripted-harmony'],
     async run(target) {
       const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
@@ -141,7 +144,7 @@ export const answerChecks: readonly Check[] = [
         return { status, pair: `${reasoning_effort} on ${model}` };
       });
       const refused = answers.filter(({ status }) => status !== 200);
-      equal(refused.length, 0, `${refused.length} of ${pairs.length} refused, ${refused[0]?.pair} for one`);
+      equal(refused.length, 0, `${refused.length} of ${pairs.length} rejected, for example ${refused[0]?.pair}`);
     },
   },
   {
@@ -152,7 +155,10 @@ export const answerChecks: readonly Check[] = [
       const body = { model: 'scripted-plain', messages: [script('one')], stream_options: { include_usage: true } };
       const { chunks } = await chatStream(target, body);
       const last = chunks.at(-1);
-      ok(last?.choices.length === 0 && (last.usage?.total_tokens ?? 0) > 0, 'no usage in a last chunk of its own');
+      ok(
+        last?.choices.length === 0 && (last.usage?.total_tokens ?? 0) > 0,
+        'the last chunk is not one with usage and no choices',
+      );
       const others = chunks.slice(0, -1).map(({ usage }) => usage as unknown);
       ok(
         others.every((usage) => usage === null),
@@ -162,7 +168,7 @@ export const answerChecks: readonly Check[] = [
   },
 ];
 
-async function throughSdk(url: string, apiKey: string, body: object): Promise<void> {
+async function streamThroughSdk(url: string, apiKey: string, body: object): Promise<void> {
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
   const stream = await client.chat.completions.create({
     ...(body as OpenAI.ChatCompletionCreateParamsNonStreaming),

@@ -1,58 +1,58 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
-import { completion, completionStream, post, request, script, tryChat } from './ask.ts';
+import { completion, completionStream, post, request, script, tryChat } from './api-client.ts';
 import type { Check } from './check.ts';
 import { withCopy } from './models.ts';
 
-const short = { model: 'scripted-plain', prompt: '<|s:one|>' };
+const shortCompletion = { model: 'scripted-plain', prompt: '<|s:one|>' };
 
-/** Completions, models, and what every route answers to what it cannot do. */
+/** Checks of completions, models and the errors of every route. */
 export const endpointChecks: readonly Check[] = [
   {
     number: 18,
     title: '`/v1/completions`: log probabilities are returned',
     needs: ['scripted-plain'],
     async run(target) {
-      const { choices } = await completion(target, { ...short, max_tokens: 2, logprobs: 2 });
+      const { choices } = await completion(target, { ...shortCompletion, max_tokens: 2, logprobs: 2 });
       const logprobs = choices[0]?.logprobs;
-      ok(logprobs, 'none');
-      equal(logprobs.tokens?.[0], 'Yes', `the first is of ${logprobs.tokens?.[0]}`);
-      equal(logprobs.token_logprobs?.length, logprobs.tokens?.length, 'not one for each token');
+      ok(logprobs, 'no logprobs');
+      equal(logprobs.tokens?.[0], 'Yes', `the first token is ${logprobs.tokens?.[0]}`);
+      equal(logprobs.token_logprobs?.length, logprobs.tokens?.length, 'not one logprob for each token');
     },
   },
   {
     number: 18,
-    title: '`/v1/completions`: a list of prompts gives a choice for each',
+    title: '`/v1/completions`: a list of prompts returns a choice for each',
     needs: ['scripted-plain'],
     async run(target) {
       const prompt = ['<|s:one|>', '<|s:json|>'];
-      const { choices } = await completion(target, { ...short, prompt });
+      const { choices } = await completion(target, { ...shortCompletion, prompt });
       const texts = choices.toSorted((a, b) => a.index - b.index).map(({ text }) => text.slice(0, 3));
       deepEqual(texts, ['Yes', '{"n'], `${texts.length} choices: ${texts.join(', ')}`);
     },
   },
   {
     number: 18,
-    title: '`/v1/completions`: `echo` puts the prompt before the answer',
+    title: '`/v1/completions`: `echo` puts the prompt before the completion',
     needs: ['scripted-plain'],
     async run(target) {
-      const { choices } = await completion(target, { ...short, echo: true });
+      const { choices } = await completion(target, { ...shortCompletion, echo: true });
       equal(choices[0]?.text, '<|s:one|>Yes', `the text is ${choices[0]?.text}`);
     },
   },
   {
     number: 18,
-    title: '`/v1/completions`: `raw: true` leaves the chat template away',
+    title: '`/v1/completions`: `raw: true` skips the chat template',
     beyond: true,
     needs: ['scripted-plain'],
     async run(target) {
-      const { usage } = await completion(target, { ...short, raw: true });
+      const { usage } = await completion(target, { ...shortCompletion, raw: true });
       const tokens = usage?.prompt_tokens ?? 0;
-      ok(tokens > 0 && tokens < 5, `${tokens} tokens of a prompt that has one`);
+      ok(tokens > 0 && tokens < 5, `${tokens} prompt tokens instead of fewer than 5`);
     },
   },
   {
     number: 19,
-    title: '`/v1/models/{id}` knows names with slashes',
+    title: '`/v1/models/{id}` accepts names with slashes',
     needs: ['scripted-plain'],
     async run(target) {
       await withCopy(target, 'scripted-plain', 'hf.co/llamaduct-compare/plain:Q4', async (model) => {
@@ -64,7 +64,7 @@ export const endpointChecks: readonly Check[] = [
   },
   {
     number: 19,
-    title: '`/v1/models` tells the context and the capabilities of a model',
+    title: '`/v1/models` returns the context length and the capabilities of a model',
     beyond: true,
     needs: ['scripted-think'],
     async run(target) {
@@ -92,13 +92,13 @@ export const endpointChecks: readonly Check[] = [
     number: 20,
     title: 'Every error is JSON: unknown route, wrong method, malformed body',
     async run(target) {
-      for (const [what, { status, error }] of [
+      for (const [name, { status, error }] of [
         ['an unknown route', await request(target, 'GET', '/v1/nothing')],
         ['a wrong method', await request(target, 'DELETE', '/v1/chat/completions')],
         ['an unknown model', await request(target, 'GET', '/v1/models/a/b')],
         ['no messages', await tryChat(target, { model: 'scripted-plain', messages: 'hi' })],
       ] as const) {
-        ok(status >= 400 && error.message !== undefined, `${what}: HTTP ${status} without a JSON error`);
+        ok(status >= 400 && error.message !== undefined, `${name}: HTTP ${status} without a JSON error`);
       }
     },
   },
@@ -107,10 +107,13 @@ export const endpointChecks: readonly Check[] = [
     title: '`/v1/completions`: `usage` is null in every chunk but the last, which has no choices',
     needs: ['scripted-plain'],
     async run(target) {
-      const body = { ...short, stream_options: { include_usage: true } };
+      const body = { ...shortCompletion, stream_options: { include_usage: true } };
       const { chunks } = await completionStream(target, body);
       const last = chunks.at(-1);
-      ok(last?.choices.length === 0 && (last.usage?.total_tokens ?? 0) > 0, 'no usage in a last chunk of its own');
+      ok(
+        last?.choices.length === 0 && (last.usage?.total_tokens ?? 0) > 0,
+        'the last chunk is not one with usage and no choices',
+      );
       const others = chunks.slice(0, -1).map(({ usage }) => usage as unknown);
       ok(
         others.every((usage) => usage === null),

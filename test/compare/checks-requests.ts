@@ -1,21 +1,21 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { images } from '../images/samples.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
-import { type Answer, chat, post, script, times, tryChat, user } from './ask.ts';
+import { type Answer, chat, post, script, times, tryChat, user } from './api-client.ts';
 import type { Check } from './check.ts';
 import { contextOf, withModel } from './models.ts';
 
 const image = (url: string): object => ({ type: 'image_url', image_url: { url } });
 const text = (words: string): object => ({ type: 'text', text: words });
 
-/** What of a request reaches the model, and how what cannot is refused. */
+/** Checks of requests: what reaches the model, and how the rest is rejected or reported. */
 export const requestChecks: readonly Check[] = [
   {
     number: 8,
-    title: 'Text, image and text of one message are one message to the model, as qwen3-vl renders it',
+    title: 'Text, image and text in one message reach the model as one message, as qwen3-vl renders it',
     needs: ['scripted-plain'],
     async run(target) {
-      // Templates join messages of one role, with a blank line between them; renderers do not.
+      // A template joins messages of one role with a blank line between them; a renderer does not.
       await withModel(target, 'renderer', { from: 'scripted-plain', renderer: 'qwen3-vl-instruct' }, async (model) => {
         const parts = [text('What is'), image(`data:image/png;base64,${images.png.toString('base64')}`), text('this?')];
         const { rendered_template: prompt, image_count: count } = await target.prompt({
@@ -36,8 +36,8 @@ export const requestChecks: readonly Check[] = [
     needs: ['scripted-think'],
     async run(target) {
       for (const field of ['reasoning_content', 'reasoning']) {
-        const answered = { role: 'assistant', content: 'Good day.', [field]: 'A greeting.' };
-        const messages = [user('hi'), answered, user('again')];
+        const reply = { role: 'assistant', content: 'Good day.', [field]: 'A greeting.' };
+        const messages = [user('hi'), reply, user('again')];
         const { rendered_template: prompt } = await target.prompt({ model: 'scripted-think', messages });
         ok(prompt.includes('A greeting.'), `${field} is dropped`);
       }
@@ -45,7 +45,7 @@ export const requestChecks: readonly Check[] = [
   },
   {
     number: 15,
-    title: 'An image by http address is fetched, where the operator lets it be, and reaches the model',
+    title: 'An image given by HTTP URL is downloaded, if the operator allows it, and reaches the model',
     needs: ['scripted-plain'],
     async run(target) {
       await using pictures = await fakeUpstream((res) => {
@@ -61,7 +61,7 @@ export const requestChecks: readonly Check[] = [
   },
   {
     number: 15,
-    title: 'A gif is taken, or refused by a 400 that names the part at fault',
+    title: 'A GIF is accepted, or rejected with a 400 that names the invalid part',
     needs: ['scripted-plain'],
     async run(target) {
       const content = [text('What is this?'), image(`data:image/gif;base64,${images.gif.toString('base64')}`)];
@@ -97,7 +97,7 @@ export const requestChecks: readonly Check[] = [
   },
   {
     number: 17,
-    title: 'A strict JSON Schema holds in 10 of 10 answers',
+    title: '10 of 10 responses match a strict JSON Schema',
     needs: ['scripted-plain'],
     async run(target) {
       const schema = {
@@ -111,21 +111,21 @@ export const requestChecks: readonly Check[] = [
         const body = { model: 'scripted-plain', messages: [user('hi')], response_format };
         const { choices } = await chat(target, body);
         const person = JSON.parse(choices[0]?.message.content ?? '') as { name: string; age: number };
-        deepEqual(Object.keys(person), ['name', 'age'], `it says ${JSON.stringify(person)}`);
-        ok(['Alice', 'Bob'].includes(person.name) && Number.isInteger(person.age), 'values that the schema forbids');
+        deepEqual(Object.keys(person), ['name', 'age'], `the text is ${JSON.stringify(person)}`);
+        ok(['Alice', 'Bob'].includes(person.name) && Number.isInteger(person.age), 'a value does not match the schema');
       });
     },
   },
   {
     number: 23,
-    title: 'A header lists each field that changed nothing',
+    title: 'A header lists each field that had no effect',
     beyond: true,
     needs: ['scripted-plain'],
     async run(target) {
-      const { status, headers, problem } = await tryChat(target, withIdleFields);
+      const { status, headers, problem } = await tryChat(target, withUnsupportedFields);
       equal(status, 200, problem);
-      const listed = [...headers].find(([, value]) => idle.every((field) => value.includes(field)));
-      ok(listed !== undefined, `${idle.join(', ')} are dropped without a word`);
+      const listed = [...headers].find(([, value]) => unsupported.every((field) => value.includes(field)));
+      ok(listed !== undefined, `${unsupported.join(', ')} are dropped, and no header says so`);
     },
   },
   {
@@ -135,18 +135,18 @@ export const requestChecks: readonly Check[] = [
     needs: ['scripted-plain'],
     async run(target) {
       await using strict = await target.configured({ strict: true });
-      const { status, error } = await tryChat(strict, withIdleFields);
-      equal(status, 400, `HTTP ${status}, and there is no strict mode`);
+      const { status, error } = await tryChat(strict, withUnsupportedFields);
+      equal(status, 400, `HTTP ${status}: no strict mode`);
       ok(
-        idle.some((field) => error.param?.startsWith(field)),
+        unsupported.some((field) => error.param?.startsWith(field)),
         `param ${error.param}`,
       );
     },
   },
 ];
 
-const idle = ['logit_bias', 'service_tier', 'store'];
-const withIdleFields = {
+const unsupported = ['logit_bias', 'service_tier', 'store'];
+const withUnsupportedFields = {
   model: 'scripted-plain',
   messages: [script('one')],
   logit_bias: { 50: -100 },
@@ -159,12 +159,12 @@ function developerChecks(): Check[] {
     'that passes all roles': '{{ range .Messages }}[{{ .Role }}]{{ .Content }}{{ end }}',
     'that knows three roles': `{{ range .Messages }}{{ if eq .Role "system" }}[S]{{ .Content }}{{ else if eq .Role "user"
 }}[U]{{ .Content }}{{ else if eq .Role "assistant" }}[A]{{ .Content }}{{ end }}{{ end }}`,
-    'of the older kind': '{{ if .System }}[S]{{ .System }}{{ end }}[U]{{ .Prompt }}[A]{{ .Response }}',
+    'with System and Prompt': '{{ if .System }}[S]{{ .System }}{{ end }}[U]{{ .Prompt }}[A]{{ .Response }}',
   };
   return [
     {
       number: 10,
-      title: 'What the developer says reaches the model, whatever its template',
+      title: 'Developer messages reach the model, whatever its template',
       needs: ['scripted-plain'],
       async run(target) {
         const messages = [{ role: 'developer', content: 'Talk like a llama.' }, user('hi')];
@@ -181,13 +181,13 @@ function developerChecks(): Check[] {
 }
 
 function contextChecks(): Check[] {
-  // Its weights are its own, so that no other model's context is in its way.
+  // A model with weights of its own, so that no other model's context size applies.
   const narrow = { from: 'scripted-jinja', parameters: { num_ctx: 512 } };
   const tooLong = { messages: [user(words(512))], max_tokens: 1 };
   return [
     {
       number: 16,
-      title: 'A prompt over the context is a 400 `context_length_exceeded` that names both sizes',
+      title: 'A prompt longer than the context is a 400 `context_length_exceeded` with both lengths',
       needs: ['scripted-jinja'],
       async run(target) {
         await withModel(target, 'narrow', narrow, async (model) => {
@@ -197,7 +197,7 @@ function contextChecks(): Check[] {
     },
     {
       number: 16,
-      title: 'Where the operator lets prompts be cut, a header tells of it',
+      title: 'If the operator allows prompts to be cut, a header reports it',
       beyond: true,
       needs: ['scripted-jinja'],
       async run(target) {
@@ -205,19 +205,19 @@ function contextChecks(): Check[] {
         await withModel(cutting, 'narrow', narrow, async (model) => {
           const { status, headers, problem } = await tryChat(cutting, { ...tooLong, model });
           equal(status, 200, problem);
-          const told = [...headers.keys()].some((name) => name.includes('truncated'));
-          ok(told, 'the prompt is cut without a word');
+          const reported = [...headers.keys()].some((name) => name.includes('truncated'));
+          ok(reported, 'the prompt is cut, and no header says so');
         });
       },
     },
     {
       number: 16,
-      title: 'A text over the context of an embedding model is such a 400 too',
+      title: "A text longer than an embedding model's context is such a 400, too",
       needs: ['scripted-embed'],
       async run(target) {
         const model = 'scripted-embed';
-        const short = await post(target, '/v1/embeddings', { model, input: 'hi' });
-        equal(short.status, 200, short.problem);
+        const loading = await post(target, '/v1/embeddings', { model, input: 'hi' });
+        equal(loading.status, 200, loading.problem);
         const context = await contextOf(target, model);
         assertTooLong(await post(target, '/v1/embeddings', { model, input: words(context) }), context);
       },
@@ -226,13 +226,13 @@ function contextChecks(): Check[] {
 }
 
 function assertTooLong({ status, error, problem }: Answer, context: number): void {
-  equal(status, 400, `HTTP ${status}: the text is cut without a word`);
+  equal(status, 400, `HTTP ${status}: the text is cut`);
   equal(error.code, 'context_length_exceeded', problem);
   const sizes = (error.message?.match(/\d+/g) ?? []).map(Number);
   ok(sizes.includes(context) && sizes.some((size) => size > context), `not both sizes: ${error.message}`);
 }
 
-/** A text of about twice as many tokens as the context of a scripted model, where nearly every letter is one. */
+/** @returns a text of about twice `context` tokens: for scripted models nearly every letter is a token */
 function words(context: number): string {
   return 'lorem ipsum '.repeat(Math.ceil(context / 5));
 }

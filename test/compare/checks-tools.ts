@@ -1,13 +1,13 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
-import { chat, chatStream, script, times, tryChat, user } from './ask.ts';
+import { chat, chatStream, script, times, tryChat, user } from './api-client.ts';
 import type { Check } from './check.ts';
 import { withModel } from './models.ts';
-import { schemaTool, survives } from './schemas.ts';
+import { missingKeywords, schemaTool } from './schemas.ts';
 import { assertValid, bothTools, callsIn, callsOf } from './tools.ts';
 
 const runs = 20;
 
-/** Whether, which and how tools are called, and what the model learns of them. */
+/** Checks of tools: which are called and how, and what the model sees of them. */
 export const toolChecks: readonly Check[] = [
   {
     number: 2,
@@ -23,7 +23,7 @@ export const toolChecks: readonly Check[] = [
   },
   {
     number: 2,
-    title: '`tool_choice: "required"`: a valid call in 20 of 20 runs of a model that would rather talk',
+    title: '`tool_choice: "required"`: a valid call in 20 of 20 runs of a model that prefers to answer in text',
     needs: ['scripted-tools'],
     async run(target) {
       const body = { model: 'scripted-tools', messages: [script('plain')], tools: bothTools, tool_choice: 'required' };
@@ -39,27 +39,27 @@ export const toolChecks: readonly Check[] = [
     needs: ['scripted-tools'],
     async run(target) {
       const tool_choice = { type: 'function', function: { name: 'get_time' } };
-      // By itself the model calls get_weather.
+      // Without tool_choice the model calls get_weather.
       const body = { model: 'scripted-tools', messages: [user('hi')], tools: bothTools, tool_choice };
       await times(runs, async () => assertValid(callsOf(await chat(target, body)), ['get_time']));
     },
   },
   {
     number: 3,
-    title: '`parallel_tool_calls: false`: one call of a model that makes two',
+    title: '`parallel_tool_calls: false`: one call from a model that makes two',
     needs: ['scripted-tools-parallel'],
     async run(target) {
       const body = { model: 'scripted-tools-parallel', messages: [user('hi')], tools: bothTools };
-      const one = { ...body, parallel_tool_calls: false };
-      const whole = callsOf(await chat(target, one)).length;
+      const single = { ...body, parallel_tool_calls: false };
+      const whole = callsOf(await chat(target, single)).length;
       equal(whole, 1, `${whole} calls`);
-      const streamed = callsIn((await chatStream(target, one)).chunks).length;
+      const streamed = callsIn((await chatStream(target, single)).chunks).length;
       equal(streamed, 1, `streamed: ${streamed} calls`);
     },
   },
   {
     number: 4,
-    title: "Parallel calls stream with indices from 0 and an id each, whatever the model's parser",
+    title: 'Parallel calls stream with indices from 0 and an id each, whichever parser the model uses',
     needs: ['scripted-tools-parallel', 'scripted-coder'],
     async run(target) {
       const stream = async (model: string): Promise<void> => {
@@ -70,30 +70,30 @@ export const toolChecks: readonly Check[] = [
           [0, 1],
           `indices ${calls.map(({ index }) => index).join(', ')}`,
         );
-        equal(new Set(calls.map(({ id }) => id)).size, 2, 'calls with one id');
+        equal(new Set(calls.map(({ id }) => id)).size, 2, 'two calls with the same id');
       };
       await stream('scripted-tools-parallel');
       await stream('scripted-coder');
-      // One of the parsers that give every call the index 0.
+      // This parser gives every call the index 0.
       await withModel(target, 'parser', { from: 'scripted-tools', parser: 'qwen3-vl-instruct' }, stream);
     },
   },
   {
     number: 9,
-    title: 'A tool result in parts keeps its call and the name of its tool',
+    title: 'A tool result in several parts keeps its call id and the name of its tool',
     needs: ['scripted-tools'],
     async run(target) {
-      await withModel(target, 'results', { from: 'scripted-tools', template: results }, async (model) => {
+      await withModel(target, 'results', { from: 'scripted-tools', template: resultTemplate }, async (model) => {
         const content = [{ type: 'text', text: 'snow' }];
         const messages = history('{"city":"Oslo"}', null, content);
         const { rendered_template: text } = await target.prompt({ model, messages, tools: bothTools });
-        ok(text.includes('[tool get_weather call_1]snow'), `the model reads ${/\[tool .*/.exec(text)?.[0]}`);
+        ok(text.includes('[tool get_weather call_1]snow'), `the prompt has ${/\[tool .*/.exec(text)?.[0]}`);
       });
     },
   },
   {
     number: 9,
-    title: '`arguments: ""` and `content: null` in the history are taken',
+    title: '`arguments: ""` and `content: null` in the history are accepted',
     needs: ['scripted-tools'],
     async run(target) {
       const body = { model: 'scripted-tools', tools: bothTools };
@@ -108,7 +108,7 @@ export const toolChecks: readonly Check[] = [
   },
   {
     number: 14,
-    title: 'No tool schema is refused: `$ref`, `oneOf`, `const`, `true`, nullable, bounds, lists of types',
+    title: 'No tool schema is rejected: `$ref`, `oneOf`, `const`, `true`, nullable, bounds, lists of types',
     needs: ['scripted-tools'],
     async run(target) {
       for (const parameters of [
@@ -129,18 +129,18 @@ export const toolChecks: readonly Check[] = [
   },
   {
     number: 14,
-    title: "The model learns what a tool's schema demands: it is inlined or described",
+    title: "The model sees all of a tool's schema: inlined or described",
     needs: ['scripted-tools'],
     async run(target) {
       const body = { model: 'scripted-tools', messages: [script('one')], tools: [schemaTool] };
-      const lost = survives((await target.prompt(body)).rendered_template);
-      equal(lost.length, 0, `the prompt has no ${lost.join(', ')}`);
+      const missing = missingKeywords((await target.prompt(body)).rendered_template);
+      equal(missing.length, 0, `the prompt lacks ${missing.join(', ')}`);
     },
   },
 ];
 
-/** Shows what reaches the model of a tool's result. */
-const results = `{{ range .Messages }}[{{ .Role }} {{ .ToolName }} {{ .ToolCallID }}]{{ .Content }}
+/** A template that shows what the model gets of a tool's result. */
+const resultTemplate = `{{ range .Messages }}[{{ .Role }} {{ .ToolName }} {{ .ToolCallID }}]{{ .Content }}
 {{ end }}{{ if .Tools }}with tools{{ end }}<|s:one|>`;
 
 function history(args: string, content: string | null, result: unknown): object[] {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
-import { chat, chatStream } from './ask.ts';
+import { chat, chatStream } from './api-client.ts';
 import type { Check } from './check.ts';
 import { checks } from './checks.ts';
 import { type Row, toMarkdown } from './report.ts';
@@ -15,9 +16,9 @@ import { type Open, type Target, openLlamaduct, openOllama } from './target.ts';
 
 const models = new Set(['scripted-plain:latest']);
 
-/** What `attempt` finds of a check that does this. */
+/** @returns the result of a check that runs `run` */
 async function outcome(run: Check['run'], needs: readonly string[] = []): ReturnType<typeof attempt> {
-  return await attempt({ number: 1, title: 'it', needs, run }, openOllama, 'http://127.0.0.1:9', models, 20);
+  return await attempt({ number: 1, title: 'check', needs, run }, openOllama, 'http://127.0.0.1:9', models, 20);
 }
 
 describe('a check', () => {
@@ -25,43 +26,51 @@ describe('a check', () => {
     assert.deepEqual(await outcome(async () => {}, ['scripted-plain']), { result: 'passed' });
   });
 
-  test('fails for the reason it gives, without the values', async () => {
+  test('fails with the first line of the assertion, without the values', async () => {
     const found = await outcome(async () => assert.deepEqual([1], [2], 'too few'));
     assert.deepEqual(found, { result: 'failed', reason: 'too few' });
   });
 
-  test('fails for an answer that it cannot read', async () => {
+  test('fails when it throws another error', async () => {
     const found = await outcome(async () => void JSON.parse('<html>'));
     assert.ok(found.result === 'failed');
-    assert.match(found.reason, /^an answer that cannot be read: Unexpected token/);
+    assert.match(found.reason, /^unexpected response: Unexpected token/);
   });
 
-  test('fails twice before it has no end', async () => {
+  test('fails after two timeouts', async () => {
     let runs = 0;
     const found = await outcome(async () => {
       runs += 1;
       await new Promise(() => undefined);
     });
-    assert.deepEqual(found, { result: 'failed', reason: 'no end within 20 ms' });
+    assert.deepEqual(found, { result: 'failed', reason: 'timed out after 20 ms' });
     assert.equal(runs, 2);
   });
 
-  test('is not run without its model', async () => {
+  test('is not run when the Ollama does not have its model', async () => {
     const found = await outcome(async () => assert.fail('it ran'), ['scripted-plain', 'scripted-soft']);
-    assert.deepEqual(found, { result: 'not run', reason: 'this Ollama has no scripted-soft' });
+    assert.deepEqual(found, { result: 'not run', reason: 'this Ollama does not have scripted-soft' });
   });
 });
 
-test('the checks are all points but that of Responses and Messages', () => {
-  const points = [...new Set(checks.map(({ number }) => number))];
+test('the checks cover every topic but 22, Responses and Messages', () => {
+  const topics = [...new Set(checks.map(({ number }) => number))];
   assert.deepEqual(
-    points,
+    topics,
     Array.from({ length: 23 }, (_, at) => at + 1).filter((number) => number !== 22),
   );
   assert.equal(new Set(checks.map(({ title }) => title)).size, checks.length);
 });
 
-test('the table', () => {
+test('README lists every check', async () => {
+  const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8');
+  for (const { number, title, beyond } of checks) {
+    const cells = `| ${number} | ${title}${beyond === true ? ' ¹' : ''} |`;
+    assert.ok(readme.includes(cells), cells);
+  }
+});
+
+test('the table shows both targets, and the reasons of failures below it', () => {
   const passed = { result: 'passed' } as const;
   const rows: Row[] = [
     { number: 1, title: 'it answers', ollama: passed, llamaduct: passed },
@@ -76,20 +85,20 @@ test('the table', () => {
   ];
   assert.equal(
     toMarkdown(rows, '0.17.4'),
-    `| # | What is checked | Ollama 0.17.4 /v1 | llamaduct |
+    `| # | Check | Ollama 0.17.4 /v1 | llamaduct |
 | ---: | --- | :---: | :---: |
 | 1 | it answers | ✅ | ✅ |
 | 2 | it counts ¹ | ❌ | ✅ |
 | 3 | it thinks | ✅ | – |
 | | **of 3** | **2** | **2** |
 
-¹ OpenAI's API says nothing of it: 1 of the 3.
+¹ Not part of the OpenAI API (1 of the 3 checks).
 
-Where llamaduct does not pass:
+Not passed by llamaduct:
 
 - 3, it thinks: not run: no model
 
-Where Ollama 0.17.4 /v1 does not pass:
+Not passed by Ollama 0.17.4 /v1:
 
 - 2, it counts: failed: no counts
 `,
@@ -99,8 +108,8 @@ Where Ollama 0.17.4 /v1 does not pass:
 describe('a target', () => {
   const upstream = async (): ReturnType<typeof fakeUpstream> =>
     await fakeUpstream((res, { url, body }) => {
-      const asked = JSON.parse(body) as { _debug_render_only?: boolean };
-      if (asked._debug_render_only === true) {
+      const request = JSON.parse(body) as { _debug_render_only?: boolean };
+      if (request._debug_render_only === true) {
         res.end(JSON.stringify({ _debug_info: { rendered_template: `from ${url}` } }));
       } else if (url === '/api/chat') {
         ndjson(res).end(chatLine('Hello') + doneLine());
@@ -111,7 +120,7 @@ describe('a target', () => {
   const open = async (how: Open, ollama: string): Promise<Target> => await how(ollama, AbortSignal.timeout(5_000));
   const body = { model: 'scripted-plain', messages: [{ role: 'user', content: 'hi' }] };
 
-  test('llamaduct answers from what Ollama says, and its prompt is that of its native request', async () => {
+  test('llamaduct: responses come from Ollama, and the prompt is that of its native request', async () => {
     await using ollama = await upstream();
     await using target = await open(openLlamaduct, ollama.url);
     assert.equal((await chat(target, body)).choices[0]?.message.content, 'Hello');
@@ -124,13 +133,13 @@ describe('a target', () => {
     assert.deepEqual(await target.prompt(body), { rendered_template: 'from /api/chat' });
   });
 
-  test("Ollama's own /v1 is asked for the prompt itself", async () => {
+  test("Ollama's own /v1: the prompt is that of the request itself", async () => {
     await using ollama = await upstream();
     await using target = await open(openOllama, ollama.url);
     assert.deepEqual(await target.prompt(body), { rendered_template: 'from /v1/chat/completions' });
   });
 
-  test('llamaduct has the settings that a check wants', async () => {
+  test('llamaduct: a check may change its settings', async () => {
     await using ollama = await upstream();
     await using target = await open(openLlamaduct, ollama.url);
     await using strict = await target.configured({ strict: true });
@@ -138,29 +147,29 @@ describe('a target', () => {
     await assert.rejects(chat(strict, { ...body, store: true }), /HTTP 400/);
   });
 
-  test('that cannot be had leaves nothing behind', async () => {
+  test('llamaduct: a target that cannot be opened leaves no listener open', async () => {
     await using ollama = await upstream();
     await using target = await open(openLlamaduct, ollama.url);
     const listeners = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPServerWrap').length;
     const before = listeners();
     await assert.rejects(target.configured({ nonsense: true }), /nonsense/);
-    await until('its relay to be closed', () => listeners() === before, 1_000);
+    await until('its proxy to be closed', () => listeners() === before, 1_000);
   });
 });
 
-describe('the command', () => {
+describe('npm run compare', () => {
   const run = promisify(execFile);
   const main = join(import.meta.dirname, 'main.ts');
 
-  test('without an address says how it is used', async () => {
+  test('prints its usage when the address is missing', async () => {
     await assert.rejects(run(process.execPath, [main]), { code: 2, stderr: /^npm run compare -- --ollama URL/ });
   });
 
-  test('without an Ollama says so', async () => {
+  test('reports that there is no Ollama', async () => {
     const args = [main, '--ollama', 'http://127.0.0.1:9'];
     await assert.rejects(run(process.execPath, args), {
       code: 2,
-      stderr: 'No Ollama answers at http://127.0.0.1:9.\n',
+      stderr: 'No Ollama at http://127.0.0.1:9.\n',
     });
   });
 });

@@ -6,8 +6,8 @@ import { openLlamaduct, openOllama } from './target.ts';
 
 const usage = `npm run compare -- --ollama URL [--json]
 
-Runs the same checks against a real Ollama's own /v1 and against llamaduct in front of that same Ollama, and prints a
-Markdown table, or JSON. The Ollama must have the scripted models; a few more are made on it and deleted again.
+Runs the same checks against a real Ollama's own /v1 and against llamaduct in front of the same Ollama, and prints a
+Markdown table, or JSON. The Ollama must have the scripted models; a few more are created on it and deleted again.
 Exits with 0 if llamaduct passes all checks.
 `;
 
@@ -23,7 +23,7 @@ if (values.ollama === undefined) {
 async function compare(ollama: string, json: boolean): Promise<number> {
   const server = await describeServer(ollama);
   if (server === undefined) {
-    process.stderr.write(`No Ollama answers at ${ollama}.\n`);
+    process.stderr.write(`No Ollama at ${ollama}.\n`);
     return 2;
   }
   const rows: Row[] = [];
@@ -45,15 +45,15 @@ async function compare(ollama: string, json: boolean): Promise<number> {
 
 async function describeServer(ollama: string): Promise<{ version: string; models: ReadonlySet<string> } | undefined> {
   try {
-    const { version } = await ask<{ version: string }>(`${ollama}/api/version`);
-    const { models } = await ask<{ models: readonly { name: string }[] }>(`${ollama}/api/tags`);
+    const { version } = await get<{ version: string }>(`${ollama}/api/version`);
+    const { models } = await get<{ models: readonly { name: string }[] }>(`${ollama}/api/tags`);
     return { version, models: new Set(models.map(({ name }) => name)) };
   } catch {
     return undefined;
   }
 }
 
-async function ask<T>(url: string): Promise<T> {
+async function get<T>(url: string): Promise<T> {
   const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
   return (await response.json()) as T;
 }

@@ -1,7 +1,7 @@
 import type { Check } from './check.ts';
 import type { Outcome } from './run.ts';
 
-/** How one check ended for both. */
+/** The results of one check for both targets. */
 export interface Row extends Pick<Check, 'number' | 'title' | 'beyond'> {
   readonly ollama: Outcome;
   readonly llamaduct: Outcome;
@@ -9,7 +9,7 @@ export interface Row extends Pick<Check, 'number' | 'title' | 'beyond'> {
 
 const marks = { passed: '✅', failed: '❌', 'not run': '–' };
 
-/** The rows as a Markdown table, and the reasons of what failed below it. */
+/** @returns the rows as a Markdown table, followed by the reasons of failures */
 export function toMarkdown(rows: readonly Row[], version: string): string {
   const lines = rows.map(
     ({ number, title, beyond, ollama, llamaduct }) =>
@@ -18,12 +18,12 @@ export function toMarkdown(rows: readonly Row[], version: string): string {
   const passed = (target: 'ollama' | 'llamaduct'): number =>
     rows.filter((row) => row[target].result === 'passed').length;
   return [
-    `| # | What is checked | Ollama ${version} /v1 | llamaduct |`,
+    `| # | Check | Ollama ${version} /v1 | llamaduct |`,
     '| ---: | --- | :---: | :---: |',
     ...lines,
     `| | **of ${rows.length}** | **${passed('ollama')}** | **${passed('llamaduct')}** |`,
     '',
-    `¹ OpenAI's API says nothing of it: ${rows.filter(({ beyond }) => beyond).length} of the ${rows.length}.`,
+    `¹ Not part of the OpenAI API (${rows.filter(({ beyond }) => beyond).length} of the ${rows.length} checks).`,
     '',
     ...reasons(rows, 'llamaduct', 'llamaduct'),
     ...reasons(rows, 'ollama', `Ollama ${version} /v1`),
@@ -34,5 +34,5 @@ function reasons(rows: readonly Row[], target: 'ollama' | 'llamaduct', name: str
   const lines = rows.flatMap(({ number, title, [target]: outcome }) =>
     outcome.result === 'passed' ? [] : [`- ${number}, ${title}: ${outcome.result}: ${outcome.reason}`],
   );
-  return lines.length === 0 ? [] : [`Where ${name} does not pass:`, '', ...lines, ''];
+  return lines.length === 0 ? [] : [`Not passed by ${name}:`, '', ...lines, ''];
 }

@@ -2,21 +2,21 @@ import { AssertionError } from 'node:assert/strict';
 import type { Check } from './check.ts';
 import type { Open } from './target.ts';
 
-/** How one check ended for one target. */
+/** The result of one check for one target. */
 export type Outcome =
   | { readonly result: 'passed' }
   | { readonly result: 'failed' | 'not run'; readonly reason: string };
 
 /** Milliseconds for one check of one target. */
 const deadline = 10_000;
-/** A machine that is busy with something else gets a second chance. */
+/** A check that times out runs again: the machine may have been busy. */
 const tries = 2;
 
 /**
  * Runs a check against one target.
  *
- * @param models those that the Ollama has; a check that needs another is not run
- * @param milliseconds that it has, and then once more
+ * @param models the models that the Ollama has; a check that needs another is not run
+ * @param milliseconds timeout of each try
  */
 export async function attempt(
   check: Check,
@@ -26,8 +26,8 @@ export async function attempt(
   milliseconds = deadline,
 ): Promise<Outcome> {
   const missing = check.needs?.filter((name) => !models.has(`${name}:latest`)) ?? [];
-  if (missing.length > 0) return { result: 'not run', reason: `this Ollama has no ${missing.join(', ')}` };
-  for (let left = tries; left > 0; left -= 1) {
+  if (missing.length > 0) return { result: 'not run', reason: `this Ollama does not have ${missing.join(', ')}` };
+  for (let count = 0; count < tries; count += 1) {
     const signal = AbortSignal.timeout(milliseconds);
     try {
       await using target = await open(ollama, signal);
@@ -37,7 +37,7 @@ export async function attempt(
       if (!signal.aborted) return { result: 'failed', reason: reasonOf(error) };
     }
   }
-  return { result: 'failed', reason: `no end within ${milliseconds} ms` };
+  return { result: 'failed', reason: `timed out after ${milliseconds} ms` };
 }
 
 async function rejectedBy(signal: AbortSignal): Promise<never> {
@@ -46,10 +46,10 @@ async function rejectedBy(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** One short line. What is not an AssertionError is an answer of a shape that the check did not think of. */
+/** @returns one short line. Errors other than AssertionErrors come from responses of an unexpected shape. */
 function reasonOf(error: unknown): string {
-  // Below the message of its own an assertion shows both values.
+  // After its first line an assertion's message shows both values.
   const [message = ''] = (error as Error).message.split('\n', 1);
-  const text = error instanceof AssertionError ? message : `an answer that cannot be read: ${message}`;
+  const text = error instanceof AssertionError ? message : `unexpected response: ${message}`;
   return text.length > 160 ? `${text.slice(0, 159)}…` : text;
 }

@@ -1,5 +1,5 @@
-/** For each JSON Schema keyword a property that has it, and what of it has to stand where the model reads. */
-const properties: Readonly<Record<string, readonly [schema: object, mark: RegExp]>> = {
+/** For each JSON Schema keyword: a property that uses it, and a pattern that the model's prompt must match. */
+const properties: Readonly<Record<string, readonly [schema: object, pattern: RegExp]>> = {
   $ref: [{ $ref: '#/$defs/Town' }, /Quito/],
   oneOf: [{ oneOf: [{ const: 'celsius' }, { const: 'kelvin' }] }, /kelvin/],
   anyOf: [{ anyOf: [{ type: 'string', enum: ['north'] }, { type: 'integer' }] }, /north/],
@@ -14,7 +14,7 @@ const properties: Readonly<Record<string, readonly [schema: object, mark: RegExp
   ],
 };
 
-/** A tool whose every argument is held by another keyword. */
+/** A tool with one argument for each keyword. */
 export const schemaTool = {
   type: 'function',
   function: {
@@ -30,15 +30,14 @@ export const schemaTool = {
 };
 
 /**
- * The keywords that nothing is left of in a prompt: neither in the argument's own schema nor in a description.
- *
- * @param prompt one that holds the tool as a line of JSON
+ * @param prompt a prompt that holds the tool as a line of JSON
+ * @returns the keywords that are neither in the argument's own schema nor in the description of the tool
  */
-export function survives(prompt: string): string[] {
+export function missingKeywords(prompt: string): string[] {
   const line = prompt.split('\n').find((text) => text.startsWith('{"name":"get_weather"')) ?? '{}';
   const tool = JSON.parse(line) as { description?: string; parameters?: { properties?: Record<string, object> } };
-  return Object.entries(properties).flatMap(([keyword, [, mark]], at) => {
-    const own = JSON.stringify(tool.parameters?.properties?.[`arg${at}`] ?? {});
-    return mark.test(own) || mark.test(tool.description ?? '') ? [] : [keyword];
+  return Object.entries(properties).flatMap(([keyword, [, pattern]], at) => {
+    const argument = JSON.stringify(tool.parameters?.properties?.[`arg${at}`] ?? {});
+    return pattern.test(argument) || pattern.test(tool.description ?? '') ? [] : [keyword];
   });
 }

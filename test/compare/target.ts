@@ -1,34 +1,34 @@
 import { equal, fail } from 'node:assert/strict';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { post } from './ask.ts';
-import { relayTo } from './relay.ts';
+import { post } from './api-client.ts';
+import { recordingProxy } from './recording-proxy.ts';
 
-/** Something that speaks OpenAI's API in front of a real Ollama. */
+/** A server with an OpenAI API on top of a real Ollama. */
 export interface Target extends AsyncDisposable {
   readonly url: string;
   readonly key: string;
-  /** The address of the Ollama behind it, for what a check has to set up there. */
+  /** The address of the Ollama itself, on which a check may create models. */
   readonly ollama: string;
-  /** Ends everything that the check still waits for. */
+  /** Aborts every request of the check. */
   readonly signal: AbortSignal;
-  /** What the model would read of this chat. @throws {AssertionError} when the chat is refused */
+  /** @returns the prompt that the model would get for this chat @throws {AssertionError} when the chat is rejected */
   prompt(chat: object): Promise<Prompt>;
-  /** The same with other settings than its own, as in llamaduct's configuration file. Ollama's own /v1 has none. */
+  /** Opens another target with these settings of llamaduct's configuration file. Ollama's own /v1 ignores them. */
   configured(settings: Record<string, unknown>): Promise<Target>;
 }
 
-/** As Ollama renders it. */
+/** The prompt as Ollama renders it. */
 interface Prompt {
   readonly rendered_template: string;
   readonly image_count?: number;
 }
 
-/** Makes a target for one check. */
+/** Opens a target for one check. */
 export type Open = (ollama: string, signal: AbortSignal) => Promise<Target>;
 
 const path = '/v1/chat/completions';
 
-/** Ollama's own /v1. It hands out the prompt when it is asked for it as its native API is. */
+/** Ollama's own /v1. It returns the prompt for the same field as its native API. */
 export const openOllama: Open = async (ollama, signal) => {
   const target = { url: ollama, key: 'ollama', ollama, signal };
   return await Promise.resolve({
@@ -44,8 +44,8 @@ export const openOllama: Open = async (ollama, signal) => {
 };
 
 /**
- * llamaduct in this process, in front of the same Ollama. The prompt is what Ollama makes of the native request that
- * llamaduct sent it.
+ * llamaduct in this process, in front of the same Ollama. Its prompt is what Ollama renders for the native request that
+ * llamaduct sent.
  */
 export const openLlamaduct: Open = async (ollama, signal) => await configuredLlamaduct(ollama, signal, {});
 
@@ -55,8 +55,8 @@ async function configuredLlamaduct(
   settings: Record<string, unknown>,
 ): Promise<Target> {
   await using opened = new AsyncDisposableStack();
-  const relay = opened.use(await relayTo(ollama));
-  const gateway = opened.use(await testGateway(relay, { timeouts: { grace: '100ms' }, ...settings }));
+  const proxy = opened.use(await recordingProxy(ollama));
+  const gateway = opened.use(await testGateway(proxy, { timeouts: { grace: '100ms' }, ...settings }));
   const target = { url: gateway.url, key: secret, ollama, signal };
   const resources = opened.move();
   return {
@@ -64,15 +64,17 @@ async function configuredLlamaduct(
     async prompt(chat) {
       const { status, problem } = await post(target, path, { max_tokens: 1, ...chat });
       equal(status, 200, problem);
-      const asked = { ...relay.asked('/api/chat').at(-1), stream: false, _debug_render_only: true };
-      const { json } = await post({ ...target, url: ollama }, '/api/chat', asked);
+      const rendering = { ...proxy.bodiesOf('/api/chat').at(-1), stream: false, _debug_render_only: true };
+      const { json } = await post({ ...target, url: ollama }, '/api/chat', rendering);
       return rendered(json);
     },
-    configured: async (others) => await configuredLlamaduct(ollama, signal, others),
+    configured: async (otherSettings) => await configuredLlamaduct(ollama, signal, otherSettings),
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };
 }
 
 function rendered(answer: unknown): Prompt {
-  return (answer as { _debug_info?: Prompt } | undefined)?._debug_info ?? fail('this Ollama does not show its prompts');
+  return (
+    (answer as { _debug_info?: Prompt } | undefined)?._debug_info ?? fail('this Ollama does not return its prompts')
+  );
 }

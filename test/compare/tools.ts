@@ -1,7 +1,7 @@
 import { equal, fail, ok } from 'node:assert/strict';
 import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/completions';
 
-/** The only values that the tools' one argument may have. */
+/** For each tool its only argument, and the values that the argument may have. */
 const allowed: Readonly<Record<string, readonly [argument: string, values: readonly string[]]>> = {
   get_weather: ['city', ['Paris', 'Oslo']],
   get_time: ['zone', ['UTC', 'Asia/Tokyo']],
@@ -21,7 +21,7 @@ export const bothTools = Object.entries(allowed).map(([name, [argument, values]]
   },
 }));
 
-/** A call, whole or put together from a stream. */
+/** A tool call, from a message or from a stream. */
 export interface Call {
   readonly index: number | undefined;
   readonly id: string | undefined;
@@ -36,19 +36,19 @@ export function callsOf({ choices }: ChatCompletion): Call[] {
   });
 }
 
-/** The calls of a stream, each piece one: Ollama's models give calls whole. */
+/** @returns the calls of a stream: one for each delta, since Ollama sends calls whole */
 export function callsIn(chunks: readonly ChatCompletionChunk[]): Call[] {
   return chunks
     .flatMap(({ choices }) => choices.flatMap(({ delta }) => delta.tool_calls ?? []))
-    .map(({ index, id, function: called }) => ({
+    .map(({ index, id, function: call }) => ({
       index,
       id,
-      name: called?.name ?? '',
-      arguments: called?.arguments ?? '',
+      name: call?.name ?? '',
+      arguments: call?.arguments ?? '',
     }));
 }
 
-/** Fails unless there is one call, of one of these tools, as its schema has it. */
+/** Asserts that there is one call, of one of these tools, whose arguments match its schema. */
 export function assertValid(calls: readonly Call[], names: readonly string[]): void {
   equal(calls.length, 1, calls.length === 0 ? 'no call' : `${calls.length} calls`);
   const [call] = calls;

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { type Dialect, dialects } from './dialects.ts';
 import { type Fault, describeOutcome, expectedOutcome, faults } from './faults.ts';
 import { assertServes, exchangeWith, startHarness } from './harness.ts';
+import { expectedResults, faultTable } from './table.ts';
 
 const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
@@ -27,6 +30,14 @@ function testFaults(dialect: Dialect, injected: readonly Fault[], portable: bool
 
 suite("an upstream that fails, responses written into Node's ServerResponse", { concurrency: true }, () => {
   for (const dialect of dialects) testFaults(dialect, faults, false);
+});
+
+test('README has the table of npm run faults', () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+  const missing = faultTable(expectedResults())
+    .split('\n')
+    .filter((line) => !readme.includes(line));
+  assert.deepEqual(missing, []);
 });
 
 /** The faults in which the outlet itself takes part: it ends the stream with an error, closes it, or is cancelled. */

@@ -2,31 +2,31 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
-/** A listener in front of an Ollama that passes everything on and keeps what was asked. */
-export interface Relay extends AsyncDisposable {
+/** A proxy in front of an Ollama that passes every request on and records it. */
+export interface RecordingProxy extends AsyncDisposable {
   readonly url: string;
-  /** The parsed bodies of what this path was asked, in order. */
-  asked(path: string): readonly Record<string, unknown>[];
+  /** @returns the parsed bodies of all requests to this path, in order */
+  bodiesOf(path: string): readonly Record<string, unknown>[];
 }
 
-export async function relayTo(ollama: string): Promise<Relay> {
-  const seen: { path: string; body: string }[] = [];
+export async function recordingProxy(ollama: string): Promise<RecordingProxy> {
+  const requests: { path: string; body: string }[] = [];
   const server = createServer((req, res) => {
     pass(req, res).catch(() => res.destroy());
   });
   const pass = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const { method = 'GET', url: path = '/' } = req;
     const body = await buffer(req);
-    seen.push({ path, body: body.toString('utf8') });
-    const left = new AbortController();
-    res.once('close', () => left.abort());
+    requests.push({ path, body: body.toString('utf8') });
+    const clientLeft = new AbortController();
+    res.once('close', () => clientLeft.abort());
     const answer = await fetch(ollama + path, {
       method,
-      signal: left.signal,
+      signal: clientLeft.signal,
       ...(body.length > 0 && { body: new Uint8Array(body) }),
     });
     res.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
-    for await (const piece of answer.body ?? []) res.write(piece);
+    for await (const chunk of answer.body ?? []) res.write(chunk);
     res.end();
   };
   await new Promise<void>((resolve) => {
@@ -34,8 +34,8 @@ export async function relayTo(ollama: string): Promise<Relay> {
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    asked: (wanted) =>
-      seen.filter(({ path }) => path === wanted).map(({ body }) => JSON.parse(body) as Record<string, unknown>),
+    bodiesOf: (wanted) =>
+      requests.filter(({ path }) => path === wanted).map(({ body }) => JSON.parse(body) as Record<string, unknown>),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => {

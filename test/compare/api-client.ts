@@ -3,17 +3,17 @@ import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/
 import type { Completion } from 'openai/resources/completions';
 import type { Target } from './target.ts';
 
-type Asked = Pick<Target, 'url' | 'key' | 'signal'>;
+type Server = Pick<Target, 'url' | 'key' | 'signal'>;
 
-/** One answer, read to its end. */
+/** A response, read to its end. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Undefined where the text is not JSON. */
+  /** Undefined when the text is not JSON. */
   readonly json: unknown;
   readonly error: Partial<ApiError>;
-  /** Why it is not the answer that was hoped for, in a few words. */
+  /** The status and the beginning of the error, for the message of a failed check. */
   readonly problem: string;
 }
 
@@ -24,7 +24,7 @@ export interface ApiError {
 }
 
 /** @param body absent for a request without one */
-export async function request(target: Asked, method: string, path: string, body?: object): Promise<Answer> {
+export async function request(target: Server, method: string, path: string, body?: object): Promise<Answer> {
   const response = await fetch(target.url + path, {
     method,
     signal: target.signal,
@@ -38,26 +38,26 @@ export async function request(target: Asked, method: string, path: string, body?
   return { status: response.status, headers: response.headers, text, json, error, problem };
 }
 
-export async function post(target: Asked, path: string, body: object): Promise<Answer> {
+export async function post(target: Server, path: string, body: object): Promise<Answer> {
   return await request(target, 'POST', path, body);
 }
 
-/** A chat, as it was answered: whatever its status. */
-export async function tryChat(target: Asked, body: object): Promise<Answer> {
+/** Sends a chat. @returns the response, whatever its status */
+export async function tryChat(target: Server, body: object): Promise<Answer> {
   return await post(target, '/v1/chat/completions', body);
 }
 
-/** A chat in one piece. @throws {AssertionError} when it is refused */
-export async function chat(target: Asked, body: object): Promise<ChatCompletion> {
+/** Sends a chat that is not streamed. @throws {AssertionError} when its status is not 200 */
+export async function chat(target: Server, body: object): Promise<ChatCompletion> {
   return await succeed<ChatCompletion>(target, '/v1/chat/completions', body);
 }
 
-/** A completion in one piece. @throws {AssertionError} when it is refused */
-export async function completion(target: Asked, body: object): Promise<Completion> {
+/** Sends a completion that is not streamed. @throws {AssertionError} when its status is not 200 */
+export async function completion(target: Server, body: object): Promise<Completion> {
   return await succeed<Completion>(target, '/v1/completions', body);
 }
 
-async function succeed<T>(target: Asked, path: string, body: object): Promise<T> {
+async function succeed<T>(target: Server, path: string, body: object): Promise<T> {
   const { status, json, problem } = await post(target, path, body);
   equal(status, 200, problem);
   return json as T;
@@ -66,26 +66,26 @@ async function succeed<T>(target: Asked, path: string, body: object): Promise<T>
 /** A stream, read to its end. */
 export interface Stream<Chunk> {
   readonly chunks: readonly Chunk[];
-  /** The error that it held. */
+  /** The error event, if any. */
   readonly error: ApiError | undefined;
-  /** Whether it said that it was whole. */
+  /** True when it ended in `[DONE]`. */
   readonly done: boolean;
 }
 
-/** A chat as a stream. @throws {AssertionError} when it is refused */
-export async function chatStream(target: Asked, body: object): Promise<Stream<ChatCompletionChunk>> {
+/** Sends a streamed chat. @throws {AssertionError} when its status is not 200 */
+export async function chatStream(target: Server, body: object): Promise<Stream<ChatCompletionChunk>> {
   return await stream(target, '/v1/chat/completions', body);
 }
 
-/** A completion as a stream. @throws {AssertionError} when it is refused */
-export async function completionStream(target: Asked, body: object): Promise<Stream<Completion>> {
+/** Sends a streamed completion. @throws {AssertionError} when its status is not 200 */
+export async function completionStream(target: Server, body: object): Promise<Stream<Completion>> {
   return await stream(target, '/v1/completions', body);
 }
 
-async function stream<Chunk>(target: Asked, path: string, body: object): Promise<Stream<Chunk>> {
+async function stream<Chunk>(target: Server, path: string, body: object): Promise<Stream<Chunk>> {
   const { status, text, problem } = await post(target, path, { ...body, stream: true });
   equal(status, 200, problem);
-  // By line feeds alone: a text may hold other ends of lines.
+  // Only line feeds end a line: a text may hold other line separators.
   const data = text.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice('data: '.length)] : []));
   const events = data.filter((item) => item !== '[DONE]').map((item) => parsed(item) as Chunk & { error?: ApiError });
   return {
@@ -95,21 +95,21 @@ async function stream<Chunk>(target: Asked, path: string, body: object): Promise
   };
 }
 
-/** What a model is told. */
+/** @returns a user message */
 export function user(content: unknown): { role: 'user'; content: unknown } {
   return { role: 'user', content };
 }
 
-/** Makes a scripted model run this script instead of its own. */
+/** @returns a user message that makes a scripted model run this script instead of its own */
 export function script(name: string): { role: 'user'; content: unknown } {
   return user(`<|s:${name}|>`);
 }
 
-/** Runs `ask` so often, two at a time: more make a small machine slower. */
-export async function times<T>(count: number, ask: (run: number) => Promise<T>): Promise<T[]> {
+/** Calls `send` `count` times, two at a time: more would make a small machine slower. @returns the results in order */
+export async function times<T>(count: number, send: (run: number) => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   for (let run = 0; run < count; run += 2) {
-    results.push(...(await Promise.all(run + 1 < count ? [ask(run), ask(run + 1)] : [ask(run)])));
+    results.push(...(await Promise.all(run + 1 < count ? [send(run), send(run + 1)] : [send(run)])));
   }
   return results;
 }
