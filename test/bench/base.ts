@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './contenders.ts';
 
-/** @throws Error with what the program wrote */
+/** Runs a program. @returns its standard output @throws {Error} with its standard error */
 function run(program: string, args: readonly string[], cwd: string): Buffer {
   const { error, status, stderr, stdout } = spawnSync(program, args, { cwd, maxBuffer: 512 * 1024 * 1024 });
   if (error !== undefined) throw error;
@@ -11,12 +11,12 @@ function run(program: string, args: readonly string[], cwd: string): Buffer {
   return stdout;
 }
 
-/** Makes of a checkout what is installed of it. @throws Error with what the compiler wrote */
+/** Builds a checkout. @throws {Error} with the output of the compiler */
 export function build(folder: string): void {
   run('npm', ['run', '--silent', 'build'], folder);
 }
 
-/** What this checkout is, as far as git tells. */
+/** @returns the revision of this checkout; undefined outside of a git repository */
 export function revision(): string | undefined {
   try {
     return run('git', ['describe', '--always', '--dirty'], root).toString().trim();
@@ -26,11 +26,12 @@ export function revision(): string | undefined {
 }
 
 /**
- * Another revision of this repository, ready to run. The dependencies are those of here where it locks the same ones.
- * @throws Error if there is no such revision, or no way to install it
+ * Checks out and builds another revision of this repository. It shares `node_modules` if its lock file is the same.
+ *
+ * @throws {Error} when there is no such revision, or it cannot be installed
  */
 export function checkOut(rev: string, into: string): { readonly title: string; readonly folder: string } {
-  // Before it is an argument of anything that takes flags.
+  // git must not take the revision for a flag.
   const commit = run('git', ['rev-parse', '--verify', '--end-of-options', `${rev}^{commit}`], root)
     .toString()
     .trim();

@@ -7,11 +7,11 @@ import { runJob } from './load.ts';
 import { createRaw } from './raw.ts';
 import { startUpstream } from './upstream.ts';
 
-// The inputs of the benchmark, not its figures.
+// Tests the load generator and its upstream; the figures depend on the machine.
 
 const model = 'bench-n40-i1-b3-t1';
 
-function jobOf(port: number, some: Partial<Job> = {}): Job {
+function jobOf(port: number, overrides: Partial<Job> = {}): Job {
   return {
     port,
     model,
@@ -24,11 +24,11 @@ function jobOf(port: number, some: Partial<Job> = {}): Job {
     warmUp: 4,
     warmUpModel: 'bench-n3',
     deadline: 20_000,
-    ...some,
+    ...overrides,
   };
 }
 
-describe('the benchmark', () => {
+describe('the load generator', () => {
   let upstream: Awaited<ReturnType<typeof startUpstream>>;
   before(async () => {
     upstream = await startUpstream([model]);
@@ -52,11 +52,11 @@ describe('the benchmark', () => {
     assert.equal(load.tokens, 240);
     assert.equal(load.first.count, 6);
     assert.equal(load.transit.count, 240);
-    // 14 writes of up to 3 lines each, that may come together.
+    // 14 writes of up to 3 lines each; several may arrive together.
     assert.ok(load.gap.count > 0 && load.gap.count <= 6 * 13, `${load.gap.count} gaps`);
   });
 
-  it('measures streams without pause, and answers in one piece', async () => {
+  it('measures streams without pause, and responses that are not streamed', async () => {
     const streams = await run(jobOf(upstream.port, { model: 'bench-n300-b2', clients: 5 }));
     assert.deepEqual(streams.load.errors, {});
     const { load } = await run(jobOf(upstream.port, { model: 'bench-n9', streamed: false }));
@@ -64,7 +64,7 @@ describe('the benchmark', () => {
     assert.equal(load.first.count, 6);
   });
 
-  it('passes through raw', async () => {
+  it('gets correct responses through the raw proxy', async () => {
     const raw = createRaw(`http://127.0.0.1:${upstream.port}`);
     await new Promise<void>((resolve) => {
       raw.listen(0, '127.0.0.1', resolve);
@@ -78,14 +78,14 @@ describe('the benchmark', () => {
     raw.close();
   });
 
-  it('counts what it is not answered, or not in time', async () => {
+  it('counts error statuses and timeouts as errors', async () => {
     const cut = await run(jobOf(upstream.port, { model: 'bench-n3-p1000' }));
     assert.deepEqual(cut.load.errors, { 'status 400: {"error":"the prompt was cut"}': 6 });
     const late = await run(jobOf(upstream.port, { model: 'bench-n3-d9000', turns: 1, deadline: 400 }));
-    assert.equal(late.load.errors['it took too long'], 3);
+    assert.equal(late.load.errors['timed out'], 3);
   });
 
-  it('counts connections that break', async () => {
+  it('counts broken connections as errors', async () => {
     const server = createServer((req, res) => {
       req.resume();
       res.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -96,7 +96,7 @@ describe('the benchmark', () => {
       server.listen(0, '127.0.0.1', resolve);
     });
     const { load } = await run(jobOf((server.address() as AddressInfo).port, { warmUp: 0 }));
-    assert.equal(load.errors['the connection ended before the answer'], 6);
+    assert.equal(load.errors['the connection closed before the end of the response'], 6);
     server.close();
   });
 });

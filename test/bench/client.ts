@@ -2,33 +2,35 @@ import { type Socket, connect } from 'node:net';
 import { messageReader } from './message-reader.ts';
 import { microseconds } from './model.ts';
 
-/** Told of one answer. */
-export interface Answer {
+/** Receives one response. */
+export interface ResponseHandler {
   head(status: number): void;
-  /** A piece, Latin-1, and the microsecond it came at. */
+  /** @param text a chunk of the body as Latin-1 @param now microsecond at which it was read */
   body(text: string, now: number): void;
 }
 
-/** One kept connection of one client. */
+/** A client with one keep-alive connection. */
 export interface Client {
   /**
-   * Asks, and reads the answer to its end.
-   * @throws Error if the connection breaks, if it takes longer than until `deadline`, or what `answer` throws
+   * Sends a request and reads the response to its end.
+   *
+   * @param deadline milliseconds on the clock of `performance.now()`
+   * @throws {Error} when the connection breaks or the deadline passes, and what `handler` throws
    */
-  ask(request: Buffer, answer: Answer, deadline: number): Promise<void>;
+  send(request: Buffer, handler: ResponseHandler, deadline: number): Promise<void>;
   close(): void;
 }
 
 interface Exchange {
-  readonly answer: Answer;
+  readonly handler: ResponseHandler;
   resolve(): void;
   reject(error: Error): void;
 }
 
-// One for all: it is read before the next read.
+// Shared by all connections: each read is consumed before the next.
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
-/** Connects when it first asks, and again after its connection ended. */
+/** Creates a client that connects at its first request, and again after its connection was closed. */
 export function createClient(port: number): Client {
   let socket: Socket | undefined;
   let exchange: Exchange | undefined;
@@ -42,17 +44,17 @@ export function createClient(port: number): Client {
   };
   const open = (): Socket => {
     let now = 0;
-    let kept = true;
+    let keepAlive = true;
     const reader = messageReader({
       head: (text) => {
-        kept = !/\r\nconnection:[ \t]*close/i.test(text);
-        exchange?.answer.head(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]));
+        keepAlive = !/\r\nconnection:[ \t]*close/i.test(text);
+        exchange?.handler.head(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]));
       },
-      body: (text) => exchange?.answer.body(text, now),
+      body: (text) => exchange?.handler.body(text, now),
       end: () => {
         const ended = exchange;
         exchange = undefined;
-        if (!kept) {
+        if (!keepAlive) {
           socket?.destroy();
           socket = undefined;
         }
@@ -72,23 +74,24 @@ export function createClient(port: number): Client {
     opened.on('error', (error) => opened === socket && fail(error));
     opened.on('close', () => {
       if (opened !== socket) return;
-      if (reader.close() || exchange !== undefined) fail(new Error('the connection ended before the answer'));
+      if (reader.close() || exchange !== undefined)
+        fail(new Error('the connection closed before the end of the response'));
       socket = undefined;
     });
     return opened;
   };
   return {
-    async ask(request, answer, deadline) {
-      const asked = new Promise<void>((resolve, reject) => {
-        exchange = { answer, resolve, reject };
+    async send(request, handler, deadline) {
+      const response = new Promise<void>((resolve, reject) => {
+        exchange = { handler, resolve, reject };
       });
-      const late = setTimeout(() => fail(new Error('it took too long')), deadline - performance.now());
+      const timer = setTimeout(() => fail(new Error('timed out')), deadline - performance.now());
       socket ??= open();
       socket.write(request);
       try {
-        await asked;
+        await response;
       } finally {
-        clearTimeout(late);
+        clearTimeout(timer);
       }
     },
     close() {

@@ -1,8 +1,8 @@
 import { microseconds } from './model.ts';
 
-/** Does things on time: Node's timers know whole milliseconds, in which tokens of many streams would come together. */
+/** A timer with microsecond resolution. Node's has milliseconds, so that tokens of many streams would come at once. */
 export interface Clock {
-  /** @param due in microseconds; what is past is done in the next turn of the event loop */
+  /** @param due in microseconds; a task that is overdue runs in the next turn of the event loop */
   at(due: number, task: () => void): void;
 }
 
@@ -11,9 +11,9 @@ interface Entry {
   readonly task: () => void;
 }
 
-/** Microseconds below which it sleeps itself, instead of in the event loop. */
+/** Microseconds below which it blocks the thread instead of waiting in the event loop. */
 const fine = 1_500;
-/** Microseconds for which it sleeps at most before it looks who else came. */
+/** Microseconds for which it blocks at most before it lets the event loop run. */
 const longestSleep = 250;
 
 const never = new Int32Array(new SharedArrayBuffer(4));
@@ -28,7 +28,7 @@ export function createClock(): Clock {
     const wait = (heap[0]?.due ?? 0) - now;
     if (wait > fine) {
       running = false;
-      // What is served keeps the process alive, or nothing does.
+      // Only the server keeps the process alive.
       timer = setTimeout(start, Math.floor((wait - 1_000) / 1_000)).unref();
       return;
     }
@@ -36,7 +36,7 @@ export function createClock(): Clock {
       Atomics.wait(never, 0, 0, Math.min(wait, longestSleep) / 1_000);
       now = microseconds();
     }
-    // Those that come anew meanwhile are for the next turn.
+    // Tasks that are added meanwhile run in the next turn.
     for (let left = heap.length; left > 0 && (heap[0]?.due ?? Infinity) <= now; left -= 1) pop(heap)?.task();
     if (heap.length === 0) running = false;
     else setImmediate(run);

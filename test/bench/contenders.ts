@@ -5,18 +5,18 @@ import { hasNginx, nginxCommand } from './nginx.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 
-/** What a contender is started with. */
+/** The arguments with which a contender is started. */
 export interface Place {
-  /** What is measured, as the name of a file. */
+  /** Names the measurement; part of file names. */
   readonly label: string;
-  /** Where it keeps its files. */
+  /** The folder for its files. */
   readonly folder: string;
   readonly port: number;
   /** Base URL of the upstream. */
   readonly upstream: string;
 }
 
-/** What is run, and in which folder. */
+/** A command, and the folder and environment in which it runs. */
 export interface Command {
   readonly command: readonly string[];
   readonly cwd?: string;
@@ -26,7 +26,7 @@ export interface Command {
 export interface Contender {
   readonly name: string;
   readonly title: string;
-  /** Absent: the clients ask the upstream itself. */
+  /** Absent: the clients connect to the upstream itself. */
   readonly start?: (place: Place) => Command;
 }
 
@@ -36,7 +36,7 @@ const node = process.execPath;
 
 const raw: Contender = {
   name: 'raw',
-  title: 'raw: node:http + undici, nothing read',
+  title: 'raw: node:http + undici, nothing parsed',
   start: () => ({ command: [node, resolve(import.meta.dirname, 'raw.ts')] }),
 };
 
@@ -46,7 +46,12 @@ const nginx: Contender = {
   start: (place) => ({ command: nginxCommand(place.folder, place) }),
 };
 
-/** As it is deployed: built, with the options of its start script. @param folder a checkout @param profiles where Node writes a profile of each process */
+/**
+ * llamaduct as it is deployed: built, and run with the Node options of its start script.
+ *
+ * @param folder a checkout
+ * @param profiles folder in which Node writes a CPU profile of each process
+ */
 function llamaductOf(folder: string, profiles?: string): Contender {
   return {
     name: 'llamaduct',
@@ -62,20 +67,20 @@ function llamaductOf(folder: string, profiles?: string): Contender {
   };
 }
 
-/** Of `node`, in a checkout's start script. */
+/** @returns the options of `node` in a checkout's start script */
 function optionsOf(folder: string): string[] {
   const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { scripts: { start: string } };
   return scripts.start.split(' ').filter((word) => word.startsWith('--'));
 }
 
 /**
- * @param text NAME=COMMAND, which a shell runs with PORT and UPSTREAM in its environment
- * @returns undefined where it is not written so
+ * @param text NAME=COMMAND; a shell runs the command with PORT and UPSTREAM in its environment
+ * @returns undefined when the text has another form
  */
 export function commandOf(text: string): Contender | undefined {
   const [, name, command] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
   if (name === undefined || command === undefined) return undefined;
-  // Where the command was written.
+  // The folder in which the user typed the command.
   const cwd = process.env['INIT_CWD'] ?? process.cwd();
   return { name, title: name, start: () => ({ command: ['sh', '-c', command], cwd }) };
 }
@@ -87,7 +92,7 @@ export interface Wanted {
   readonly profiles?: string | undefined;
 }
 
-/** Those that take part here. */
+/** @returns the contenders of this run */
 export function contendersOf({ base, others, profiles }: Wanted): readonly Contender[] {
   return [
     none,

@@ -9,14 +9,14 @@ import { toTable } from './table.ts';
 import { workloads } from './workloads.ts';
 
 describe('statistics', () => {
-  it('takes medians', () => {
+  it('median: the middle value, or the mean of the two middle values', () => {
     assert.equal(median([10, 9, 2]), 9);
     assert.equal(median([10, 9, 2, 1]), 5.5);
     assert.equal(median([7]), 7);
     assert.ok(Number.isNaN(median([])));
   });
 
-  it('takes percentiles', () => {
+  it('percentile: the smallest value that covers the share', () => {
     const values = Array.from({ length: 200 }, (_, index) => 200 - index);
     assert.equal(percentile(values, 0.5), 100);
     assert.equal(percentile(values, 0.99), 198);
@@ -24,9 +24,9 @@ describe('statistics', () => {
     assert.deepEqual(spreadOf(values), { count: 200, p50: 100, p99: 198, max: 200 });
   });
 
-  it('pairs rounds', () => {
-    // The medians alone would say 2.
+  it('ratios and differences are taken round by round', () => {
     assert.deepEqual(pairedRatios([30, 20, 10], [10, 10, 5]), { median: 2, least: 2, most: 3 });
+    // The ratio of the medians is 1.
     assert.deepEqual(pairedRatios([30, 8, 10], [10, 10, 20]), { median: 0.8, least: 0.5, most: 3 });
     assert.deepEqual(pairedRatios([30, undefined, 10], [10, 10, undefined]), { median: 3, least: 3, most: 3 });
     assert.deepEqual(pairedDifferences([30, 8], [10, 10]), { median: 9, least: -2, most: 20 });
@@ -57,27 +57,27 @@ describe('the summary', () => {
     run(2, 'none', 0, 200),
   ];
 
-  it('counts by token, and compares round by round', () => {
+  it('divides CPU time by tokens, and compares contenders round by round', () => {
     const found = summarize(runs, workload, 'llamaduct', 1);
     assert.deepEqual(found.cpu, { median: 47.5, least: 30, most: 65 });
     assert.deepEqual(found.cpuTo, { raw: { median: 1.25, least: 1.2, most: 1.3 }, nginx: undefined, base: undefined });
     assert.deepEqual(found.firstOver.none.p50, { median: 550, least: 400, most: 700 });
     assert.deepEqual(found.firstOver.raw.p99, { median: 700, least: 400, most: 1000 });
     assert.deepEqual(found.memoryPerStream, { median: 95_000, least: 60_000, most: 130_000 });
-    assert.equal(found.held, true);
-    assert.equal(summarize(runs, workload, 'llamaduct', 2).held, false);
+    assert.equal(found.limitedByHelpers, true);
+    assert.equal(summarize(runs, workload, 'llamaduct', 2).limitedByHelpers, false);
   });
 
-  it('has no figures of what was answered wrongly', () => {
-    const wrong = runs.map((one): Run => {
+  it('ignores rounds with incorrect responses', () => {
+    const withErrors = runs.map((one): Run => {
       const { measure } = one;
       const failed = one.contender === 'llamaduct' && one.round === 1;
       return failed ? { ...one, measure: { ...measure, load: { ...measure.load, errors: { no: 1 } } } } : one;
     });
-    assert.deepEqual(summarize(wrong, workload, 'llamaduct', 1).cpuTo.raw, { median: 1.3, least: 1.3, most: 1.3 });
+    assert.deepEqual(summarize(withErrors, workload, 'llamaduct', 1).cpuTo.raw, { median: 1.3, least: 1.3, most: 1.3 });
   });
 
-  it('becomes a table', () => {
+  it('is printed as a table', () => {
     const contenders = ['none', 'raw', 'llamaduct'].map((name) => ({ name, title: name }));
     const summaries = contenders.map(({ name }) => summarize(runs, workload, name, 2));
     const lines = toTable(workload, contenders, summaries).split('\n');
@@ -87,7 +87,7 @@ describe('the summary', () => {
 });
 
 describe('options', () => {
-  it('are read', () => {
+  it('are parsed', () => {
     const options = readOptions(['--only', 'small,slow', '--scale', '2', '--contender', 'go=exec x --port=$PORT']);
     assert.deepEqual(
       options?.workloads.map(({ name, turns }) => [name, turns]),
@@ -105,13 +105,13 @@ describe('options', () => {
     assert.equal(readOptions(['--help']), undefined);
   });
 
-  it('are refused where they say nothing', () => {
+  it('are rejected when they are invalid', () => {
     for (const args of [['--rounds', '0'], ['--scale', 'x'], ['--only', 'fast'], ['--contender', 'go'], ['--what']]) {
       assert.throws(() => readOptions(args), Error, args.join(' '));
     }
   });
 
-  it('have workloads whose models tell a load', () => {
+  it('every workload has a model whose name describes a load', () => {
     for (const { model, warmUpModel = model } of workloads) assert.ok(readLoad(model) && readLoad(warmUpModel));
     assert.equal(readLoad('llama3'), undefined);
     assert.equal(readLoad('bench-x5'), undefined);

@@ -1,5 +1,5 @@
-/** An answer in JSON, with its head. The value is ASCII. */
-export function plain(status: string, value: object): string {
+/** @returns a JSON response with its head @param value holds only ASCII */
+export function jsonResponse(status: string, value: object): string {
   const text = JSON.stringify(value);
   return `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
 }
@@ -13,7 +13,7 @@ const details = {
 };
 const date = '2026-11-21T03:00:00Z';
 
-/** What the upstream says of itself and its models. @returns undefined of any other path */
+/** @returns the body for paths about the upstream and its models; undefined for any other path */
 export function listing(path: string, models: readonly string[]): object | undefined {
   const capabilities = ['completion', 'tools'];
   switch (path) {

@@ -2,23 +2,24 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashSecret } from '../../src/config/secret.ts';
 
-/** The key of all clients. */
+/** The API key of all clients. */
 export const secret = 'ld-bench-key';
 
-const plenty = 1_000_000_000_000;
+const unreachable = 1_000_000_000_000;
 
 /**
- * Everything on as in production, and bounds that are looked at but never reached.
- * @returns the file
+ * Writes a configuration with every feature on, as in production, and limits that are checked but never reached.
+ *
+ * @returns the path of the file
  */
 export function writeConfig(folder: string, { port, upstream }: { port: number; upstream: string }): string {
   const limits = {
     requests_per_minute: 1_000_000,
-    tokens_per_minute: plenty,
+    tokens_per_minute: unreachable,
     concurrent: 100_000,
     max_tokens: 8_192,
-    tokens_per_day: plenty,
-    tokens_per_month: plenty,
+    tokens_per_day: unreachable,
+    tokens_per_month: unreachable,
   };
   const { max_tokens: _, ...shared } = limits;
   const config = {

@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from './client.ts';
-import type { Asked, Job, Load, Told } from './job.ts';
+import type { Job, Load, LoadCommand, LoadReport } from './job.ts';
 import { microseconds, readLoad } from './model.ts';
 import { requestOf } from './prompt.ts';
 import { spreadOf } from './statistics.ts';
-import { type Measured, expectedOf, streamVerifier, wholeFault } from './verifier.ts';
+import { type Measured, bodyMismatch, expectedOf, streamVerifier } from './verifier.ts';
 
-/** What tells the parent where a job is. */
+/** Called as a job proceeds. */
 export interface Stages {
-  /** Resolves when the measured part may begin. */
+  /** Called before the measured part, which begins when the promise resolves. */
   readonly warm: () => Promise<void>;
   readonly open: () => void;
 }
 
-/** Runs the clients of a job. Faults of answers do not end it: they are counted. */
+/** Runs the clients of a job. Incorrect responses do not end it: they are counted. */
 export async function runJob(job: Job, { warm, open }: Stages): Promise<Load> {
   const end = performance.now() + job.deadline;
   const clients = Array.from({ length: job.clients }, () => createClient(job.port));
@@ -22,7 +22,7 @@ export async function runJob(job: Job, { warm, open }: Stages): Promise<Load> {
     const perClient = Math.ceil(job.warmUp / job.clients);
     const warming = clients.slice(0, Math.ceil(job.warmUp / Math.max(1, perClient)));
     await phase(job, job.warmUpModel, warming, perClient, job.ramp / 4, { end, errors });
-    // What the warm-up left to do, such as rows to write, is not the measured part's.
+    // Work that the warm-up left, such as rows to write, must not count for the measured part.
     await sleep(150);
     await warm();
     const measured: Measured = { firsts: [], gaps: [], transits: [] };
@@ -59,36 +59,36 @@ async function phase(
   { end, errors, measured, open }: Phase,
 ): Promise<void> {
   const load = readLoad(model);
-  if (load === undefined) throw new Error(`'${model}' tells no load`);
+  if (load === undefined) throw new Error(`'${model}' does not describe a load`);
   const expected = expectedOf(load);
   const request = requestOf({ ...job, model });
-  let silent = clients.length;
-  const heard = (): void => {
-    silent -= 1;
-    if (silent === 0) open?.();
+  let withoutText = clients.length;
+  const onFirstText = (): void => {
+    withoutText -= 1;
+    if (withoutText === 0) open?.();
   };
-  const turn = async (client: Client, first: boolean): Promise<void> => {
+  const sendOne = async (client: Client, first: boolean): Promise<void> => {
     const start = microseconds();
     const verifier = streamVerifier(expected, { start, ...(measured !== undefined && { into: measured }) });
     let status = 0;
-    let whole = '';
-    let unheard = first;
-    await client.ask(
+    let body = '';
+    let awaitsText = first;
+    await client.send(
       request,
       {
         head: (code) => (status = code),
         body: (text, now) => {
-          if (unheard) heard();
-          unheard = false;
+          if (awaitsText) onFirstText();
+          awaitsText = false;
           if (job.streamed && status === 200) verifier.feed(text, now);
-          else whole += text;
+          else body += text;
         },
       },
       end,
     );
-    if (status !== 200) throw new Error(`status ${status}: ${whole.slice(0, 200)}`);
-    const fault = job.streamed ? verifier.fault() : wholeFault(expected, whole);
-    if (fault !== undefined) throw new Error(fault);
+    if (status !== 200) throw new Error(`status ${status}: ${body.slice(0, 200)}`);
+    const mismatch = job.streamed ? verifier.mismatch() : bodyMismatch(expected, body);
+    if (mismatch !== undefined) throw new Error(mismatch);
     if (!job.streamed) measured?.firsts.push(microseconds() - start);
   };
   const start = performance.now();
@@ -97,30 +97,31 @@ async function phase(
       const wait = start + (ramp * index) / clients.length - performance.now();
       if (wait > 0) await sleep(wait);
       for (let left = turns; left > 0 && performance.now() < end; left -= 1) {
-        await turn(client, left === turns).catch((error: unknown) => {
+        await sendOne(client, left === turns).catch((error: unknown) => {
           const message = error instanceof Error ? error.message : String(error);
           errors[message] = (errors[message] ?? 0) + 1;
         });
       }
     }),
   );
-  if (performance.now() >= end) errors['the load did not end in time'] = 1;
+  if (performance.now() >= end) errors['the job did not end before its deadline'] = 1;
 }
 
 if (import.meta.main) {
-  const tell = (told: Told): void => void process.send?.(told);
+  const report = (message: LoadReport): void => void process.send?.(message);
   let go: (() => void) | undefined;
-  process.on('message', (asked: Asked) => {
-    if (asked.kind === 'go') return go?.();
+  process.on('message', (command: LoadCommand) => {
+    if (command.kind === 'go') return go?.();
     const warm = async (): Promise<void> => {
-      const gone = new Promise<void>((resolve) => {
+      const released = new Promise<void>((resolve) => {
         go = resolve;
       });
-      tell({ kind: 'warm' });
-      await gone;
+      report({ kind: 'warm' });
+      await released;
     };
-    void runJob(asked.job, { warm, open: () => tell({ kind: 'open' }) }).then((load) => tell({ kind: 'done', load }));
+    const open = (): void => report({ kind: 'open' });
+    void runJob(command.job, { warm, open }).then((load) => report({ kind: 'done', load }));
   });
   process.on('disconnect', () => process.exit(0));
-  tell({ kind: 'ready' });
+  report({ kind: 'ready' });
 }

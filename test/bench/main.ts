@@ -5,12 +5,12 @@ import { build, checkOut, revision } from './base.ts';
 import { contendersOf, root } from './contenders.ts';
 import { startHelpers } from './helpers.ts';
 import { type Options, readOptions, usage } from './options.ts';
-import { endWithThis, pins } from './processes.ts';
+import { killChildrenOnExit, pins } from './processes.ts';
 import { measureAll } from './rounds.ts';
 import { summarize } from './summary.ts';
 import { toTable } from './table.ts';
 
-/** @returns the exit code: 0 if every answer was as it has to be */
+/** @returns the exit code: 0 if every response was correct */
 async function bench({ rounds, settle, workloads, base, others, json, profiles }: Options): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'llamaduct-bench-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -43,10 +43,11 @@ async function bench({ rounds, settle, workloads, base, others, json, profiles }
   if (json !== undefined) {
     writeFileSync(json, `${JSON.stringify({ ...about, workloads, summaries, runs, failures }, undefined, 2)}\n`);
   }
-  const where = pinned === undefined ? 'not pinned' : 'the contender on one of them, all else on the others';
+  const pinning =
+    pinned === undefined ? 'not pinned' : 'the proxy on one of them, the load generator and the upstream on the others';
   const lines = [
-    `llamaduct ${about.revision ?? ''}, ${about.date.slice(0, 10)}, Node ${about.node}, ${about.cpu}: ${where}.`,
-    `Medians of ${rounds} rounds (least–most); ratios and differences are taken round by round.`,
+    `llamaduct ${about.revision ?? ''}, ${about.date.slice(0, 10)}, Node ${about.node}, ${about.cpu}: ${pinning}.`,
+    `Medians of ${rounds} rounds (least–most); ratios and differences are computed round by round.`,
     ...(process.platform === 'linux' ? [] : ['CPU time and memory are measured on Linux only.']),
     '',
     ...workloads.map((workload) => toTable(workload, contenders, summaries)),
@@ -56,11 +57,11 @@ async function bench({ rounds, settle, workloads, base, others, json, profiles }
   return failures.length === 0 ? 0 : 1;
 }
 
-endWithThis();
+killChildrenOnExit();
 try {
   const options = readOptions(process.argv.slice(2));
   if (options === undefined) process.stdout.write(usage);
-  // The helpers would keep it alive.
+  // The helpers would keep the process alive.
   process.exit(options === undefined ? 0 : await bench(options));
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -5,39 +5,41 @@ import type { Bench, Running } from './running.ts';
 import { median } from './statistics.ts';
 import type { Workload } from './workloads.ts';
 
-/** What a contender used for a load. Linux only. */
+/** The resources that a contender used for a load. Linux only. */
 export interface Usage {
-  /** Microseconds on a CPU, in all. */
+  /** CPU time in microseconds. */
   readonly cpu: number;
-  /** Bytes before the load, after its warm-up; and while all streams were open. */
+  /** Bytes after the warm-up and before the load. */
   readonly memoryBefore: number;
+  /** Bytes while all streams were open. */
   readonly memory: number;
 }
 
 export interface Measure {
   readonly load: Load;
-  /** Absent without a proxy, and where the system does not tell. */
+  /** Absent without a proxy, and on systems other than Linux. */
   readonly usage?: Usage;
-  /** Of one CPU, how busy the upstream and the load generator were together. */
+  /** CPU time of the upstream and the load generator together, as a share of one CPU. */
   readonly helpersBusy?: number;
 }
 
+/** Milliseconds between samples of memory. */
 const sampleEvery = 100;
 
-/** Puts a load on a contender. @throws Error */
+/** Runs a workload against a contender. @throws {Error} when a helper exits */
 export async function measure({ helpers }: Bench, workload: Workload, { port, pid }: Running): Promise<Measure> {
   const linux = process.platform === 'linux';
   let pids: readonly number[] = [];
   let [cpu, helpersCpu, memoryBefore] = [0, 0, 0];
   const samples: number[] = [];
-  const aides = [helpers.upstreamPid, helpers.loadPid];
+  const helperPids = [helpers.upstreamPid, helpers.loadPid];
   let sampling: NodeJS.Timeout | undefined;
   const stages = {
     warm: () => {
       if (!linux) return;
       pids = pid === undefined ? [] : treeOf(pid);
       memoryBefore = memoryOf(pids);
-      [cpu, helpersCpu] = [cpuOf(pids), cpuOf(aides)];
+      [cpu, helpersCpu] = [cpuOf(pids), cpuOf(helperPids)];
     },
     open: () => {
       samples.push(memoryOf(pids));
@@ -47,7 +49,7 @@ export async function measure({ helpers }: Bench, workload: Workload, { port, pi
   try {
     const load = await helpers.run(jobOf(workload, port), stages);
     if (!linux) return { load };
-    const helpersBusy = (cpuOf(aides) - helpersCpu) / 1e6 / load.seconds;
+    const helpersBusy = (cpuOf(helperPids) - helpersCpu) / 1e6 / load.seconds;
     if (pid === undefined) return { load, helpersBusy };
     const usage = { cpu: cpuOf(pids) - cpu, memoryBefore, memory: median(samples) };
     return { load, usage, helpersBusy };

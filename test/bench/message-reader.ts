@@ -1,46 +1,49 @@
-/** Told what stands in HTTP/1.1 messages. All text is Latin-1: a character is a byte. */
+/** Receives the parts of HTTP/1.1 messages. All text is Latin-1: a character is a byte. */
 export interface MessageHandler {
-  /** The first line and the header fields, without the empty line. */
+  /** @param text the first line and the header fields, without the empty line */
   head(text: string): void;
-  /** A piece of the body, without the framing of chunks. */
+  /** @param text a part of the body, without chunk headers */
   body(text: string): void;
   end(): void;
 }
 
 export interface MessageReader {
-  /** @throws Error if this is no HTTP/1.1 */
+  /** @throws {Error} when this is not HTTP/1.1 */
   push(text: string): void;
-  /** The connection has ended. @returns whether a message was under way that it cut */
+  /** Call when the connection has closed. @returns true when that cut off a message */
   close(): boolean;
 }
 
 type State = 'head' | 'length' | 'until close' | 'size' | 'chunk' | 'chunk end' | 'trailer';
 
+/** Bytes. */
 const longestHead = 64 * 1024;
 
 /**
- * Reads the messages of one connection, one after the other. Faster than Node's own, since it knows little: no trailers,
- * no interim answers, no bodies of 204 or 304.
+ * Reads the messages of one connection. It is faster than Node's own parser, since it supports less: no trailers, no
+ * interim responses, no 204 or 304 without a body.
+ *
  * @see https://www.rfc-editor.org/rfc/rfc9112
  */
 export function messageReader(handler: MessageHandler): MessageReader {
   let state: State = 'head';
   let rest = '';
-  let left = 0;
+  /** Bytes of the body or chunk that are still to come. */
+  let remaining = 0;
 
   const finish = (): void => {
     state = 'head';
     handler.end();
   };
-  /** @returns how far `text` was read; as far as before if that takes more of it */
+  /** @returns the position up to which `text` was read; `at` when more text is needed */
   const step = (text: string, at: number): number => {
     switch (state) {
       case 'length':
       case 'chunk': {
-        const stop = Math.min(text.length, at + left);
-        left -= stop - at;
+        const stop = Math.min(text.length, at + remaining);
+        remaining -= stop - at;
         if (stop > at) handler.body(text.slice(at, stop));
-        if (left === 0) {
+        if (remaining === 0) {
           if (state === 'length') finish();
           else state = 'chunk end';
         }
@@ -52,21 +55,21 @@ export function messageReader(handler: MessageHandler): MessageReader {
       case 'head': {
         const stop = text.indexOf('\r\n\r\n', at);
         if (stop < 0) {
-          if (text.length - at > longestHead) throw new Error('the head of a message has no end');
+          if (text.length - at > longestHead) throw new Error('the head of a message is too long');
           return at;
         }
         const head = text.slice(at, stop);
-        [state, left] = framingOf(head);
+        [state, remaining] = framingOf(head);
         handler.head(head);
-        if (state === 'length' && left === 0) finish();
+        if (state === 'length' && remaining === 0) finish();
         return stop + 4;
       }
       case 'size': {
         const stop = text.indexOf('\r\n', at);
         if (stop < 0) return at;
-        left = Number.parseInt(text.slice(at, stop), 16);
-        if (!(left >= 0)) throw new Error(`the size of a chunk is ${text.slice(at, at + 20)}`);
-        state = left === 0 ? 'trailer' : 'chunk';
+        remaining = Number.parseInt(text.slice(at, stop), 16);
+        if (!(remaining >= 0)) throw new Error(`invalid chunk size: ${text.slice(at, at + 20)}`);
+        state = remaining === 0 ? 'trailer' : 'chunk';
         return stop + 2;
       }
       case 'chunk end':
@@ -81,8 +84,8 @@ export function messageReader(handler: MessageHandler): MessageReader {
     }
   };
   return {
-    push(piece) {
-      const text = rest === '' ? piece : rest + piece;
+    push(chunk) {
+      const text = rest === '' ? chunk : rest + chunk;
       let at = 0;
       while (at < text.length) {
         const next = step(text, at);
@@ -101,7 +104,7 @@ export function messageReader(handler: MessageHandler): MessageReader {
   };
 }
 
-function framingOf(head: string): [state: State, left: number] {
+function framingOf(head: string): [state: State, remaining: number] {
   if (/\r\ntransfer-encoding:[ \t]*chunked/i.test(head)) return ['size', 0];
   const length = /\r\ncontent-length:[ \t]*(\d+)/i.exec(head)?.[1];
   if (length !== undefined) return ['length', Number(length)];

@@ -6,7 +6,7 @@ export function hasNginx(): boolean {
   return spawnSync('nginx', ['-v']).error === undefined;
 }
 
-/** A plain pass-through of one worker that holds nothing back. @returns its command */
+/** Configures nginx as a plain pass-through with one worker and without buffering. @returns its command */
 export function nginxCommand(
   folder: string,
   { port, upstream }: { port: number; upstream: string },

@@ -6,24 +6,24 @@ const names = workloads.map(({ name }) => name);
 
 export const usage = `npm run bench -- [OPTION...]
 
-Measures what llamaduct costs: CPU time, delay and memory, beside no proxy, a raw pass-through in the same Node, and nginx
-where it is installed. Prints Markdown tables. Every answer is verified: exits with 1 if one is not as it has to be.
+Measures CPU time, delays and memory of llamaduct, of no proxy, of a raw pass-through in the same Node, and of nginx if it
+is installed. Prints Markdown tables. Verifies every response, and exits with 1 if one is incorrect.
 
-  --rounds N               how often everything is measured, in turn; 3
-  --only NAME,...          of ${names.join(', ')}
-  --scale FACTOR           of the requests that are measured; 1
-  --smoke                  a minute that shows that all of it works; its figures say little
-  --base REV               measures another revision of this repository, too
-  --contender NAME=COMMAND measures a program that takes PORT and UPSTREAM (an Ollama) from its environment, and answers
-                           OpenAI's chat completions; may be given several times
-  --json FILE              writes everything that was measured
-  --cpu-prof FOLDER        writes a CPU profile of each llamaduct; it costs time itself
+  --rounds N               number of rounds in which everything is measured; default 3
+  --only NAME,...          only these workloads of ${names.join(', ')}
+  --scale FACTOR           multiplies the number of measured requests; default 1
+  --smoke                  runs for a minute to show that everything works; the figures mean little
+  --base REV               also measures another revision of this repository
+  --contender NAME=COMMAND also measures a program that reads PORT and UPSTREAM (an Ollama) from its environment, and
+                           serves OpenAI's chat completions; may be repeated
+  --json FILE              writes all measurements to a file
+  --cpu-prof FOLDER        writes a CPU profile of each llamaduct; profiling costs CPU time itself
 `;
 
 export interface Options {
   readonly rounds: number;
   readonly workloads: readonly Workload[];
-  /** Of the requests that a process serves before it is measured. */
+  /** Factor of the number of requests that a process serves before it is measured. */
   readonly settle: number;
   readonly base?: string | undefined;
   readonly others: readonly Contender[];
@@ -31,7 +31,7 @@ export interface Options {
   readonly profiles?: string | undefined;
 }
 
-/** @returns undefined where help is asked for @throws Error for what is not understood */
+/** @returns the options; undefined for `--help` @throws {Error} for invalid arguments */
 export function readOptions(args: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
@@ -55,7 +55,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
   if (!(scale > 0 && scale <= 100)) throw new Error('--scale takes a number up to 100');
   const chosen = only.split(',').map((name) => {
     const found = workloads.find((workload) => workload.name === name);
-    if (found === undefined) throw new Error(`--only takes of ${names.join(', ')}, not '${name}'`);
+    if (found === undefined) throw new Error(`--only takes names of ${names.join(', ')}, not '${name}'`);
     return scaled(smoke ? shortened(found) : found, scale);
   });
   const others = values.contender.map((text) => {

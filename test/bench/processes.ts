@@ -2,13 +2,13 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
-/** Lists of CPUs as taskset takes them. */
+/** Lists of CPUs in the format of taskset. */
 export interface Pins {
   readonly contender: string;
   readonly helpers: string;
 }
 
-/** @returns undefined where there is no taskset, or one CPU only */
+/** @returns undefined when there is no taskset, or only one CPU */
 export function pins(): Pins | undefined {
   if (availableParallelism() < 2 || spawnSync('taskset', ['-c', '0', 'true']).error !== undefined) return undefined;
   const allowed = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
@@ -25,16 +25,16 @@ export function pins(): Pins | undefined {
 export interface SpawnOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  /** CPUs it may run on. */
+  /** The CPUs on which it may run. */
   readonly cpus?: string | undefined;
-  /** File descriptor of what it writes. */
+  /** File descriptor of its output. */
   readonly log: number;
   readonly ipc?: boolean;
 }
 
 const children = new Set<ChildProcess>();
 
-/** Starts a process in a group of its own, which ends with this one at the latest. */
+/** Starts a process in its own process group. It is killed when this process exits. */
 export function start(command: readonly string[], { env, cwd, cpus, log, ipc = false }: SpawnOptions): ChildProcess {
   const [program = '', ...args] = cpus === undefined ? command : ['taskset', '-c', cpus, ...command];
   const child = spawn(program, args, {
@@ -45,12 +45,12 @@ export function start(command: readonly string[], { env, cwd, cpus, log, ipc = f
   });
   children.add(child);
   child.on('exit', () => children.delete(child));
-  // Whoever waits for it sees that it has no pid.
+  // A process that could not be started has no pid.
   child.on('error', () => children.delete(child));
   return child;
 }
 
-export function hasEnded(child: ChildProcess): boolean {
+export function hasExited(child: ChildProcess): boolean {
   return child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
 }
 
@@ -59,18 +59,18 @@ function signal(child: ChildProcess, name: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, name);
   } catch {
-    // It has gone.
+    // It has exited.
   }
 }
 
-/** Asks it to stop; where it does not within some seconds, it is ended. */
+/** Sends SIGTERM, and SIGKILL if the process does not exit within 15 seconds. */
 export async function stop(child: ChildProcess): Promise<void> {
-  if (hasEnded(child)) return;
+  if (hasExited(child)) return;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(() => signal(child, 'SIGKILL'), 15_000);
     child.once('exit', () => {
       clearTimeout(timer);
-      // What it had started, too.
+      // Also the processes that it started.
       signal(child, 'SIGKILL');
       resolve();
     });
@@ -78,8 +78,8 @@ export async function stop(child: ChildProcess): Promise<void> {
   });
 }
 
-/** Whatever becomes of this process: nothing that it started stays. */
-export function endWithThis(): void {
+/** Kills every process that was started here when this process exits. */
+export function killChildrenOnExit(): void {
   process.on('exit', () => {
     for (const child of children) signal(child, 'SIGKILL');
   });
@@ -92,16 +92,18 @@ export function endWithThis(): void {
   }
 }
 
-/** A process and those it started. */
+/** @returns the ids of a process and its descendants */
 export function treeOf(pid: number): readonly number[] {
   const parents = readdirSync('/proc').flatMap((name) => {
     const stat = /^\d+$/.test(name) ? read(`/proc/${name}/stat`) : undefined;
-    // The name of the program, in parentheses, may hold anything.
+    // The name of the program, in parentheses, may hold any character.
     const parent = Number(stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
     return stat === undefined ? [] : [[Number(name), parent] as const];
   });
   const tree = [pid];
-  for (const one of tree) tree.push(...parents.filter(([, parent]) => parent === one).map(([child]) => child));
+  for (const ancestor of tree) {
+    tree.push(...parents.filter(([, parent]) => parent === ancestor).map(([child]) => child));
+  }
   return tree;
 }
 
@@ -109,12 +111,12 @@ function read(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch {
-    // It has ended.
+    // It has exited.
     return undefined;
   }
 }
 
-/** Microseconds that processes have spent on a CPU. Linux only. */
+/** @returns the CPU time of processes in microseconds. Linux only. */
 export function cpuOf(pids: readonly number[]): number {
   let nanoseconds = 0;
   for (const pid of pids) {
@@ -125,7 +127,7 @@ export function cpuOf(pids: readonly number[]): number {
   return nanoseconds / 1_000;
 }
 
-/** Bytes that processes have in memory. Linux only. */
+/** @returns the resident memory of processes in bytes. Linux only. */
 export function memoryOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     const kibibytes = /^VmRSS:\s*(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1] ?? 0;

@@ -1,21 +1,22 @@
 import type { Job } from './job.ts';
 
 const sentence = 'Tell me about the "quick" brown fox — 世界, café.\n';
+/** Bytes of a message. */
 const longest = 5_000;
 
-/** A conversation whose text has this many bytes. */
+/** @returns a conversation whose text has about `bytes` bytes */
 function messagesOf(bytes: number): readonly { role: string; content: string }[] {
   const messages = [{ role: 'system', content: 'You are a helpful assistant.' }];
   for (let left = bytes; left > 0; left -= longest) {
     const times = Math.ceil(Math.min(left, longest) / Buffer.byteLength(sentence));
-    // The last is the user's.
+    // The last message is the user's.
     const role = Math.ceil(left / longest) % 2 === 1 ? 'user' : 'assistant';
     messages.push({ role, content: sentence.repeat(times) });
   }
   return messages;
 }
 
-/** A chat completion request, with its head. */
+/** @returns a chat completion request with its head */
 export function requestOf({ port, key, model, prompt, streamed }: Job): Buffer {
   const body = Buffer.from(
     JSON.stringify({ model, messages: messagesOf(prompt), stream: streamed, temperature: 0.7, max_tokens: 512 }),

@@ -3,7 +3,7 @@ import { type Measure, measure } from './measure.ts';
 import { type Bench, type Running, run } from './running.ts';
 import { type Workload, settling } from './workloads.ts';
 
-/** One load that one contender had once. */
+/** One measurement: a workload against a contender in one round. */
 export interface Run {
   readonly round: number;
   readonly workload: string;
@@ -13,18 +13,18 @@ export interface Run {
 
 export interface Results {
   readonly runs: readonly Run[];
-  /** What went wrong, in words. */
+  /** Error messages. */
   readonly failures: readonly string[];
 }
 
-/** Whoever was first in a round is last in the next: a machine that slows down slows down all. */
+/** Rotates the order from round to round: a machine that slows down must not affect always the same contender. */
 function rotated<Item>(items: readonly Item[], by: number): readonly Item[] {
   const from = by % items.length;
   return [...items.slice(from), ...items.slice(0, from)];
 }
 
-/** The processes that are measured again and again. */
-class Settled {
+/** The processes that serve all rounds, one for each contender. */
+class SettledProcesses {
   readonly #bench: Bench;
   readonly #running = new Map<Contender, Running>();
 
@@ -32,8 +32,12 @@ class Settled {
     this.#bench = bench;
   }
 
-  /** One that has served all that a process serves before it is measured. @throws Error, also for what it answered wrongly then */
-  async of(contender: Contender, factor: number): Promise<Running> {
+  /**
+   * Starts a contender, unless it runs, and has it serve the requests that come before the first measurement.
+   *
+   * @throws {Error} when it does not start, or a response is incorrect
+   */
+  async start(contender: Contender, factor: number): Promise<Running> {
     const known = this.#running.get(contender);
     if (known !== undefined) return known;
     const running = await run(this.#bench, contender, contender.name);
@@ -41,12 +45,12 @@ class Settled {
     for (const workload of settling(factor)) {
       const { errors } = (await measure(this.#bench, workload, running)).load;
       const [first] = Object.entries(errors);
-      if (first !== undefined) throw new Error(`before it was measured, ${first[1]} times: ${first[0]}`);
+      if (first !== undefined) throw new Error(`before the first measurement, ${first[1]} times: ${first[0]}`);
     }
     return running;
   }
 
-  /** @returns the end of its log; '' where it does not run */
+  /** @returns the end of its log; '' when it does not run */
   async stop(contender: Contender): Promise<string> {
     const running = this.#running.get(contender);
     this.#running.delete(contender);
@@ -57,9 +61,9 @@ class Settled {
 }
 
 /**
- * Measures every contender under every workload, as often as there are rounds.
+ * Measures every contender under every workload in every round.
  *
- * @param factor of the requests that a process serves before it is measured
+ * @param factor multiplies the number of requests that a process serves before it is measured
  */
 export async function measureAll(
   bench: Bench,
@@ -70,7 +74,7 @@ export async function measureAll(
 ): Promise<Results> {
   const runs: Run[] = [];
   const failures: string[] = [];
-  const settled = new Settled(bench);
+  const settled = new SettledProcesses(bench);
   for (let round = 1; round <= rounds; round += 1) {
     for (const workload of workloads) {
       for (const contender of rotated(contenders, round - 1)) {
@@ -78,7 +82,7 @@ export async function measureAll(
         const fresh = workload.fresh === true;
         let running: Running | undefined;
         try {
-          running = fresh ? await run(bench, contender, label) : await settled.of(contender, factor);
+          running = fresh ? await run(bench, contender, label) : await settled.start(contender, factor);
           const measured = await measure(bench, workload, running);
           const { errors } = measured.load;
           failures.push(...Object.entries(errors).map(([error, count]) => `${label}: ${count} times: ${error}`));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contender, Place } from './contenders.ts';
 import type { Helpers } from './helpers.ts';
-import { type Pins, hasEnded, start, stop } from './processes.ts';
+import { type Pins, hasExited, start, stop } from './processes.ts';
 
 export interface Bench {
   readonly folder: string;
@@ -12,19 +12,20 @@ export interface Bench {
   readonly pins?: Pins | undefined;
 }
 
-/** A contender that has been started. */
+/** A started contender. */
 export interface Running {
   readonly port: number;
-  /** Absent where there is no proxy. */
+  /** Absent without a proxy. */
   readonly pid?: number | undefined;
-  /** The end of its log. */
+  /** @returns the end of its log */
   log(): string;
   stop(): Promise<void>;
 }
 
+/** Milliseconds until it listens. */
 const startsWithin = 60_000;
 
-/** @param label of its files @throws Error with the end of its log */
+/** Starts a contender. @param label names its files @throws {Error} with the end of its log when it does not listen */
 export async function run(bench: Bench, contender: Contender, label: string): Promise<Running> {
   const { helpers, folder, pins } = bench;
   if (contender.start === undefined) {
@@ -57,17 +58,17 @@ export async function run(bench: Bench, contender: Contender, label: string): Pr
   };
   const deadline = performance.now() + startsWithin;
   while (!(await listens(place.port))) {
-    const fault = hasEnded(child) ? 'it ended before it listened' : 'it does not listen';
-    if (hasEnded(child) || performance.now() > deadline) {
+    const failure = hasExited(child) ? 'it exited before it listened' : 'it does not listen';
+    if (hasExited(child) || performance.now() > deadline) {
       await running.stop();
-      throw new Error(`${label}: ${fault}\n${running.log()}`);
+      throw new Error(`${label}: ${failure}\n${running.log()}`);
     }
     await sleep(50);
   }
   return running;
 }
 
-/** One that nobody listens on; it is free for whoever comes next. */
+/** @returns a port on which nothing listens */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => {

@@ -1,24 +1,24 @@
 import { type Load, stampLength, tokensOf } from './model.ts';
 
-/** In whose words the upstream answers. */
+/** The API in which the upstream answers. */
 export type Dialect = 'ollama' | 'openai';
 
-/** What goes out at once: bytes, or text between whose parts the stamp stands, Latin-1. */
+/** One write: bytes, or Latin-1 text in parts, between which the stamp goes. */
 export type Write = Buffer | readonly string[];
 
-/** An answer, rendered beforehand. */
+/** A prepared response. */
 export interface Script {
   readonly load: Load;
-  /** With the head of the answer in the first. */
+  /** The first one holds the head of the response. */
   readonly writes: readonly Write[];
-  /** What says that the answer is whole. */
+  /** The end of the stream and of the body. */
   readonly last: Buffer;
 }
 
 const date = '2026-11-21T03:00:00.123456789Z';
 const mark = '\u0001'.repeat(stampLength);
 
-/** Go's encoding/json escapes these, and so Ollama does. */
+/** @returns JSON with the escapes of Go's encoding/json, as Ollama writes it */
 function quote(text: string): string {
   return JSON.stringify(text).replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
 }
@@ -59,7 +59,7 @@ function answerHead(type: string, framing: string): string {
   return `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nDate: Sat, 21 Nov 2026 03:00:00 GMT\r\n${framing}\r\n\r\n`;
 }
 
-/** A streamed answer: a chunk of HTTP is a write, as Ollama flushes. */
+/** @returns a streamed response: each write is one HTTP chunk, since Ollama flushes after each */
 export function renderStream(dialect: Dialect, model: string, load: Load): Script {
   const tokens = tokensOf(load).map((token) => (load.stamped ? `"${mark}${quote(token).slice(1)}` : quote(token)));
   const texts: string[] = [];
@@ -68,7 +68,7 @@ export function renderStream(dialect: Dialect, model: string, load: Load): Scrip
     texts.push(chunk(lines.join('')));
   }
   const type = dialect === 'openai' ? 'text/event-stream' : 'application/x-ndjson';
-  // Ollama sends the head with the first line.
+  // Ollama sends the head together with the first line.
   texts[0] = answerHead(type, 'Transfer-Encoding: chunked') + (texts[0] ?? '');
   const writes = texts.map((text): Write => {
     const bytes = Buffer.from(text);
@@ -77,7 +77,7 @@ export function renderStream(dialect: Dialect, model: string, load: Load): Scrip
   return { load, writes, last: Buffer.from(`${endOf(dialect, model, load)}0\r\n\r\n`) };
 }
 
-/** An answer in one piece, with its head. */
+/** @returns a response that is not streamed, with its head */
 export function renderWhole(dialect: Dialect, model: string, load: Load): Buffer {
   const text = quote(tokensOf(load).join(''));
   const choice = `{"index":0,"message":{"role":"assistant","content":${text}},"finish_reason":"stop"}`;

@@ -3,13 +3,13 @@ import type { Run } from './rounds.ts';
 import { type Middle, middleOf, pairedDifferences, pairedRatios } from './statistics.ts';
 import type { Workload } from './workloads.ts';
 
-/** What one contender made of one workload, over all rounds. Microseconds and bytes. */
+/** The results of one contender for one workload over all rounds. Microseconds and bytes. */
 export interface Summary {
   readonly workload: string;
   readonly contender: string;
-  /** For each token or request, as the workload is counted. */
+  /** For each token or request, depending on the workload's unit. */
   readonly cpu?: Middle | undefined;
-  /** Times the CPU of others, round by round. */
+  /** Ratio to the CPU time of other contenders. */
   readonly cpuTo: To;
   readonly first: Delays;
   readonly firstOver: { readonly none: Delays; readonly raw: Delays };
@@ -18,8 +18,8 @@ export interface Summary {
   readonly memory?: Middle | undefined;
   readonly memoryPerStream?: Middle | undefined;
   readonly memoryTo: To;
-  /** The upstream and the load generator had no time left, but the contender had. */
-  readonly held: boolean;
+  /** True when the upstream and the load generator used all of their CPU time, and the contender did not. */
+  readonly limitedByHelpers: boolean;
 }
 
 export type To = Readonly<Record<'raw' | 'nginx' | 'base', Middle | undefined>>;
@@ -31,24 +31,24 @@ interface Delays {
 
 type Value = (measure: Measure) => number | undefined;
 
-/** Fewer streams hold too little to tell it from what else grows. */
+/** With fewer streams, their memory cannot be distinguished from other growth. */
 export const fewestStreams = 500;
-/** Of the time that there is. */
+/** Share of the CPU time from which a process counts as busy. */
 const busy = 0.95;
 
 function isEmpty(record: object): boolean {
   return Object.keys(record).length === 0;
 }
 
-/** @param helperCpus how many CPUs the upstream and the load generator have */
+/** @param helperCpus number of CPUs of the upstream and the load generator */
 export function summarize(runs: readonly Run[], workload: Workload, contender: string, helperCpus: number): Summary {
   const rounds = Math.max(0, ...runs.map(({ round }) => round));
   const values = (of: string, value: Value): (number | undefined)[] =>
     Array.from({ length: rounds }, (_, index) => {
-      const is = (run: Run): boolean =>
-        run.round === index + 1 && run.contender === of && run.workload === workload.name;
-      const run = runs.find(is);
-      // Whoever answers wrongly has no figures.
+      const run = runs.find(
+        (each) => each.round === index + 1 && each.contender === of && each.workload === workload.name,
+      );
+      // A run with incorrect responses does not count.
       return run === undefined || !isEmpty(run.measure.load.errors) ? undefined : value(run.measure);
     });
   const own = (value: Value): (number | undefined)[] => values(contender, value);
@@ -80,6 +80,6 @@ export function summarize(runs: readonly Run[], workload: Workload, contender: s
     memory: middleOf(own(({ usage }) => usage?.memory)),
     memoryPerStream: middleOf(own(perStream)),
     memoryTo: to(perStream),
-    held: helpersBusy > busy * Math.min(2, helperCpus) && ownBusy < busy,
+    limitedByHelpers: helpersBusy > busy * Math.min(2, helperCpus) && ownBusy < busy,
   };
 }

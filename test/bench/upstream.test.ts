@@ -11,7 +11,7 @@ interface Line {
   readonly eval_count?: number;
 }
 
-describe('the upstream of the benchmark', () => {
+describe("the benchmark's upstream", () => {
   let url: string;
   let upstream: Awaited<ReturnType<typeof startUpstream>>;
   before(async () => {
@@ -20,17 +20,17 @@ describe('the upstream of the benchmark', () => {
   });
   after(() => upstream.close());
 
-  const ask = async (path: string, body: object): Promise<Response> =>
+  const post = async (path: string, body: object): Promise<Response> =>
     await fetch(url + path, { method: 'POST', body: JSON.stringify({ messages: [], ...body }) });
   const lines = async (body: object): Promise<Line[]> => {
-    const text = await (await ask('/api/chat', body)).text();
+    const text = await (await post('/api/chat', body)).text();
     return text
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Line);
   };
 
-  it('says what the name of the model tells', async () => {
+  it('streams the tokens that the name of the model describes', async () => {
     for (const model of ['bench-n70', 'bench-n5-i2-b2-d3:latest']) {
       const load = readLoad(model);
       assert.ok(load);
@@ -43,12 +43,12 @@ describe('the upstream of the benchmark', () => {
     }
   });
 
-  it('stamps tokens with the time', async () => {
+  it('stamps tokens with the time of their write', async () => {
     const contents = (await lines({ model: 'bench-n7-b2-t1' })).slice(0, -1).map(({ message }) => message.content);
     const stamps = contents.map((content) => Number(content.slice(0, stampLength)));
     assert.deepEqual(
       stamps,
-      stamps.toSorted((one, other) => one - other),
+      stamps.toSorted((a, b) => a - b),
     );
     assert.equal(new Set(stamps).size, 4, 'a stamp for each write');
     const load = readLoad('bench-n7');
@@ -59,34 +59,34 @@ describe('the upstream of the benchmark', () => {
     );
   });
 
-  it('writes as many lines at a time as told', async () => {
+  it('writes as many lines at once as the name of the model says', async () => {
     const body = JSON.stringify({ model: 'bench-n7-b3', messages: [] });
     const request = `POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     const socket = connect(upstream.port, '127.0.0.1');
     socket.write(request);
     let text = '';
-    for await (const piece of socket.setEncoding('latin1')) {
-      text += String(piece);
+    for await (const chunk of socket.setEncoding('latin1')) {
+      text += String(chunk);
       if (text.endsWith('\r\n0\r\n\r\n')) break;
     }
     const chunks = text
       .split(/\r\n[0-9a-f]+\r\n/)
       .slice(1)
       .map((chunk) => chunk.split('\n').length - 1);
-    // Seven tokens, the line that says it was all, and the end of the body.
+    // Seven tokens, the done line, and the end of the body.
     assert.deepEqual(chunks.slice(0, -1), [3, 3, 1, 1]);
   });
 
-  it('answers in one piece, and in the words of OpenAI', async () => {
+  it('answers without streaming, and in the OpenAI API', async () => {
     const load = readLoad('bench-n40');
     assert.ok(load);
     const text = tokensOf(load).join('');
-    const whole = (await (await ask('/api/chat', { model: 'bench-n40', stream: false })).json()) as Line;
+    const whole = (await (await post('/api/chat', { model: 'bench-n40', stream: false })).json()) as Line;
     assert.equal(whole.message.content, text);
-    const openai = await ask('/v1/chat/completions', { model: 'bench-n40' });
+    const openai = await post('/v1/chat/completions', { model: 'bench-n40' });
     const { choices } = (await openai.json()) as { choices: [{ message: { content: string } }] };
     assert.equal(choices[0].message.content, text);
-    const streamed = await ask('/v1/chat/completions', { model: 'bench-n40', stream: true });
+    const streamed = await post('/v1/chat/completions', { model: 'bench-n40', stream: true });
     const events = (await streamed.text()).split('\n\n');
     assert.deepEqual(events.slice(-2), ['data: [DONE]', '']);
     const contents = events.slice(0, -2).map((event) => {
@@ -96,10 +96,10 @@ describe('the upstream of the benchmark', () => {
     assert.equal(contents.join(''), text);
   });
 
-  it('refuses other models, and prompts that were cut', async () => {
-    assert.equal((await ask('/api/chat', { model: 'llama' })).status, 404);
-    assert.equal((await ask('/api/chat', { model: 'bench-n3-p500' })).status, 400);
-    assert.equal((await ask('/api/chat', { model: 'bench-n3-p500', filler: 'x'.repeat(500) })).status, 200);
+  it('rejects unknown models and prompts that were cut', async () => {
+    assert.equal((await post('/api/chat', { model: 'llama' })).status, 404);
+    assert.equal((await post('/api/chat', { model: 'bench-n3-p500' })).status, 400);
+    assert.equal((await post('/api/chat', { model: 'bench-n3-p500', filler: 'x'.repeat(500) })).status, 200);
     const { models } = (await (await fetch(`${url}/api/tags`)).json()) as { models: { name: string }[] };
     assert.deepEqual(
       models.map(({ name }) => name),

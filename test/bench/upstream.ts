@@ -1,36 +1,37 @@
 import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { type Clock, createClock } from './clock.ts';
-import { listing, plain } from './listing.ts';
+import { jsonResponse, listing } from './listing.ts';
 import { messageReader } from './message-reader.ts';
 import { microseconds, readLoad, stampOf } from './model.ts';
 import { type Dialect, type Script, type Write, renderStream, renderWhole } from './script.ts';
 
-/** What the upstream tells its parent once it listens. */
+/** Sent to the parent process once the upstream listens. */
 export interface Listening {
   readonly port: number;
 }
 
-/** Bytes that may wait for a connection before a stream without pause waits, too. */
+/** Bytes that may be buffered for a connection before a stream without pauses waits. */
 const mostWaiting = 64 * 1024;
 const mostScripts = 1_000;
 
 const paths: Readonly<Record<string, Dialect>> = { '/api/chat': 'ollama', '/v1/chat/completions': 'openai' };
 
 /**
- * An Ollama that answers with what the name of the model tells, see {@link readLoad}: in Ollama's own API, and in
- * OpenAI's for those that pass on what they get. It speaks HTTP on bare sockets, so that it is no bottleneck.
- * @param models that it lists
+ * Starts an Ollama whose answers are described by the name of the model, see {@link readLoad}. It also serves OpenAI's
+ * API, for proxies that do not translate. It writes HTTP on plain sockets, so that it is not the bottleneck.
+ *
+ * @param models the models that it lists
  */
 export function startUpstream(models: readonly string[]): Promise<Listening & { close(): void }> {
   const clock = createClock();
   const scripts = new Map<string, Script | Buffer>();
-  const remember = <Made extends Script | Buffer>(key: string, make: () => Made): Made => {
-    let made = scripts.get(key) as Made | undefined;
-    if (made === undefined) {
+  const cached = <Rendered extends Script | Buffer>(key: string, render: () => Rendered): Rendered => {
+    let script = scripts.get(key) as Rendered | undefined;
+    if (script === undefined) {
       if (scripts.size >= mostScripts) scripts.clear();
-      scripts.set(key, (made = make()));
+      scripts.set(key, (script = render()));
     }
-    return made;
+    return script;
   };
   const answer = (socket: Socket, head: string, body: string): void => {
     const path = /^\S+ ([^\s?]*)/.exec(head)?.[1] ?? '';
@@ -38,25 +39,27 @@ export function startUpstream(models: readonly string[]): Promise<Listening & { 
     if (dialect === undefined) {
       const found = listing(path, models);
       return void socket.write(
-        found === undefined ? plain('404 Not Found', { error: 'not found' }) : plain('200 OK', found),
+        found === undefined ? jsonResponse('404 Not Found', { error: 'not found' }) : jsonResponse('200 OK', found),
       );
     }
-    // Whole JSON is parsed by nobody here: a prompt of 1 MB would be dearer than its answer.
+    // Not JSON.parse: a prompt of 1 MB would cost more than its answer.
     const model = /"model"\s*:\s*"([^"\\]*)"/.exec(body)?.[1] ?? '';
     const load = readLoad(model);
-    if (load === undefined) return void socket.write(plain('404 Not Found', { error: `model '${model}' not found` }));
-    if (body.length < load.prompt) return void socket.write(plain('400 Bad Request', { error: 'the prompt was cut' }));
+    if (load === undefined)
+      return void socket.write(jsonResponse('404 Not Found', { error: `model '${model}' not found` }));
+    if (body.length < load.prompt)
+      return void socket.write(jsonResponse('400 Bad Request', { error: 'the prompt was cut' }));
     const streamed = /"stream"\s*:\s*(true|false)/.exec(body)?.[1] ?? String(dialect === 'ollama');
     const key = `${dialect} ${streamed} ${model}`;
     if (streamed === 'true') {
       play(
         socket,
         clock,
-        remember(key, () => renderStream(dialect, model, load)),
+        cached(key, () => renderStream(dialect, model, load)),
       );
       return;
     }
-    const whole = remember(key, () => renderWhole(dialect, model, load));
+    const whole = cached(key, () => renderWhole(dialect, model, load));
     const wait = load.delay + Math.ceil(load.tokens / load.lines) * load.interval;
     if (wait === 0) socket.write(whole);
     else clock.at(microseconds() + wait * 1_000, () => socket.write(whole));
@@ -95,7 +98,7 @@ function toBytes(write: Write, now: number): Buffer {
   return Buffer.isBuffer(write) ? write : Buffer.from(write.join(stampOf(now)), 'latin1');
 }
 
-/** Writes an answer at the pace that it has. */
+/** Writes a response at the pace of its load. */
 function play(socket: Socket, clock: Clock, { load, writes, last }: Script): void {
   let next = microseconds() + load.delay * 1_000;
   let at = 0;
@@ -112,7 +115,7 @@ function play(socket: Socket, clock: Clock, { load, writes, last }: Script): voi
       socket.write(last);
       return;
     }
-    // Without pause each stream writes once in a round: the clock does first what was due first.
+    // Without pauses each stream writes once in a turn of the event loop: the clock runs the earliest task first.
     next = load.interval === 0 ? microseconds() : next + load.interval * 1_000;
     clock.at(next, step);
   };
@@ -123,6 +126,6 @@ function play(socket: Socket, clock: Clock, { load, writes, last }: Script): voi
 if (import.meta.main) {
   const { port } = await startUpstream(process.argv.slice(2));
   process.send?.({ port } satisfies Listening);
-  // Without a parent there is nobody to answer.
+  // Without its parent it has no purpose.
   process.on('disconnect', () => process.exit(0));
 }

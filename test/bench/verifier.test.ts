@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { microseconds, readLoad, stampOf, tokensOf } from './model.ts';
-import { type Measured, expectedOf, streamVerifier, wholeFault } from './verifier.ts';
+import { type Measured, expectedOf, streamVerifier, bodyMismatch } from './verifier.ts';
 
 const finish = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n';
 const done = 'data: [DONE]\n\n';
@@ -9,7 +9,7 @@ const done = 'data: [DONE]\n\n';
 const event = (content: string): string =>
   `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`;
 
-/** An answer of this load, as it has to be: events, each with a token. */
+/** @returns the events of a correct stream of this load, with one token each */
 function eventsOf(model: string): string[] {
   const load = readLoad(model);
   assert.ok(load);
@@ -17,8 +17,8 @@ function eventsOf(model: string): string[] {
   return [...tokensOf(load).map((token) => event(stamp + token)), finish, done];
 }
 
-/** @param measured whether the stream is one of those that are */
-function faultOf(model: string, text: string, measured: boolean, size = Infinity): string | undefined {
+/** @param measured false: every event is parsed as JSON, as in the warm-up */
+function mismatchOf(model: string, text: string, measured: boolean, size = Infinity): string | undefined {
   const load = readLoad(model);
   assert.ok(load);
   const into: Measured = { firsts: [], gaps: [], transits: [] };
@@ -29,72 +29,73 @@ function faultOf(model: string, text: string, measured: boolean, size = Infinity
   } catch (error) {
     return String(error);
   }
-  return verifier.fault();
+  return verifier.mismatch();
 }
 
 for (const model of ['bench-n40', 'bench-n40-t1']) {
   for (const measured of [true, false]) {
     describe(`the verifier of ${model}, ${measured ? 'measured' : 'warming up'}`, () => {
       const events = eventsOf(model);
-      const fault = (changed: readonly string[]): string | undefined => faultOf(model, changed.join(''), measured);
+      const mismatch = (changed: readonly string[]): string | undefined =>
+        mismatchOf(model, changed.join(''), measured);
 
-      it('passes what is whole, however it is cut', () => {
+      it('accepts a complete stream, however it is cut', () => {
         for (const size of [1, 7, 64, 1000, Infinity]) {
-          assert.equal(faultOf(model, events.join(''), measured, size), undefined);
+          assert.equal(mismatchOf(model, events.join(''), measured, size), undefined);
         }
       });
 
-      it('passes other spacing, and other events between', () => {
+      it('accepts other white space, and other events between', () => {
         const spaced = events.map((one) =>
           one.replaceAll(/"(choices|delta|content|finish_reason)":/g, '"$1": ').replaceAll('\n', '\r\n'),
         );
         const role = 'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":null}}]}\n\n';
         const usage = 'data: {"choices":[],"usage":{"total_tokens":3}}\n\n';
-        assert.equal(fault([': hello\n\n', role, ...spaced.slice(0, -1), usage, done]), undefined);
+        assert.equal(mismatch([': hello\n\n', role, ...spaced.slice(0, -1), usage, done]), undefined);
       });
 
-      it('passes tokens that came together', () => {
+      it('accepts tokens that arrive in one chunk', () => {
         const contents = events.slice(0, -2).map((one) => {
           const { choices } = JSON.parse(one.slice(6)) as { choices: [{ delta: { content: string } }] };
           return choices[0].delta.content;
         });
-        assert.equal(fault([event(contents.join('')), finish, done]), undefined);
+        assert.equal(mismatch([event(contents.join('')), finish, done]), undefined);
       });
 
-      const wrong: readonly (readonly [what: string, events: readonly string[], fault: RegExp])[] = [
-        ['the first token dropped', events.slice(1), /is "|byte 0/],
-        ['the last token dropped', events.toSpliced(39, 1), /not whole/],
-        ['a token doubled', events.toSpliced(5, 0, events[5] ?? ''), /token 6|byte/],
-        ['the last token doubled', events.toSpliced(39, 0, events[39] ?? ''), /after the last|byte/],
-        ['two tokens swapped', events.toSpliced(5, 2, events[6] ?? '', events[5] ?? ''), /token 5|byte/],
-        ['a token changed', events.with(3, (events[3] ?? '').replace('fox', 'fax')), /fax/],
+      const incorrect: readonly (readonly [name: string, events: readonly string[], expected: RegExp])[] = [
+        ['a missing first token', events.slice(1), /is "|byte 0/],
+        ['a missing last token', events.toSpliced(39, 1), /incomplete/],
+        ['a repeated token', events.toSpliced(5, 0, events[5] ?? ''), /token 6|byte/],
+        ['a repeated last token', events.toSpliced(39, 0, events[39] ?? ''), /after the last|byte/],
+        ['two swapped tokens', events.toSpliced(5, 2, events[6] ?? '', events[5] ?? ''), /token 5|byte/],
+        ['a changed token', events.with(3, (events[3] ?? '').replace('fox', 'fax')), /fax/],
         ['no [DONE]', events.slice(0, -1), /\[DONE\] is missing/],
         ['no finish_reason', events.toSpliced(40, 1), /finish_reason is missing/],
         ['another finish_reason', events.with(40, finish.replace('stop', 'length')), /finish_reason is length/],
-        ['two of them', events.toSpliced(40, 0, finish), /second finish_reason/],
+        ['a second finish_reason', events.toSpliced(40, 0, finish), /second finish_reason/],
         ['an event after [DONE]', [...events, finish], /after \[DONE\]/],
         ['an error', events.with(7, 'data: {"error":{"message":"it broke"}}\n\n'), /it broke/],
-        ['nothing', [], /not whole/],
+        ['an empty stream', [], /incomplete/],
       ];
-      for (const [what, changed, expected] of wrong) {
-        it(`notices ${what}`, () => assert.match(fault(changed) ?? 'no fault', expected));
+      for (const [name, changed, expected] of incorrect) {
+        it(`rejects ${name}`, () => assert.match(mismatch(changed) ?? 'no mismatch', expected));
       }
     });
   }
 }
 
 describe('the verifier', () => {
-  it('notices what is no JSON before it measures', () => {
+  it('rejects events that are not JSON while warming up', () => {
     const broken = eventsOf('bench-n40').map((one) => one.replace('}]}', '}]'));
-    assert.match(faultOf('bench-n40', broken.join(''), false) ?? '', /SyntaxError/);
+    assert.match(mismatchOf('bench-n40', broken.join(''), false) ?? '', /SyntaxError/);
   });
 
-  it('notices a token without a stamp', () => {
+  it('rejects a token without a stamp', () => {
     const events = eventsOf('bench-n40-t1').with(2, event(' brown brown brown brown'));
-    assert.match(faultOf('bench-n40-t1', events.join(''), true) ?? '', /token 2 has no stamp/);
+    assert.match(mismatchOf('bench-n40-t1', events.join(''), true) ?? '', /token 2 has no stamp/);
   });
 
-  it('measures from the first read to the last', () => {
+  it('measures the first token, gaps and transits', () => {
     const load = readLoad('bench-n3-t1');
     assert.ok(load);
     const into: Measured = { firsts: [], gaps: [], transits: [] };
@@ -105,15 +106,15 @@ describe('the verifier', () => {
     assert.deepEqual(into, { firsts: [600], gaps: [150, 150], transits: [100, 150, 200] });
   });
 
-  it('compares answers in one piece', () => {
+  it('compares bodies that are not streamed', () => {
     const load = readLoad('bench-n40');
     assert.ok(load);
     const expected = expectedOf(load);
     const answer = (content: string, reason: string): string =>
       Buffer.from(JSON.stringify({ choices: [{ message: { content }, finish_reason: reason }] })).toString('latin1');
     const text = tokensOf(load).join('');
-    assert.equal(wholeFault(expected, answer(text, 'stop')), undefined);
-    assert.match(wholeFault(expected, answer(text.slice(1), 'stop')) ?? '', /another/);
-    assert.match(wholeFault(expected, answer(text, 'length')) ?? '', /finish_reason is length/);
+    assert.equal(bodyMismatch(expected, answer(text, 'stop')), undefined);
+    assert.match(bodyMismatch(expected, answer(text.slice(1), 'stop')) ?? '', /differs/);
+    assert.match(bodyMismatch(expected, answer(text, 'length')) ?? '', /finish_reason is length/);
   });
 });

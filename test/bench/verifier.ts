@@ -1,30 +1,30 @@
 import { latin1, parseChunk, quoted, scanChunk } from './chunk.ts';
 import { type Load, stampLength, tokensOf } from './model.ts';
 
-/** What is measured of a stream, or of many: times in microseconds. */
+/** Measurements of one or more streams. Times in microseconds. */
 export interface Measured {
   /** From the request to the first text. */
   readonly firsts: number[];
-  /** Between reads that brought text. */
+  /** Between reads with text. */
   readonly gaps: number[];
-  /** From the write of the upstream to the read of the client, of stamped tokens. */
+  /** From the upstream's write of a stamped token to the client's read. */
   readonly transits: number[];
 }
 
 export interface StreamVerifier {
-  /** A piece of the body, Latin-1, and the microsecond it came at. */
+  /** @param text a chunk of the body as Latin-1 @param now microsecond at which it was read */
   feed(text: string, now: number): void;
-  /** @returns what was wrong with the stream, now that it has ended */
-  fault(): string | undefined;
+  /** Call at the end of the stream. @returns the first mismatch; undefined when the stream was correct */
+  mismatch(): string | undefined;
 }
 
 export interface VerifierOptions {
   readonly start: number;
-  /** Absent: nothing is measured, and every event is parsed as JSON. */
+  /** Receives the measurements. Absent: nothing is measured, and every event is parsed as JSON. */
   readonly into?: Measured;
 }
 
-/** The text of an answer, or its tokens where they are stamped: UTF-8, a character for each byte. */
+/** The text of an answer, and its tokens: UTF-8, with one character for each byte. */
 export interface Expected {
   readonly stamped: boolean;
   readonly tokens: readonly string[];
@@ -36,31 +36,33 @@ export function expectedOf(load: Load): Expected {
   return { stamped: load.stamped, tokens, text: tokens.join('') };
 }
 
-/** Milliseconds that no token takes, in microseconds: a stamp that says so is a wrong one. */
+/** Microseconds: no token takes longer, so a stamp that says so is wrong. */
 const longestTransit = 120_000_000;
 
-/** Compares a stream of chat completion chunks with what it has to be: its whole text, its finish_reason, and `[DONE]`. */
+/** Compares a stream of chat completion chunks with the expected one: its whole text, its finish_reason, and `[DONE]`. */
 export function streamVerifier(expected: Expected, { start, into }: VerifierOptions): StreamVerifier {
-  let wrong: string | undefined;
+  let mismatch: string | undefined;
   let line = '';
   let [position, token] = [0, 0];
-  let held = '';
+  /** Text that is not yet compared: the beginning of a token. */
+  let pending = '';
   let last = 0;
   let finish: string | undefined;
   let done = false;
-  const fail = (text: string): void => void (wrong ??= text);
+  const fail = (text: string): void => void (mismatch ??= text);
 
   const takeStamped = (text: string, now: number): void => {
-    held += text;
+    pending += text;
     for (;;) {
       const next = expected.tokens[token];
-      if (next === undefined) return held === '' ? undefined : fail('text after the last token');
-      if (held.length < stampLength + next.length) return;
-      const transit = now - Number(held.slice(0, stampLength));
+      if (next === undefined) return pending === '' ? undefined : fail('text after the last token');
+      if (pending.length < stampLength + next.length) return;
+      const transit = now - Number(pending.slice(0, stampLength));
       if (!(transit >= 0 && transit < longestTransit)) return fail(`token ${token} has no stamp`);
-      if (!held.startsWith(next, stampLength)) return fail(`token ${token} is ${quoted(held.slice(stampLength))}`);
+      if (!pending.startsWith(next, stampLength))
+        return fail(`token ${token} is ${quoted(pending.slice(stampLength))}`);
       into?.transits.push(transit);
-      held = held.slice(stampLength + next.length);
+      pending = pending.slice(stampLength + next.length);
       token += 1;
     }
   };
@@ -89,34 +91,34 @@ export function streamVerifier(expected: Expected, { start, into }: VerifierOpti
     finish = reason;
   };
   return {
-    feed(piece, now) {
+    feed(chunk, now) {
       let at = 0;
-      for (let stop = piece.indexOf('\n'); stop >= 0; stop = piece.indexOf('\n', at)) {
-        const whole = line + piece.slice(at, stop);
+      for (let stop = chunk.indexOf('\n'); stop >= 0; stop = chunk.indexOf('\n', at)) {
+        const complete = line + chunk.slice(at, stop);
         line = '';
         at = stop + 1;
-        if (whole.startsWith('data:') && wrong === undefined) event(whole.slice(5).trim(), now);
+        if (complete.startsWith('data:') && mismatch === undefined) event(complete.slice(5).trim(), now);
       }
-      line += piece.slice(at);
+      line += chunk.slice(at);
     },
-    fault() {
-      if (wrong !== undefined) return wrong;
-      const whole = expected.stamped
-        ? token === expected.tokens.length && held === ''
+    mismatch() {
+      if (mismatch !== undefined) return mismatch;
+      const complete = expected.stamped
+        ? token === expected.tokens.length && pending === ''
         : position === expected.text.length;
-      if (!whole) return 'the text is not whole';
+      if (!complete) return 'the text is incomplete';
       if (finish !== 'stop') return `finish_reason is ${finish ?? 'missing'}`;
       return done ? undefined : '[DONE] is missing';
     },
   };
 }
 
-/** Compares an answer in one piece with what it has to be. @returns what is wrong with it */
-export function wholeFault(expected: Expected, body: string): string | undefined {
+/** Compares a body that is not streamed with the expected answer. @returns the mismatch; undefined when it is correct */
+export function bodyMismatch(expected: Expected, body: string): string | undefined {
   const { choices } = JSON.parse(Buffer.from(body, 'latin1').toString()) as {
     choices?: readonly { message?: { content?: string }; finish_reason?: string }[];
   };
   const [{ message, finish_reason: reason } = {}, ...more] = choices ?? [];
-  if (more.length > 0 || latin1(message?.content ?? '') !== expected.text) return 'the text is another';
+  if (more.length > 0 || latin1(message?.content ?? '') !== expected.text) return 'the text differs';
   return reason === 'stop' ? undefined : `finish_reason is ${reason ?? 'missing'}`;
 }

@@ -1,10 +1,10 @@
-/** A load that is put on every contender. */
+/** A load under which every contender is measured. */
 export interface Workload {
   readonly name: string;
   readonly title: string;
-  /** What its CPU time is counted by. */
+  /** The CPU time is divided by the number of these. */
   readonly unit: 'token' | 'request';
-  /** See `readLoad`. */
+  /** Describes the load, see `readLoad`. */
   readonly model: string;
   readonly streamed: boolean;
   readonly clients: number;
@@ -12,20 +12,20 @@ export interface Workload {
   readonly turns: number;
   /** Milliseconds over which the clients start. */
   readonly ramp: number;
-  /** Requests before the measured ones, in all. */
+  /** Requests of all clients before the measured ones. */
   readonly warmUp: number;
-  /** Where it is not the same. */
+  /** Absent: as `model`. */
   readonly warmUpModel?: string;
-  /** Bytes. */
+  /** Bytes of the prompt. */
   readonly prompt: number;
-  /** Whether each run has a process of its own. Absent: one serves all rounds, and more before them, see {@link settling}. */
+  /** True when each run starts a new process. Absent: one process serves all rounds, and requests before them, see {@link settling}. */
   readonly fresh?: boolean;
 }
 
 export const workloads: readonly Workload[] = [
   {
     name: 'realistic',
-    title: '200 streams of 50 tokens a second',
+    title: '200 streams of 50 tokens per second',
     unit: 'token',
     model: 'bench-n100-i20-b1-t1',
     streamed: true,
@@ -49,7 +49,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'bursts',
-    title: '200 streams of 20 lines at a time, 10 times a second',
+    title: '200 streams of 20 tokens at a time, 10 times per second',
     unit: 'token',
     model: 'bench-n200-i100-b20-t1',
     streamed: true,
@@ -61,7 +61,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'small',
-    title: 'small requests that are not streamed, 16 at a time',
+    title: 'small requests, not streamed, 16 at a time',
     unit: 'request',
     model: 'bench-n10-i0-b1',
     streamed: false,
@@ -86,18 +86,18 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'slow',
-    title: '2,000 streams of 2 tokens a second',
+    title: '2,000 streams of 2 tokens per second',
     unit: 'token',
     model: 'bench-n20-i500-b1-t1',
     streamed: true,
     clients: 2_000,
     turns: 1,
     ramp: 5_000,
-    // That its code has run; what many streams hold is what is measured.
+    // Enough to have run the code once: memory per stream is measured here, not CPU time.
     warmUp: 20,
     warmUpModel: 'bench-n20-i0-b1-t1',
     prompt: 400,
-    // What one held before would be used again.
+    // A process would reuse memory of earlier rounds.
     fresh: true,
   },
   {
@@ -120,23 +120,23 @@ const short: Readonly<Record<string, Partial<Workload>>> = {
   saturation: { turns: 4, warmUp: 64 },
   bursts: { turns: 1, warmUp: 100 },
   small: { turns: 60, warmUp: 200 },
-  slow: { title: '500 streams of 2 tokens a second', model: 'bench-n6-i500-b1-t1', clients: 500, ramp: 1_000 },
+  slow: { title: '500 streams of 2 tokens per second', model: 'bench-n6-i500-b1-t1', clients: 500, ramp: 1_000 },
   long: { turns: 4, warmUp: 8 },
 };
 
-/** The same, for a minute instead of ten: enough to see that all of it works. */
+/** @returns the workload shortened, so that all take a minute instead of ten: enough to see that everything works */
 export function shortened(workload: Workload): Workload {
   return { ...workload, ...short[workload.name] };
 }
 
-/** @param factor of requests that are measured */
+/** @returns the workload with its number of measured requests multiplied by `factor` */
 export function scaled(workload: Workload, factor: number): Workload {
   return { ...workload, turns: Math.max(1, Math.round(workload.turns * factor)) };
 }
 
 /**
- * What a process serves before it is measured: V8 has compiled by then what requests pass through, as in all but the first
- * seconds of a proxy's life.
+ * @returns the workloads that a process serves before it is measured, so that V8 has compiled its code, as in all but the
+ *   first seconds of a proxy's life
  */
 export function settling(factor: number): readonly Workload[] {
   return workloads
