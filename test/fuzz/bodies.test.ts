@@ -12,7 +12,7 @@ import { parseJson } from '../../src/http/request-body.ts';
 import { checkSchema } from '../../src/schema/json-schema.ts';
 import { MemoryTextStore } from '../../src/store/memory.ts';
 import { backends } from '../../src/upstreams/index.ts';
-import { asked, bodies } from './bodies.ts';
+import { bodies, requestTo } from './bodies.ts';
 import { readEvents } from './frames.ts';
 import { polluted } from './mutate.ts';
 import { check } from './settings.ts';
@@ -22,8 +22,8 @@ const { generation, embeddings } = clientProtocols({ reasoning_field: 'both' }, 
 const kinds = [backends.ollama, backends.openai];
 const head: AnswerHead = { id: 'id_1', created: 1, model: 'm', arrivedAt: 1000, now: () => 1250 };
 
-/** What makes a backend refuse, so that it is asked in another form. */
-const refusals = [
+/** Error messages after which a backend sends the request in another form. */
+const rejections = [
   '"scripted" does not support tools',
   '"scripted" does not support thinking',
   'think value "low" is not supported for this model',
@@ -49,15 +49,15 @@ const result: ChatResult = {
   timings: {},
 };
 
-/** JSON, there and back. @throws for what JSON.stringify leaves out or cannot write */
-function written(value: unknown): void {
+/** Asserts that a value can be written as JSON. @throws {Error} when JSON.stringify omits it or throws */
+function assertJson(value: unknown): void {
   const text = JSON.stringify(value);
   assert.equal(typeof text, 'string');
   JSON.parse(text);
 }
 
-/** As the service hands it on: an image that is named by address is fetched before. */
-function fetched(request: GenerationRequest): GenerationRequest {
+/** @returns the request with image data in place of image URLs, as after the images were fetched */
+function withFetchedImages(request: GenerationRequest): GenerationRequest {
   if (request.kind !== 'chat') return request;
   const messages = request.messages.map((message) =>
     message.role === 'user' ? { ...message, images: message.images.map(() => ({ base64: 'aGk=' })) } : message,
@@ -65,27 +65,29 @@ function fetched(request: GenerationRequest): GenerationRequest {
   return { ...request, messages };
 }
 
-function toBackends(request: GenerationRequest): void {
+/** Runs every step between a parsed request and the backends. */
+function sendToBackends(request: GenerationRequest): void {
   assert.ok(estimatedInputTokens(request) >= 0);
   if (typeof request.format === 'object') checkSchema(request.format, 'response_format');
   for (const backend of kinds) {
     const { path, body, dropped } = backend.generation(request);
     assert.match(path, /^\/[a-z/]+$/);
-    written(body);
+    assertJson(body);
     assert.ok(dropped.every((field) => typeof field === 'string'));
-    for (const message of refusals) {
-      const refusal = backend.error(400, JSON.stringify({ error: { message } }));
-      const { request: another } = backend.adapt(request, refusal) ?? {};
-      if (another !== undefined) written(backend.generation(another).body);
+    for (const message of rejections) {
+      const rejection = backend.error(400, JSON.stringify({ error: { message } }));
+      const { request: adapted } = backend.adapt(request, rejection) ?? {};
+      if (adapted !== undefined) assertJson(backend.generation(adapted).body);
     }
     backend.decoder(request, () => undefined, 1024);
   }
 }
 
-function answered(call: GenerationCall, protocol: GenerationProtocol): void {
-  if (call.ready !== undefined) return written(call.ready);
+/** Runs every step between a backend's answer and the client. */
+function respond(call: GenerationCall, protocol: GenerationProtocol): void {
+  if (call.ready !== undefined) return assertJson(call.ready);
   const total = { usage, timings: {} };
-  written(
+  assertJson(
     call.respond(
       call.requests.map(() => result),
       total,
@@ -99,43 +101,43 @@ function answered(call: GenerationCall, protocol: GenerationProtocol): void {
   readEvents(call.encoder(head).fail(new GatewayError('upstream_error', 'It broke.')), protocol.contentType);
 }
 
-/** What a request may come to: an answer, or a fault of the client's told in its dialect. */
-async function handled(handle: () => void | Promise<void>, errors: GenerationProtocol['errors']): Promise<void> {
+/** Runs `handle`, and asserts that an error is one of the client, which can be written in its dialect. */
+async function assertHandled(handle: () => void | Promise<void>, errors: GenerationProtocol['errors']): Promise<void> {
   try {
     await handle();
   } catch (thrown) {
-    // As the app does it: nesting without end is a fault of the client's, too.
+    // As in the app: nesting that overflows the stack is an error of the client, too.
     const error = asGatewayError(thrown);
     if (error.status < 400 || error.status >= 500) throw thrown;
     if (!(thrown instanceof GatewayError)) assert.ok(thrown instanceof RangeError);
     assert.ok(error.param === undefined || typeof error.param === 'string');
-    written(errors.body(error));
+    assertJson(errors.body(error));
   }
   assert.ok(!polluted());
 }
 
 async function generate(protocol: GenerationProtocol, text: string): Promise<void> {
-  await handled(async () => {
+  await assertHandled(async () => {
     const call = await protocol.read(parseJson(Buffer.from(text)), 'owner');
-    written(call.dropped);
-    toBackends(fetched(call.requests[0]));
+    assertJson(call.dropped);
+    sendToBackends(withFetchedImages(call.requests[0]));
     assert.ok(call.requests.length <= 10_000);
-    answered(call, protocol);
+    respond(call, protocol);
   }, protocol.errors);
 }
 
 async function embed(protocol: EmbeddingsProtocol, text: string): Promise<void> {
-  await handled(() => {
+  await assertHandled(() => {
     const call = protocol.read(parseJson(Buffer.from(text)));
     const { ready, request } = call;
-    if (ready !== undefined) return written(ready);
-    for (const backend of kinds) written(backend.embeddings(request).body);
-    written(call.respond({ vectors: request.input.map(() => [0.5, -1]), usage, timings: {} }, head));
+    if (ready !== undefined) return assertJson(ready);
+    for (const backend of kinds) assertJson(backend.embeddings(request).body);
+    assertJson(call.respond({ vectors: request.input.map(() => [0.5, -1]), usage, timings: {} }, head));
   }, protocol.errors);
 }
 
 suite('fuzz: request bodies', () => {
-  test('every dialect has bodies', () => {
+  test('every dialect has sample bodies', () => {
     const paths = [...generation, ...embeddings].map(({ path }) => path);
     assert.deepEqual(
       paths.filter((path) => bodies[path] === undefined),
@@ -143,49 +145,49 @@ suite('fuzz: request bodies', () => {
     );
   });
 
-  test('the bodies are right as long as nothing is changed', async () => {
+  test('the unchanged sample bodies are accepted', async () => {
     for (const protocol of generation) {
       for (const body of bodies[protocol.path] ?? []) {
         if ('previous_response_id' in body) continue;
         const call = await protocol.read(JSON.parse(JSON.stringify(body)), 'owner');
-        toBackends(call.requests[0]);
-        answered(call, protocol);
+        sendToBackends(call.requests[0]);
+        respond(call, protocol);
       }
     }
   });
 
   for (const protocol of generation) {
-    test(`${protocol.path}: a call, or a fault of the client's`, async () => {
+    test(`${protocol.path}: a mutated body is accepted, or is an error of the client`, async () => {
       await check(
         0.04,
-        fc.asyncProperty(asked([protocol.path]), async ([, text]) => await generate(protocol, text)),
+        fc.asyncProperty(requestTo([protocol.path]), async ([, text]) => await generate(protocol, text)),
       );
     });
   }
 
   for (const protocol of embeddings) {
-    test(`${protocol.path}: a call, or a fault of the client's`, async () => {
+    test(`${protocol.path}: a mutated body is accepted, or is an error of the client`, async () => {
       await check(
         0.02,
-        fc.asyncProperty(asked([protocol.path]), async ([, text]) => await embed(protocol, text)),
+        fc.asyncProperty(requestTo([protocol.path]), async ([, text]) => await embed(protocol, text)),
       );
     });
   }
 
-  test('what is passed on is read without a fault', async () => {
+  test('native routes: a mutated body is read, or is an error of the client', async () => {
     const routes = [...nativeRoutes.ollama, ...nativeRoutes.openai].filter(({ path }) => bodies[path] !== undefined);
     const cases = fc
       .nat(routes.length - 1)
-      .chain((index) => asked([routes[index]?.path ?? '']).map(([, body]) => [index, body] as const));
+      .chain((index) => requestTo([routes[index]?.path ?? '']).map(([, body]) => [index, body] as const));
     await check(
       0.04,
       fc.asyncProperty(cases, async ([index, text]) => {
         const route = routes[index];
         assert.ok(route);
-        await handled(
+        await assertHandled(
           () => {
             const body = parseJson(Buffer.from(text));
-            written(route.modelsNamed?.(body));
+            assertJson(route.modelsNamed?.(body));
             route.asksMore?.(body);
             route.outputTokens?.(body);
             route.sse?.asks(body);

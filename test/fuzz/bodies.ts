@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { mutated, mutation, textOf } from './mutate.ts';
 
-/** Bodies that are right, with every field that a dialect reads, each several times. */
+// Valid bodies that hold every field that a dialect reads, and arbitraries that mutate them.
 
 const schema = {
   type: 'object',
@@ -22,7 +22,7 @@ const common = {
   max_tokens: 50,
   stream: true,
 };
-const own = { options: { num_ctx: 2048, top_k: 20, stop: ['x'] }, keep_alive: '5m' };
+const ollamaFields = { options: { num_ctx: 2048, top_k: 20, stop: ['x'] }, keep_alive: '5m' };
 const chatTool = {
   type: 'function',
   function: { name: 'weather', description: 'The weather.', parameters: schema, strict: true },
@@ -36,7 +36,7 @@ const chatCall = {
 const chatCompletions = [
   {
     ...common,
-    ...own,
+    ...ollamaFields,
     n: 2,
     stream_options: { include_usage: true, include_obfuscation: false },
     messages: [
@@ -82,7 +82,7 @@ const chatCompletions = [
 const completions = [
   {
     ...common,
-    ...own,
+    ...ollamaFields,
     prompt: ['one', 'two'],
     suffix: 'end',
     n: 2,
@@ -99,7 +99,7 @@ const responses = [
   {
     ...common,
     stop: undefined,
-    ...own,
+    ...ollamaFields,
     instructions: 'Be brief.',
     input: [
       {
@@ -153,7 +153,7 @@ const messages = [
   {
     ...common,
     stop: undefined,
-    ...own,
+    ...ollamaFields,
     system: [{ type: 'text', text: 'Be brief.', cache_control: { type: 'ephemeral' } }],
     messages: [
       {
@@ -224,7 +224,7 @@ const chat = [
     tools: [chatTool],
     format: schema,
     options: {
-      ...own.options,
+      ...ollamaFields.options,
       temperature: 0.5,
       seed: 7,
       num_predict: 20,
@@ -256,19 +256,19 @@ const generate = [
     images: ['iVBORw0KGgo='],
     think: true,
     format: 'json',
-    ...own,
+    ...ollamaFields,
     template: 't',
     context: [1, 2],
   },
-  { model: 'scripted-plain', prompt: 'hi', suffix: 'end', raw: true, stream: false, options: own.options },
+  { model: 'scripted-plain', prompt: 'hi', suffix: 'end', raw: true, stream: false, options: ollamaFields.options },
 ];
 
 const embed = [
-  { model: 'scripted-plain', input: ['one', 'two'], dimensions: 8, truncate: true, ...own },
+  { model: 'scripted-plain', input: ['one', 'two'], dimensions: 8, truncate: true, ...ollamaFields },
   { model: 'scripted-plain', input: 'one' },
 ];
 
-/** By path. */
+/** Valid bodies by path. */
 export const bodies: Readonly<Record<string, readonly object[]>> = {
   '/v1/chat/completions': chatCompletions,
   '/v1/completions': completions,
@@ -282,11 +282,11 @@ export const bodies: Readonly<Record<string, readonly object[]>> = {
     { model: 'scripted-plain', input: [1, 2, 3] },
   ],
   '/api/embed': embed,
-  '/api/embeddings': [{ model: 'scripted-plain', prompt: 'one', ...own }],
+  '/api/embeddings': [{ model: 'scripted-plain', prompt: 'one', ...ollamaFields }],
   '/api/show': [{ model: 'scripted-plain', name: 'scripted-plain', verbose: true }],
 };
 
-/** A body as it goes over the wire: most are JSON, some no longer. */
+/** @returns texts of bodies for a path: most are JSON, some are malformed */
 export function bodyFor(path: string): fc.Arbitrary<string> {
   const [first = {}, ...others] = bodies[path] ?? [];
   const tree = fc
@@ -305,7 +305,7 @@ export function bodyFor(path: string): fc.Arbitrary<string> {
   );
 }
 
-/** A path and a body for it. */
-export function asked(paths: readonly [string, ...string[]]): fc.Arbitrary<readonly [path: string, body: string]> {
+/** @returns one of the paths with the text of a body for it */
+export function requestTo(paths: readonly [string, ...string[]]): fc.Arbitrary<readonly [path: string, body: string]> {
   return fc.constantFrom(...paths).chain((path) => bodyFor(path).map((body) => [path, body] as const));
 }

@@ -14,9 +14,9 @@ import { sentOf } from '../helpers/sent.ts';
 import { readEvents } from './frames.ts';
 import { mutated, mutation, polluted, textOf } from './mutate.ts';
 import { check } from './settings.ts';
-import { type Pieces, pieces } from './streams.ts';
+import { type CutStream, cutStreams } from './streams.ts';
 
-/** More than any case has: what is too long is tried apart. */
+/** More than any case needs: another test covers lines that are too long. */
 const maxLineBytes = 1024 * 1024;
 
 function isCount(value: unknown): boolean {
@@ -34,12 +34,12 @@ function checkLogprob({ token, logprob, bytes }: Omit<TokenLogprob, 'top_logprob
   assert.ok(bytes === null || (Array.isArray(bytes) && bytes.every((byte) => typeof byte === 'number')));
 }
 
-/** Hears events, and fails at the first that may not come then, or is not what its type says. */
-function strict(): { readonly hear: (event: ChatEvent) => void; readonly seen: ChatEvent[] } {
+/** @returns a listener that throws at the first event that is out of order or malformed, and the events so far */
+function strictListener(): { readonly onEvent: (event: ChatEvent) => void; readonly seen: ChatEvent[] } {
   const seen: ChatEvent[] = [];
   const ids = new Set<string>();
-  const hear = (event: ChatEvent): void => {
-    assert.ok(!seen.some(({ type }) => type === 'finish'), 'something after the end');
+  const onEvent = (event: ChatEvent): void => {
+    assert.ok(!seen.some(({ type }) => type === 'finish'), 'an event after the finish event');
     seen.push(event);
     switch (event.type) {
       case 'text':
@@ -69,43 +69,43 @@ function strict(): { readonly hear: (event: ChatEvent) => void; readonly seen: C
         event satisfies never;
     }
   };
-  return { hear, seen };
+  return { onEvent, seen };
 }
 
-/** @throws for what is no failure of an upstream */
-function upstreamFault(thrown: unknown): void {
+/** Rethrows what is not an error of the upstream. */
+function assertUpstreamError(thrown: unknown): void {
   if (!(thrown instanceof GatewayError)) throw thrown;
   assert.ok(thrown.fromUpstream || thrown.code === 'context_length_exceeded', thrown.code);
 }
 
-function decode({ kind, pieces: some }: Pieces): void {
+function decode({ kind, pieces }: CutStream): void {
   for (const { call } of dialects.slice(0, 1)) {
-    const { hear, seen } = strict();
-    const decoder = backends[kind].decoder(call.requests[0], hear, maxLineBytes);
+    const { onEvent, seen } = strictListener();
+    const decoder = backends[kind].decoder(call.requests[0], onEvent, maxLineBytes);
     try {
-      for (const piece of some) decoder.push(piece);
+      for (const piece of pieces) decoder.push(piece);
       decoder.end();
       assert.equal(seen.at(-1)?.type, 'finish');
     } catch (thrown) {
-      upstreamFault(thrown);
+      assertUpstreamError(thrown);
       assert.ok(
         seen.every(({ type }) => type !== 'finish'),
-        'an error after the end',
+        'an error after the finish event',
       );
     }
   }
   assert.ok(!polluted());
 }
 
-function translate({ kind, pieces: some }: Pieces): void {
+function translate({ kind, pieces }: CutStream): void {
   for (const { call, head, name, protocol } of dialects) {
     const translator = new Translator(
       [(emit) => backends[kind].decoder(call.requests[0], emit, maxLineBytes)],
       call.encoder(head),
     );
-    const sent = [...sentOf(translator, some)];
+    const sent = [...sentOf(translator, pieces)];
     assert.ok(translator.ended, name);
-    if (translator.error !== undefined) upstreamFault(translator.error);
+    if (translator.error !== undefined) assertUpstreamError(translator.error);
     readEvents(Buffer.concat(sent).toString(), protocol.contentType);
   }
 }
@@ -113,51 +113,52 @@ function translate({ kind, pieces: some }: Pieces): void {
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-function held(): number {
+/** @returns bytes in use */
+function bytesInUse(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }
 
-suite('fuzz: what upstreams send', () => {
-  test('a decoder gives events in their order, and an error of the upstream or the end', async () => {
-    await check(0.2, fc.property(pieces, decode));
+suite('fuzz: upstream responses', () => {
+  test('a decoder emits valid events in order, and then finishes or throws an upstream error', async () => {
+    await check(0.2, fc.property(cutStreams, decode));
   });
 
-  test('what every dialect makes of it can be read', async () => {
-    await check(0.08, fc.property(pieces, translate));
+  test('the translated stream is well-formed in every dialect', async () => {
+    await check(0.08, fc.property(cutStreams, translate));
   });
 
-  test('however it is cut, it is the same', async () => {
-    const outcome = ({ kind, pieces: some }: Pieces): unknown[] => {
+  test('a decoder gives the same events however the bytes are cut', async () => {
+    const outcome = ({ kind, pieces }: CutStream): unknown[] => {
       const seen: unknown[] = [];
       const [dialect] = dialects;
       assert.ok(dialect);
       const decoder = backends[kind].decoder(dialect.call.requests[0], (event) => seen.push(event), maxLineBytes);
       try {
-        for (const piece of some) decoder.push(piece);
+        for (const piece of pieces) decoder.push(piece);
         decoder.end();
       } catch (thrown) {
         seen.push(asGatewayError(thrown).code);
       }
-      // Ids are made up where there are none.
+      // Missing ids are replaced by random ones.
       return seen.map((event) => (isObject(event) && event['type'] === 'tool-call' ? { ...event, id: '' } : event));
     };
     await check(
       0.05,
-      fc.property(pieces, (some) => {
-        const whole = Buffer.concat(some.pieces);
-        assert.deepEqual(outcome(some), outcome({ ...some, pieces: [whole] }));
+      fc.property(cutStreams, (stream) => {
+        const whole = Buffer.concat(stream.pieces);
+        assert.deepEqual(outcome(stream), outcome({ ...stream, pieces: [whole] }));
         if (whole.length > 4000) return;
         const bytes = Array.from(whole, (_, index) => whole.subarray(index, index + 1));
-        assert.deepEqual(outcome(some), outcome({ ...some, pieces: bytes }));
+        assert.deepEqual(outcome(stream), outcome({ ...stream, pieces: bytes }));
       }),
     );
   });
 
-  test('what never ends is given up, and nothing of it is kept', async () => {
+  test('a record without end is rejected, and uses bounded memory', async () => {
     const limit = 64 * 1024;
-    // The parser of SSE keeps a line of one character in some forty times the room.
-    const most = 64 * limit;
+    // The SSE parser needs some forty times the memory of a line with one character.
+    const maxGrowth = 64 * limit;
     const endless = [
       '{"message":{"content":"',
       'data: ',
@@ -182,39 +183,39 @@ suite('fuzz: what upstreams send', () => {
         const [dialect] = dialects;
         assert.ok(dialect);
         const decoder = backends[kind].decoder(dialect.call.requests[0], () => undefined, limit);
-        const tap = backends[kind].observer();
-        const piece = Buffer.alloc(size, unit);
-        let given = 0;
-        let givenUp = false;
+        const observer = backends[kind].observer();
+        const chunk = Buffer.alloc(size, unit);
+        let pushed = 0;
+        let rejected = false;
         collect();
-        const before = held();
+        const before = bytesInUse();
         try {
           decoder.push(Buffer.from(start));
-          tap.push(Buffer.from(start));
-          for (; given < 2 * most; given += Math.max(size, 64)) {
-            tap.push(piece);
-            decoder.push(piece);
+          observer.push(Buffer.from(start));
+          for (; pushed < 2 * maxGrowth; pushed += Math.max(size, 64)) {
+            observer.push(chunk);
+            decoder.push(chunk);
           }
         } catch (thrown) {
-          upstreamFault(thrown);
-          givenUp = true;
+          assertUpstreamError(thrown);
+          rejected = true;
         }
-        // What is nothing to keep, comments and blank lines, may go on.
+        // Comments and blank lines need no memory, so that they may go on.
         collect();
-        assert.ok(held() - before < most, `${held() - before} bytes are kept of ${given}`);
-        assert.ok(tap.end());
-        if (!givenUp) assert.throws(() => decoder.end(), GatewayError);
+        assert.ok(bytesInUse() - before < maxGrowth, `${bytesInUse() - before} bytes are in use after ${pushed}`);
+        assert.ok(observer.end());
+        if (!rejected) assert.throws(() => decoder.end(), GatewayError);
       }),
     );
   });
 
-  test('a tap takes anything, and counts only what can be counted', async () => {
+  test('a usage observer accepts any bytes, and reports only valid counts', async () => {
     await check(
       0.1,
-      fc.property(pieces, ({ kind, pieces: some }) => {
-        const tap = backends[kind].observer();
-        for (const piece of some) tap.push(piece);
-        const { outcome, finish } = tap.end();
+      fc.property(cutStreams, ({ kind, pieces }) => {
+        const observer = backends[kind].observer();
+        for (const piece of pieces) observer.push(piece);
+        const { outcome, finish } = observer.end();
         assert.ok(['complete', 'failed', 'incomplete'].includes(outcome));
         if (finish !== undefined) checkTotal(finish);
         assert.ok(!polluted());
@@ -222,7 +223,7 @@ suite('fuzz: what upstreams send', () => {
     );
   });
 
-  test('embeddings, lists and details are read, or are the fault of the upstream', async () => {
+  test('embeddings, lists and details are read, or are an error of the upstream', async () => {
     const vectors = {
       ollama: {
         embeddings: [
@@ -252,11 +253,11 @@ suite('fuzz: what upstreams send', () => {
       model_info: { 'general.architecture': 'llama', 'llama.context_length': 4096 },
     };
     const cases = fc.tuple(fc.constantFrom('ollama' as const, 'openai' as const), fc.array(mutation, { maxLength: 3 }));
-    const tried = (step: () => void): void => {
+    const attempt = (step: () => void): void => {
       try {
         step();
       } catch (thrown) {
-        upstreamFault(thrown);
+        assertUpstreamError(thrown);
       }
     };
     await check(
@@ -264,27 +265,27 @@ suite('fuzz: what upstreams send', () => {
       fc.property(cases, ([kind, mutations]) => {
         const backend = backends[kind];
         const sent = (base: object): unknown => JSON.parse(textOf(mutated(base, mutations)));
-        tried(() => {
+        attempt(() => {
           const read = backend.embeddings({ model: 'm', input: ['one', 'two'] }).read(sent(vectors[kind]));
           assert.equal(read.vectors.length, 2);
           for (const vector of read.vectors) assert.ok(vector.length > 0 && vector.every(Number.isFinite));
           checkTotal(read);
         });
-        tried(() => {
+        attempt(() => {
           for (const { name, modified } of backend.models.read(sent(lists[kind]))) {
             assert.equal(typeof name, 'string');
             assert.ok(Number.isFinite(modified));
           }
         });
-        tried(() => void backend.loaded?.read(sent(lists[kind])));
-        tried(() => assert.ok(isCount(backend.contextLength?.('m').read(sent(lists[kind])))));
-        tried(() => assert.ok(isCount(backend.details?.('m').read(sent(details)).contextLength)));
+        attempt(() => void backend.loaded?.read(sent(lists[kind])));
+        attempt(() => assert.ok(isCount(backend.contextLength?.('m').read(sent(lists[kind])))));
+        attempt(() => assert.ok(isCount(backend.details?.('m').read(sent(details)).contextLength)));
         assert.ok(!polluted());
       }),
     );
   });
 
-  test('a refusal of any shape is an error that can be told', async () => {
+  test('an error status with any body becomes an error with a message', async () => {
     const shapes = [
       { error: 'it broke' },
       { error: { message: 'it broke', type: 't', code: 'c', param: 'p' } },

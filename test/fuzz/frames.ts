@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 
 /**
- * Reads a client's stream, strictly: every event of SSE is one `data` line of JSON, perhaps with its name; every line of
+ * Reads a client's stream strictly: every SSE event has one `data` line with JSON, perhaps after its name; every line of
  * NDJSON is an object.
  *
- * @returns what was sent, `[DONE]` as it is
+ * @returns the parsed data, and the text `[DONE]`
+ * @throws {Error} when the stream is malformed
  */
 export function readEvents(text: string, contentType: string): unknown[] {
   return contentType.startsWith('text/event-stream') ? readSse(text) : readLines(text);
@@ -12,7 +13,7 @@ export function readEvents(text: string, contentType: string): unknown[] {
 
 function readSse(text: string): unknown[] {
   if (text === '') return [];
-  assert.ok(text.endsWith('\n\n'), 'an event does not end');
+  assert.ok(text.endsWith('\n\n'), 'the last event has no end');
   return text
     .slice(0, -2)
     .split('\n\n')
@@ -27,7 +28,7 @@ function readSse(text: string): unknown[] {
 
 function readLines(text: string): unknown[] {
   if (text === '') return [];
-  assert.ok(text.endsWith('\n'), 'a line does not end');
+  assert.ok(text.endsWith('\n'), 'the last line has no end');
   return text
     .slice(0, -1)
     .split('\n')

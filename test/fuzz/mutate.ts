@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 
-/** JSON that is not quite as it was: what clients, servers and those between them make of it. */
+// Mutations of JSON: values that clients, servers or proxies may send by mistake.
 
-/** Names that an object may not take by assignment, and some that are only odd. */
+/** Names that assignment to an object treats specially, and other unusual ones. */
 const oddNames = [
   '__proto__',
   'constructor',
@@ -18,16 +18,16 @@ const oddNames = [
   'ſtream',
 ];
 
-/** A number as it stands in JSON text: JSON.parse makes Infinity of 1e999. */
-class Verbatim {
+/** JSON text that is written unchanged: as a number, 1e999 would become Infinity. */
+class RawJson {
   readonly text: string;
   constructor(text: string) {
     this.text = text;
   }
 }
 
-function nested(depth: number, open: string, close: string, within: string): Verbatim {
-  return new Verbatim(open.repeat(depth) + within + close.repeat(depth));
+function nested(depth: number, open: string, close: string, inner: string): RawJson {
+  return new RawJson(open.repeat(depth) + inner + close.repeat(depth));
 }
 
 const oddTexts = [
@@ -69,10 +69,10 @@ const oddNumbers = [
   '0.30000000000000004',
 ];
 
-/** A value of any type where another was. */
+/** Replacements for a value: of any type, and often at a limit. */
 export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom<unknown>(null, true, false, [], {}, [[]], [null], [{}], { type: 'text' }) },
-  { weight: 3, arbitrary: fc.constantFrom(...oddNumbers).map((text) => new Verbatim(text)) },
+  { weight: 3, arbitrary: fc.constantFrom(...oddNumbers).map((text) => new RawJson(text)) },
   { weight: 3, arbitrary: fc.constantFrom(...oddTexts) },
   { weight: 2, arbitrary: fc.string({ unit: 'binary', maxLength: 20 }) },
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 3 }) },
@@ -91,8 +91,9 @@ export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
 
 export interface Mutation {
   readonly kind: 'replace' | 'delete' | 'twice' | 'rename' | 'add' | 'wrap' | 'swap';
-  /** Which of the values, and which other one. */
+  /** Index of the changed value among all values of the tree. */
   readonly at: number;
+  /** Index of the value that `swap` copies. */
   readonly other: number;
   readonly name: string;
   readonly value: unknown;
@@ -106,31 +107,31 @@ export const mutation: fc.Arbitrary<Mutation> = fc.record({
   value: oddValue,
 });
 
-/** A place of a tree: who holds it, and under which name. */
+/** A place in a tree: an object or array, and a key of it. */
 interface Place {
-  readonly holder: Record<string, unknown> | unknown[];
-  readonly name: string;
+  readonly parent: Record<string, unknown> | unknown[];
+  readonly key: string;
 }
 
 function placesOf(value: unknown, places: Place[]): Place[] {
-  if (typeof value !== 'object' || value === null || value instanceof Verbatim) return places;
-  for (const name of Object.keys(value)) {
-    places.push({ holder: value as Place['holder'], name });
-    placesOf((value as Record<string, unknown>)[name], places);
+  if (typeof value !== 'object' || value === null || value instanceof RawJson) return places;
+  for (const key of Object.keys(value)) {
+    places.push({ parent: value as Place['parent'], key });
+    placesOf((value as Record<string, unknown>)[key], places);
   }
   return places;
 }
 
-/** Also a field that is called __proto__. */
-function withField<Holder extends object>(holder: Holder, name: string, value: unknown): Holder {
-  return Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true });
+/** Sets a field, even one that is called `__proto__`. @returns the object */
+function withField<Parent extends object>(parent: Parent, name: string, value: unknown): Parent {
+  return Object.defineProperty(parent, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
-function at({ holder, name }: Place): unknown {
-  return (holder as Record<string, unknown>)[name];
+function at({ parent, key }: Place): unknown {
+  return (parent as Record<string, unknown>)[key];
 }
 
-/** A tree after some mutations. */
+/** @returns a copy of the tree with the mutations applied in order */
 export function mutated(tree: object, mutations: readonly Mutation[]): unknown {
   const root = { tree: structuredClone(tree) as unknown };
   for (const change of mutations) apply(root, change);
@@ -144,63 +145,67 @@ function apply(root: { tree: unknown }, { kind, at: which, other, name, value }:
   const old = at(place);
   switch (kind) {
     case 'replace':
-      withField(place.holder, place.name, structuredCopy(value));
+      withField(place.parent, place.key, structuredCopy(value));
       return;
     case 'delete':
-      if (Array.isArray(place.holder)) place.holder.splice(Number(place.name), 1);
-      else Reflect.deleteProperty(place.holder, place.name);
+      if (Array.isArray(place.parent)) place.parent.splice(Number(place.key), 1);
+      else Reflect.deleteProperty(place.parent, place.key);
       return;
     case 'twice':
-      if (Array.isArray(place.holder)) place.holder.push(structuredCopy(old));
-      else withField(place.holder, `${place.name} `, structuredCopy(old));
+      if (Array.isArray(place.parent)) place.parent.push(structuredCopy(old));
+      else withField(place.parent, `${place.key} `, structuredCopy(old));
       return;
     case 'rename':
-      if (Array.isArray(place.holder)) return;
-      Reflect.deleteProperty(place.holder, place.name);
-      withField(place.holder, name, old);
+      if (Array.isArray(place.parent)) return;
+      Reflect.deleteProperty(place.parent, place.key);
+      withField(place.parent, name, old);
       return;
     case 'add':
       if (Array.isArray(old)) old.push(structuredCopy(value));
-      else if (typeof old === 'object' && old !== null && !(old instanceof Verbatim))
+      else if (typeof old === 'object' && old !== null && !(old instanceof RawJson))
         withField(old, name, structuredCopy(value));
       return;
     case 'wrap':
-      withField(place.holder, place.name, which % 2 === 0 ? [old] : withField({}, name, old));
+      withField(place.parent, place.key, which % 2 === 0 ? [old] : withField({}, name, old));
       return;
     case 'swap':
-      withField(place.holder, place.name, structuredCopy(at(second)));
+      withField(place.parent, place.key, structuredCopy(at(second)));
       return;
     default:
       kind satisfies never;
   }
 }
 
-/** A tree must stay a tree: a cycle is no JSON. */
+/** @returns a deep copy: without it a value could become its own descendant, which JSON cannot hold */
 function structuredCopy(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || value instanceof Verbatim) return value;
+  if (typeof value !== 'object' || value === null || value instanceof RawJson) return value;
   if (Array.isArray(value)) return value.map(structuredCopy);
   const copy = {};
-  for (const [name, held] of Object.entries(value)) withField(copy, name, structuredCopy(held));
+  for (const [name, field] of Object.entries(value)) withField(copy, name, structuredCopy(field));
   return copy;
 }
 
-/** JSON text, with numbers as they were given; every `twice`-th object says its first field twice. */
-export function textOf(value: unknown, twice = 0): string {
+/**
+ * @param repeatEvery every object of this number repeats its first field, as valid JSON may. 0: none does
+ * @returns JSON text, with `RawJson` unchanged
+ */
+export function textOf(value: unknown, repeatEvery = 0): string {
   let objects = 0;
   const written = (part: unknown): string => {
-    if (part instanceof Verbatim) return part.text;
+    if (part instanceof RawJson) return part.text;
     if (typeof part !== 'object' || part === null) return JSON.stringify(part) ?? 'null';
     if (Array.isArray(part)) return `[${part.map(written).join(',')}]`;
     objects += 1;
-    const fields = Object.entries(part).map(([name, held]) => `${JSON.stringify(name)}:${written(held)}`);
+    const fields = Object.entries(part).map(([name, field]) => `${JSON.stringify(name)}:${written(field)}`);
     const [first] = fields;
-    const repeated = twice > 0 && objects % twice === 0 && first !== undefined ? [...fields, first] : fields;
+    const repeated =
+      repeatEvery > 0 && objects % repeatEvery === 0 && first !== undefined ? [...fields, first] : fields;
     return `{${repeated.join(',')}}`;
   };
   return written(value);
 }
 
-/** Whether some text of a client or server has reached the prototypes of all objects. */
+/** True when a field of some input has reached the prototypes of all objects or arrays. */
 export function polluted(): boolean {
   const plain: object = {};
   return Object.keys(Object.prototype).length > 0 || 'polluted' in plain || Object.keys(Array.prototype).length > 0;

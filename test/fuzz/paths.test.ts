@@ -9,8 +9,8 @@ import { secret, testGateway } from '../helpers/gateway.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { check } from './settings.ts';
 
-/** Every path of an upstream that a request may reach, written out: the code's own list is what is put to the test. */
-const passed: Readonly<Record<string, readonly string[]>> = {
+/** Every upstream path that a request may reach. Written out, since the list in the code is under test. */
+const passedThrough: Readonly<Record<string, readonly string[]>> = {
   '/': ['GET', 'HEAD'],
   '/api/tags': ['GET', 'HEAD'],
   '/api/ps': ['GET', 'HEAD'],
@@ -28,7 +28,7 @@ const passed: Readonly<Record<string, readonly string[]>> = {
 };
 const blob = `/api/blobs/sha256:${'0123456789abcdef'.repeat(4)}`;
 
-/** What a path consists of, and what may be put between. */
+/** Segments of paths, valid and invalid. */
 const parts = [
   'api',
   'v1',
@@ -95,10 +95,10 @@ const target: fc.Arbitrary<string> = fc.oneof(
       fc.array(fc.tuple(fc.constantFrom(...parts), fc.constantFrom(...separators)), { maxLength: 5 }),
     )
     .map(([start, rest]) => start + rest.map(([part, separator]) => part + separator).join('')),
-  // A route with something changed.
+  // A route with a mutation.
   fc
     .tuple(
-      fc.constantFrom(...Object.keys(passed), blob, '/v1/models/a'),
+      fc.constantFrom(...Object.keys(passedThrough), blob, '/v1/models/a'),
       fc.nat(),
       fc.nat(2),
       fc.oneof(fc.constantFrom(...parts, ...separators), fc.string({ unit: 'binary', maxLength: 3 })),
@@ -111,37 +111,38 @@ const target: fc.Arbitrary<string> = fc.oneof(
 );
 const method = fc.constantFrom('GET', 'POST', 'DELETE', 'HEAD', 'PUT', 'OPTIONS', 'TRACE', 'PROPFIND');
 
-/** Sends a request as it is, byte for byte. @returns undefined where the answer is none of HTTP's */
+/** Sends a request byte for byte. @returns its response, with status 0 when it is not HTTP */
 async function raw(url: string, verb: string, path: string): Promise<{ status: number; text: string }> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   const head = `${verb} ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${secret}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}`;
   socket.write(Buffer.from(head, 'utf8'));
-  socket.setTimeout(2_000, () => socket.destroy(new Error('no answer')));
-  const pieces: Buffer[] = [];
-  socket.on('data', (piece: Buffer) => pieces.push(piece));
+  socket.setTimeout(2_000, () => socket.destroy(new Error('no response')));
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   await once(socket, 'close');
-  const text = Buffer.concat(pieces).toString('utf8');
+  const text = Buffer.concat(chunks).toString('utf8');
   return { status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1] ?? 0), text };
 }
 
+/** True when a request with this method and path may reach the upstream. */
 function mayPass(verb: string, url: string): boolean {
   if (url === blob || /^\/api\/blobs\/sha256:[0-9a-f]{64}$/.test(url)) return ['GET', 'HEAD', 'POST'].includes(verb);
-  return Object.hasOwn(passed, url) && passed[url]?.includes(verb) === true;
+  return Object.hasOwn(passedThrough, url) && passedThrough[url]?.includes(verb) === true;
 }
 
 suite('fuzz: paths', () => {
-  test('the list that is tested against is the whole list', () => {
-    const own = nativeRoutes.ollama.map(
+  test('the list in this file has every native route of Ollama', () => {
+    const routes = nativeRoutes.ollama.map(
       ({ method: verb, path }) => `${verb} ${path.replace(/:digest.*/, blob.slice(11))}`,
     );
-    const listed = [...Object.entries(passed), [blob, ['GET', 'POST']] as const].flatMap(([path, verbs]) =>
+    const listed = [...Object.entries(passedThrough), [blob, ['GET', 'POST']] as const].flatMap(([path, verbs]) =>
       verbs.filter((verb) => verb !== 'HEAD').map((verb) => `${verb} ${path}`),
     );
-    assert.deepEqual(listed.toSorted(), own.toSorted());
+    assert.deepEqual(listed.toSorted(), routes.toSorted());
   });
 
-  test('a plain target is its own path, and has nothing that is read in two ways', async () => {
+  test('a plain target has one interpretation: it is equal to its parsed path', async () => {
     await check(
       0.1,
       fc.property(target, (text) => {
@@ -155,7 +156,7 @@ suite('fuzz: paths', () => {
     );
   });
 
-  test('no target reaches the upstream but those that are listed, and none is our fault', async () => {
+  test('only listed targets reach the upstream, and none gives a 5xx', async () => {
     await using upstream = await fakeUpstream((res) => {
       res.writeHead(200, { 'content-type': 'application/json' }).end('{"models":[]}');
     });
@@ -164,7 +165,7 @@ suite('fuzz: paths', () => {
     await check(
       0.02,
       fc.asyncProperty(method, target, async (verb, text) => {
-        // These end the head of the request itself.
+        // These would end the request line or the head.
         const line = text.replaceAll(/[\r\n ]/g, '');
         upstream.requests.length = 0;
         const { status, text: answer } = await raw(gateway.url, verb, line);
@@ -174,12 +175,12 @@ suite('fuzz: paths', () => {
           assert.ok(mayPass(sent, url), `${verb} ${line} became ${sent} ${url}`);
           reached += 1;
         }
-        // What is looked up for a translation or a list is llamaduct's own to ask.
+        // Translations and lists send requests of their own.
         if (path.startsWith('/api/') && status < 400) assert.ok(mayPass(verb, path), `${verb} ${path}`);
       }),
     );
-    assert.ok(reached > 0, 'nothing reached the upstream: not what is to be tested');
-    const inOrder = gateway.log.filter(({ error }) => error === 'internal_error');
-    assert.deepEqual(inOrder, []);
+    assert.ok(reached > 0, 'no target reached the upstream, so that the test shows nothing');
+    const internalErrors = gateway.log.filter(({ error }) => error === 'internal_error');
+    assert.deepEqual(internalErrors, []);
   });
 });

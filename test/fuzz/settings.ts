@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 
-/** Cases of all parts together. */
+/** Number of cases of all properties together. */
 const runs = Number(process.env['LLAMADUCT_FUZZ_RUNS'] ?? 100_000);
 
-/** The same seed gives the same cases, each part its own. */
+/** Each property gets the same cases for the same seed. */
 const seed = Number(process.env['LLAMADUCT_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 /**
- * Tries a property on its share of all cases. Where it fails, the error holds the smallest case that was found, and the
- * seed with which to see it again.
+ * Tests a property with its share of all cases.
  *
- * @param share of all cases, 0.1 for a tenth
+ * @param share share of all cases: 0.1 for a tenth
+ * @throws {Error} when the property fails: with the smallest failing case found, and the seed that repeats it
  */
 export async function check<Cases extends [unknown, ...unknown[]]>(
   share: number,
@@ -19,11 +19,11 @@ export async function check<Cases extends [unknown, ...unknown[]]>(
   const details = await fc.check(property as fc.IAsyncProperty<Cases>, {
     seed,
     numRuns: Math.max(1, Math.round(runs * share)),
-    // Shrinking a case that takes long could take for ever.
+    // Shrinking a slow case could take forever.
     interruptAfterTimeLimit: 300_000,
     markInterruptAsFailure: true,
   });
   if (!details.failed) return;
-  const again = `LLAMADUCT_FUZZ_SEED=${seed} LLAMADUCT_FUZZ_RUNS=${runs}`;
-  throw new Error(`${again}\n${fc.defaultReportMessage(details) ?? ''}`, { cause: details.errorInstance });
+  const environment = `LLAMADUCT_FUZZ_SEED=${seed} LLAMADUCT_FUZZ_RUNS=${runs}`;
+  throw new Error(`${environment}\n${fc.defaultReportMessage(details) ?? ''}`, { cause: details.errorInstance });
 }

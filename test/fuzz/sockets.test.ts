@@ -6,21 +6,22 @@ import { errorsFor } from '../../src/protocols/index.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { isObject } from '../../src/framing/json.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { asked, bodies } from './bodies.ts';
+import { bodies, requestTo } from './bodies.ts';
 import { readEvents } from './frames.ts';
 import { check } from './settings.ts';
-import { wellUpstream } from './upstream.ts';
+import { reliableUpstream } from './upstream.ts';
 
-/** Milliseconds for an answer: the upstream's is there at once. */
+/** Milliseconds for a response. The upstream answers immediately. */
 const deadline = 5_000;
 
 const [first = '', ...others] = Object.keys(bodies);
 
-/** The fields that tell of an error in the dialect of a path. */
-function shapeOf(path: string): string {
+/** @returns the fields of an error in the dialect of a path */
+function errorShapeOf(path: string): string {
   return shape(errorsFor(path).body(new GatewayError('invalid_value', 'x')));
 }
 
+/** @returns the names of a body's fields, and of those of its error */
 function shape(body: unknown): string {
   if (!isObject(body)) return typeof body;
   const inner = isObject(body['error']) ? Object.keys(body['error']).toSorted() : typeof body['error'];
@@ -34,14 +35,14 @@ function shape(body: unknown): string {
 
 suite('fuzz: requests on sockets', () => {
   for (const kind of ['ollama', 'openai'] as const) {
-    test(`none is our fault, and each is answered in its dialect, in front of ${kind}`, async () => {
-      await using upstream = await wellUpstream(kind);
+    test(`none gives a 5xx, and each gets a response in its dialect, in front of ${kind}`, async () => {
+      await using upstream = await reliableUpstream(kind);
       await using gateway = await testGateway(upstream, { upstream: { kind }, log_level: 'silent' });
       const agent = new Agent({ connections: 4, pipelining: 1 });
       const statuses = new Map<number, number>();
       await check(
         0.03,
-        fc.asyncProperty(asked([first, ...others]), async ([path, text]) => {
+        fc.asyncProperty(requestTo([first, ...others]), async ([path, text]) => {
           upstream.requests.length = 0;
           const {
             statusCode: status,
@@ -59,14 +60,14 @@ suite('fuzz: requests on sockets', () => {
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
           assert.ok(status < 500, `${status} ${path}: ${answer.slice(0, 300)}`);
           const type = String(headers['content-type']);
-          if (status !== 200) assert.equal(shape(JSON.parse(answer)), shapeOf(path), answer);
+          if (status !== 200) assert.equal(shape(JSON.parse(answer)), errorShapeOf(path), answer);
           else if (type.startsWith('application/json')) JSON.parse(answer);
           else if (upstream.requests.every(({ url }) => !url.endsWith(path))) readEvents(answer, type);
         }),
       );
       await agent.destroy();
       assert.ok((statuses.get(200) ?? 0) > 0 && (statuses.get(400) ?? 0) > 0, JSON.stringify([...statuses]));
-      assert.equal(await gateway.metric('llamaduct_in_flight'), 1, 'more than the question itself');
+      assert.equal(await gateway.metric('llamaduct_in_flight'), 1, 'more than the scrape itself is in flight');
       assert.equal(upstream.open, 0);
       assert.deepEqual(
         gateway.log.filter(({ error }) => error === 'internal_error'),

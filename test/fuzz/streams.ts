@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { type Kind, kinds, streams } from '../conformance/streams.ts';
 import { mutated, mutation, oddValue, textOf } from './mutate.ts';
 
-/** Bytes of upstreams that are ill, in pieces. */
+// Bytes of faulty upstreams, cut into pieces.
 
 const chunk = (choice: object, rest: object = {}): object => ({
   id: 'c',
@@ -15,7 +15,7 @@ const chunk = (choice: object, rest: object = {}): object => ({
 const logprob = { token: 'a', logprob: -1, bytes: [97], top_logprobs: [{ token: 'b', logprob: -2, bytes: [98] }] };
 const call = (rest: object): object => ({ delta: { tool_calls: [rest] } });
 
-/** Records with every field that is read of them. */
+/** Records that hold every field that a decoder reads. */
 const records: Record<Kind, readonly object[]> = {
   ollama: [
     {
@@ -93,7 +93,8 @@ function framed(kind: Kind, json: string): string {
   return kind === 'ollama' ? `${json}\n` : `data: ${json}\n\n`;
 }
 
-function written(kind: Kind): fc.Arbitrary<Buffer> {
+/** @returns streams of records, most of them mutated */
+function composed(kind: Kind): fc.Arbitrary<Buffer> {
   const [first = {}, ...others] = records[kind];
   const record = fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(first, ...others).map((base) => textOf(base)) },
@@ -109,7 +110,7 @@ function written(kind: Kind): fc.Arbitrary<Buffer> {
       arbitrary: fc.constantFrom('[DONE]', '', '{', '\nevent: error', ': comment', '\ndata: {}', '\r\n', '\u0000'),
     },
   );
-  // Most end well, so that what is within is what counts.
+  // Half of them end correctly, so that an error comes from the records before.
   const ending =
     framed(kind, textOf(kind === 'ollama' ? records.ollama[3] : records.openai[7])) +
     (kind === 'openai' ? framed(kind, '[DONE]') : '');
@@ -118,10 +119,10 @@ function written(kind: Kind): fc.Arbitrary<Buffer> {
     .map(([all, ended]) => Buffer.from(all.map((json) => framed(kind, json)).join('') + (ended ? ending : '')));
 }
 
-/** The recorded streams of chats and completions, some of their bytes changed, left out or put in. */
+/** @returns recorded streams of chats and completions with bytes replaced, removed or inserted */
 function damaged(kind: Kind): fc.Arbitrary<Buffer> {
   const { chat, completion } = streams[kind];
-  // Longer ones hold nothing that the others do not.
+  // The longer ones hold nothing new.
   const [first, ...others] = [...chat, ...completion].map(({ body }) => body).filter(({ length }) => length < 20_000);
   const change = fc.record({ at: fc.nat(), drop: fc.nat(40), put: fc.uint8Array({ maxLength: 8 }) });
   return fc
@@ -134,31 +135,32 @@ function damaged(kind: Kind): fc.Arbitrary<Buffer> {
     );
 }
 
-/** Shown as text where a case fails. */
-function printable(kind: Kind, some: readonly Buffer[]): Pieces {
-  const shown = some.map((piece) => piece.toString('latin1'));
-  return Object.assign({ kind, pieces: some }, { [fc.toStringMethod]: () => JSON.stringify({ kind, pieces: shown }) });
+/** @returns the pieces, which fast-check prints as text when a case fails */
+function printable(kind: Kind, pieces: readonly Buffer[]): CutStream {
+  const shown = pieces.map((piece) => piece.toString('latin1'));
+  return Object.assign({ kind, pieces }, { [fc.toStringMethod]: () => JSON.stringify({ kind, pieces: shown }) });
 }
 
-export interface Pieces {
+/** A response body of an upstream of this kind, cut into pieces. */
+export interface CutStream {
   readonly kind: Kind;
   readonly pieces: readonly Buffer[];
 }
 
-/** What an upstream of this kind, or of the other, sends, cut anywhere. */
-function piecesOf(kind: Kind): fc.Arbitrary<Pieces> {
+/** @returns bodies for the decoder of `kind`, some of them of the other kind, or random bytes */
+function cutStreamsOf(kind: Kind): fc.Arbitrary<CutStream> {
   const bytes = fc.oneof(
-    { weight: 12, arbitrary: written(kind) },
+    { weight: 12, arbitrary: composed(kind) },
     { weight: 4, arbitrary: damaged(kind) },
-    { weight: 1, arbitrary: written(kind === 'ollama' ? 'openai' : 'ollama') },
-    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 300 }).map((some) => Buffer.from(some)) },
+    { weight: 1, arbitrary: composed(kind === 'ollama' ? 'openai' : 'ollama') },
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 300 }).map((random) => Buffer.from(random)) },
   );
   return fc
     .tuple(bytes, fc.array(fc.nat(), { maxLength: 6 }))
     .map(([whole, cuts]) => printable(kind, cut(whole, cuts)));
 }
 
-export const pieces: fc.Arbitrary<Pieces> = fc.oneof(...kinds.map(piecesOf));
+export const cutStreams: fc.Arbitrary<CutStream> = fc.oneof(...kinds.map(cutStreamsOf));
 
 function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   const places = [0, ...cuts.map((at) => at % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];

@@ -9,8 +9,8 @@ interface Body {
   readonly format?: unknown;
 }
 
-/** What a model says that is held to a format: the call that it asks for, where it asks for one. */
-function saidIn(format: unknown): string {
+/** @returns the text of a model that is constrained to a format: the tool call that the format requires, if any */
+function textFor(format: unknown): string {
   const names = /"name":\{"enum":\[("(?:[^"\\]|\\.)*")\]/.exec(JSON.stringify(format) ?? '');
   return names === null ? 'Hi' : `{"name":${names[1]},"arguments":{}}`;
 }
@@ -19,20 +19,20 @@ function countOf(input: unknown): number {
   return Array.isArray(input) ? input.length : 1;
 }
 
-/** One answer to everything that can be asked: whatever goes wrong is not the upstream's doing. */
+/** Answers every request without an error, so that a failure is never the upstream's. */
 const ollamaAnswer: Answer = (res, { url, body }) => {
-  // What is asked in Ollama's own dialect comes as the client sent it.
-  let asked: Body = {};
+  // Requests in Ollama's own API arrive as the client sent them, even malformed.
+  let request: Body = {};
   try {
-    asked = JSON.parse(body) as Body;
+    request = JSON.parse(body) as Body;
   } catch {
-    // An Ollama would refuse it.
+    // An Ollama would reject it.
   }
-  const input = asked?.input;
+  const input = request?.input;
   switch (url) {
     case '/api/chat':
-      if (asked?.stream === false) return sendJson(res, 200, JSON.parse(doneLine()) as object);
-      ndjson(res).write(chatLine(saidIn(asked?.format)));
+      if (request?.stream === false) return sendJson(res, 200, JSON.parse(doneLine()) as object);
+      ndjson(res).write(chatLine(textFor(request?.format)));
       return void res.end(doneLine());
     case '/api/generate':
       ndjson(res).write('{"response":"Hi","done":false}\n');
@@ -62,7 +62,7 @@ const openaiAnswer: Answer = async (res, request) => {
   return await saying('Hi')(res, request);
 };
 
-/** An upstream that always answers well. */
-export async function wellUpstream(kind: 'ollama' | 'openai'): Promise<FakeUpstream> {
+/** Starts an upstream that answers every request without an error. */
+export async function reliableUpstream(kind: 'ollama' | 'openai'): Promise<FakeUpstream> {
   return kind === 'ollama' ? await fakeUpstream(ollamaAnswer) : await openaiUpstream(openaiAnswer, ['scripted-plain']);
 }
