@@ -4,10 +4,10 @@ import {
   chunksOf,
   liveGateway,
   native,
-  type Said,
-  saidInPieces,
-  saidNatively,
-  saidWhole,
+  type Answer,
+  answerOfChunks,
+  answerOfNative,
+  answerOfCompletion,
   sdk,
   user,
   weatherTools,
@@ -24,7 +24,7 @@ interface Fields {
 }
 type Request = Fields & { readonly model: string; readonly messages: ReturnType<typeof user>[] };
 const tools = { tools: weatherTools };
-/** Models and what to say to them; a start token makes a model run another script than its own. */
+/** Models, prompts and further fields. A start token in a prompt selects a script other than the model's own. */
 const conversations: readonly (readonly [model: string, prompts: readonly string[], fields?: Fields])[] = [
   ['scripted-plain', ['hi', ...tokens('utf8 badutf8 space empty one stops json jsonprose')]],
   ['scripted-utf8', ['hi']],
@@ -57,21 +57,21 @@ function tokens(scripts: string): string[] {
   return scripts.split(' ').map((script) => `<|s:${script}|>`);
 }
 
-describe('an answer is what Ollama itself says, streamed or not', () => {
+describe('an answer is equal to that of Ollama itself, streamed or not', () => {
   for (const [model, prompts, fields = {}] of conversations) {
     for (const prompt of prompts) {
       test(`${model} ${prompt} ${Object.keys(fields).join(' ')}`, async () => {
         const request = { model, messages: [user(prompt)], ...fields };
-        const expected = saidNatively(await native('/api/chat', toNative(request)));
-        assert.deepEqual(saidWhole(await client.chat.completions.create(request)), expected);
+        const expected = answerOfNative(await native('/api/chat', toNative(request)));
+        assert.deepEqual(answerOfCompletion(await client.chat.completions.create(request)), expected);
         assert.deepEqual(await streamed(request), expected);
       });
     }
   }
 });
 
-async function streamed(request: Request): Promise<Said> {
-  return saidInPieces(
+async function streamed(request: Request): Promise<Answer> {
+  return answerOfChunks(
     await chunksOf(
       client.chat.completions.create({ ...request, stream: true, stream_options: { include_usage: true } }),
     ),
@@ -85,7 +85,7 @@ function toNative({ seed, max_tokens: limit, ...request }: Request): object {
   };
 }
 
-test('the words of a script reach the client as they were written', async () => {
+test('a stream has every character of the script', async () => {
   const { text } = await streamed({ model: 'scripted-plain', messages: [user('hi')] });
   assert.match(
     text,
@@ -98,7 +98,7 @@ test('the words of a script reach the client as they were written', async () => 
   );
 });
 
-test('thinking goes out as reasoning_content and reasoning, and the answer without its tags', async () => {
+test('thinking is sent as reasoning_content and reasoning, and the text has no tags of it', async () => {
   const chunks = await chunksOf(
     client.chat.completions.create({ model: 'scripted-think', messages: [user('hi')], stream: true }),
   );
@@ -118,27 +118,27 @@ test('reasoning_effort none turns thinking off', async () => {
     messages: [user('hi')],
     reasoning_effort: 'none',
   });
-  const { text, reasoning } = saidWhole(answer);
+  const { text, reasoning } = answerOfCompletion(answer);
   assert.deepEqual([text, reasoning], ['Good day to you! How may I help?', '']);
 });
 
-test('a frame carries its id, its time and, once, the role', async () => {
-  const asked = Math.floor(Date.now() / 1000);
+test('all chunks have one id and one time, and the first has the role', async () => {
+  const sentAt = Math.floor(Date.now() / 1000);
   const chunks = await chunksOf(
     client.chat.completions.create({ model: 'scripted-plain', messages: [user('hi')], stream: true }),
   );
   assert.equal(new Set(chunks.map(({ id }) => id)).size, 1);
   assert.match(chunks[0]?.id ?? '', /^chatcmpl-/);
   assert.equal(new Set(chunks.map(({ created }) => created)).size, 1);
-  assert.ok((chunks[0]?.created ?? 0) >= asked);
+  assert.ok((chunks[0]?.created ?? 0) >= sentAt);
   assert.deepEqual(
     chunks.flatMap(({ choices }) => choices.flatMap(({ delta }) => delta.role ?? [])),
     ['assistant'],
   );
-  assert.ok(chunks.length > 40, 'a frame for each of the 43 pieces');
+  assert.ok(chunks.length > 40, 'a chunk for each of the 43 tokens');
 });
 
-test('what clients are charged is what Ollama counts', async () => {
+test('the token metrics have the counts of Ollama', async () => {
   await using counting = await liveGateway();
   const before = await native('/api/chat', { model: 'scripted-plain', messages: [user('count me')] });
   await (await counting.chat({ messages: [user('count me')] })).text();

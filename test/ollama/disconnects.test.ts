@@ -4,7 +4,7 @@ import type { TestGateway } from '../helpers/gateway.ts';
 import { until } from '../helpers/wait.ts';
 import { liveGateway, native, sdk, user } from './live.ts';
 
-/** It goes on for ten times its context, some minutes here. A context of its own gives it a runner of its own in /api/ps. */
+/** Generates ten times its context, which takes minutes. A context of its own gives it a runner of its own in /api/ps. */
 const model = 'scripted-long';
 const options = { num_ctx: 8192 };
 const request = { model, messages: [user('hi')], options, keep_alive: '1h' };
@@ -13,15 +13,15 @@ const minute = 60_000;
 const deadline = 30_000;
 
 /**
- * When Ollama lets go of the model. It moves when a request to it ends, and stands still while one runs: the one sign
- * that Ollama's API gives of a generation that goes on.
+ * @returns when Ollama unloads the model. The time changes when a request ends, and not while one runs: nothing else in
+ *   Ollama's API shows that a generation runs
  */
 async function expiry(): Promise<number> {
   const { models } = await native<{ models: { name: string; expires_at: string }[] }>('/api/ps');
   return Date.parse(models.find(({ name }) => name === `${model}:latest`)?.expires_at ?? '');
 }
 
-/** Resolves once no request runs, and the last one left the model `minutes` to live. */
+/** Waits until no request runs, and the last one has set the model's time to live to `minutes`. */
 async function idle(minutes: number): Promise<void> {
   const left = async (): Promise<number> => (await expiry()) - Date.now();
   await until(`Ollama to be idle`, async () => Math.abs((await left()) - minutes * minute) < minute, deadline);
@@ -32,9 +32,10 @@ async function idleModel(): Promise<void> {
   await idle(10);
 }
 
+/** Waits until an answer is being generated. */
 async function busy(gateway: TestGateway): Promise<void> {
   const gaps = `llamaduct_inter_chunk_seconds_count{model="${model}:latest",upstream="ollama"}`;
-  await until('an answer to be under way', async () => (await gateway.metric(gaps)) > 0, deadline);
+  await until('tokens of an answer', async () => (await gateway.metric(gaps)) > 0, deadline);
   await idle(10);
 }
 
@@ -50,7 +51,7 @@ test('a client that leaves a stream ends the generation', async () => {
   assert.equal(await gateway.metric('llamaduct_disconnects_total{phase="streaming"}'), 1);
 });
 
-test('a client that leaves an answer in one piece ends the generation', async () => {
+test('a client that leaves a request that is not streamed ends the generation', async () => {
   await using gateway = await liveGateway();
   await idleModel();
   const leaving = new AbortController();

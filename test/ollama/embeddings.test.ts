@@ -14,21 +14,21 @@ const client = sdk(gateway);
 const model = 'scripted-embed';
 const tooLong = Array.from({ length: 400 }, (_, index) => `word${index}`).join(' ');
 
-async function askOllama(fields: object): Promise<NativeEmbeddings> {
+async function nativeEmbeddings(fields: object): Promise<NativeEmbeddings> {
   return await native<NativeEmbeddings>('/api/embed', { model, ...fields });
 }
 
-suite('vectors are those of /api/embed', () => {
+suite('embeddings are equal to those of /api/embed', () => {
   const inputs: Record<string, object> = {
-    'of one text': { input: 'hello' },
-    'of texts, in their order': { input: ['hello', 'world 🎉', 'hello', ' \n'] },
+    'for one text': { input: 'hello' },
+    'for several texts, in order': { input: ['hello', 'world 🎉', 'hello', ' \n'] },
     'with fewer dimensions': { input: ['hello', 'world'], dimensions: 4 },
-    'of a text that is cut on demand': { input: ['a', tooLong], truncate: true },
-    'with a context of its own': { input: 'hello', options: { num_ctx: 64 }, keep_alive: '1m' },
+    'for a text that is truncated on request': { input: ['a', tooLong], truncate: true },
+    'with another context size': { input: 'hello', options: { num_ctx: 64 }, keep_alive: '1m' },
   };
   for (const [name, fields] of Object.entries(inputs)) {
     test(name, async () => {
-      const { embeddings, prompt_eval_count: tokens } = await askOllama(fields);
+      const { embeddings, prompt_eval_count: tokens } = await nativeEmbeddings(fields);
       const request = { model, ...fields } as OpenAI.EmbeddingCreateParams;
       const floats = await client.embeddings.create({ ...request, encoding_format: 'float' });
       assert.deepEqual(
@@ -46,22 +46,22 @@ suite('vectors are those of /api/embed', () => {
   }
 });
 
-suite('what Ollama refuses, or passes over in silence, is a 400 that says what', () => {
-  const refused: [string, object, string | null, string | null, RegExp][] = [
+suite('an input that Ollama rejects or ignores is a 400 that names it', () => {
+  const rejected: [string, object, string | null, string | null, RegExp][] = [
     [
-      'a text over the context',
+      'a text longer than the context',
       { input: ['a', tooLong] },
       'context_length_exceeded',
       'input',
       new RegExp(`512 tokens\\. The longest has ${tooLong.length} characters`),
     ],
-    ['more dimensions than there are', { dimensions: 99_999 }, null, 'dimensions', /at most 256/],
+    ['more dimensions than the model has', { dimensions: 99_999 }, null, 'dimensions', /at most 256/],
     ['an empty string', { input: '' }, null, 'input', /must not be empty/],
     ['an empty string among others', { input: ['', 'a'] }, null, 'input[0]', /must not be empty/],
     ['tokens', { input: [1, 2, 3] }, null, 'input', /Send the text itself/],
     ['an option of another type', { options: { num_ctx: 'many' } }, null, 'options.num_ctx', /must be of type/],
   ];
-  for (const [name, fields, code, param, message] of refused) {
+  for (const [name, fields, code, param, message] of rejected) {
     test(name, async () => {
       const request = { model, input: 'hello', ...fields } as OpenAI.EmbeddingCreateParams;
       await assert.rejects(client.embeddings.create(request), (error) => {
@@ -74,7 +74,7 @@ suite('what Ollama refuses, or passes over in silence, is a 400 that says what',
   }
 });
 
-test('a model that is not there is a 404, one that cannot be loaded an error that no SDK tries again', async () => {
+test('an unknown model is a 404, and one that cannot be loaded an error that SDKs do not retry', async () => {
   await assert.rejects(client.embeddings.create({ model: 'llama-of-nowhere', input: 'hi' }), (error) => {
     assert.ok(error instanceof OpenAI.NotFoundError);
     assert.deepEqual([error.code, error.param], ['model_not_found', 'model']);
@@ -90,10 +90,10 @@ test('a model that is not there is a 404, one that cannot be loaded an error tha
   });
 });
 
-test('tokens are counted as Ollama counts them', async () => {
+test('the token metric has the count of Ollama', async () => {
   await using counting = await liveGateway();
   const input = ['count', 'me'];
-  const { prompt_eval_count: tokens } = await askOllama({ input });
+  const { prompt_eval_count: tokens } = await nativeEmbeddings({ input });
   await sdk(counting).embeddings.create({ model, input });
   const counted = 'llamaduct_tokens_total{key="tester",model="scripted-embed:latest",type="input"}';
   assert.equal(await counting.metric(counted), tokens);

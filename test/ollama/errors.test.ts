@@ -6,8 +6,8 @@ import { chunksOf, events, liveGateway, sdk, user } from './live.ts';
 test('an unknown model is a 404 that the SDK throws', async () => {
   await using gateway = await liveGateway();
   for (const stream of [false, true]) {
-    const asked = sdk(gateway).chat.completions.create({ model: 'llama-of-nowhere', messages: [user('hi')], stream });
-    await assert.rejects(asked, (error) => {
+    const pending = sdk(gateway).chat.completions.create({ model: 'llama-of-nowhere', messages: [user('hi')], stream });
+    await assert.rejects(pending, (error) => {
       assert.ok(error instanceof OpenAI.NotFoundError);
       assert.deepEqual([error.code, error.type, error.param], ['model_not_found', 'invalid_request_error', 'model']);
       assert.match(error.message, /llama-of-nowhere/);
@@ -16,16 +16,16 @@ test('an unknown model is a 404 that the SDK throws', async () => {
   }
 });
 
-test('a model that cannot be loaded is an error that no SDK tries again', async () => {
+test('a model that cannot be loaded is an error that the SDK does not retry', async () => {
   await using gateway = await liveGateway();
-  const asked = sdk(gateway).chat.completions.create({ model: 'scripted-broken', messages: [user('hi')] });
-  await assert.rejects(asked, (error) => {
+  const pending = sdk(gateway).chat.completions.create({ model: 'scripted-broken', messages: [user('hi')] });
+  await assert.rejects(pending, (error) => {
     assert.ok(error instanceof OpenAI.APIError);
     assert.deepEqual(
       [error.status, error.code, error.headers?.get('x-should-retry')],
       [502, 'model_load_failed', 'false'],
     );
-    // Which of the two depends on how soon its runner is gone.
+    // It depends on how soon the runner exits.
     assert.match(error.message, /error loading model|model failed to load/);
     return true;
   });
@@ -34,7 +34,7 @@ test('a model that cannot be loaded is an error that no SDK tries again', async 
   assert.equal(await gateway.metric(`llamaduct_requests_total${requests}`), 1);
 });
 
-test('an answer that Ollama never finishes ends in an error event and not in [DONE]', async () => {
+test('a stream that Ollama ends without a done line ends in an error event, not in [DONE]', async () => {
   await using gateway = await liveGateway();
   const payloads = await events(await gateway.chat({ model: 'scripted-repeat', stream: true }));
   assert.match(payloads[0] ?? '', /" ?ha"/);
@@ -47,14 +47,14 @@ test('an answer that Ollama never finishes ends in an error event and not in [DO
   await assert.rejects(streamed, OpenAI.APIError);
 });
 
-test('an answer that Ollama never finishes is an error as a whole', async () => {
+test('a response that Ollama ends without a done line is a 502', async () => {
   await using gateway = await liveGateway();
   const response = await gateway.chat({ model: 'scripted-repeat' });
   assert.deepEqual([response.status, response.headers.get('x-should-retry')], [502, 'true']);
   assert.equal(((await response.json()) as { error: { code: string } }).error.code, 'upstream_incomplete');
 });
 
-test("what Ollama finds wrong with a request is the client's fault", async () => {
+test('a request that Ollama rejects is a 400', async () => {
   await using gateway = await liveGateway();
   for (const [fields, param] of [
     [{ options: { num_ctx: 'many' } }, 'options.num_ctx'],

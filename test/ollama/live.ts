@@ -6,7 +6,7 @@ import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
 /** The address of the real Ollama. */
 export const ollama = process.env['LLAMADUCT_TEST_OLLAMA'] ?? '';
 
-/** The last line of a chat, or the whole of one that is not streamed. */
+/** The last line of a chat, or the body of one that is not streamed. */
 export interface NativeChat {
   readonly message: {
     readonly content: string;
@@ -23,7 +23,7 @@ export interface NativeChat {
   }[];
 }
 
-/** Asks Ollama itself. */
+/** Sends a request to Ollama itself: a GET without a body. @returns its parsed response */
 export async function native<T = NativeChat>(path: string, body?: object): Promise<T> {
   const response = await fetch(
     ollama + path,
@@ -32,23 +32,23 @@ export async function native<T = NativeChat>(path: string, body?: object): Promi
   return (await response.json()) as T;
 }
 
-/** llamaduct in front of Ollama. */
+/** Starts llamaduct in front of Ollama. */
 export async function liveGateway(): Promise<TestGateway> {
   return await testGateway({ url: ollama });
 }
 
-/** Ollama behind a listener that keeps what it is asked. Its models claim to see, which none of the scripted ones can. */
-export async function overheardOllama(): Promise<FakeUpstream> {
+/** Starts a proxy to Ollama that records requests. It adds the vision capability, which no scripted model has. */
+export async function recordedOllama(): Promise<FakeUpstream> {
   return await fakeUpstream(async (res, { method, url, body }) => {
     const answer = await fetch(ollama + url, { method, ...(body !== '' && { body }) });
     res.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
     if (url === '/api/show') res.write((await answer.text()).replace('"completion"', '"completion","vision"'));
-    else for await (const piece of answer.body ?? []) res.write(piece);
+    else for await (const chunk of answer.body ?? []) res.write(chunk);
     res.end();
   });
 }
 
-/** The chats that an overheard Ollama was asked for. */
+/** @returns the bodies of the recorded chats */
 export function chatsOf({
   requests,
 }: FakeUpstream): { readonly messages: readonly { role: string; content: string }[] }[] {
@@ -57,12 +57,12 @@ export function chatsOf({
     .map(({ body }) => JSON.parse(body) as ReturnType<typeof chatsOf>[number]);
 }
 
-/** The OpenAI SDK in front of llamaduct. */
+/** @returns an OpenAI SDK that uses llamaduct */
 export function sdk(gateway: TestGateway): OpenAI {
   return new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: secret });
 }
 
-/** Reads a stream to its end. */
+/** Reads a stream to its end. @returns its chunks */
 export async function chunksOf<T>(stream: Promise<AsyncIterable<T>>): Promise<T[]> {
   const chunks: T[] = [];
   for await (const chunk of await stream) chunks.push(chunk);
@@ -71,8 +71,8 @@ export async function chunksOf<T>(stream: Promise<AsyncIterable<T>>): Promise<T[
 
 export type Reasoned<T> = T & { readonly reasoning_content?: string; readonly reasoning?: string };
 
-/** What an answer says, however it was transferred. */
-export interface Said {
+/** The content of an answer, independent of its API. */
+export interface Answer {
   readonly text: string;
   readonly reasoning: string;
   readonly calls: readonly { readonly name: string; readonly arguments: unknown }[];
@@ -80,7 +80,7 @@ export interface Said {
   readonly tokens: readonly [input: number | undefined, output: number | undefined];
 }
 
-export function saidNatively({ message, done_reason, prompt_eval_count, eval_count }: NativeChat): Said {
+export function answerOfNative({ message, done_reason, prompt_eval_count, eval_count }: NativeChat): Answer {
   const calls = (message.tool_calls ?? []).map((call) => ({
     name: call.function.name,
     arguments: call.function.arguments,
@@ -94,41 +94,47 @@ export function saidNatively({ message, done_reason, prompt_eval_count, eval_cou
   };
 }
 
-export function saidWhole({ choices: [choice], usage }: ChatCompletion): Said {
+export function answerOfCompletion({ choices: [choice], usage }: ChatCompletion): Answer {
   const message = choice?.message as Reasoned<ChatCompletion.Choice['message']>;
   return {
     text: message.content ?? '',
     reasoning: message.reasoning_content ?? '',
-    calls: (message.tool_calls ?? []).map((call) => called(call as { function: Called })),
+    calls: (message.tool_calls ?? []).map((call) => parseCall(call as { function: FunctionCall })),
     finish: choice?.finish_reason,
     tokens: [usage?.prompt_tokens, usage?.completion_tokens],
   };
 }
 
-/** Of the chunks of a stream with `include_usage`. */
-export function saidInPieces(chunks: readonly ChatCompletionChunk[]): Said {
+/** @param chunks of a stream with `include_usage` */
+export function answerOfChunks(chunks: readonly ChatCompletionChunk[]): Answer {
   const choices = chunks.flatMap((chunk) => chunk.choices);
   const deltas = choices.map(({ delta }) => delta as Reasoned<typeof delta>);
   const usage = chunks.at(-1)?.usage;
   return {
     text: deltas.map(({ content }) => content ?? '').join(''),
     reasoning: deltas.map((delta) => delta.reasoning_content ?? '').join(''),
-    calls: deltas.flatMap((delta) => delta.tool_calls ?? []).map((call) => called(call as { function: Called })),
+    calls: deltas
+      .flatMap((delta) => delta.tool_calls ?? [])
+      .map((call) => parseCall(call as { function: FunctionCall })),
     finish: choices.at(-1)?.finish_reason,
     tokens: [usage?.prompt_tokens, usage?.completion_tokens],
   };
 }
 
-interface Called {
+interface FunctionCall {
   readonly name: string;
   readonly arguments: string;
 }
 
-function called({ function: { name, arguments: json } }: { readonly function: Called }): Said['calls'][number] {
+function parseCall({
+  function: { name, arguments: json },
+}: {
+  readonly function: FunctionCall;
+}): Answer['calls'][number] {
   return { name, arguments: JSON.parse(json) as unknown };
 }
 
-/** The payloads of an answer's SSE events; `[DONE]` among them as it is. */
+/** @returns the data of a response's SSE events, `[DONE]` included */
 export async function events(response: Response): Promise<string[]> {
   const frames = (await response.text()).split('\n\n');
   return frames.filter((frame) => frame !== '').map((frame) => frame.replace(/^data: /, ''));

@@ -9,7 +9,7 @@ after(() => gateway.close());
 
 const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
 
-/** Without what differs from request to request: times, and ids of calls. */
+/** @returns the text without times and ids of calls, which differ between requests */
 function stable(text: string): string {
   return text
     .replace(/"created_at":"[^"]*"/g, '"created_at":""')
@@ -17,7 +17,7 @@ function stable(text: string): string {
     .replace(/"id":"call_\w+"/g, '"id":""');
 }
 
-describe("Ollama's own API comes through byte for byte", () => {
+describe("Ollama's own API is passed through byte for byte", () => {
   const requests: readonly (readonly [path: string, body?: object])[] = [
     ['/'],
     ['/api/version'],
@@ -42,7 +42,7 @@ describe("Ollama's own API comes through byte for byte", () => {
     });
   }
 
-  test('a stream that Ollama breaks off, with an error after it', async () => {
+  test('a stream that Ollama ends without a done line is followed by an error', async () => {
     const init = post({ model: 'scripted-repeat', messages: [user('hi')] });
     const expected = stable(await (await fetch(`${ollama}/api/chat`, init)).text());
     const given = stable(await (await gateway.fetch('/api/chat', init)).text());
@@ -53,16 +53,16 @@ describe("Ollama's own API comes through byte for byte", () => {
     );
   });
 
-  test('HEAD /', async () => {
+  test('HEAD / answers 200 without a body', async () => {
     const given = await gateway.fetch('/', { method: 'HEAD' });
     assert.deepEqual([given.status, await given.text()], [200, '']);
   });
 
-  test('lines come one by one, as Ollama sends them', async () => {
+  test('lines are passed on as they arrive', async () => {
     const response = await gateway.fetch('/api/chat', post({ model: 'scripted-plain', messages: [user('hi')] }));
-    let pieces = 0;
-    for await (const _ of response.body ?? []) pieces += 1;
-    assert.ok(pieces > 20, `44 lines in ${pieces} pieces`);
+    let chunks = 0;
+    for await (const _ of response.body ?? []) chunks += 1;
+    assert.ok(chunks > 20, `44 lines in ${chunks} chunks`);
   });
 });
 
@@ -78,7 +78,7 @@ test('the ollama package lists, embeds and chats through llamaduct', async () =>
   assert.match(text, /^Hello! I am a scripted model/);
 });
 
-test('a key may come as the password of Basic authentication', async () => {
+test('accepts the key as the password of Basic authentication', async () => {
   const basic = (key: string): RequestInit => ({
     headers: { authorization: `Basic ${Buffer.from(`me:${key}`).toString('base64')}` },
   });
@@ -87,12 +87,12 @@ test('a key may come as the password of Basic authentication', async () => {
   assert.deepEqual([refused.status, typeof ((await refused.json()) as { error: unknown }).error], [401, 'string']);
 });
 
-/** By name: Ollama sorts by the second in which a model was made, and at random within it. */
+/** Sorts by name. Ollama sorts by the second in which a model was created, and randomly within it. */
 function sorted<T extends { readonly name: string }>(models: readonly T[]): T[] {
   return models.toSorted((a, b) => a.name.localeCompare(b.name));
 }
 
-test("the models of Ollama are listed, for its own clients and for OpenAI's", async () => {
+test('/api/tags and /v1/models list the models of Ollama', async () => {
   interface Tags {
     readonly models: readonly { readonly name: string }[];
   }

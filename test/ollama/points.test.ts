@@ -5,14 +5,14 @@ import { attempt } from '../compare/run.ts';
 import { openLlamaduct } from '../compare/target.ts';
 import { native, ollama } from './live.ts';
 
-/** What `npm run compare` shows side by side, as tests: llamaduct passes every point. */
+// The checks of `npm run compare`, as tests of llamaduct alone.
 const { models } = await native<{ models: readonly { name: string }[] }>('/api/tags');
 const names = new Set(models.map(({ name }) => name));
-/** Milliseconds for a check; the comparison itself gives them less. */
+/** Milliseconds for a check; longer than in the comparison itself. */
 const deadline = 60_000;
 
 for (const check of checks) {
-  test(`point ${check.number}: ${check.title}`, async () => {
+  test(`check ${check.number}: ${check.title}`, async () => {
     assert.deepEqual(await attempt(check, openLlamaduct, ollama, names, deadline), { result: 'passed' });
   });
 }

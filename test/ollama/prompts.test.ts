@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
-import { chatsOf, native, overheardOllama, user, weatherTools } from './live.ts';
+import { chatsOf, native, recordedOllama, user, weatherTools } from './live.ts';
 
-const upstream = await overheardOllama();
+const upstream = await recordedOllama();
 const gateway: TestGateway = await testGateway(upstream);
 after(async () => {
   await gateway.close();
@@ -14,16 +14,16 @@ interface Rendered {
   readonly _debug_info: { readonly rendered_template: string; readonly image_count?: number };
 }
 
-/** The prompt that Ollama makes of what llamaduct asked it. */
+/** @returns the prompt that Ollama renders for llamaduct's request */
 async function prompt(body: object): Promise<Rendered['_debug_info']> {
   const response = await gateway.chat({ max_tokens: 1, ...body });
   assert.equal(response.status, 200, await response.text());
-  const asked = chatsOf(upstream).at(-1);
-  const { _debug_info } = await native<Rendered>('/api/chat', { ...asked, stream: false, _debug_render_only: true });
+  const request = chatsOf(upstream).at(-1);
+  const { _debug_info } = await native<Rendered>('/api/chat', { ...request, stream: false, _debug_render_only: true });
   return _debug_info;
 }
 
-/** One pixel. */
+/** An image of one pixel. */
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 test('text, image and text of one message stay one message', async () => {
@@ -39,7 +39,7 @@ test('text, image and text of one message stay one message', async () => {
 });
 
 for (const role of ['system', 'developer']) {
-  test(`what the ${role} says reaches the prompt, in place of the model's own system text`, async () => {
+  test(`a ${role} message replaces the model's own system text in the prompt`, async () => {
     const { rendered_template: template } = await prompt({
       messages: [{ role, content: 'Talk like a llama.' }, user('hi')],
     });
@@ -72,7 +72,7 @@ test('tools, calls and their results are in the prompt', async () => {
   assert.match(template, /<\|im_start\|>tool\nsnow<\|im_end\|>/);
 });
 
-test('the thinking of an earlier turn is in the prompt again', async () => {
+test('the thinking of an earlier answer is in the prompt', async () => {
   const { rendered_template: template } = await prompt({
     model: 'scripted-think',
     messages: [

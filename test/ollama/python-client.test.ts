@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { chatsOf, overheardOllama, native, saidNatively, user } from './live.ts';
+import { chatsOf, recordedOllama, native, answerOfNative, user } from './live.ts';
 
 const script = process.env['LLAMADUCT_TEST_CLIENT'];
 const skip =
@@ -14,14 +14,14 @@ const skip =
   'LLAMADUCT_TEST_CLIENT is not set to the path of the standard-library client, ../shared/clients/ollama_chat.py';
 const model = 'scripted-plain';
 
-describe('the standard-library Python client holds its conversation', { skip }, () => {
+describe('the standard-library Python client gets two answers in one conversation', { skip }, () => {
   for (const path of ['/v1/chat/completions', '/api/chat']) {
     test(path, async () => {
-      await using upstream = await overheardOllama();
+      await using upstream = await recordedOllama();
       await using gateway = await testGateway(upstream);
       const output = await run(await configured(gateway.url + path));
 
-      const { text } = saidNatively(await native('/api/chat', { model, messages: [user('hi')] }));
+      const { text } = answerOfNative(await native('/api/chat', { model, messages: [user('hi')] }));
       const answers = [...output.matchAll(/^Assistant \(scripted-plain\): (.*)$/gm)].map(([, answer]) => answer);
       assert.deepEqual(answers, [text, text]);
       assert.match(output, /^--- Session Ended ---$/m);
@@ -37,7 +37,7 @@ describe('the standard-library Python client holds its conversation', { skip }, 
   }
 });
 
-/** The client as it is, but for its three settings. */
+/** @returns the source of the client with its three settings replaced */
 async function configured(url: string): Promise<string> {
   let source = await readFile(script ?? '', 'utf8');
   for (const [setting, value] of Object.entries({ API_URL: url, API_KEY: secret, MODEL_NAME: model })) {

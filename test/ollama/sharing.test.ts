@@ -21,41 +21,41 @@ async function chat(gateway: TestGateway, name: string, path: string, body: obje
   return await gateway.fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
 }
 
-describe('keys that share an Ollama which takes one request at a time', () => {
-  test('take turns, whichever API they speak', async () => {
+describe('keys that share an Ollama with parallel: 1', () => {
+  test('are scheduled in turn, whichever API they use', async () => {
     await using gateway = await testGateway(
       { url: ollama },
       { keys: [admin, keyOf('many'), keyOf('one')], upstream: { parallel: 1 } },
     );
     const order: string[] = [];
-    const said = async (name: string, path: string, body: object): Promise<void> => {
+    const send = async (name: string, path: string, body: object): Promise<void> => {
       const response = await chat(gateway, name, path, { model: 'scripted-slow', messages: [user('hi')], ...body });
       assert.equal(response.status, 200);
       await response.text();
       order.push(name);
     };
     const many = Array.from({ length: 8 }, async () => {
-      await said('many', '/v1/chat/completions', { stream: true, max_tokens: 10 });
+      await send('many', '/v1/chat/completions', { stream: true, max_tokens: 10 });
     });
-    // Seven of them wait once the first has begun.
-    const waiting = async (): Promise<number> => await gateway.metric('llamaduct_queue_depth{upstream="ollama"}');
-    await until('seven to wait', async () => (await waiting()) === 7);
-    const one = said('one', '/api/chat', { options: { num_predict: 10 } });
+    // The first has begun, and seven are queued.
+    const queued = async (): Promise<number> => await gateway.metric('llamaduct_queue_depth{upstream="ollama"}');
+    await until('seven queued requests', async () => (await queued()) === 7);
+    const one = send('one', '/api/chat', { options: { num_predict: 10 } });
     await Promise.all([...many, one]);
     assert.ok(order.indexOf('one') <= 2, order.join(' '));
     const inFlight = async (): Promise<number> =>
       await gateway.metric('llamaduct_upstream_in_flight{upstream="ollama"}');
-    await until('Ollama to be done', async () => (await inFlight()) === 0);
+    await until('Ollama to be idle', async () => (await inFlight()) === 0);
   });
 });
 
-describe('what a key used', () => {
-  test('is what Ollama counted, in the limits and in the usage', async () => {
+describe('the usage of a key', () => {
+  test('has the token counts of Ollama, in limits and in /v1/usage', async () => {
     const limits = { tokens_per_minute: 100_000 };
     await using gateway = await testGateway({ url: ollama }, { keys: [admin, { ...keyOf('alice'), limits }] });
-    const asked = { model: 'scripted-plain', messages: [user('hi')] };
-    const { prompt_eval_count: input, eval_count: output } = await native('/api/chat', asked);
-    // Counted in one minute of the clock, unless it turns meanwhile.
+    const request = { model: 'scripted-plain', messages: [user('hi')] };
+    const { prompt_eval_count: input, eval_count: output } = await native('/api/chat', request);
+    // The counts of one clock minute, unless a new one begins meanwhile.
     const remaining: number[] = [];
     for (const [path, body] of [
       ['/v1/chat/completions', {}],
@@ -63,15 +63,15 @@ describe('what a key used', () => {
       ['/api/chat', { stream: false }],
       ['/v1/messages', { max_tokens: 400 }],
     ] as const) {
-      const response = await chat(gateway, 'alice', path, { ...asked, ...body });
+      const response = await chat(gateway, 'alice', path, { ...request, ...body });
       assert.equal(response.status, 200);
       await response.text();
       remaining.push(Number(response.headers.get('x-ratelimit-remaining-tokens')));
     }
     const [first = 0, second = 0] = remaining;
-    // The first had an estimate taken, the second the first's real count and its own estimate.
-    const turned = second > first;
-    assert.ok(turned || first - second === input + output, `${first} - ${second} is not ${input} + ${output}`);
+    // The first header counts an estimate, the second the first's real count and another estimate.
+    const newMinute = second > first;
+    assert.ok(newMinute || first - second === input + output, `${first} - ${second} is not ${input} + ${output}`);
 
     const { data } = (await (await gateway.fetch('/v1/usage?all=true')).json()) as { data: UsageLine[] };
     assert.deepEqual(

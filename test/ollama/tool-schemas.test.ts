@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { testGateway } from '../helpers/gateway.ts';
-import { native, overheardOllama, user } from './live.ts';
+import { native, recordedOllama, user } from './live.ts';
 
-const upstream = await overheardOllama();
+const upstream = await recordedOllama();
 const gateway = await testGateway(upstream);
 after(async () => {
   await gateway.close();
@@ -26,14 +26,14 @@ interface ShownProperty {
   readonly properties?: Readonly<Record<string, ShownProperty>>;
 }
 
-/** The tool as it stands in the prompt that Ollama makes of what llamaduct asked it. */
+/** @returns the tool as it is in the prompt that Ollama renders for llamaduct's request */
 async function shown(parameters: object): Promise<Shown> {
   const tool = { type: 'function', function: { name: 'f', description: 'Does it.', parameters } };
   const response = await gateway.chat({ model: 'scripted-tools', messages: [user('hi')], tools: [tool] });
   assert.equal(response.status, 200, await response.text());
-  const asked = JSON.parse(upstream.requests.at(-1)?.body ?? '') as object;
+  const request = JSON.parse(upstream.requests.at(-1)?.body ?? '') as object;
   const { _debug_info: rendered } = await native<{ _debug_info: { rendered_template: string } }>('/api/chat', {
-    ...asked,
+    ...request,
     stream: false,
     _debug_render_only: true,
   });
@@ -41,7 +41,7 @@ async function shown(parameters: object): Promise<Shown> {
   return JSON.parse(json) as Shown;
 }
 
-/** Of a tool with the one parameter `p`. */
+/** @returns the parameter `p` of a tool that has no other, as it is in the prompt */
 async function shownProperty(p: unknown, definitions: object = {}): Promise<ShownProperty | undefined> {
   return (await shown({ type: 'object', properties: { p }, ...definitions })).parameters.properties['p'];
 }

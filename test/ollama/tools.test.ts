@@ -1,29 +1,31 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { ChatCompletionMessageParam } from 'openai/resources/chat/completions';
-import { chunksOf, liveGateway, saidWhole, sdk, user, weatherTools } from './live.ts';
+import { chunksOf, liveGateway, answerOfCompletion, sdk, user, weatherTools } from './live.ts';
 
 const gateway = await liveGateway();
 after(() => gateway.close());
 const client = sdk(gateway);
 
-test('a call, its result, and the answer from it', async () => {
+test('a tool call, its result and the answer make a conversation', async () => {
   const request = { model: 'scripted-tools', tools: weatherTools };
   const messages: ChatCompletionMessageParam[] = [user('What is the weather in Paris?')];
   const first = await client.chat.completions.create({ ...request, messages });
   const message = first.choices[0]?.message;
   assert.equal(first.choices[0]?.finish_reason, 'tool_calls');
   assert.equal(message?.content, null);
-  assert.deepEqual(saidWhole(first).calls, [{ name: 'get_weather', arguments: { city: 'Paris', unit: 'celsius' } }]);
+  assert.deepEqual(answerOfCompletion(first).calls, [
+    { name: 'get_weather', arguments: { city: 'Paris', unit: 'celsius' } },
+  ]);
 
   const [call] = message?.tool_calls ?? [];
   assert.ok(message !== undefined && call !== undefined);
   messages.push(message, { role: 'tool', tool_call_id: call.id, content: '18 degrees, sunny' });
-  const second = saidWhole(await client.chat.completions.create({ ...request, messages }));
+  const second = answerOfCompletion(await client.chat.completions.create({ ...request, messages }));
   assert.deepEqual([second.text, second.finish], ['It is 18 degrees and sunny in Paris right now.', 'stop']);
 });
 
-test('parallel calls of a stream have indices from 0 and an id each', async () => {
+test('parallel calls in a stream have indices from 0 and an id each', async () => {
   const request = {
     model: 'scripted-tools-parallel',
     messages: [user('hi')],
@@ -33,7 +35,7 @@ test('parallel calls of a stream have indices from 0 and an id each', async () =
   const chunks = await chunksOf(client.chat.completions.create(request));
   const calls = chunks.flatMap(({ choices }) => choices.flatMap(({ delta }) => delta.tool_calls ?? []));
   assert.deepEqual(
-    calls.map(({ index, type, function: called }) => [index, type, called?.name, JSON.parse(called?.arguments ?? '')]),
+    calls.map(({ index, type, function: call }) => [index, type, call?.name, JSON.parse(call?.arguments ?? '')]),
     [
       [0, 'function', 'get_weather', { city: 'Paris' }],
       [1, 'function', 'get_time', { zone: 'Asia/Tokyo' }],
@@ -43,7 +45,7 @@ test('parallel calls of a stream have indices from 0 and an id each', async () =
   assert.equal(chunks.at(-1)?.choices[0]?.finish_reason, 'tool_calls');
 });
 
-test('text before a call, and thinking before a call, keep their order in a stream', async () => {
+test('text and thinking before a tool call come first in the stream', async () => {
   for (const [model, start, before] of [
     ['scripted-tools-text', 'hi', 'content'],
     ['scripted-think-tools', 'hi', 'reasoning_content'],
@@ -57,14 +59,14 @@ test('text before a call, and thinking before a call, keep their order in a stre
   }
 });
 
-test('tool_choice none leaves the tools away', async () => {
+test('tool_choice none makes the model answer in text', async () => {
   const answer = await client.chat.completions.create({
     model: 'scripted-tools',
     messages: [user('hi')],
     tools: weatherTools,
     tool_choice: 'none',
   });
-  assert.match(saidWhole(answer).text, /^Hello! I am a scripted model/);
+  assert.match(answerOfCompletion(answer).text, /^Hello! I am a scripted model/);
 });
 
 test('with tools and a response_format the model calls a tool or follows the format, never anything else', async () => {
@@ -82,7 +84,7 @@ test('with tools and a response_format the model calls a tool or follows the for
       response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } },
       max_tokens: 400,
     });
-    const { text, calls, finish } = saidWhole(answer);
+    const { text, calls, finish } = answerOfCompletion(answer);
     if (finish === 'tool_calls') assert.ok(calls.every(({ name }) => ['get_weather', 'get_time'].includes(name)));
     else if (finish === 'stop') assert.equal(typeof (JSON.parse(text) as { ok: unknown }).ok, 'boolean');
     else assert.match(text, /^\s*\{/);

@@ -181,7 +181,7 @@ def error_broken():
 
 @case
 def retries():
-    # Two retries are the package's default; it is told whether they help.
+    # The package retries twice by default, unless x-should-retry says that it is useless.
     retrying = Anthropic(base_url=url, api_key=key)
     return {
         model: requests_made(lambda: retrying.messages.create(**plain(model, 4000)))

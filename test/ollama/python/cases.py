@@ -1,4 +1,4 @@
-"""What the programs here have in common: named cases, each a line of JSON on standard output."""
+"""Shared by the programs here: named cases, each of which prints a line of JSON."""
 
 import json
 import os
@@ -14,13 +14,13 @@ _cases = []
 
 
 def case(function):
-    """Makes a function a case under its own name. It returns values that JSON can hold."""
+    """Registers a function as a case under its own name. It must return values that JSON can hold."""
     _cases.append(function)
     return function
 
 
 def run():
-    """Runs every case, one after the other; one that raises does not keep the others from running."""
+    """Runs every case, one after the other, even if some raise."""
     for function in _cases:
         try:
             outcome = {"case": function.__name__, "ok": True, "values": function()}
@@ -30,7 +30,7 @@ def run():
 
 
 def raised(call, *attributes):
-    """The class of what a call raises, its message, and some attributes of it; None where it raises nothing."""
+    """Returns the class, the message and some attributes of what a call raises; None if it raises nothing."""
     try:
         call()
     except Exception as error:
@@ -40,7 +40,7 @@ def raised(call, *attributes):
 
 
 def requests_made(call):
-    """How many requests to generate reach llamaduct while a call fails or succeeds."""
+    """Returns the number of generation requests that llamaduct gets during a call, which may raise."""
     before = _generated()
     raised(call)
     return _generated() - before
@@ -50,15 +50,15 @@ _GENERATING = ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/api/ch
 
 
 def _generated():
-    asked = urllib.request.Request(f"{url}/metrics", headers={"authorization": f"Bearer {key}"})
-    with urllib.request.urlopen(asked) as answer:
+    request = urllib.request.Request(f"{url}/metrics", headers={"authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request) as answer:
         lines = answer.read().decode().splitlines()
     starts = tuple(f'llamaduct_requests_total{{route="{route}"' for route in _GENERATING)
     return sum(int(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(starts))
 
 
 def weather(city, unit="celsius"):
-    """The tool that the tools loops call."""
+    """The tool that the tool loops run."""
     return f"18 degrees {unit}, sunny in {city}"
 
 
@@ -77,10 +77,10 @@ TIME = {
     "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}},
 }
 
-# It goes on for ten times its context. The context is that of llamaduct's rule for it, so that both have one runner.
+# Generates ten times its context. llamaduct's rule for it sets the same context, so that both use one runner.
 LONG = "scripted-long"
 LONG_OPTIONS = {"num_ctx": 8192}
-# Seconds for a model to load, or an abort to arrive, on a busy machine.
+# Seconds for a model to load, or for an abort to take effect, on a busy machine.
 DEADLINE = 30
 
 
@@ -89,7 +89,7 @@ def _minutes_left():
         models = json.load(answer)["models"]
     for model in models:
         if model["name"] == f"{LONG}:latest":
-            # Nanoseconds are more than Python reads.
+            # Python cannot parse nanoseconds.
             expires = datetime.fromisoformat(model["expires_at"][:19]).replace(tzinfo=_zone(model["expires_at"]))
             return (expires - datetime.now(timezone.utc)).total_seconds() / 60
     return -1
@@ -99,7 +99,7 @@ def _zone(text):
     return datetime.fromisoformat("2000-01-01T00:00:00" + (text[-6:] if text[-6] in "+-" else "+00:00")).tzinfo
 
 
-def _kept_for(minutes):
+def _stays_loaded_for(minutes):
     end = time.monotonic() + DEADLINE
     while abs(_minutes_left() - minutes) >= 1:
         if time.monotonic() > end:
@@ -110,19 +110,19 @@ def _kept_for(minutes):
 
 def abandoned(open_stream):
     """
-    Opens an endless answer of LONG, closes it after its first piece, and tells what became of it. The one sign that
-    Ollama's API gives of a generation: when it lets go of the model moves when a request ends and stands still while
-    one runs. llamaduct's rule for the model makes that an hour.
+    Opens an endless answer of LONG, closes it after its first chunk, and returns whether the generation ended. Ollama's
+    API shows this only by the time at which it unloads the model: it changes when a request ends, and not while one
+    runs. llamaduct's rule for the model sets it to an hour.
 
-    open_stream returns an iterator over the answer, and what closes it.
+    open_stream returns an iterator over the answer, and a function that closes it.
     """
     body = {"model": LONG, "prompt": "hi", "stream": False, "keep_alive": "10m"}
     body["options"] = {**LONG_OPTIONS, "num_predict": 1}
     urllib.request.urlopen(f"{ollama_url}/api/generate", json.dumps(body).encode()).read()
-    idle = _kept_for(10)
-    pieces, close = open_stream()
-    for _ in pieces:
+    idle = _stays_loaded_for(10)
+    chunks, close = open_stream()
+    for _ in chunks:
         break
     running = abs(_minutes_left() - 10) < 1
     close()
-    return {"idle before": idle, "running": running, "ended": _kept_for(60)}
+    return {"idle before": idle, "running": running, "ended": _stays_loaded_for(60)}

@@ -1,26 +1,27 @@
 import * as texts from '../../e2e/texts.ts';
-import { native, saidNatively, user } from '../live.ts';
+import { native, answerOfNative, user } from '../live.ts';
 
-/** What llamaduct has behind it: Ollama itself, or a second llamaduct, that one before Ollama, as an OpenAI API. */
-export type Behind = 'ollama' | 'openai';
+/** The upstream of llamaduct: Ollama itself, or the OpenAI API of a second llamaduct in front of Ollama. */
+export type Backend = 'ollama' | 'openai';
 
-/** What Ollama itself answers. */
-export interface Truth {
+/** Answers of Ollama itself. */
+export interface Reference {
   readonly utf8: string;
   readonly vectors: readonly (readonly number[])[];
-  /** Of /api/embeddings, which does not norm it. */
+  /** The vector of /api/embeddings, which is not normalized. */
   readonly oldVector: readonly number[];
 }
 
-/** The values of each case of a program. */
+/** The expected values of a program, by case. */
 export type Expected = Readonly<Record<string, unknown>>;
 
-export async function truth(): Promise<Truth> {
-  const said = saidNatively(await native('/api/chat', { model: 'scripted-utf8', messages: [user('hi')] }));
+/** Asks Ollama itself for the answers that the programs expect. */
+export async function askReference(): Promise<Reference> {
+  const answer = answerOfNative(await native('/api/chat', { model: 'scripted-utf8', messages: [user('hi')] }));
   const model = 'scripted-embed';
   const { embeddings } = await native<{ embeddings: number[][] }>('/api/embed', { model, input: ['one', 'two'] });
   const { embedding } = await native<{ embedding: number[] }>('/api/embeddings', { model, prompt: 'one' });
-  return { utf8: said.text, vectors: embeddings, oldVector: embedding };
+  return { utf8: answer.text, vectors: embeddings, oldVector: embedding };
 }
 
 export const { plainText, thought, greeting, weatherText, incompleteText } = texts;
@@ -38,6 +39,6 @@ export const noModel = "model 'llama-of-nowhere' not found";
 export const noModelToEmbed = 'model "llama-of-nowhere" not found, try pulling it first';
 export const broken =
   "llama runner process has terminated: error loading model: missing tensor 'blk.0.ffn_down.weight'";
-/** What Ollama says of the same where its runner was gone before it had read what it wrote. */
+/** Ollama's message for the same failure when its runner exited before Ollama had read its output. */
 export const brokenUnread =
   'model failed to load, this may be due to resource limitations or an internal error, check ollama server logs for details';

@@ -1,7 +1,7 @@
-import * as say from './expected.ts';
+import * as common from './expected.ts';
 
-/** What langchain_chat.py is to print, whatever is behind llamaduct. */
-export function langchainChat({ utf8, vectors }: say.Truth): say.Expected {
+/** @returns the expected values of langchain_chat.py, for either upstream */
+export function langchainChat({ utf8, vectors }: common.Reference): common.Expected {
   return {
     invoke: { text: utf8, done: 'stop', counted: true },
     stream: [
@@ -10,13 +10,13 @@ export function langchainChat({ utf8, vectors }: say.Truth): say.Expected {
       true,
       20,
     ],
-    thinking: [say.thought, say.greeting],
-    tools_loop: { calls: [say.paris], text: say.weatherText },
-    tools_stream: { calls: say.parallel, ids: 2 },
-    structured: [say.alice, Object.keys(say.alice).toSorted()],
+    thinking: [common.thought, common.greeting],
+    tools_loop: { calls: [common.paris], text: common.weatherText },
+    tools_stream: { calls: common.parallel, ids: 2 },
+    structured: [common.alice, Object.keys(common.alice).toSorted()],
     embed: vectors,
-    abort: say.aborted,
-    error_key: ['ResponseError', 401, say.wrongKey],
-    error_model: ['ResponseError', 404, say.noModel],
+    abort: common.aborted,
+    error_key: ['ResponseError', 401, common.wrongKey],
+    error_model: ['ResponseError', 404, common.noModel],
   };
 }

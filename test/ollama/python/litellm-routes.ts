@@ -1,15 +1,15 @@
-import * as say from './expected.ts';
+import * as common from './expected.ts';
 
-const said = [say.plainText, 'stop', true];
-/** LiteLLM's own words before those of the server. */
-const told = (type: string, status: number, provider: string, message: string): unknown[] => [
+const plainAnswer = [common.plainText, 'stop', true];
+/** LiteLLM puts a prefix before the server's message. */
+const litellmError = (type: string, status: number, provider: string, message: string): unknown[] => [
   type,
   status,
   `litellm.${type}: ${provider}Exception - ${message}`,
 ];
 const json = (error: string): string => JSON.stringify({ error });
 
-function ofEach(values: (provider: string, message: (text: string) => string) => unknown): say.Expected {
+function ofEach(values: (provider: string, message: (text: string) => string) => unknown): common.Expected {
   return {
     ollama: values('Ollama', json),
     ollama_chat: values('Ollama_chat', json),
@@ -17,41 +17,45 @@ function ofEach(values: (provider: string, message: (text: string) => string) =>
   };
 }
 
-/** What litellm_routes.py is to print. */
-export function litellmRoutes({ utf8, vectors }: say.Truth, behind: say.Behind): say.Expected {
-  const own = behind === 'ollama';
-  const thought = [say.thought.trim(), say.greeting];
-  const tools = [[say.paris], 'tool_calls', say.weatherText];
-  const unread = own
+/** @returns the expected values of litellm_routes.py */
+export function litellmRoutes({ utf8, vectors }: common.Reference, backend: common.Backend): common.Expected {
+  const isOllama = backend === 'ollama';
+  const thought = [common.thought.trim(), common.greeting];
+  const tools = [[common.paris], 'tool_calls', common.weatherText];
+  const badOption = isOllama
     ? { type: 'InternalServerError', status: 500, message: 'option "temperature" must be of type float32' }
     : { type: 'BadRequestError', status: 400, message: 'options.temperature must be a number from 0 to 2.' };
-  // Ollama ends an answer that it breaks off as if it were whole.
-  const brokenOff = { 'scripted-broken': 3, 'scripted-repeat': own ? 1 : 3, 'llama-of-nowhere': 3 };
+  // Ollama itself ends an incomplete answer without an error.
+  const requestCounts = { 'scripted-broken': 3, 'scripted-repeat': isOllama ? 1 : 3, 'llama-of-nowhere': 3 };
   return {
-    complete: ofEach(() => said),
-    // Its route to /api/generate takes any end for a stop.
-    limit: { ollama: [say.cutText, 'stop'], ollama_chat: [say.cutText, 'length'], openai: [say.cutText, 'length'] },
+    complete: ofEach(() => plainAnswer),
+    // Its route to /api/generate reports every end as stop.
+    limit: {
+      ollama: [common.cutText, 'stop'],
+      ollama_chat: [common.cutText, 'length'],
+      openai: [common.cutText, 'length'],
+    },
     stream: ofEach(() => ({ text: utf8, finish: ['stop'], 'in pieces': true })),
     messages_stream: utf8,
     thinking: ofEach(() => thought),
     tools_loop: { ollama_chat: tools, openai: tools },
     tools_emulated: [['get_time'], 'tool_calls'],
-    tools_stream: { ollama_chat: [[say.paris], 'tool_calls'], openai: [say.parallel, 'tool_calls'] },
+    tools_stream: { ollama_chat: [[common.paris], 'tool_calls'], openai: [common.parallel, 'tool_calls'] },
     embed: { ollama: vectors, openai: vectors },
     error_key: {
-      ...ofEach((provider, body) => told('AuthenticationError', 401, provider, body(say.wrongKey))),
-      // By these words of OpenAI's it tells a wrong key from a bad request, and it says it twice.
-      openai: told('AuthenticationError', 401, 'AuthenticationError: OpenAI', say.wrongKey),
+      ...ofEach((provider, body) => litellmError('AuthenticationError', 401, provider, body(common.wrongKey))),
+      // It recognizes a wrong key by this message, and adds its prefix twice.
+      openai: litellmError('AuthenticationError', 401, 'AuthenticationError: OpenAI', common.wrongKey),
     },
     error_model: ofEach((provider, body) => {
-      const error = told('NotFoundError', 404, provider, body(say.noModel));
+      const error = litellmError('NotFoundError', 404, provider, body(common.noModel));
       return [error, error];
     }),
-    // The openai package tries twice more within the first of its attempts.
-    retries: { ollama: brokenOff, ollama_chat: brokenOff, openai: { ...brokenOff, 'scripted-repeat': 5 } },
+    // The openai package retries twice within the first of its attempts.
+    retries: { ollama: requestCounts, ollama_chat: requestCounts, openai: { ...requestCounts, 'scripted-repeat': 5 } },
     error_request: {
-      ...ofEach((provider, body) => told(unread.type, unread.status, provider, body(unread.message))),
-      openai: told('BadRequestError', 400, 'OpenAI', 'temperature must be a number from 0 to 2.'),
+      ...ofEach((provider, body) => litellmError(badOption.type, badOption.status, provider, body(badOption.message))),
+      openai: litellmError('BadRequestError', 400, 'OpenAI', 'temperature must be a number from 0 to 2.'),
     },
     error_midway: {
       ollama: ['MidStreamFallbackError', true],

@@ -7,12 +7,12 @@ from litellm import completion, embedding
 
 from cases import TIME, WEATHER, case, key, raised, requests_made, run, url, weather
 
-# Its advice to report every error is long.
+# It prints long advice to report every error.
 litellm.suppress_debug_info = True
 
 HI = [{"role": "user", "content": "hi"}]
 TOOLS = [{"type": "function", "function": WEATHER}, {"type": "function", "function": TIME}]
-# The routes to an Ollama send no key with /api/show and /api/embed, whatever they are told: only one in the address.
+# The routes to an Ollama send no key with /api/show and /api/embed, unless the URL holds it.
 BASIC = url.replace("://", f"://any:{key}@")
 ROUTES = {
     "ollama": {"api_base": BASIC, "api_key": key},
@@ -22,7 +22,7 @@ ROUTES = {
 
 
 def routed(values):
-    """The same of each route."""
+    """Returns the values of each route."""
     return {route: values(f"{route}/", to) for route, to in ROUTES.items()}
 
 
@@ -62,7 +62,7 @@ def stream():
 
 @case
 def messages_stream():
-    # It reads server-sent events by Python's splitlines, to which U+2028 is the end of a line.
+    # It splits server-sent events with Python's splitlines, which treats U+2028 as the end of a line.
     to = {"api_base": url, "api_key": key}
     chunks = completion("anthropic/scripted-utf8", HI, stream=True, **to)
     return "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
@@ -87,7 +87,7 @@ def tools_loop():
         prefix, to = f"{route}/", ROUTES[route]
         messages = [{"role": "user", "content": "What is the weather in Paris?"}]
         first = completion(f"{prefix}scripted-tools", messages, tools=TOOLS, **to).choices[0]
-        # Before the next request, which makes dictionaries of the calls.
+        # Before the next request, which turns the calls into dictionaries.
         calls, results = calls_of(first), []
         for call in first.message.tool_calls:
             result = weather(**json.loads(call.function.arguments))
@@ -101,7 +101,7 @@ def tools_loop():
 
 @case
 def tools_emulated():
-    # It describes them in the prompt and asks for JSON: what these models then call is of no meaning.
+    # It describes the tools in the prompt and requests JSON, so the call that these models make has no meaning.
     choice = completion("ollama/scripted-tools", HI, tools=TOOLS, **ROUTES["ollama"]).choices[0]
     return [[name for name, _ in calls_of(choice)], choice.finish_reason]
 
@@ -113,7 +113,7 @@ def tools_stream():
         whole = litellm.stream_chunk_builder(chunks).choices[0]
         return [calls_of(whole), whole.finish_reason]
 
-    # Its route to /api/chat gives all calls of a stream one index, and so makes one of them.
+    # Its route to /api/chat gives all calls of a stream one index, and so merges them.
     return {"ollama_chat": values("ollama_chat", "scripted-tools"), "openai": values("openai", "scripted-tools-parallel")}
 
 
@@ -123,7 +123,7 @@ def embed():
         answer = embedding(f"{prefix}scripted-embed", ["one", "two"], **to)
         return [each["embedding"] for each in answer.data]
 
-    # It has no embeddings of the other name.
+    # Its route ollama_chat has no embeddings.
     return {route: values(f"{route}/", ROUTES[route]) for route in ("ollama", "openai")}
 
 
@@ -155,7 +155,7 @@ def error_model():
 
 @case
 def retries():
-    # It tries everything again, but for the route that asks the openai package to.
+    # It retries every error itself, except in the route where the openai package does.
     def values(prefix, to):
         return {
             model: requests_made(lambda: completion(f"{prefix}{model}", HI, num_retries=2, **to))

@@ -1,4 +1,4 @@
-"""The ollama package: its own API, as it is or over another server's."""
+"""The ollama package: Ollama's API, passed through or translated."""
 
 from ollama import Client
 
@@ -55,7 +55,7 @@ def chat_limit():
 
 @case
 def chat_stop():
-    # The package has every option in the request, most of them null.
+    # The package sends every option, most of them null.
     answer = client.chat("scripted-plain", HI, options={"stop": [" Ollama"], "seed": 7, "num_ctx": None})
     return [answer.message.content, answer.done_reason]
 
@@ -173,7 +173,7 @@ def abort():
 
 def failure(call):
     error = raised(call, "status_code", "error")
-    # More lines may follow, as Ollama's runner happens to write them.
+    # More lines may follow, depending on how Ollama's runner writes them.
     return error and [error["class"], error["status_code"], error["error"].split("\n")[0]]
 
 

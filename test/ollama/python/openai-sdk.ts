@@ -1,6 +1,6 @@
-import * as say from './expected.ts';
+import * as common from './expected.ts';
 
-const unauthorized = ['AuthenticationError', 401, 'invalid_request_error', 'invalid_api_key', null, say.wrongKey];
+const unauthorized = ['AuthenticationError', 401, 'invalid_request_error', 'invalid_api_key', null, common.wrongKey];
 const unknown = (message: string): unknown[] => [
   'NotFoundError',
   404,
@@ -18,20 +18,24 @@ const bad = (param: string, message: string): unknown[] => [
   message,
 ];
 
-/** What openai_sdk.py is to print, whatever is behind llamaduct. */
-export function openaiSdk({ utf8, vectors }: say.Truth): say.Expected {
+/** @returns the expected values of openai_sdk.py, for either upstream */
+export function openaiSdk({ utf8, vectors }: common.Reference): common.Expected {
   return {
     chat: { text: utf8, finish: 'stop', model: 'scripted-utf8', counted: true, total: 0 },
-    chat_limit: [say.cutText, 'length', 4],
+    chat_limit: [common.cutText, 'length', 4],
     chat_stream: { text: utf8, finish: ['stop'], 'in pieces': true, 'one id': true, counted: true },
-    chat_thinking: { thinking: say.thought, text: say.greeting },
-    chat_tools_loop: { finish: ['tool_calls', 'stop'], calls: [['function', ...say.paris]], text: say.weatherText },
-    chat_tools_stream: { finish: 'tool_calls', calls: say.parallel, ids: 2 },
-    chat_parse: say.alice,
-    chat_abort: say.aborted,
+    chat_thinking: { thinking: common.thought, text: common.greeting },
+    chat_tools_loop: {
+      finish: ['tool_calls', 'stop'],
+      calls: [['function', ...common.paris]],
+      text: common.weatherText,
+    },
+    chat_tools_stream: { finish: 'tool_calls', calls: common.parallel, ids: 2 },
+    chat_parse: common.alice,
+    chat_abort: common.aborted,
     responses: {
       status: 'completed',
-      text: say.greeting,
+      text: common.greeting,
       items: ['reasoning', 'message'],
       id: true,
       counted: true,
@@ -54,9 +58,9 @@ export function openaiSdk({ utf8, vectors }: say.Truth): say.Expected {
       whole: utf8,
       'in pieces': true,
     },
-    responses_tools_loop: { calls: [[...say.paris, 'completed']], text: [say.weatherText, say.weatherText] },
-    responses_tools_stream: { arguments: say.parallel.map(([, each]) => each), calls: say.parallel },
-    responses_parse: say.alice,
+    responses_tools_loop: { calls: [[...common.paris, 'completed']], text: [common.weatherText, common.weatherText] },
+    responses_tools_stream: { arguments: common.parallel.map(([, each]) => each), calls: common.parallel },
+    responses_parse: common.alice,
     responses_conversation: {
       grows: true,
       previous: true,
@@ -80,16 +84,21 @@ export function openaiSdk({ utf8, vectors }: say.Truth): say.Expected {
       null,
       "Response with id 'resp_0' not found.",
     ],
-    responses_abort: say.aborted,
+    responses_abort: common.aborted,
     models: ['scripted-plain', true, true],
     embeddings: { lengths: vectors.map(({ length }) => length), same: true, vectors, counted: true },
     error_key: [unauthorized, unauthorized, unauthorized],
-    error_model: [unknown(say.noModel), unknown(say.noModel), unknown(say.noModel), unknown(say.noModelToEmbed)],
+    error_model: [
+      unknown(common.noModel),
+      unknown(common.noModel),
+      unknown(common.noModel),
+      unknown(common.noModelToEmbed),
+    ],
     error_request: [bad('messages', 'messages must be an array.'), bad('input', 'input must be an array.')],
-    error_broken: ['InternalServerError', 502, 'server_error', 'model_load_failed', null, say.broken],
+    error_broken: ['InternalServerError', 502, 'server_error', 'model_load_failed', null, common.broken],
     retries: { 'scripted-broken': 1, 'scripted-repeat': 3, 'llama-of-nowhere': 1 },
     error_midway: {
-      error: ['APIError', null, 'server_error', 'upstream_incomplete', null, say.incompleteText],
+      error: ['APIError', null, 'server_error', 'upstream_incomplete', null, common.incompleteText],
       began: true,
     },
   };

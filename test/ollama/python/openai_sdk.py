@@ -279,7 +279,7 @@ def error_broken():
 
 @case
 def retries():
-    # Two retries are the package's default; it is told whether they help.
+    # The package retries twice by default, unless x-should-retry says that it is useless.
     retrying = OpenAI(base_url=f"{url}/v1", api_key=key)
     return {
         model: requests_made(lambda: retrying.chat.completions.create(model=model, messages=HI))

@@ -6,25 +6,25 @@ import { type TestGateway, secret } from '../../helpers/gateway.ts';
 import { ollama } from '../live.ts';
 import { broken, brokenUnread } from './expected.ts';
 
-/** The interpreter that has the packages of requirements.txt. */
+/** The Python interpreter with the packages of requirements.txt. */
 const python = process.env['LLAMADUCT_TEST_PYTHON'];
 
-/** For a suite's `skip`. */
+/** The reason to skip a suite; false when there is a Python. */
 export const noPython =
   python === undefined && 'LLAMADUCT_TEST_PYTHON is not set to a Python with the packages of python/requirements.txt';
 
-/** What a program prints of one case. */
+/** The result of one case, as a program prints it. */
 export interface Outcome {
   readonly case: string;
   readonly ok: boolean;
-  /** What the case returned, or what it raised. */
+  /** The values that the case returned, or the exception that it raised. */
   readonly values: unknown;
 }
 
-/** Milliseconds. LiteLLM takes seconds to be imported, and waits before it tries again. */
+/** Milliseconds. The import of LiteLLM takes seconds, and it waits before retries. */
 const timeout = 200_000;
 
-/** Runs a program of this folder against llamaduct, in an environment without anybody's settings. */
+/** Runs a program of this folder against llamaduct, without the user's environment. @returns the results of its cases */
 export async function outcomes(file: string, gateway: TestGateway): Promise<readonly Outcome[]> {
   const { stdout } = await promisify(execFile)(
     python ?? assert.fail(),
@@ -37,7 +37,7 @@ export async function outcomes(file: string, gateway: TestGateway): Promise<read
         OLLAMA_URL: ollama,
         NO_PROXY: '127.0.0.1',
         PYTHONDONTWRITEBYTECODE: '1',
-        // LiteLLM would ask GitHub for prices.
+        // Otherwise LiteLLM downloads prices from GitHub.
         LITELLM_LOCAL_MODEL_COST_MAP: 'True',
         LANGSMITH_TRACING: 'false',
       },
