@@ -16,10 +16,10 @@ const parallel = 16;
 const models = ['red:latest', 'blue:latest', 'green:latest'];
 const names = Array.from({ length: 20 }, (_, index) => `key${index}`);
 const admin = 'ld-admin';
-/** Milliseconds for what comes before and after the load. */
-const around = 60_000;
+/** Milliseconds for one request, and for the steps before and after the load. */
+const deadline = 60_000;
 
-/** What the clients of one key, or another who counts, have seen. */
+/** Requests and tokens of one key, as counted by clients, upstream, metrics or usage. */
 interface Count {
   requests: number;
   input: number;
@@ -35,16 +35,16 @@ function add(counts: Counts, key: string, requests: number, { input, output }: P
   count.output += output;
 }
 
-interface Asked {
+interface LoadRequest {
   readonly path: string;
   readonly body: object;
 }
 
-/** The kinds of requests, one after the other. */
-function asked(turn: number, id: string): Asked {
-  const model = models[turn % models.length];
+/** @returns a request of one of six kinds, by `index` */
+function requestOf(index: number, id: string): LoadRequest {
+  const model = models[index % models.length];
   const messages = [{ role: 'user', content: `please say ${id}` }];
-  switch (turn % 6) {
+  switch (index % 6) {
     case 0:
       return { path: '/v1/chat/completions', body: { model, messages, stream: true } };
     case 1:
@@ -58,60 +58,63 @@ function asked(turn: number, id: string): Asked {
     default:
       return {
         path: '/v1/responses',
-        body: { model, input: `please say ${id}`, stream: turn % 2 === 0, store: false },
+        body: { model, input: `please say ${id}`, stream: index % 2 === 0, store: false },
       };
   }
 }
 
 async function started(program: readonly string[], ready: RegExp): Promise<{ running: Running; url: string }> {
-  const running = start(process.execPath, program, {}, seconds * 1000 + 2 * around);
+  const running = start(process.execPath, program, {}, seconds * 1000 + 2 * deadline);
   const [, url = ''] = await running.until(ready);
   return { running, url };
 }
 
-/** Asks one request after the other until `end`, and counts what came of it. */
+/** Sends one request after the other until `end`, and counts them. */
 async function client(
   agent: Agent,
   gateway: string,
   { key, number, end }: { key: string; number: number; end: number },
-  seen: { readonly counts: Counts; readonly faults: string[] },
+  results: { readonly counts: Counts; readonly failures: string[] },
 ): Promise<void> {
-  for (let turn = 0; performance.now() < end; turn += 1) {
-    // Of its own among those of all clients of the key.
-    const id = `${key}-${number + turn * clients}`;
-    const { path, body } = asked(number + turn, id);
+  for (let count = 0; performance.now() < end; count += 1) {
+    // Unique among all clients of the key.
+    const id = `${key}-${number + count * clients}`;
+    const { path, body } = requestOf(number + count, id);
     const { statusCode, body: answer } = await agent.request({
       origin: gateway,
       path,
       method: 'POST',
       headers: { authorization: `Bearer ld-${key}`, 'content-type': 'application/json' },
       body: JSON.stringify(body),
-      signal: AbortSignal.timeout(around),
+      signal: AbortSignal.timeout(deadline),
     });
     const text = await answer.text();
-    const told = new Set([...text.matchAll(new RegExp(idPattern, 'g'))].map(([found]) => found));
-    if (statusCode !== 200 || told.size !== 1 || !told.has(id) || /"error":[{"]/.test(text)) {
-      seen.faults.push(`${statusCode} ${path} ${id}: ${text.slice(0, 200)}`);
+    const ids = new Set([...text.matchAll(new RegExp(idPattern, 'g'))].map(([found]) => found));
+    if (statusCode !== 200 || ids.size !== 1 || !ids.has(id) || /"error":[{"]/.test(text)) {
+      results.failures.push(`${statusCode} ${path} ${id}: ${text.slice(0, 200)}`);
     }
-    add(seen.counts, key, 1, tokensOf(id));
+    add(results.counts, key, 1, tokensOf(id));
   }
 }
 
-/** The values of a metric, by one of its labels. */
+/** @returns the sums of a metric by one of its labels */
 function valuesBy(text: string, name: string, label: string): Map<string, number> {
   const values = new Map<string, number>();
   for (const line of text.split('\n')) {
     const [, labels = '', value] = new RegExp(`^${name}\\{(.*)\\} (\\S+)$`).exec(line) ?? [];
-    const by = new RegExp(`(?:^|,)${label}="([^"]*)"`).exec(labels)?.[1];
-    if (by !== undefined) values.set(by, (values.get(by) ?? 0) + Number(value));
+    const labelValue = new RegExp(`(?:^|,)${label}="([^"]*)"`).exec(labels)?.[1];
+    if (labelValue !== undefined) values.set(labelValue, (values.get(labelValue) ?? 0) + Number(value));
   }
   return values;
 }
 
+/** @returns the counts of `/metrics` */
 function countsOfMetrics(text: string): Counts {
   const counts: Counts = {};
-  const ofModels = text.split('\n').filter((line) => /route="\/(v1\/(chat|messages|responses)|api\/)/.test(line));
-  for (const [key, requests] of valuesBy(ofModels.join('\n'), 'llamaduct_requests_total', 'key')) {
+  const generationLines = text
+    .split('\n')
+    .filter((line) => /route="\/(v1\/(chat|messages|responses)|api\/)/.test(line));
+  for (const [key, requests] of valuesBy(generationLines.join('\n'), 'llamaduct_requests_total', 'key')) {
     add(counts, key, requests, { input: 0, output: 0 });
   }
   for (const type of ['input', 'output'] as const) {
@@ -123,6 +126,7 @@ function countsOfMetrics(text: string): Counts {
   return counts;
 }
 
+/** @returns the counts of the usage database */
 function countsOfRows(file: string): Counts {
   const database = new DatabaseSync(file, { readOnly: true });
   const rows = database
@@ -141,8 +145,8 @@ function countsOfRows(file: string): Counts {
 }
 
 test(
-  `${clients} clients of ${names.length} keys for ${seconds} s`,
-  { timeout: seconds * 1000 + 2 * around },
+  `${clients} clients of ${names.length} keys for ${seconds} s: every request succeeds, all counts agree, shares are fair`,
+  { timeout: seconds * 1000 + 2 * deadline },
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'llamaduct-load-'));
     t.after(() => rmSync(folder, { recursive: true }));
@@ -167,66 +171,66 @@ test(
       /(http:\/\/127\.0\.0\.1:\d+)/,
     );
     t.after(() => gateway.running.kill('SIGKILL'));
-    const agent = new Agent({ connections: clients, pipelining: 1, keepAliveTimeout: around });
+    const agent = new Agent({ connections: clients, pipelining: 1, keepAliveTimeout: deadline });
     t.after(async () => await agent.destroy());
-    const ask = async (origin: string, path: string): Promise<string> => {
+    const get = async (origin: string, path: string): Promise<string> => {
       const { body } = await agent.request({
         origin,
         path,
         method: 'GET',
         headers: { authorization: `Bearer ${admin}` },
-        signal: AbortSignal.timeout(around),
+        signal: AbortSignal.timeout(deadline),
       });
       return await body.text();
     };
 
     const counts: Counts = {};
-    const faults: string[] = [];
+    const failures: string[] = [];
     const end = performance.now() + seconds * 1000;
     await Promise.all(
       Array.from({ length: clients }, async (_, number) => {
         const key = names[number % names.length] ?? '';
-        await client(agent, gateway.url, { key, number, end }, { counts, faults });
+        await client(agent, gateway.url, { key, number, end }, { counts, failures });
       }),
     );
-    assert.deepEqual(faults.slice(0, 5), [], `${faults.length} faults`);
+    assert.deepEqual(failures.slice(0, 5), [], `${failures.length} failures`);
 
     let metrics = '';
-    await until('all to have ended', async () => {
-      metrics = await ask(gateway.url, '/metrics');
+    await until('all requests to end', async () => {
+      metrics = await get(gateway.url, '/metrics');
       return /^llamaduct_in_flight 1$/m.test(metrics);
     });
     assert.match(metrics, /^llamaduct_queue_depth\{upstream="ollama"\} 0$/m);
     assert.match(metrics, /^llamaduct_upstream_in_flight\{upstream="ollama"\} 0$/m);
 
-    const tally = JSON.parse(await ask(upstream.url, '/tally')) as Tally;
+    const tally = JSON.parse(await get(upstream.url, '/tally')) as Tally;
     assert.deepEqual([tally.most, tally.now], [parallel, 0]);
-    const ofUpstream: Counts = {};
+    const upstreamCounts: Counts = {};
     for (const [id, times] of Object.entries(tally.ids)) {
       assert.equal(times, 1, id);
-      add(ofUpstream, id.slice(0, id.indexOf('-')), 1, tokensOf(id));
+      add(upstreamCounts, id.slice(0, id.indexOf('-')), 1, tokensOf(id));
     }
-    const { data } = JSON.parse(await ask(gateway.url, '/v1/usage?all=true&by=key')) as {
+    const { data } = JSON.parse(await get(gateway.url, '/v1/usage?all=true&by=key')) as {
       data: { name: string; requests: number; failed: number; input_tokens: number; output_tokens: number }[];
     };
-    const ofUsage: Counts = {};
+    const usageCounts: Counts = {};
     for (const { name, requests, failed, input_tokens: input, output_tokens: output } of data) {
       assert.equal(failed, 0, name);
-      add(ofUsage, name, requests, { input, output });
+      add(usageCounts, name, requests, { input, output });
     }
     assert.equal(Object.keys(counts).length, names.length);
-    assert.deepEqual(ofUpstream, counts, 'the upstream');
-    assert.deepEqual(countsOfMetrics(metrics), counts, 'the metrics');
-    assert.deepEqual(ofUsage, counts, '/v1/usage');
+    assert.deepEqual(upstreamCounts, counts, 'counts of the upstream');
+    assert.deepEqual(countsOfMetrics(metrics), counts, 'counts of /metrics');
+    assert.deepEqual(usageCounts, counts, 'counts of /v1/usage');
 
     const served = names.map((name) => counts[name]?.requests ?? 0);
     const sum = served.reduce((all, some) => all + some, 0);
     const jain = sum ** 2 / (served.length * served.reduce((all, some) => all + some ** 2, 0));
-    t.diagnostic(`${sum} requests, ${Math.round(sum / seconds)} a second, Jain's index over keys ${jain.toFixed(4)}`);
+    t.diagnostic(`${sum} requests, ${Math.round(sum / seconds)} per second, Jain's index over keys ${jain.toFixed(4)}`);
     assert.ok(jain > 0.95, `Jain's index ${jain}`);
 
     gateway.running.kill('SIGTERM');
     assert.equal((await gateway.running.ended).code, 0);
-    assert.deepEqual(countsOfRows(file), counts, 'the rows');
+    assert.deepEqual(countsOfRows(file), counts, 'counts of the usage rows');
   },
 );

@@ -9,12 +9,12 @@ import { hashSecret } from '../../src/config/secret.ts';
 import { type Running, start } from '../cli/run.ts';
 import type { Tally } from './upstream.ts';
 
-/** So many that the box that dies has more than 100 requests that have nothing of their answer yet. */
+/** Enough for the killed upstream to have more than 100 requests without any byte of a response. */
 const clients = 800;
 const model = 'red:latest';
-/** Milliseconds. */
+/** Milliseconds: load before the kill, load after it, and for each request. */
 const [before, after, deadline] = [1_500, 2_500, 60_000];
-/** Slow enough for requests to be in every state when it ends. */
+/** Slow enough for requests to be in every state when the upstream is killed. */
 const env = { LLAMADUCT_LOAD_PACE: '200' };
 
 async function started(program: readonly string[], ready: RegExp): Promise<{ running: Running; url: string }> {
@@ -23,19 +23,19 @@ async function started(program: readonly string[], ready: RegExp): Promise<{ run
   return { running, url };
 }
 
-/** What became of requests. */
-interface Seen {
+/** Results of all clients. */
+interface Results {
   answered: number;
-  /** Streams that broke after something of their answer had come. */
+  /** Number of streams that broke after their first byte. */
   broken: number;
-  readonly faults: string[];
+  readonly failures: string[];
 }
 
-async function client(agent: Agent, gateway: string, number: number, end: number, seen: Seen): Promise<void> {
-  for (let turn = 0; performance.now() < end; turn += 1) {
-    const id = `key0-${number + turn * clients}`;
-    const whole = (number + turn) % 3 === 0;
-    // As it is, the upstream's own answer in one piece; or translated, as a stream.
+async function client(agent: Agent, gateway: string, number: number, end: number, results: Results): Promise<void> {
+  for (let count = 0; performance.now() < end; count += 1) {
+    const id = `key0-${number + count * clients}`;
+    const whole = (number + count) % 3 === 0;
+    // Passed through and not streamed, or translated and streamed.
     const path = whole ? '/api/chat' : '/v1/chat/completions';
     const messages = [{ role: 'user', content: `please say ${id}` }];
     const { statusCode, body } = await agent.request({
@@ -47,13 +47,13 @@ async function client(agent: Agent, gateway: string, number: number, end: number
       signal: AbortSignal.timeout(deadline),
     });
     const text = await body.text();
-    if (statusCode === 200 && text.includes(id) && !text.includes('"error"')) seen.answered += 1;
-    else if (statusCode === 200 && text.includes('I heard')) seen.broken += 1;
-    else seen.faults.push(`${statusCode} ${path}: ${text.slice(0, 200)}`);
+    if (statusCode === 200 && text.includes(id) && !text.includes('"error"')) results.answered += 1;
+    else if (statusCode === 200 && text.includes('I heard')) results.broken += 1;
+    else results.failures.push(`${statusCode} ${path}: ${text.slice(0, 200)}`);
   }
 }
 
-test('kill -9 of one of two upstreams fails no request that had nothing of its answer yet', async (t) => {
+test('kill -9 of one of two upstreams fails no request whose response had not begun', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'llamaduct-kill-'));
   const program = join(import.meta.dirname, 'upstream.ts');
   const upstreams = [await started([program, model], /^(http\S+)$/m), await started([program, model], /^(http\S+)$/m)];
@@ -62,9 +62,9 @@ test('kill -9 of one of two upstreams fails no request that had nothing of its a
     file,
     JSON.stringify({
       listen: '127.0.0.1:0',
-      upstreams: upstreams.map(({ url }, index) => ({ name: `box-${index}`, url })),
+      upstreams: upstreams.map(({ url }, index) => ({ name: `server-${index}`, url })),
       keys: [{ name: 'key0', hash: hashSecret('ld-key0') }],
-      // What was lost is no matter of the budget.
+      // Requests that a lost server had are retried without regard to the budget.
       retries: { share: 0 },
       log_level: 'error',
     }),
@@ -73,23 +73,23 @@ test('kill -9 of one of two upstreams fails no request that had nothing of its a
   const gateway = await started([bin, '--config', file], /ready on (http\S+)/);
   const agent = new Agent({ connections: clients });
   try {
-    const seen: Seen = { answered: 0, broken: 0, faults: [] };
+    const results: Results = { answered: 0, broken: 0, failures: [] };
     const end = performance.now() + before + after;
     const all = Array.from({ length: clients }, async (_, number) => {
-      await client(agent, gateway.url, number, end, seen);
+      await client(agent, gateway.url, number, end, results);
     });
     await sleep(before);
     for (const { url } of upstreams) {
       const { now, ids } = (await (await fetch(`${url}/tally`)).json()) as Tally;
-      t.diagnostic(`one upstream had ${Object.keys(ids).length} requests, ${now} at the time`);
+      t.diagnostic(`an upstream had received ${Object.keys(ids).length} requests, ${now} of them running`);
       assert.ok(now > 200);
     }
     upstreams[0]?.running.kill('SIGKILL');
     await Promise.all(all);
-    t.diagnostic(`${seen.answered} answered, ${seen.broken} broken after their first byte`);
-    assert.deepEqual(seen.faults, []);
-    assert.ok(seen.answered > clients);
-    assert.ok(seen.broken > 0 && seen.broken <= clients);
+    t.diagnostic(`${results.answered} answered, ${results.broken} broken after their first byte`);
+    assert.deepEqual(results.failures, []);
+    assert.ok(results.answered > clients);
+    assert.ok(results.broken > 0 && results.broken <= clients);
   } finally {
     await agent.destroy();
     for (const { running } of [gateway, ...upstreams]) running.kill('SIGKILL');

@@ -2,32 +2,33 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-// An Ollama in a process of its own: echoes the id that a request carries, counts who came and how many at a time.
-// GET /tally tells; its other arguments are names of models.
+// An Ollama in its own process. It echoes the id in a request, and counts requests by id and how many run at a time.
+// GET /tally returns the counts. The arguments are names of models.
 
-/** What it tells of itself. */
+/** The body of GET /tally. */
 export interface Tally {
-  /** The most that it had at a time. */
+  /** The greatest number of requests that ran at a time. */
   readonly most: number;
+  /** The number of requests that run now. */
   readonly now: number;
-  /** How often each id came. */
+  /** Number of requests by id. */
   readonly ids: Record<string, number>;
 }
 
-/** Tokens that a request with this id takes: the same to all who count. */
+/** @returns the tokens of a request with this id */
 export function tokensOf(id: string): { readonly input: number; readonly output: number } {
   const number = Number(/\d+$/.exec(id)?.[0] ?? 0);
   return { input: 5 + (number % 7), output: 3 + (number % 5) };
 }
 
-/** An id as it stands in a prompt, and in the answer. */
+/** Matches an id in a prompt or an answer. */
 export const idPattern = /\bkey\d+-\d+\b/;
 
 interface Body {
   readonly stream?: boolean;
 }
 
-/** How many times slower than it could be. */
+/** Multiplies all pauses. */
 const pace = Number(process.env['LLAMADUCT_LOAD_PACE'] ?? 1);
 
 function start(models: readonly string[]): void {
@@ -35,8 +36,8 @@ function start(models: readonly string[]): void {
   let [most, now] = [0, 0];
   const listed = models.map((name) => ({ name, model: name, modified_at: '2026-11-21T03:56:00Z' }));
   const server = createServer((req, res) => {
-    const pieces: Buffer[] = [];
-    req.on('data', (piece: Buffer) => pieces.push(piece));
+    const chunks: Buffer[] = [];
+    req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', () => {
       res.setHeader('content-type', 'application/json');
       if (req.url === '/api/tags') return res.end(JSON.stringify({ models: listed }));
@@ -45,7 +46,7 @@ function start(models: readonly string[]): void {
         const tally: Tally = { most, now, ids: Object.fromEntries(ids) };
         return res.end(JSON.stringify(tally));
       }
-      return void answer(Buffer.concat(pieces).toString());
+      return void answer(Buffer.concat(chunks).toString());
     });
     const answer = async (text: string): Promise<void> => {
       now += 1;
@@ -65,8 +66,9 @@ function start(models: readonly string[]): void {
         eval_duration: 8_000_000,
       };
       const line = (content: string, rest: object): string => {
-        const said = req.url === '/api/generate' ? { response: content } : { message: { role: 'assistant', content } };
-        return `${JSON.stringify({ model: models[0], created_at: '2026-11-21T03:56:01.6Z', ...said, ...rest })}\n`;
+        const fields =
+          req.url === '/api/generate' ? { response: content } : { message: { role: 'assistant', content } };
+        return `${JSON.stringify({ model: models[0], created_at: '2026-11-21T03:56:01.6Z', ...fields, ...rest })}\n`;
       };
       if (pace > 1) await sleep(4 * pace);
       if (stream) {
@@ -75,7 +77,7 @@ function start(models: readonly string[]): void {
       }
       await sleep((4 + (output % 3) * 4) * pace);
       if (stream) res.write(line(id, { done: false }));
-      // Before the last byte: whoever comes after it finds the place free.
+      // Before the last byte: the next request may arrive right after it.
       now -= 1;
       res.end(line(stream ? '' : `I heard ${id}`, counts));
     };

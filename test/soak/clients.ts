@@ -2,22 +2,25 @@ import { type Agent, type IncomingMessage, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from './random.ts';
 
-/** What the clients have seen: how many answers of which status, how many left, and what should not have been. */
-export interface Seen {
+/** Results of all clients. */
+export interface Results {
+  /** Number of responses by status. */
   readonly statuses: Record<string, number>;
+  /** Number of clients that left early. */
   left: number;
-  readonly wrong: string[];
+  /** Descriptions of responses that llamaduct must not give. */
+  readonly failures: string[];
 }
 
 const models = ['red', 'blue:latest', 'green', 'unknown'];
 
-interface Asked {
+interface SoakRequest {
   readonly path: string;
   readonly body: string;
 }
 
-/** A request in one of the dialects, now and then one that is wrong. */
-function asked(random: Random): Asked {
+/** @returns a random request in one of the dialects; some are malformed */
+function randomRequest(random: Random): SoakRequest {
   const model = random.of(models);
   const stream = random.chance(0.6);
   const content = 'hi '.repeat(1 + random.below(200));
@@ -41,37 +44,37 @@ function asked(random: Random): Asked {
   return { path, body: random.chance(0.05) ? text.slice(0, random.below(text.length)) : text };
 }
 
-/** Milliseconds in which every answer has to end. */
-const patience = 20_000;
+/** Milliseconds within which every response must end. */
+const deadline = 20_000;
 
-type Manner = 'reads' | 'leaves' | 'leaves in its body' | 'reads slowly';
+type Behavior = 'reads' | 'leaves' | 'leaves in its body' | 'reads slowly';
 
-/** Asks one request after the other until `end`. */
+/** Sends one request after the other until `end`, in milliseconds of `performance.now()`. */
 export async function client(
   url: string,
   { agent, key, random }: { readonly agent: Agent; readonly key: string; readonly random: Random },
   end: number,
-  seen: Seen,
+  results: Results,
 ): Promise<void> {
   while (performance.now() < end) {
     const draw = random.next();
-    const manner: Manner =
+    const behavior: Behavior =
       draw < 0.7 ? 'reads' : draw < 0.9 ? 'leaves' : draw < 0.95 ? 'leaves in its body' : 'reads slowly';
-    const status = await once(url, agent, key, asked(random), manner, random, seen);
-    // Those that are told to come later do, though earlier than they are told.
+    const status = await once(url, agent, key, randomRequest(random), behavior, random, results);
+    // After a 503 it waits, but not as long as Retry-After says.
     await sleep(status === 503 || status === 529 ? 200 + random.below(200) : random.below(20));
   }
 }
 
-/** @returns the status of the answer; undefined where there was none */
+/** Sends one request. @returns the status of the response; undefined when there was none */
 async function once(
   url: string,
   agent: Agent,
   key: string,
-  { path, body }: Asked,
-  manner: Manner,
+  { path, body }: SoakRequest,
+  behavior: Behavior,
   random: Random,
-  seen: Seen,
+  results: Results,
 ): Promise<number | undefined> {
   const timer = new AbortController();
   let status: number | undefined;
@@ -79,24 +82,24 @@ async function once(
     const headers = { authorization: `Bearer ${key}`, 'content-length': String(Buffer.byteLength(body)) };
     const req = request(url + path, { method: 'POST', agent, headers }, (res) => {
       status = res.statusCode ?? 0;
-      void read(res, manner).then((text) => {
-        seen.statuses[String(status)] = (seen.statuses[String(status)] ?? 0) + 1;
-        // A 500 in Ollama's own dialect may be the upstream's.
-        if (text.includes('llamaduct failed')) seen.wrong.push(`${status} ${path}: ${text.slice(0, 300)}`);
+      void read(res, behavior).then((text) => {
+        results.statuses[String(status)] = (results.statuses[String(status)] ?? 0) + 1;
+        // The text, since a 500 in Ollama's own API may come from the upstream.
+        if (text.includes('llamaduct failed')) results.failures.push(`${status} ${path}: ${text.slice(0, 300)}`);
         resolve();
       }, resolve);
     });
     req.on('error', () => resolve());
     req.on('close', () => resolve());
-    req.setTimeout(patience, () => {
-      seen.wrong.push(`${path} did not end in ${patience} ms`);
+    req.setTimeout(deadline, () => {
+      results.failures.push(`${path} did not end in ${deadline} ms`);
       req.destroy();
     });
-    if (manner === 'leaves in its body') req.write(body.slice(0, body.length / 2));
+    if (behavior === 'leaves in its body') req.write(body.slice(0, body.length / 2));
     else req.end(body);
-    if (!manner.startsWith('leaves')) return;
-    seen.left += 1;
-    // Mostly before the first piece, or in the middle.
+    if (!behavior.startsWith('leaves')) return;
+    results.left += 1;
+    // Usually before the first chunk, or in mid-stream.
     void sleep(random.below(150), undefined, { signal: timer.signal }).then(
       () => req.destroy(),
       () => undefined,
@@ -106,11 +109,11 @@ async function once(
   return status;
 }
 
-async function read(res: IncomingMessage, manner: Manner): Promise<string> {
-  const pieces: Buffer[] = [];
-  for await (const piece of res as AsyncIterable<Buffer>) {
-    pieces.push(piece);
-    if (manner === 'reads slowly') await sleep(50);
+async function read(res: IncomingMessage, behavior: Behavior): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of res as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    if (behavior === 'reads slowly') await sleep(50);
   }
-  return Buffer.concat(pieces).toString();
+  return Buffer.concat(chunks).toString();
 }

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-// Loaded into the process under test before it starts: tells its parent what it holds.
+// Loaded into the process under test before it starts: reports its resource usage to the parent process.
 
-/** What a process holds, after its garbage is collected. */
-export interface Held {
+/** Resources of a process after a garbage collection. Memory in bytes. */
+export interface ResourceUsage {
   readonly rss: number;
   readonly heap: number;
   readonly external: number;
-  /** How many of each kind keep the process alive: timers, sockets, requests. */
+  /** Number of active resources by kind: timers, sockets, requests. */
   readonly resources: Readonly<Record<string, number>>;
 }
 
-async function tell(): Promise<void> {
-  // What the first lets go is found by the next; pages go back to the system a little later.
+async function report(): Promise<void> {
+  // Finalizers of one collection free memory for the next; pages return to the system a little later.
   for (let times = 0; times < 4; times += 1) {
     globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
     await sleep(100);
@@ -20,11 +20,11 @@ async function tell(): Promise<void> {
   const resources: Record<string, number> = {};
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
   const { external, heapUsed, rss } = process.memoryUsage();
-  process.send?.({ rss, heap: heapUsed, external, resources } satisfies Held);
+  process.send?.({ rss, heap: heapUsed, external, resources } satisfies ResourceUsage);
 }
 
 if (process.send !== undefined) {
-  process.on('message', () => void tell());
+  process.on('message', () => void report());
   // It must not keep the process alive.
   process.channel?.unref();
 }

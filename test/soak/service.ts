@@ -4,24 +4,24 @@ import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { hashSecret } from '../../src/config/secret.ts';
 import { until } from '../helpers/wait.ts';
-import type { Held } from './probe.ts';
+import type { ResourceUsage } from './probe.ts';
 import type { Kind } from './upstream.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
 export const keys = ['ld-soak-one', 'ld-soak-two', 'ld-soak-three'];
 
-/** A llamaduct in a process of its own. */
+/** A llamaduct in its own process. */
 export interface Service {
   readonly url: string;
-  /** What it has written to standard error: its log, and what Node warns of. */
+  /** @returns its standard error: its log, and warnings of Node */
   readonly log: () => string;
-  held(): Promise<Held>;
-  /** Open sockets, those that listen included. */
+  resourceUsage(): Promise<ResourceUsage>;
+  /** @returns the number of open sockets, listening ones included */
   sockets(): number;
-  /** The values of a metric, over all its labels. */
+  /** @returns the sum of a metric over all its labels */
   metric(name: string): Promise<number>;
-  /** Asks it to stop. @returns its exit code */
+  /** Sends SIGTERM. @returns its exit code */
   stop(): Promise<number | null>;
   kill(): void;
 }
@@ -32,7 +32,7 @@ export async function startService(kind: Kind, upstream: string, folder: string)
   const args = ['--expose-gc', '--import', resolve(import.meta.dirname, 'probe.ts'), 'src/bin.js', '--config', file];
   const child = spawn(process.execPath, args, {
     cwd: root,
-    // Fewer arenas: what malloc keeps for each thread is no leak, but would look like one.
+    // Fewer arenas: memory that malloc keeps for each thread would look like a leak.
     env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '2' },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -41,14 +41,14 @@ export async function startService(kind: Kind, upstream: string, folder: string)
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text));
   const urls = (): string[] =>
     (out + err).match(/http:\/\/127\.0\.0\.1:\d+(\/metrics)?/g)?.filter((url) => !upstream.startsWith(url)) ?? [];
-  const ended = (): boolean => child.exitCode !== null;
-  await until('llamaduct to listen', () => ended() || urls().some((url) => !url.endsWith('/metrics')), 20_000);
-  const url = urls().find((one) => !one.endsWith('/metrics'));
-  if (ended() || url === undefined) throw new Error(`llamaduct did not start: ${out}${err}`);
+  const hasExited = (): boolean => child.exitCode !== null;
+  await until('llamaduct to listen', () => hasExited() || urls().some((url) => !url.endsWith('/metrics')), 20_000);
+  const url = urls().find((candidate) => !candidate.endsWith('/metrics'));
+  if (hasExited() || url === undefined) throw new Error(`llamaduct did not start: ${out}${err}`);
   return {
     url,
     log: () => err,
-    held: async () => await heldBy(child),
+    resourceUsage: async () => await resourceUsageOf(child),
     sockets: () => socketsOf(child.pid ?? 0),
     metric: async (name) => sumOf(await (await fetch(`${url}/metrics`, { headers: metricsHeaders })).text(), name),
     async stop() {
@@ -61,10 +61,10 @@ export async function startService(kind: Kind, upstream: string, folder: string)
   };
 }
 
-// Its own connection is not to be counted.
+// Without keep-alive, so that its own connection does not count.
 const metricsHeaders = { authorization: 'Bearer ld-soak-metrics', connection: 'close' };
 
-/** Times so short that every fault comes to its end many times. */
+/** @returns a configuration with timeouts so short that every fault occurs and ends many times */
 function configured(kind: Kind, url: string, usage: string): object {
   return {
     listen: '127.0.0.1:0',
@@ -76,18 +76,18 @@ function configured(kind: Kind, url: string, usage: string): object {
     queue: { waiting: 30, waiting_per_key: 20 },
     timeouts: { first_byte: '2s', idle: '2s', queue: '5s', body: '2s', silence: '500ms', grace: '5s' },
     limits: { line: '256KiB', body: '1MiB', in_flight: 100 },
-    // What is kept on purpose would hide what is kept by mistake.
+    // Small stores: data that is kept on purpose must not hide leaks.
     responses: { entries: 100, bytes: '1MiB' },
     usage: { file: usage },
     log_level: 'info',
   };
 }
 
-async function heldBy(child: ChildProcess): Promise<Held> {
-  const told = once(child, 'message');
-  child.send('held');
-  const [held] = (await told) as [Held];
-  return held;
+async function resourceUsageOf(child: ChildProcess): Promise<ResourceUsage> {
+  const message = once(child, 'message');
+  child.send('report');
+  const [usage] = (await message) as [ResourceUsage];
+  return usage;
 }
 
 function socketsOf(pid: number): number {
@@ -96,7 +96,7 @@ function socketsOf(pid: number): number {
     try {
       return readlinkSync(join(folder, name)).startsWith('socket:');
     } catch {
-      // Closed since.
+      // It was closed meanwhile.
       return false;
     }
   }).length;

@@ -3,21 +3,21 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from './random.ts';
 
-/** An upstream that answers most requests, and fails the others in every way there is. */
-export interface Faulty {
+/** An upstream that answers most requests, and fails in every way on the others. */
+export interface SoakUpstream {
   readonly url: string;
-  /** How often each fault was made. */
+  /** Number of times that each fault was injected. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Answers under way. */
+  /** Number of running responses. */
   readonly open: number;
-  /** From now on it answers every request well. */
+  /** Stops injecting faults. */
   heal(): void;
   close(): Promise<void>;
 }
 
 export type Kind = 'ollama' | 'openai';
 
-/** What becomes of an answer: when, and how. */
+/** The injected faults. */
 const faults = [
   'reset',
   'reset in head',
@@ -48,18 +48,18 @@ type Fault = (typeof faults)[number];
 
 const words = ['The ', 'quick ', 'bröwn ', '🦙 ', 'jumps', '.\n'];
 
-/** Milliseconds for which a stalled answer is silent: longer than llamaduct waits. */
+/** Milliseconds of a stall: longer than llamaduct's timeouts. */
 const stall = 3_000;
 
-/** @param share of requests that fail */
-export async function faultyUpstream(kind: Kind, random: Random, share: number): Promise<Faulty> {
-  const counted: Record<string, number> = {};
+/** @param share share of the requests that fail */
+export async function soakUpstream(kind: Kind, random: Random, share: number): Promise<SoakUpstream> {
+  const counts: Record<string, number> = {};
   let open = 0;
   let failing = share;
   const server = createServer((req, res) => {
-    const pieces: Buffer[] = [];
-    req.on('data', (piece: Buffer) => pieces.push(piece));
-    // A client that leaves is no fault here.
+    const chunks: Buffer[] = [];
+    req.on('data', (chunk: Buffer) => chunks.push(chunk));
+    // Disconnects of clients are expected.
     req.on('error', () => undefined);
     res.on('error', () => undefined);
     req.on('end', () => {
@@ -72,8 +72,8 @@ export async function faultyUpstream(kind: Kind, random: Random, share: number):
         open -= 1;
       });
       const fault = random.chance(failing) ? random.of(faults) : undefined;
-      counted[fault ?? 'none'] = (counted[fault ?? 'none'] ?? 0) + 1;
-      void answer(kind, req, res, Buffer.concat(pieces).toString(), fault, random);
+      counts[fault ?? 'none'] = (counts[fault ?? 'none'] ?? 0) + 1;
+      void answer(kind, req, res, Buffer.concat(chunks).toString(), fault, random);
     });
   });
   await new Promise<void>((resolve) => {
@@ -82,7 +82,7 @@ export async function faultyUpstream(kind: Kind, random: Random, share: number):
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}${kind === 'openai' ? '/v1' : ''}`,
-    faults: counted,
+    faults: counts,
     get open() {
       return open;
     },
@@ -107,8 +107,9 @@ const listed = {
 
 interface Shape {
   readonly contentType: string;
-  /** A piece of text; without one the end. */
+  /** @returns a line with the text; without a text the last line */
   readonly line: (text?: string) => string;
+  /** Follows the last line. */
   readonly after: string;
   readonly error: string;
   readonly odd: string;
@@ -133,7 +134,7 @@ function shapeOf(kind: Kind, url: string): Shape {
   return {
     contentType: 'application/x-ndjson',
     line: (text) => {
-      const said =
+      const content =
         url === '/api/generate' ? { response: text ?? '' } : { message: { role: 'assistant', content: text ?? '' } };
       const counts = {
         done_reason: 'stop',
@@ -143,7 +144,7 @@ function shapeOf(kind: Kind, url: string): Shape {
         eval_count: 3,
         eval_duration: 8e6,
       };
-      return `${JSON.stringify({ model: 'm', ...said, done: text === undefined, ...(text === undefined && counts) })}\n`;
+      return `${JSON.stringify({ model: 'm', ...content, done: text === undefined, ...(text === undefined && counts) })}\n`;
     },
     after: '',
     error: '{"error":"it broke"}\n',
@@ -219,7 +220,7 @@ async function answer(
     case 'odd values':
       return void res.end(first + odd + line() + after);
     case 'endless':
-      // Until whoever reads it leaves, or the time is up.
+      // Until the reader leaves, for at most three seconds.
       for (let times = 0; times < 300 && !res.destroyed; times += 1) {
         res.write(line(random.of(words)));
         await sleep(10);
