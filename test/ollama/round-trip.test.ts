@@ -139,7 +139,7 @@ suite('answers through two llamaducts and an OpenAI API are equal to those of Ol
     });
   }
 
-  test('generate', async () => {
+  test('generate, streamed and not streamed', async () => {
     for (const request of [
       { model: 'scripted-utf8', prompt: 'hi' },
       { model: 'scripted-think', prompt: 'hi', think: true },

@@ -48,11 +48,11 @@ async function shownProperty(p: unknown, definitions: object = {}): Promise<Show
 
 const node = { type: 'object', properties: { next: { $ref: '#/$defs/Node' }, size: { type: 'integer', minimum: 1 } } };
 
-/** What a parameter of this schema looks like to the model. */
+/** Parameters' schemas, and how each is rendered in the prompt. */
 const properties: readonly (readonly [name: string, schema: unknown, shown: ShownProperty])[] = [
   ['true', true, {}],
   ['false', false, { description: '(not allowed)' }],
-  ['nothing that JSON Schema knows', 7, { description: '(7)' }],
+  ['not a JSON Schema', 7, { description: '(7)' }],
   ['a constant', { const: { a: 1 } }, { enum: [{ a: 1 }] }],
   ['nullable', { type: 'string', nullable: true }, { type: ['string', 'null'] }],
   [
@@ -136,13 +136,13 @@ const properties: readonly (readonly [name: string, schema: unknown, shown: Show
   ],
 ];
 for (const [name, schema, expected] of properties) {
-  test(`(d)14 a tool's parameter that is ${name} reaches the prompt`, async () => {
+  test(`a tool parameter is described in the prompt: ${name}`, async () => {
     const { required: _, ...property } = { required: [], ...(await shownProperty(schema, { $defs: { Node: node } })) };
     assert.deepEqual(property, expected);
   });
 }
 
-test('(d)14 names that are hard to carry reach the prompt', async () => {
+test('tool parameters with unusual names reach the prompt', async () => {
   const names = ['', 'a"b\\c', 'ü 🎉\n\u0000', '__proto__', 'constructor', '$ref', 'half \ud800'];
   const schema = Object.fromEntries(names.map((name) => [name, { const: name.length }]));
   const { properties: rendered } = (await shown({ properties: schema })).parameters;
@@ -150,13 +150,17 @@ test('(d)14 names that are hard to carry reach the prompt', async () => {
   assert.deepEqual(rendered, Object.fromEntries(expected));
 });
 
-/** What the tool as a whole says of its arguments. */
+/** Schemas of all parameters, and the description that the tool gets. */
 const roots: readonly (readonly [name: string, schema: object, description: string])[] = [
   ['empty', {}, 'Does it.'],
-  ['closed', { type: 'object', additionalProperties: false }, 'Does it. Arguments: (additionalProperties: false)'],
-  ['of several types', { type: ['object', 'null'] }, 'Does it. Arguments: (type: ["object","null"])'],
   [
-    'described',
+    'additionalProperties false',
+    { type: 'object', additionalProperties: false },
+    'Does it. Arguments: (additionalProperties: false)',
+  ],
+  ['several types', { type: ['object', 'null'] }, 'Does it. Arguments: (type: ["object","null"])'],
+  [
+    'a description',
     { title: 'T', description: 'All of it.', required: 'a' },
     'Does it. Arguments: All of it. (required: "a")',
   ],
@@ -166,17 +170,17 @@ const roots: readonly (readonly [name: string, schema: object, description: stri
     { $ref: '#/definitions/D', definitions: { D: { minProperties: 1 } } },
     'Does it. Arguments: (minProperties: 1)',
   ],
-  ['itself', { $ref: '#' }, 'Does it. Arguments: (recursive: the whole again)'],
+  ['a reference to itself', { $ref: '#' }, 'Does it. Arguments: (recursive: the whole again)'],
 ];
 for (const [name, schema, description] of roots) {
-  test(`(d)14 a tool whose parameters are ${name} is described so`, async () => {
+  test(`the tool's description holds its parameters' schema: ${name}`, async () => {
     const tool = await shown(schema);
     assert.equal(tool.description, description);
     assert.deepEqual(tool.parameters, { type: 'object', properties: {} });
   });
 }
 
-test('(d)14 a tool nested a hundred deep reaches the prompt', async () => {
+test('a tool schema nested a hundred levels deep reaches the prompt up to a limit', async () => {
   let schema: object = { type: 'string' };
   for (let depth = 0; depth < 100; depth += 1) schema = { type: 'array', items: schema };
   const properties = { deep: schema };

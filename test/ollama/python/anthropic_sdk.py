@@ -66,12 +66,12 @@ def stream_events():
 
 @case
 def thinking():
-    asked = plain("scripted-think", 4000, thinking={"type": "enabled", "budget_tokens": 2000})
-    answer = client.messages.create(**asked)
-    with client.messages.stream(**asked) as stream:
+    body = plain("scripted-think", 4000, thinking={"type": "enabled", "budget_tokens": 2000})
+    answer = client.messages.create(**body)
+    with client.messages.stream(**body) as stream:
         final = stream.get_final_message()
     again = client.messages.create(
-        **{**asked, "messages": [*HI, {"role": "assistant", "content": answer.content}, *HI]}
+        **{**body, "messages": [*HI, {"role": "assistant", "content": answer.content}, *HI]}
     )
     return [
         [
@@ -117,9 +117,9 @@ def tool_choice():
 
 @case
 def stop_sequences():
-    asked = plain("scripted-plain", stop_sequences=["nowhere", " Ollama", "server"])
-    answer = client.messages.create(**asked)
-    with client.messages.stream(**asked) as stream:
+    body = plain("scripted-plain", stop_sequences=["nowhere", " Ollama", "server"])
+    answer = client.messages.create(**body)
+    with client.messages.stream(**body) as stream:
         final = stream.get_final_message()
     return [[each.content[0].text, each.stop_reason, each.stop_sequence] for each in (answer, final)]
 

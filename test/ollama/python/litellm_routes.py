@@ -48,8 +48,8 @@ def limit():
 @case
 def stream():
     def values(prefix, to):
-        asked = {"stream": True, "stream_options": {"include_usage": True}, "num_retries": 2}
-        chunks = list(completion(f"{prefix}scripted-utf8", HI, **asked, **to))
+        options = {"stream": True, "stream_options": {"include_usage": True}, "num_retries": 2}
+        chunks = list(completion(f"{prefix}scripted-utf8", HI, **options, **to))
         choices = [choice for chunk in chunks for choice in chunk.choices]
         return {
             "text": "".join(choice.delta.content or "" for choice in choices),
@@ -144,10 +144,10 @@ def error_key():
 @case
 def error_model():
     def values(prefix, to):
-        asked = {"num_retries": 2, **to}
+        options = {"num_retries": 2, **to}
         return [
-            failure(lambda: completion(f"{prefix}llama-of-nowhere", HI, **asked)),
-            failure(lambda: list(completion(f"{prefix}llama-of-nowhere", HI, stream=True, **asked))),
+            failure(lambda: completion(f"{prefix}llama-of-nowhere", HI, **options)),
+            failure(lambda: list(completion(f"{prefix}llama-of-nowhere", HI, stream=True, **options))),
         ]
 
     return routed(values)

@@ -64,7 +64,7 @@ export function openaiSdk({ utf8, vectors }: common.Reference): common.Expected 
     responses_conversation: {
       grows: true,
       previous: true,
-      kept: true,
+      stored: true,
       inputs: ['And now?'],
       deleted: ['NotFoundError', 404, 'invalid_request_error'],
     },

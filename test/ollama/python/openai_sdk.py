@@ -150,14 +150,14 @@ def responses_stream():
 
 @case
 def responses_tools_loop():
-    asked = [{"role": "user", "content": "What is the weather in Paris?"}]
-    first = client.responses.create(model="scripted-tools", input=asked, tools=FLAT_TOOLS)
+    question = [{"role": "user", "content": "What is the weather in Paris?"}]
+    first = client.responses.create(model="scripted-tools", input=question, tools=FLAT_TOOLS)
     calls = [item for item in first.output if item.type == "function_call"]
     results = [
         {"type": "function_call_output", "call_id": call.call_id, "output": weather(**json.loads(call.arguments))}
         for call in calls
     ]
-    whole = client.responses.create(model="scripted-tools", input=[*asked, *first.output, *results], tools=FLAT_TOOLS)
+    whole = client.responses.create(model="scripted-tools", input=[*question, *first.output, *results], tools=FLAT_TOOLS)
     continued = client.responses.create(
         model="scripted-tools", previous_response_id=first.id, input=results, tools=FLAT_TOOLS
     )
@@ -188,13 +188,13 @@ def responses_parse():
 def responses_conversation():
     first = client.responses.create(model="scripted-plain", input="hi", instructions="Be kind.")
     second = client.responses.create(model="scripted-plain", input="And now?", previous_response_id=first.id)
-    kept = client.responses.retrieve(second.id)
+    stored = client.responses.retrieve(second.id)
     inputs = client.responses.input_items.list(second.id).data
     client.responses.delete(second.id)
     return {
         "grows": second.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens,
         "previous": second.previous_response_id == first.id,
-        "kept": kept.output_text == second.output_text != "",
+        "stored": stored.output_text == second.output_text != "",
         "inputs": [item.content[0].text for item in inputs],
         "deleted": failure(lambda: client.responses.retrieve(second.id))[:3],
     }
