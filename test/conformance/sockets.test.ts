@@ -62,22 +62,26 @@ suite('every recording over real sockets', () => {
   }
 });
 
+type ReplayingUpstream = FakeUpstream & { recording: Recording | undefined };
+
 /** Answers every generation request with `recording`. */
-async function replayingUpstream(send: Send): Promise<FakeUpstream & { recording: Recording | undefined }> {
-  const replaying: { recording: Recording | undefined } = { recording: undefined };
-  const upstream = await fakeUpstream((res, { url }) => {
-    if (url === '/v1/models') {
-      res.end('{"object":"list","data":[{"id":"golden","created":0}]}');
-      return;
-    }
-    const { recording } = replaying;
-    assert.ok(recording);
-    res.writeHead(200, { 'content-type': recording.contentType ?? 'text/plain' });
-    send(res, recording);
-    // Also a recording of a connection that broke: the golden is what its bytes are translated into.
-    res.end();
-  });
-  return Object.assign(replaying, upstream);
+async function replayingUpstream(send: Send): Promise<ReplayingUpstream> {
+  const recording: Recording | undefined = undefined;
+  const upstream: ReplayingUpstream = Object.assign(
+    await fakeUpstream((res, { url }) => {
+      if (url === '/v1/models') {
+        res.end('{"object":"list","data":[{"id":"golden","created":0}]}');
+        return;
+      }
+      assert.ok(upstream.recording);
+      res.writeHead(200, { 'content-type': upstream.recording.contentType ?? 'text/plain' });
+      send(res, upstream.recording);
+      // Also a recording of a connection that broke: the golden is what its bytes are translated into.
+      res.end();
+    }),
+    { recording },
+  );
+  return upstream;
 }
 
 async function assertRelayed(client: Client, recording: Recording, kind: Kind, dialect: Dialect): Promise<void> {
