@@ -14,7 +14,7 @@ export default async function* reporter(events: AsyncIterable<TestEvent>): Async
     reason = `nothing was reported for ${limit / 1000} s`;
     // Node reports the interruption and ends the processes of the files.
     process.kill(process.pid, 'SIGTERM');
-  }, limit);
+  }, limit).unref();
   let interrupted = false;
   for await (const event of events) {
     watchdog.refresh();
