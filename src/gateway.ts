@@ -50,7 +50,7 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
     logger.error({ cause: (error as NodeJS.ErrnoException).code }, 'usage could not be written');
   });
   const protocols = clientProtocols(config, state.textStore);
-  const services = createServices(config, protocols, state, metrics, logger);
+  const services = createServices({ config, protocols, state, metrics, logger });
   const { exchanges, pool, limiter } = services;
   const closeClients = async (): Promise<unknown> =>
     await Promise.all(pool.upstreams.map(async ({ client }) => await client.close()));

@@ -26,14 +26,17 @@ import { backends } from './upstreams/index.ts';
 /** Maximum number of redirects for one image. */
 const maxRedirects = 3;
 
+interface ServicesOptions {
+  readonly config: Config;
+  readonly protocols: ClientProtocols;
+  readonly state: State;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
 /** Creates the parts that handlers work with. */
-export function createServices(
-  config: Config,
-  protocols: ClientProtocols,
-  { usage, valkey }: State,
-  metrics: Metrics,
-  logger: Logger,
-): Services {
+export function createServices({ config, protocols, state, metrics, logger }: ServicesOptions): Services {
+  const { usage, valkey } = state;
   const [first, ...others] = config.upstreams;
   const upstreams = [
     createUpstream(first, config, metrics),
@@ -59,7 +62,7 @@ export function createServices(
     limiter: new Limiter({
       ...(valkey !== undefined && { valkey }),
       whenDown: config.valkey?.when_down ?? 'open',
-      spent: (holder, since) => usage.spent(holder, since),
+      spent: (subject, since) => usage.spent(subject, since),
       onRefused: ({ label: key }, limit) => metrics.rateLimited.inc({ key, limit: asConfigured(limit) }),
       onStore: (up) => {
         metrics.limitsUp.set(up ? 1 : 0);

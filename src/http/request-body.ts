@@ -100,7 +100,7 @@ function firstFault(text: string): string {
     visit(
       text,
       {
-        onError(error: ParseError['error'], offset, _length, line, character) {
+        onError(error: ParseError['error'], offset, ...[, line, character]) {
           fault = `${inWords(printParseErrorCode(error))} at line ${line + 1}, column ${character + 1} (position ${offset})`;
           throw stop;
         },

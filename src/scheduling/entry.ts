@@ -16,7 +16,7 @@ export interface Work {
 }
 
 /** Measurements of a finished request. The estimate applies to what is absent. */
-export interface Outcome {
+export interface ServiceOutcome {
   /** Tokens of prompt and answer. */
   readonly cost?: number;
   /** Milliseconds of generating, without loading the model. */

@@ -1,6 +1,6 @@
 import type { Signal } from '../cancellation.ts';
 import { GatewayError } from '../errors.ts';
-import type { Entry, Outcome, Work } from './entry.ts';
+import type { Entry, ServiceOutcome, Work } from './entry.ts';
 import { type Forecast, forecastBehind, forecasts, retryAfter } from './forecast.ts';
 import { Scheduler, type SchedulerOptions } from './scheduler.ts';
 
@@ -30,7 +30,7 @@ export interface Ticket {
    * Records the measurements of the request, once they are known. Do not call it for a failed request, which says
    * nothing about others.
    */
-  settle(outcome: Outcome): void;
+  settle(outcome: ServiceOutcome): void;
 }
 
 interface Waiter {

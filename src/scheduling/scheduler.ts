@@ -1,4 +1,4 @@
-import { type Entry, type Outcome, type Work, atLeastOne, createEntry } from './entry.ts';
+import { type Entry, type ServiceOutcome, type Work, atLeastOne, createEntry } from './entry.ts';
 import { FairOrder } from './fair-order.ts';
 import { Lag } from './lag.ts';
 import { ModelQueues } from './model-queues.ts';
@@ -144,7 +144,7 @@ export class Scheduler {
   }
 
   /** Ends a started request, successful or not. */
-  finish(entry: Entry, outcome: Outcome): void {
+  finish(entry: Entry, outcome: ServiceOutcome): void {
     if (entry.state !== 'running') return;
     entry.state = 'gone';
     this.#running -= 1;
@@ -153,7 +153,7 @@ export class Scheduler {
   }
 
   /** Records the outcome of a request, also after its end. Call it once. */
-  settle(entry: Entry, outcome: Outcome): void {
+  settle(entry: Entry, outcome: ServiceOutcome): void {
     const cost = outcome.cost === undefined ? entry.cost : atLeastOne(outcome.cost);
     if (outcome.service !== undefined) this.pace.observe(cost, outcome.service);
     if (outcome.load !== undefined && outcome.load > 0) this.pace.observeLoad(outcome.load);

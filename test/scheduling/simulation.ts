@@ -1,4 +1,4 @@
-import { type Entry, createEntry, type Outcome, type Work } from '../../src/scheduling/entry.ts';
+import { type Entry, createEntry, type ServiceOutcome, type Work } from '../../src/scheduling/entry.ts';
 import { Scheduler, type SchedulerOptions } from '../../src/scheduling/scheduler.ts';
 import { random } from './random.ts';
 
@@ -29,7 +29,7 @@ export interface Job {
 export interface Policy {
   add(job: Job): void;
   next(now: number): Job | undefined;
-  finish(job: Job, outcome: Outcome): void;
+  finish(job: Job, outcome: ServiceOutcome): void;
 }
 
 export interface Run {

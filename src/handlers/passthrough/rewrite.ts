@@ -47,16 +47,17 @@ export async function rewriteBody(
   if (apply === undefined) {
     const [name = ''] = named;
     const isPlain = named.length === 1 && name !== '' && models.get(name) === name;
-    if (!isPlain || needsTranslation(name, body, route, services, exchange)) return undefined;
+    if (!isPlain || needsTranslation(name, services, exchange) || route.asksMore?.(body) === true) return undefined;
     learnModel(name, services, exchange);
     return { body, bytes };
   }
-  const ruled = withRules(apply, body, { route, models }, services, exchange);
+  const resolved = { path: route.path, apply, models };
+  const ruled = withRules(body, resolved, services, exchange);
   const sent = ruled ?? body;
   learnModel((ruled === undefined ? named : route.modelsNamed(ruled)).at(-1), services, exchange);
   if (ruled === undefined) return { body: sent, bytes };
   // Parsed once more, so that no number loses digits.
-  const exact = withRules(apply, parseExact(bytes.toString('utf8')), { route, models }, services, exchange);
+  const exact = withRules(parseExact(bytes.toString('utf8')), resolved, services, exchange);
   return { body: sent, bytes: Buffer.from(JSON.stringify(exact)) };
 }
 
@@ -88,33 +89,28 @@ async function authorizeModels(
 }
 
 /** True if a rule, a key or a setting asks for something that only the translation does. */
-function needsTranslation(
-  model: string,
-  body: unknown,
-  route: ModelRoute,
-  { config, rules }: Services,
-  { key }: Exchange,
-): boolean {
+function needsTranslation(model: string, { config, rules }: Services, { key }: Exchange): boolean {
   const keyDecides = key !== undefined && (key.hideThinking || key.countsTokens || key.maxTokens !== undefined);
-  return keyDecides || config.validate_json || rules.rule(model) !== undefined || route.asksMore?.(body) === true;
+  return keyDecides || config.validate_json || rules.rule(model) !== undefined;
 }
 
 interface ResolvedRoute {
-  readonly route: ModelRoute;
+  readonly path: string;
+  readonly apply: NativeRules;
+  /** The model that each name in the body stands for. */
   readonly models: ReadonlyMap<string, string>;
 }
 
 /** @returns undefined if no rule changes the body */
 function withRules(
-  apply: NativeRules,
   body: unknown,
-  { route, models }: ResolvedRoute,
+  { path, apply, models }: ResolvedRoute,
   { rules }: Services,
   { key }: Exchange,
 ): JsonObject | undefined {
   if (!isObject(body)) return undefined;
   return apply(
-    route.path,
+    path,
     body,
     (name) => models.get(name) ?? rules.resolve(name),
     (model) => withTokenCap(rules.rule(model), key?.maxTokens),
