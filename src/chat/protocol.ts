@@ -22,6 +22,8 @@ interface Endpoint {
 /** The fields of an answer besides its content. */
 export interface AnswerHead {
   readonly id: string;
+  /** True when the client chose the id: others may know it, and it may not be unique. */
+  readonly idIsChosen?: boolean;
   /** Unix seconds. */
   readonly created: number;
   /** The model's name as the client sent it. */
@@ -65,9 +67,10 @@ export interface GenerationProtocol extends Endpoint {
    * Reads a request body.
    *
    * @param owner the only one who may read what this request stores
+   * @param quota the quota that stored data counts against. Absent: the owner's
    * @throws {GatewayError} 400 with `param` for a body that cannot be read
    */
-  read(body: unknown, owner: string): GenerationCall | Promise<GenerationCall>;
+  read(body: unknown, owner: string, quota?: string): GenerationCall | Promise<GenerationCall>;
 }
 
 /** A parsed embeddings request. */
@@ -150,10 +153,14 @@ export interface PassThroughRoute {
   readonly lists?: boolean;
 }
 
-/** Stores texts for a limited time. The store is bounded, so the oldest may be removed before that. */
+/**
+ * Stores texts for a limited time, each by its id and its owner. The store is bounded, so the oldest text of a quota may be
+ * removed before that; the texts of one quota do not push out those of a quota that stores less.
+ */
 export interface TextStore {
-  get(key: string): Promise<string | undefined>;
-  put(key: string, text: string): Promise<void>;
+  get(owner: string, id: string): Promise<string | undefined>;
+  /** @param id without a colon @param quota the quota that the text counts against. Absent: the owner's */
+  put(owner: string, id: string, text: string, quota?: string): Promise<void>;
   /** @returns true when there was a text to delete */
-  delete(key: string): Promise<boolean>;
+  delete(owner: string, id: string): Promise<boolean>;
 }

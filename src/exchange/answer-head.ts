@@ -2,9 +2,9 @@ import type { AnswerHead } from '../chat/protocol.ts';
 import type { Exchange } from './exchange.ts';
 
 /** @param model the name that the client used */
-export function answerHead({ id, startedAt }: Exchange, model: string): AnswerHead {
+export function answerHead({ id, idIsChosen, startedAt }: Exchange, model: string): AnswerHead {
   const created = Math.floor(Date.now() / 1000);
-  return { id, model, created, arrivedAt: performance.timeOrigin + startedAt, now };
+  return { id, idIsChosen, model, created, arrivedAt: performance.timeOrigin + startedAt, now };
 }
 
 /** Finer than Date, and monotonic. */

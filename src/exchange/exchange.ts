@@ -45,6 +45,8 @@ export class Exchange {
   /** Prefix of the generated id. */
   idPrefix = 'req_';
   key: Key | undefined;
+  /** The client's IP address; '' when the app is called without a server. */
+  address = '';
   /** True if the client says that nobody waits for the answer. */
   batch = false;
   model: string | undefined;
@@ -68,6 +70,8 @@ export class Exchange {
   readonly startedAt = performance.now();
   /** Headers of every answer to it, errors included. */
   readonly headers: Record<string, string> = {};
+  /** True when the client chose the id. */
+  readonly idIsChosen: boolean;
   /** Aborted with a GatewayError when the client leaves, the service stops or the exchange fails. */
   readonly signal: Signal;
 
@@ -89,6 +93,7 @@ export class Exchange {
     this.method = method;
     this.signal = this.#cancellation;
     this.#id = clientId;
+    this.idIsChosen = clientId !== undefined;
     this.#observers = observers;
   }
 

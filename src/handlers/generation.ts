@@ -6,6 +6,7 @@ import { answerHead } from '../exchange/answer-head.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { parseJson } from '../http/request-body.ts';
 import { type RequestHandler, sendJson, sendStream, sendStreamWithHeartbeats } from '../http/respond.ts';
+import { anonymous } from '../policy/keys.ts';
 import type { Target } from '../pool/upstream.ts';
 import type { Services } from '../services.ts';
 import { TranslatedStream } from '../streaming/translated-stream.ts';
@@ -34,7 +35,10 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
   const { contentType } = protocol;
   return async (c, body) => {
     const exchange = c.get('exchange');
-    const call = await protocol.read(parseJson(body), exchange.key?.name ?? '');
+    const { address, key } = exchange;
+    // All requests without a key have the same owner, so each address gets its own quota.
+    const quota = key === anonymous ? `${key.name} ${address}` : undefined;
+    const call = await protocol.read(parseJson(body), key?.name ?? '', quota);
     const prepared = await applyRules(call, services, exchange);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready, services.droppedFields.headers(prepared.dropped));
     const head = answerHead(exchange, call.requests[0].model || prepared.requests[0].model);

@@ -28,7 +28,7 @@ export async function openState(
   const { textStore, valkey } =
     valkeyConfig === undefined
       ? { textStore: new MemoryTextStore(responses), valkey: undefined }
-      : await openValkey(valkeyConfig.url, responses.ttl);
+      : await openValkey(valkeyConfig.url, responses);
   return {
     textStore,
     usage,
@@ -40,9 +40,9 @@ export async function openState(
   };
 }
 
-/** Imports the Valkey client only when it is needed, to save memory. @param ttl milliseconds */
-async function openValkey(url: string, ttl: number): Promise<{ textStore: TextStore; valkey: Redis }> {
+/** Imports the Valkey client only when it is needed, to save memory. */
+async function openValkey(url: string, bounds: Config['responses']): Promise<{ textStore: TextStore; valkey: Redis }> {
   const { ValkeyTextStore, connectValkey } = await import('./valkey.ts');
   const valkey = await connectValkey(url);
-  return { textStore: new ValkeyTextStore(valkey, ttl), valkey };
+  return { textStore: new ValkeyTextStore(valkey, bounds), valkey };
 }

@@ -3,50 +3,78 @@ import type { TextStore } from '../chat/protocol.ts';
 interface Bounds {
   /** Maximum number of texts. */
   readonly entries: number;
-  /** Maximum size of keys and texts together, at two bytes per character. */
+  /** Maximum size of owners, ids and texts together, at two bytes per character. */
   readonly bytes: number;
-  /** Milliseconds that a text is kept. */
+  /** Milliseconds that a text is stored. */
   readonly ttl: number;
 }
 
 interface Entry {
+  readonly quota: string;
+  readonly bytes: number;
   readonly text: string;
   readonly expires: number;
 }
 
-/** Stores texts in this process. When it is full, the oldest text is evicted first. */
+/** The texts of one quota. */
+interface Holding {
+  /** In the order of their last `put`. */
+  readonly keys: Set<string>;
+  bytes: number;
+}
+
+/**
+ * Stores texts in this process. When it is full, it evicts the oldest text of the quota that stores the most, so that quotas
+ * that store less lose nothing.
+ */
 export class MemoryTextStore implements TextStore {
   readonly #bounds: Bounds;
   /** In the order of their last `put`, in which they also expire. */
   readonly #entries = new Map<string, Entry>();
+  readonly #holdings = new Map<string, Holding>();
   #bytes = 0;
 
   constructor(bounds: Bounds) {
     this.#bounds = bounds;
   }
 
-  async get(key: string): Promise<string | undefined> {
+  async get(owner: string, id: string): Promise<string | undefined> {
     this.#expire();
-    return this.#entries.get(key)?.text;
+    return this.#entries.get(keyOf(owner, id))?.text;
   }
 
-  async put(key: string, text: string): Promise<void> {
+  async put(owner: string, id: string, text: string, quota = owner): Promise<void> {
+    const key = keyOf(owner, id);
     this.#remove(key);
     this.#expire();
-    const { entries, bytes, ttl } = this.#bounds;
-    const size = sizeOf(key, text);
-    if (size > bytes || entries === 0) return;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size < entries && this.#bytes + size <= bytes) break;
-      this.#remove(oldest);
-    }
-    this.#entries.set(key, { text, expires: performance.now() + ttl });
-    this.#bytes += size;
+    const bytes = 2 * (key.length + text.length);
+    // It would evict everything, including itself.
+    if (bytes > this.#bounds.bytes) return;
+    this.#entries.set(key, { quota, bytes, text, expires: performance.now() + this.#bounds.ttl });
+    this.#bytes += bytes;
+    const holding = this.#holdings.get(quota) ?? { keys: new Set(), bytes: 0 };
+    holding.keys.add(key);
+    holding.bytes += bytes;
+    this.#holdings.set(quota, holding);
+    this.#evict();
   }
 
-  async delete(key: string): Promise<boolean> {
+  async delete(owner: string, id: string): Promise<boolean> {
     this.#expire();
-    return this.#remove(key);
+    return this.#remove(keyOf(owner, id));
+  }
+
+  #evict(): void {
+    const { entries, bytes } = this.#bounds;
+    while (this.#bytes > bytes) this.#removeOldest(largest(this.#holdings, (holding) => holding.bytes));
+    while (this.#entries.size > entries) this.#removeOldest(largest(this.#holdings, ({ keys }) => keys.size));
+  }
+
+  #removeOldest({ keys }: Holding): void {
+    for (const oldest of keys) {
+      this.#remove(oldest);
+      return;
+    }
   }
 
   #expire(): void {
@@ -60,11 +88,26 @@ export class MemoryTextStore implements TextStore {
   #remove(key: string): boolean {
     const entry = this.#entries.get(key);
     if (entry === undefined) return false;
-    this.#bytes -= sizeOf(key, entry.text);
-    return this.#entries.delete(key);
+    const { quota, bytes } = entry;
+    this.#entries.delete(key);
+    this.#bytes -= bytes;
+    const holding = this.#holdings.get(quota);
+    if (holding === undefined) return true;
+    holding.keys.delete(key);
+    holding.bytes -= bytes;
+    if (holding.keys.size === 0) this.#holdings.delete(quota);
+    return true;
   }
 }
 
-function sizeOf(key: string, text: string): number {
-  return 2 * (key.length + text.length);
+/** An id contains no colon, so no two pairs of owner and id have the same key. */
+function keyOf(owner: string, id: string): string {
+  return `${owner}:${id}`;
+}
+
+/** Linear in the number of quotas, which is at most the number of texts. Only needed when the store is full. */
+function largest(holdings: ReadonlyMap<string, Holding>, sizeOf: (holding: Holding) => number): Holding {
+  let found: Holding = { keys: new Set(), bytes: 0 };
+  for (const holding of holdings.values()) if (sizeOf(holding) > sizeOf(found)) found = holding;
+  return found;
 }

@@ -24,31 +24,89 @@ export async function connectValkey(url: string): Promise<Redis> {
   return valkey;
 }
 
-/** Stores texts in Valkey or Redis, which expires them. */
+/** The bounds of one quota. */
+interface QuotaBounds {
+  /** Maximum number of texts. */
+  readonly entries: number;
+  /** Maximum size of the texts, in bytes. */
+  readonly bytes: number;
+  /** Milliseconds that a text is stored. */
+  readonly ttl: number;
+}
+
+/** Stores texts in Valkey or Redis, which expires them. When a quota is full, its oldest texts are deleted. */
 export class ValkeyTextStore implements TextStore {
   readonly #valkey: Redis;
-  readonly #ttl: number;
+  readonly #bounds: QuotaBounds;
 
-  /** @param ttl milliseconds that a text is kept */
-  constructor(valkey: Redis, ttl: number) {
+  constructor(valkey: Redis, bounds: QuotaBounds) {
     this.#valkey = valkey;
-    this.#ttl = ttl;
+    this.#bounds = bounds;
   }
 
-  async get(key: string): Promise<string | undefined> {
-    return (await unlessUnavailable(this.#valkey.get(keyPrefix + key))) ?? undefined;
+  async get(owner: string, id: string): Promise<string | undefined> {
+    return (await unlessUnavailable(this.#valkey.get(keyOf(owner, id)))) ?? undefined;
   }
 
-  async put(key: string, text: string): Promise<void> {
-    await unlessUnavailable(this.#valkey.set(keyPrefix + key, text, 'PX', this.#ttl));
+  async put(owner: string, id: string, text: string, quota = owner): Promise<void> {
+    const { entries, bytes, ttl } = this.#bounds;
+    // It would evict everything, including itself.
+    if (Buffer.byteLength(text) > bytes) return;
+    await unlessUnavailable(
+      this.#valkey.eval(putWithinBounds, 3, keyOf(owner, id), ...indexOf(quota), text, ttl, entries, bytes, Date.now()),
+    );
   }
 
-  async delete(key: string): Promise<boolean> {
-    return (await unlessUnavailable(this.#valkey.del(keyPrefix + key))) > 0;
+  /** A text stored with another quota than the owner's counts against it until it expires. */
+  async delete(owner: string, id: string): Promise<boolean> {
+    const deleted = this.#valkey.eval(deleteText, 3, keyOf(owner, id), ...indexOf(owner));
+    return (await unlessUnavailable(deleted)) === 1;
   }
 }
 
-const keyPrefix = 'llamaduct:kept:';
+/** An id contains no colon, so no two pairs of owner and id have the same key. */
+function keyOf(owner: string, id: string): string {
+  return `llamaduct:kept:response:${owner}:${id}`;
+}
+
+/** @returns the keys of a quota's index: a sorted set of text keys by the time of their last `put`, and a hash of their sizes */
+function indexOf(quota: string): [times: string, sizes: string] {
+  return [`llamaduct:kept-times:${quota}`, `llamaduct:kept-sizes:${quota}`];
+}
+
+/**
+ * KEYS: the text, and the two keys of its quota's index; the hash has the sum of the sizes in its field ''. ARGV: the text, its
+ * milliseconds to live, the quota's maximum number of texts and of bytes, and the time in milliseconds.
+ */
+const putWithinBounds = `
+local text, times, sizes = KEYS[1], KEYS[2], KEYS[3]
+local ttl, entries, bytes, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local function resize(key, size)
+  local change = size - tonumber(redis.call('HGET', sizes, key) or 0)
+  if size > 0 then redis.call('HSET', sizes, key, size) else redis.call('HDEL', sizes, key) end
+  return redis.call('HINCRBY', sizes, '', change)
+end
+redis.call('SET', text, ARGV[1], 'PX', ttl)
+redis.call('ZADD', times, now, text)
+local total = resize(text, #ARGV[1])
+while true do
+  local oldest = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')
+  local over = redis.call('ZCARD', times) > entries or total > bytes
+  if not oldest[1] or not (over or tonumber(oldest[2]) <= now - ttl) then break end
+  redis.call('DEL', oldest[1])
+  redis.call('ZREM', times, oldest[1])
+  total = resize(oldest[1], 0)
+end
+redis.call('PEXPIRE', times, ttl)
+redis.call('PEXPIRE', sizes, ttl)`;
+
+/** KEYS: as above. Returns 1 if there was a text to delete. */
+const deleteText = `
+local size = redis.call('HGET', KEYS[3], KEYS[1])
+if size then redis.call('HINCRBY', KEYS[3], '', -size) end
+redis.call('HDEL', KEYS[3], KEYS[1])
+redis.call('ZREM', KEYS[2], KEYS[1])
+return redis.call('DEL', KEYS[1])`;
 
 /** @throws {GatewayError} 503 store_unavailable when the command fails */
 async function unlessUnavailable<T>(command: Promise<T>): Promise<T> {

@@ -125,7 +125,7 @@ suite('previous_response_id', () => {
     for (const next of [(id: number) => id + 1, () => 1]) {
       let reads = 0;
       const { send } = server({
-        async get(key) {
+        async get(_owner, key) {
           reads += 1;
           const id = Number(/\d+$/.exec(key)?.[0]);
           return JSON.stringify({ response: { output: [], previous_response_id: `resp_${next(id)}` }, input: [] });

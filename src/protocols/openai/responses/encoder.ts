@@ -41,7 +41,7 @@ export class ResponseEncoder implements Encoder {
     this.#head = head;
     this.#echo = echo;
     this.#onComplete = onComplete;
-    this.#id = responseId(head.id);
+    this.#id = responseId(head);
   }
 
   write(event: ChatEvent): string {

@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import type { AnswerHead } from '../../../chat/protocol.ts';
 
 const prefixes = { message: 'msg', function_call: 'fc', function_call_output: 'fco', reasoning: 'rs' } as const;
 
-/** @returns the request's id if it has the form of a response id, else a new one: a client may choose its request's id */
-export function responseId(requestId: string): string {
-  return isResponseId(requestId) ? requestId : `resp_${randomBytes(24).toString('hex')}`;
+/**
+ * @returns the request's id, or a new one if the client chose it: without keys, anyone who knows the id of a stored response
+ *   can read it, so it must be hard to guess
+ */
+export function responseId({ id, idIsChosen }: Pick<AnswerHead, 'id' | 'idIsChosen'>): string {
+  return idIsChosen !== true && isResponseId(id) ? id : `resp_${randomBytes(24).toString('hex')}`;
 }
 
 /** True for the form that every stored response's id has. */

@@ -45,7 +45,7 @@ export function responses(store: TextStore): GenerationProtocol {
       truncate: 'truncation',
     },
     droppable,
-    read: async (body, owner) => await toCall(readResponse(body), new StoredResponses(store, owner)),
+    read: async (body, owner, quota) => await toCall(readResponse(body), new StoredResponses(store, owner, quota)),
   };
 }
 
@@ -76,7 +76,7 @@ async function toCall(parsed: ParsedResponse, stored: StoredResponses): Promise<
     encoder: (head) => new ResponseEncoder(head, echo, onComplete),
     respond([result], { usage }, head) {
       if (result === undefined) throw new Error('The answer has no result.');
-      const response = toResponse(responseId(head.id), head, echo, { ...result, usage });
+      const response = toResponse(responseId(head), head, echo, { ...result, usage });
       onComplete(response);
       return response;
     },

@@ -14,10 +14,12 @@ export interface StoredResponse {
 export class StoredResponses {
   readonly #store: TextStore;
   readonly #owner: string;
+  readonly #quota: string;
 
-  constructor(store: TextStore, owner: string) {
+  constructor(store: TextStore, owner: string, quota = owner) {
     this.#store = store;
     this.#owner = owner;
+    this.#quota = quota;
   }
 
   async get(id: string): Promise<StoredResponse | undefined> {
@@ -27,7 +29,7 @@ export class StoredResponses {
 
   /** @returns the JSON of a stored response */
   async getText(id: string): Promise<string | undefined> {
-    return isResponseId(id) ? await this.#store.get(this.#key(id)) : undefined;
+    return isResponseId(id) ? await this.#store.get(this.#owner, id) : undefined;
   }
 
   /** Starts to store a response and does not wait, so that a slow or failing store never delays an answer. */
@@ -41,16 +43,11 @@ export class StoredResponses {
 
   /** Stores a response for another full lifetime, without waiting. @param text its JSON */
   renew(id: string, text: string): void {
-    this.#store.put(this.#key(id), text).catch(() => undefined);
+    this.#store.put(this.#owner, id, text, this.#quota).catch(() => undefined);
   }
 
   /** @returns true when there was a response to delete */
   async delete(id: string): Promise<boolean> {
-    return isResponseId(id) && (await this.#store.delete(this.#key(id)));
-  }
-
-  /** An id contains no colon, so no two pairs of owner and id have the same key. */
-  #key(id: string): string {
-    return `response:${this.#owner}:${id}`;
+    return isResponseId(id) && (await this.#store.delete(this.#owner, id));
   }
 }
