@@ -65,6 +65,8 @@ export interface Backend {
   embeddings(request: EmbeddingsRequest): EmbeddingsQuestion;
   /** Translates an answer to an embeddings request with a status other than 2xx. */
   embeddingsError(status: number, body: string): GatewayError;
+  /** True when it compares model names byte by byte. Absent: it reads them as Ollama does. */
+  readonly takesExactIds?: boolean;
   /** Lists the models. Details that the list contains are not requested again. */
   readonly models: Question<(ModelInfo & ModelDetails)[]>;
   /** Absent when the list contains all details. */

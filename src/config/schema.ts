@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { modelKey, readConfiguredName } from '../chat/model-name.ts';
 import { groups, unknownGroup } from './schema/groups.ts';
 import { images } from './schema/images.ts';
 import { jwt } from './schema/jwt.ts';
@@ -104,6 +105,7 @@ type Settings = z.output<typeof settings>;
 export const configSchema = settings.superRefine((file, context) => {
   requireKnownGroups(file, context);
   requireDurableCounters(file, context);
+  requireDistinctAliases(file, context);
 });
 
 /** Reports each reference to a group that `groups` does not define. */
@@ -129,6 +131,20 @@ function requireDurableCounters(file: Settings, context: z.RefinementCtx): void 
   const message =
     'tokens_per_day and tokens_per_month need usage.file or valkey, so that their counters survive a restart';
   context.addIssue({ code: 'custom', path: ['usage'], message });
+}
+
+/** Reports each alias that is another spelling of an earlier one, because a request can select only one of them. */
+function requireDistinctAliases({ aliases }: Settings, context: z.RefinementCtx): void {
+  const seen = new Map<string, string>();
+  for (const alias of Object.keys(aliases)) {
+    const key = modelKey(readConfiguredName(alias));
+    const other = seen.get(key);
+    if (other === undefined) seen.set(key, alias);
+    else {
+      const message = `another spelling of the alias ${JSON.stringify(other)}`;
+      context.addIssue({ code: 'custom', path: ['aliases', alias], message });
+    }
+  }
 }
 
 /** The configuration file, parsed: durations in milliseconds, sizes in bytes, defaults filled in. */

@@ -1,5 +1,6 @@
 import type { ModelDetails, ModelInfo } from '../chat/backend.ts';
 import type { ModelListProtocol, ModelProtocol } from '../chat/protocol.ts';
+import { modelKey, readConfiguredName } from '../chat/model-name.ts';
 import { GatewayError } from '../errors.ts';
 import { mayUse } from '../policy/keys.ts';
 import { detailsDeadline } from '../pool/model-catalog.ts';
@@ -16,18 +17,17 @@ const parallelDetails = 8;
 
 /** Lists the models that the key may use, and the operator's aliases for them. */
 export function modelListHandler(protocol: ModelListProtocol, services: Services): RequestHandler {
-  const { rules, pool } = services;
   return async (c) => {
     const { key } = c.get('exchange');
-    const all = withAliases(await pool.models.list(), services);
-    const usable = all.filter(({ name }) => key === undefined || mayUse(key, name, rules.resolve(name)));
+    const all = withAliases(await services.pool.models.list(), services);
+    const usable = all.filter(({ name, own }) => key === undefined || mayUse(key, name, own));
     const models: Model[] = [];
     const until = performance.now() + detailsDeadline;
     for (let at = 0; at < usable.length; at += parallelDetails) {
       const some = usable.slice(at, at + parallelDetails);
       // A list without details is better than one that comes too late.
       if (performance.now() > until) models.push(...some);
-      else models.push(...(await Promise.all(some.map(async (model) => await detailed(model, services)))));
+      else models.push(...(await Promise.all(some.map(async (model) => await detailed(model, model.own, services)))));
     }
     return sendJson(c, 200, protocol.list(models));
   };
@@ -50,34 +50,38 @@ export function shownModelHandler({ named: nameOf, one }: Required<ModelProtocol
   };
 }
 
-/** @throws {GatewayError} 403 or 404 */
+/** @throws {GatewayError} 400, 403 or 404 */
 async function oneModel(id: string, exchange: Exchange, services: Services): Promise<Model> {
   const { models } = services.pool;
-  requireModel(id, await resolveModel(id, services), services, exchange);
+  const resolved = await resolveModel(id, services);
+  requireModel(resolved, services, exchange);
   // A model that was pulled a moment ago is not in the list yet.
-  const model =
-    find(id, withAliases(await models.list(), services)) ??
-    find(id, withAliases(await models.list(0), services)) ??
-    find(await resolveModel(id, services), await models.list());
+  const model = find(resolved.model, await models.list()) ?? find(resolved.model, await models.list(0));
   if (model === undefined) throw unknownModel();
-  return { ...(await detailed(model, services)), name: id };
+  return { ...(await detailed(model, model.name, services)), name: id };
+}
+
+/** A model with the name to list it under: its own or an alias. */
+interface ListedModel extends ModelInfo {
+  /** The model's own name. */
+  readonly own: string;
 }
 
 /** The models of all servers, and an entry for each alias of one of them. */
-function withAliases(models: readonly ModelInfo[], { rules }: Services): ModelInfo[] {
+function withAliases(models: readonly ModelInfo[], { rules }: Services): ListedModel[] {
   const aliases = [...rules.aliases].flatMap(([alias, target]) => {
-    const model = find(target, models);
-    return model === undefined ? [] : [{ ...model, name: alias }];
+    const model = find(readConfiguredName(target), models) ?? find(target, models);
+    return model === undefined ? [] : [{ ...model, name: alias, own: model.name }];
   });
-  return [...models, ...aliases];
+  return [...models.map((model) => ({ ...model, own: model.name })), ...aliases];
 }
 
-function find(id: string, models: readonly ModelInfo[]): ModelInfo | undefined {
-  return models.find(({ name }) => name === id) ?? models.find(({ name }) => name === `${id}:latest`);
+function find(name: string, models: readonly ModelInfo[]): ModelInfo | undefined {
+  return models.find((model) => model.name === name) ?? models.find((model) => modelKey(model.name) === modelKey(name));
 }
 
-async function detailed(model: ModelInfo, { rules, pool }: Services): Promise<Model> {
-  return { ...model, ...(await pool.models.details(rules.resolve(model.name))) };
+async function detailed(model: ModelInfo, own: string, { pool }: Services): Promise<Model> {
+  return { ...model, ...(await pool.models.details(own)) };
 }
 
 function decodeId(encoded: string): string {

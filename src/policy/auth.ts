@@ -73,7 +73,7 @@ export class Gatekeeper {
   }
 
   /**
-   * @param names the names of one model: its own and its aliases
+   * @param names the names of one model: its own and the alias that stands for it
    * @throws {GatewayError} 403 when the key may use the model by none of these names
    */
   requireModel(key: Key, ...names: readonly string[]): void {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { FileConfig, KeyConfig, Scope } from '../config/schema.ts';
 import type { Priority } from '../scheduling/entry.ts';
 import type { LimitSubject, LimitSet } from '../limits/subject.ts';
-import { type Pattern, matches, toPattern } from './patterns.ts';
+import { type Pattern, matches, toPatterns } from './patterns.ts';
 
 /** The user of a request, and what they may do. */
 export interface Key {
@@ -105,7 +105,7 @@ export class KeyRing {
       label,
       group: group?.name,
       scopes: ['inference'],
-      models: group?.models?.map(toPattern),
+      models: group?.models?.flatMap(toPatterns),
       expires,
     };
   }
@@ -126,7 +126,7 @@ function toKey(config: KeyConfig, group: Group | undefined): Key {
     label: name,
     group: config.group,
     scopes,
-    models: models?.map(toPattern),
+    models: models?.flatMap(toPatterns),
     expires: expires === undefined ? Infinity : Date.parse(expires),
     hideThinking,
   };
@@ -173,7 +173,7 @@ function toLimitSet(config: NonNullable<KeyConfig['limits']>): LimitSet {
 }
 
 /**
- * @param names the names of one model: its own and its aliases
+ * @param names the names of one model: its own and the alias that stands for it
  * @returns true when the key may use the model by one of these names
  */
 export function mayUse({ models }: Key, ...names: readonly string[]): boolean {

@@ -6,11 +6,24 @@ export type ModelRule = FileConfig['models'][number];
 
 type ModelRulesConfig = Pick<FileConfig, 'aliases' | 'default_model' | 'models'>;
 
+/** The model that a name in a request selects. */
+export interface ResolvedModel {
+  /** The name to send to a server; '' for an empty name without a default model. */
+  readonly model: string;
+  /** The names to compare with a key's patterns: the model's own, and the alias if the request used one. */
+  readonly names: readonly string[];
+}
+
+/** Returns true for a name that a server such as vLLM lists, and compares byte by byte. */
+export type IsExactId = (name: string) => boolean;
+
 /** The operator's rules per model. They apply to every client and every route. */
 export class ModelRules {
   #aliases: ReadonlyMap<string, string> = new Map();
+  /** Alias targets by the `modelKey` of the alias. */
+  #targets: ReadonlyMap<string, string> = new Map();
   #defaultModel: string | undefined;
-  #rules: readonly { readonly pattern: Pattern; readonly rule: ModelRule }[] = [];
+  #rules: readonly { readonly patterns: readonly Pattern[]; readonly rule: ModelRule }[] = [];
 
   constructor(config: ModelRulesConfig) {
     this.use(config);
@@ -19,8 +32,9 @@ export class ModelRules {
   /** Replaces the configuration for later requests. */
   use({ aliases, default_model: defaultModel, models }: ModelRulesConfig): void {
     this.#aliases = new Map(Object.entries(aliases));
+    this.#targets = new Map([...this.#aliases].map(([alias, target]) => [modelKey(readConfiguredName(alias)), target]));
     this.#defaultModel = defaultModel;
-    this.#rules = models.map((rule) => ({ pattern: toPattern(rule.match), rule }));
+    this.#rules = models.map((rule) => ({ patterns: toPatterns(rule.match), rule }));
   }
 
   /** True when no request is ever changed. */
@@ -33,21 +47,22 @@ export class ModelRules {
   }
 
   /**
-   * Resolves the default model, aliases, and the prefix `ollama/` or `ollama_chat/` that LiteLLM's users write.
+   * Resolves the default model and aliases.
    *
-   * @returns the model's name; '' for an empty name without a default model
+   * @throws {GatewayError} 400 when it cannot be the name of a model
    */
-  resolve(name: string): string {
-    const given = name.trim() === '' ? (this.#defaultModel ?? '') : name;
-    const alias = this.#aliases.get(given);
-    if (alias !== undefined) return alias;
-    const bare = given.replace(/^ollama(_chat)?\//, '');
-    return this.#aliases.get(bare) ?? bare;
+  resolve(given: string, isExactId: IsExactId): ResolvedModel {
+    const named = isExactId(given) ? given : readModelName(given);
+    const name = named === '' ? toName(this.#defaultModel ?? '', isExactId) : named;
+    const target = this.#targets.get(modelKey(name));
+    if (target === undefined) return { model: name, names: [name] };
+    const model = toName(target, isExactId);
+    return { model, names: [name, model] };
   }
 
   /** @returns the first rule whose pattern matches the model */
   rule(model: string): ModelRule | undefined {
-    return this.#rules.find(({ pattern }) => matches(pattern, model))?.rule;
+    return this.#rules.find(({ patterns }) => patterns.some((pattern) => matches(pattern, model)))?.rule;
   }
 }
 
@@ -72,6 +87,11 @@ export function applyRule(request: GenerationRequest, rule: ModelRule): Generati
   if (request.kind === 'completion') return { ...request, ...common };
   const messages = [...systemMessages(rule.system_prepend), ...request.messages, ...systemMessages(rule.system_append)];
   return { ...request, ...common, messages };
+}
+
+/** @param configured a name in the configuration */
+function toName(configured: string, isExactId: IsExactId): string {
+  return isExactId(configured) ? configured : readConfiguredName(configured);
 }
 
 type LoadOptions = Pick<GenerationRequest, 'options' | 'keepAlive'>;

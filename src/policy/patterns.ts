@@ -1,3 +1,5 @@
+import { hasTag, modelKey, readConfiguredName } from '../chat/model-name.ts';
+
 /** A parsed pattern of model names: the lower-case texts between its stars. Like Ollama, patterns ignore case. */
 export type Pattern = readonly string[];
 
@@ -6,11 +8,22 @@ export function toPattern(pattern: string): Pattern {
   return pattern.toLowerCase().split('*');
 }
 
-/** @returns true when the pattern matches the model; `llama3` and `llama3:latest` are the same model */
+/**
+ * @param pattern a model name in any spelling, in which * matches any text
+ * @returns the pattern and, for a name without stars, also a pattern for the shortest name of the model
+ */
+export function toPatterns(pattern: string): Pattern[] {
+  const given = toPattern(pattern);
+  return given.length > 1 ? [given] : [given, toPattern(readConfiguredName(pattern))];
+}
+
+/**
+ * @param model a name that `readModelName` returned
+ * @returns true when the pattern matches the model; `llama3` and `llama3:latest` are the same model
+ */
 export function matches(pattern: Pattern, model: string): boolean {
-  const name = model.toLowerCase();
-  const names = name.includes(':') ? [name, name.replace(/:latest$/, '')] : [name, `${name}:latest`];
-  return names.some((spelling) => matchesName(pattern, spelling));
+  const key = modelKey(model);
+  return matchesName(pattern, key) || (!hasTag(key) && matchesName(pattern, `${key}:latest`));
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Backend, ModelDetails, ModelInfo } from '../chat/backend.ts';
+import { modelKey, readConfiguredName } from '../chat/model-name.ts';
 import type { UpstreamClient } from '../upstreams/http/client.ts';
 import type { Health } from './health.ts';
 import { askUpstream } from '../upstreams/http/read.ts';
@@ -15,8 +16,10 @@ export class ModelCatalog {
   readonly #backend: Backend;
   readonly #health: Pick<Health, 'retryInMs'>;
   #models: readonly (ModelInfo & ModelDetails)[] = [];
-  /** The listed names, by each spelling in lower case. */
+  /** The listed names, by `modelKey`. */
   #names: ReadonlyMap<string, string> = new Map();
+  /** The listed names, if the upstream takes exact ids. */
+  #ids: ReadonlySet<string> = new Set();
   /** Details of listed models, by name. */
   readonly #details = new Map<string, { readonly modified: number; readonly response: Promise<ModelDetails> }>();
   /** When the last request for the list ended. */
@@ -86,25 +89,40 @@ export class ModelCatalog {
 
   /** @returns the label of a model in metrics: its listed name, or `other` */
   label(model: string): string {
-    return this.#names.get(model.toLowerCase()) ?? 'other';
+    return this.#ids.has(model) ? model : (this.#names.get(modelKey(model)) ?? 'other');
   }
 
   /** @returns the name of a model as the upstream lists it, or unchanged when it is not listed */
   canonical(model: string): string {
-    return this.#names.get(model.toLowerCase()) ?? model;
+    return this.#ids.has(model) ? model : (this.#names.get(modelKey(model)) ?? model);
   }
 
   /** @returns the names of the models that are loaded; undefined when that is not known */
   async loaded(): Promise<string[] | undefined> {
     const question = this.#backend.loaded;
-    return (
-      question && (await askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => undefined))
-    );
+    const names =
+      question && (await askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => undefined));
+    return names?.map((name) => this.canonical(name));
   }
 
   /** True when the upstream's last list has the model. */
   has(model: string): boolean {
-    return this.#names.has(model.toLowerCase());
+    return this.#names.has(modelKey(model));
+  }
+
+  /** True when the upstream compares model names byte by byte. */
+  get takesExactIds(): boolean {
+    return this.#backend.takesExactIds === true;
+  }
+
+  /** True for a listed name of an upstream that compares names byte by byte. */
+  isExactId(name: string): boolean {
+    return this.#ids.has(name);
+  }
+
+  /** True when the upstream reads a name unchanged. Ollama would read some ids of other servers as different names. */
+  reads(model: string): boolean {
+    return this.takesExactIds || readConfiguredName(model) === model;
   }
 
   async #fetch(): Promise<readonly ModelInfo[]> {
@@ -123,18 +141,9 @@ export class ModelCatalog {
 
   #update(models: readonly (ModelInfo & ModelDetails)[]): void {
     this.#models = models;
-    this.#names = new Map(models.flatMap(({ name }) => spellings(name)));
+    this.#names = new Map(models.map(({ name }) => [modelKey(name), name]));
+    if (this.takesExactIds) this.#ids = new Set(models.map(({ name }) => name));
     for (const name of this.#details.keys())
       if (!models.some((model) => model.name === name)) this.#details.delete(name);
   }
-}
-
-/** The spellings of a model's name, in lower case, each with the name: `llama3` and `llama3:latest` are one model. */
-function spellings(name: string): [string, string][] {
-  const lower = name.toLowerCase();
-  if (!lower.endsWith(':latest')) return [[lower, name]];
-  return [
-    [lower, name],
-    [lower.slice(0, -':latest'.length), name],
-  ];
 }

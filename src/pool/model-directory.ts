@@ -1,4 +1,5 @@
 import type { ModelDetails, ModelInfo } from '../chat/backend.ts';
+import { modelKey } from '../chat/model-name.ts';
 import { GatewayError } from '../errors.ts';
 import { allUpstreamsDown } from './all-down.ts';
 import { withTimeout } from '../with-timeout.ts';
@@ -10,9 +11,11 @@ import { type ModelCatalog, detailsDeadline } from './model-catalog.ts';
  */
 export class ModelDirectory {
   readonly #catalogs: readonly ModelCatalog[];
+  readonly #exact: readonly ModelCatalog[];
 
   constructor(catalogs: readonly ModelCatalog[]) {
     this.#catalogs = catalogs;
+    this.#exact = catalogs.filter(({ takesExactIds }) => takesExactIds);
   }
 
   /**
@@ -28,8 +31,8 @@ export class ModelDirectory {
     await all;
     const models = new Map<string, ModelInfo>();
     for (const model of this.#catalogs.flatMap(({ listed }) => listed)) {
-      const name = model.name.toLowerCase();
-      if (!models.has(name)) models.set(name, model);
+      const key = modelKey(model.name);
+      if (!models.has(key)) models.set(key, model);
     }
     return [...models.values()];
   }
@@ -50,6 +53,9 @@ export class ModelDirectory {
   label(model: string): string {
     return this.#catalogWith(model)?.label(model) ?? 'other';
   }
+
+  /** True for a listed name of an upstream that compares names byte by byte. */
+  readonly isExactId = (name: string): boolean => this.#exact.some((catalog) => catalog.isExactId(name));
 
   /** True when the last list of an upstream has the model. */
   has(model: string): boolean {

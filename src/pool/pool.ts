@@ -136,9 +136,10 @@ export class UpstreamPool {
   /** The servers that have a model; all of them if none is known to have it, since it may just have been pulled. */
   #serving({ model, kind }: Pick<Target, 'model' | 'kind'>): readonly Upstream[] {
     const able = kind === undefined ? this.upstreams : this.upstreams.filter((upstream) => upstream.kind === kind);
-    if (able.length === 1) return able;
-    const having = able.filter(({ catalog }) => catalog.has(model));
-    return having.length > 0 ? having : able;
+    if (this.upstreams.length === 1) return able;
+    const readable = able.filter(({ catalog }) => catalog.reads(model));
+    const having = readable.filter(({ catalog }) => catalog.has(model));
+    return having.length > 0 ? having : readable;
   }
 
   /** True if it is known which server has the model, or does not matter. */

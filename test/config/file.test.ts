@@ -78,6 +78,18 @@ const invalid: readonly [name: string, text: string, expected: readonly string[]
     'upstreams: [{url: "http://a"}, {url: "http://b"}]',
     ['1:32 upstreams[1].name another upstream has this name'],
   ],
+  [
+    'a pattern with the default host and namespace',
+    'models: [{match: "library/tiny*"}]',
+    [
+      '1:18 models[0].match leave out registry.ollama.ai/ and library/: a pattern is compared with names without them, for example llama3*',
+    ],
+  ],
+  [
+    'two spellings of an alias',
+    'aliases: {fast: "a", "ollama/FAST:latest": "b"}',
+    ['1:44 aliases.ollama/FAST:latest another spelling of the alias "fast"'],
+  ],
   ['an empty section', 'limits:\n', ['1:8 limits expected object, received null']],
   ['a list in place of the whole file', '\n- a', ['2:1  expected object, received array']],
   ['a duplicate setting', 'listen: a:1\nlisten: a:2\n', ['2:1  Map keys must be unique']],

@@ -133,7 +133,12 @@ test('the pool keeps to the kind of upstream that a request was read for when it
       name,
       kind,
       weight: 1,
-      catalog: { has: (model: string) => models.includes(model), retryInMs: 0, failedLastTime: false },
+      catalog: {
+        has: (model: string) => models.includes(model),
+        reads: () => true,
+        retryInMs: 0,
+        failedLastTime: false,
+      },
       health: new Health({ failures: 1, interval: 0, onChange: () => undefined }),
     }) as unknown as Upstream;
   const upstreams = [listing('ollama', 'ollama', []), listing('vllm', 'openai', ['moved'])] as const;

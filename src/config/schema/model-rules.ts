@@ -1,13 +1,13 @@
 import { z } from 'zod';
+import { modelPattern } from './values.ts';
 
 const options = z.record(z.string(), z.unknown());
 
 /** One entry of `models`: the operator's rules for the models that `match` matches. */
 export const modelRule = z.strictObject({
-  match: z
-    .string()
-    .min(1)
-    .describe('Model name or pattern; * matches any text. Only the first rule that matches a model applies.'),
+  match: modelPattern.describe(
+    'Model name or pattern; * matches any text. Only the first rule that matches a model applies.',
+  ),
   options: options
     .optional()
     .describe("Default values of Ollama's options, for example num_ctx: 16384. Options in a request take precedence."),

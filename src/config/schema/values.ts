@@ -66,8 +66,17 @@ export const sha256 = z
   .string()
   .regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 hex digits, as `llamaduct keys new` prints');
 
-/** Model name patterns; `*` matches any text. */
-export const modelPatterns = z.array(z.string().min(1)).min(1);
+/** A model name pattern; `*` matches any text. */
+export const modelPattern = z
+  .string()
+  .min(1)
+  .refine(
+    (pattern) => !pattern.includes('*') || !/^(https?:\/\/)?(registry\.ollama\.ai\/|library\/)/i.test(pattern),
+    'leave out registry.ollama.ai/ and library/: a pattern is compared with names without them, for example llama3*',
+  );
+
+/** Model name patterns. */
+export const modelPatterns = z.array(modelPattern).min(1);
 
 /**
  * Reports each item whose name is already used by an earlier item.

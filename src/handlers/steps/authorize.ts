@@ -1,5 +1,6 @@
 import { invalidValue } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { ResolvedModel } from '../../policy/model-rules.ts';
 import type { Demand } from '../../pool/slots.ts';
 import type { Services } from '../../services.ts';
 
@@ -7,40 +8,42 @@ import type { Services } from '../../services.ts';
  * Resolves the name of a model, and checks that the key may use the model.
  *
  * @returns the model's own name
- * @throws {GatewayError} 400 without a name, 403 if the key may not use the model
+ * @throws {GatewayError} 400 without a name or for one that no model can have, 403 if the key may not use the model
  */
 export async function authorizeModel(name: string, services: Services, exchange: Exchange): Promise<string> {
-  const model = await resolveModel(name, services);
+  const resolved = await resolveModel(name, services);
+  const { model } = resolved;
   if (model === '') throw invalidValue('model', 'model is required.');
   exchange.model = model;
-  requireModel(name, model, services, exchange);
+  requireModel(resolved, services, exchange);
   services.pool.models.discover(model);
   return model;
 }
 
-/** @throws {GatewayError} 403 if the key may use the model neither by `name` nor by its own name */
-export function requireModel(name: string, model: string, { gatekeeper, rules }: Services, { key }: Exchange): void {
-  if (key === undefined) return;
-  // A key's pattern for an unknown name does not allow the default model that stands in for it.
-  const names = rules.resolve(name) === model ? [name, model] : [model];
-  gatekeeper.requireModel(key, ...names);
+/** @throws {GatewayError} 403 if the key may not use the model by any of its names */
+export function requireModel({ names }: ResolvedModel, { gatekeeper }: Services, { key }: Exchange): void {
+  if (key !== undefined) gatekeeper.requireModel(key, ...names);
 }
 
 /**
- * Resolves aliases and the default model.
+ * Resolves a model name: as Ollama does, then aliases and the default model.
  *
- * @returns '' without a name and a default; a promise only if the model lists must be read first
+ * @returns a promise only if the model lists must be read first
+ * @throws {GatewayError} 400 for a name that no model can have
  */
-export function resolveModel(name: string, services: Services): string | Promise<string> {
+export function resolveModel(name: string, services: Services): ResolvedModel | Promise<ResolvedModel> {
   const { config, rules, pool } = services;
-  const model = rules.resolve(name);
-  return !config.default_for_unknown || pool.models.has(model) ? model : modelOrDefault(model, services);
+  const resolved = rules.resolve(name, pool.models.isExactId);
+  return !config.default_for_unknown || pool.models.has(resolved.model) ? resolved : modelOrDefault(resolved, services);
 }
 
-async function modelOrDefault(model: string, { rules, pool: { models } }: Services): Promise<string> {
+/** A key's pattern for an unknown name does not allow the default model that stands in for it. */
+async function modelOrDefault(resolved: ResolvedModel, { rules, pool: { models } }: Services): Promise<ResolvedModel> {
   // A model pulled a moment ago is not in the list yet. If no list can be read, the request itself will fail.
   await models.list().catch(() => undefined);
-  return models.has(model) ? model : rules.resolve('') || model;
+  if (models.has(resolved.model)) return resolved;
+  const standIn = rules.resolve('', models.isExactId);
+  return standIn.model === '' ? resolved : standIn;
 }
 
 /**

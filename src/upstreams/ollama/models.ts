@@ -1,5 +1,6 @@
 import type { ListResponse, ShowResponse } from 'ollama';
 import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
+import { modelKey } from '../../chat/model-name.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { onlyStrings, toCount } from '../coerce.ts';
@@ -47,12 +48,12 @@ export const loaded: Question<string[]> = {
 
 /** The request for the context size, in tokens, with which a model is loaded. @see https://docs.ollama.com/api/ps */
 export function contextLength(name: string): Question<number | undefined> {
-  const names = [name.toLowerCase(), `${name.toLowerCase()}:latest`];
+  const key = modelKey(name);
   return {
     method: 'GET',
     path: '/api/ps',
     read: (body) => {
-      const model = modelsIn(body).find(({ name }) => names.includes(name.toLowerCase()));
+      const model = modelsIn(body).find((loadedModel) => modelKey(loadedModel.name) === key);
       return toCount(model?.['context_length']);
     },
   };

@@ -21,5 +21,6 @@ export const openai: Backend = {
   observer: () => new OpenAiUsageObserver(),
   embeddings: embedQuestion,
   embeddingsError: statusError,
+  takesExactIds: true,
   models,
 };
