@@ -19,6 +19,7 @@ import type { State } from './store/index.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { ModelCatalog } from './pool/model-catalog.ts';
+import { OutputRate } from './pool/output-rate.ts';
 import { UpstreamClient } from './upstreams/http/client.ts';
 import { Health } from './pool/health.ts';
 import { backends } from './upstreams/index.ts';
@@ -122,7 +123,7 @@ function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metri
   });
   const catalog = new ModelCatalog(client, backend, health);
   const queue = createQueue(upstream, catalog, config.queue, metrics);
-  return { name, kind, client, backend, catalog, health, weight, queue, outstanding: 0 };
+  return { name, kind, client, backend, catalog, health, weight, queue, outputRate: new OutputRate(), outstanding: 0 };
 }
 
 /** @returns the queue in front of a server; undefined without `parallel`, since no request has to wait then */

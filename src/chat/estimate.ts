@@ -32,8 +32,12 @@ function charactersIn(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   let characters = 0;
   // Loops without Object.entries: some clients send millions of numbers, and each entry would be an array.
-  if (Array.isArray(value)) for (const item of value as unknown[]) characters += charactersIn(item);
-  else if (isObject(value)) {
+  if (Array.isArray(value)) {
+    // Numbers in a list are token ids.
+    for (const item of value as unknown[]) {
+      characters += typeof item === 'number' ? charactersPerToken : charactersIn(item);
+    }
+  } else if (isObject(value)) {
     for (const name in value) if (!imageFields.has(name)) characters += charactersIn(value[name]);
   }
   return characters;

@@ -58,6 +58,10 @@ export class Exchange {
   phase: Phase = 'request';
   /** Estimated tokens. Embeddings generate none. */
   estimate: Tokens = { inputTokens: 0, outputTokens: 0 };
+  /** Maximum output tokens to charge for the time at a server. Absent: the estimated output tokens. */
+  maxOutputTokens: number | undefined;
+  /** Tokens per second that the current server generates. */
+  outputRate = 0;
   /** Milliseconds that it waited for a slot. */
   queuedMs = 0;
   /** Number of its choices that wait for a slot. */
@@ -80,7 +84,13 @@ export class Exchange {
   #id: string | undefined;
   #firstChunkAt: number | undefined;
   #lastChunkAt = 0;
+  /** Chunks that arrived since the upstream last reported usage. */
   #chunks = 0;
+  /** Number of slots in use, and the sum of their start times on the clock of `performance.now()`. */
+  #slots = 0;
+  #slotsSince = 0;
+  /** Total milliseconds of the slots that were given back. */
+  #servedMs = 0;
   #gaps: { observe(seconds: number): void } | undefined;
   readonly #endListeners: ((ending: Ending) => void)[] = [];
   readonly #firstTokenTimers = new Set<NodeJS.Timeout>();
@@ -171,8 +181,27 @@ export class Exchange {
     this.#lastChunkAt = now;
   }
 
+  /** Called when a server starts to serve one of its choices. @param now on the clock of `performance.now()` */
+  onServiceStart(now: number): void {
+    this.#slots += 1;
+    this.#slotsSince += now;
+  }
+
+  /**
+   * Called when a server has finished with one of its choices.
+   *
+   * @param since the time passed to `onServiceStart`
+   * @param counts false when the server failed or refused, so that its time is not charged
+   */
+  onServiceEnd(since: number, counts: boolean): void {
+    this.#slots -= 1;
+    this.#slotsSince -= since;
+    if (counts) this.#servedMs += performance.now() - since;
+  }
+
   /** Takes what the upstream counted for an answer. The counts of several answers add up. */
   addUsage(usage: TotalUsage): void {
+    this.#chunks = 0;
     this.#usage = this.#usage === undefined ? usage : sumUsage([this.#usage, usage]);
   }
 
@@ -182,13 +211,14 @@ export class Exchange {
     // After an abort, whatever broke is a consequence of it.
     const error: unknown = this.signal.aborted ? this.signal.reason : thrown;
     const failure = error === undefined ? undefined : asGatewayError(error);
+    const usage = this.#usage;
     const ending: Ending = {
       outcome: outcomeOf(failure, this.status),
       failure,
       seconds: (performance.now() - this.startedAt) / 1000,
       secondsToFirstChunk: this.#firstChunkAt === undefined ? undefined : (this.#firstChunkAt - this.startedAt) / 1000,
-      usage: this.#usage,
-      charged: this.#usage?.usage ?? estimatedCharge(this.estimate, this.#chunks),
+      usage,
+      charged: usage !== undefined && this.#chunks === 0 ? usage.usage : this.#estimatedCharge(),
     };
     this.#ending = ending;
     this.#stopFirstTokenTimers();
@@ -196,6 +226,24 @@ export class Exchange {
     for (const listener of this.#endListeners) listener(ending);
     this.#observers.ended(this, ending);
     if (failure !== undefined) this.#cancellation.abort(failure);
+  }
+
+  /**
+   * Charges an answer whose usage the upstream did not report: the estimated prompt, and one token per chunk. If no chunk
+   * arrived, the output is estimated from the time at the server. A request that no server served costs nothing.
+   */
+  #estimatedCharge(): Tokens {
+    const counted = this.#usage?.usage;
+    const servedMs = this.#servedMs + this.#slots * performance.now() - this.#slotsSince;
+    if (this.#firstChunkAt === undefined && servedMs <= 0) return { inputTokens: 0, outputTokens: 0 };
+    const { inputTokens, outputTokens } = this.estimate;
+    const timed = Math.min(Math.ceil((servedMs / 1000) * this.outputRate), this.maxOutputTokens ?? outputTokens);
+    // Embeddings generate no tokens.
+    const generated = outputTokens === 0 ? 0 : this.#chunks > 0 ? this.#chunks : timed;
+    return {
+      inputTokens: inputTokens + (counted?.inputTokens ?? 0),
+      outputTokens: generated + (counted?.outputTokens ?? 0),
+    };
   }
 
   #stopFirstTokenTimers(): void {
@@ -206,13 +254,6 @@ export class Exchange {
 
 function noTimer(): void {
   // There is no timer to stop.
-}
-
-/** Charges an answer that the upstream did not count: the estimated prompt, and one token for each chunk that came. */
-function estimatedCharge(estimate: Tokens, chunks: number): Tokens {
-  if (chunks === 0) return { inputTokens: 0, outputTokens: 0 };
-  // The chunks of an embedding are no tokens.
-  return { inputTokens: estimate.inputTokens, outputTokens: estimate.outputTokens > 0 ? chunks : 0 };
 }
 
 function outcomeOf(failure: GatewayError | undefined, status: number): Outcome {

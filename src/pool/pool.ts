@@ -77,8 +77,9 @@ export class UpstreamPool {
       upstream.outstanding += 1;
       try {
         const answer = await upstream.health.track(() => attempt(upstream));
-        exchange.onEnd(() => {
+        exchange.onEnd(({ usage }) => {
           upstream.outstanding -= 1;
+          if (usage !== undefined) upstream.outputRate.observe(usage);
         });
         return answer;
       } catch (thrown) {

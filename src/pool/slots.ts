@@ -29,7 +29,10 @@ export function sumDemands(demands: readonly Demand[]): Omit<Demand, 'model'> {
 export interface Slot {
   /** Gives the slot back. Calling it again does nothing. */
   readonly release: () => void;
-  /** Gives the slot back because the server failed: another one may be tried. What the request was charged with stays. */
+  /**
+   * Gives the slot back when the server failed, so that another one may be tried, or when the exchange was cancelled. The
+   * request stays charged in the queue.
+   */
   readonly abandon: () => void;
   /** Gives the slot back when the answer's body closes. */
   readonly releaseAfter: (body: UpstreamBody) => void;
@@ -56,9 +59,10 @@ export async function acquireSlot(
 ): Promise<Slot> {
   const { queue } = upstream;
   const { key } = exchange;
+  exchange.outputRate = upstream.outputRate.tokensPerSecond;
   if (queue === undefined) {
-    const release = exchange.startFirstTokenTimer(config.timeouts.first_token);
-    return { release, abandon: release, releaseAfter: (body) => body.onClose(release) };
+    const stopTimer = exchange.startFirstTokenTimer(config.timeouts.first_token);
+    return createSlot({ ticket: undefined, stopTimer, estimatedCost: 0, fraction }, exchange);
   }
   const request = {
     key: key?.name ?? '',
@@ -79,11 +83,12 @@ export async function acquireSlot(
     exchange.startedChoices += 1;
   }
   const stopTimer = exchange.startFirstTokenTimer(config.timeouts.first_token);
-  return queuedSlot({ ticket, stopTimer, estimatedCost: request.cost, fraction }, exchange);
+  return createSlot({ ticket, stopTimer, estimatedCost: request.cost, fraction }, exchange);
 }
 
-interface QueuedSlotOptions {
-  readonly ticket: Ticket;
+interface SlotOptions {
+  /** Absent for a server without a queue. */
+  readonly ticket: Ticket | undefined;
   /** Stops the first-token timer. */
   readonly stopTimer: () => void;
   /** Tokens. */
@@ -91,26 +96,33 @@ interface QueuedSlotOptions {
   readonly fraction: number;
 }
 
-/** The slot of a request that passed the queue. The queue learns what the request really took when the exchange ends. */
-function queuedSlot({ ticket, stopTimer, estimatedCost, fraction }: QueuedSlotOptions, exchange: Exchange): Slot {
+/** Creates a slot that starts now. When the exchange ends, the queue gets the request's actual cost. */
+function createSlot({ ticket, stopTimer, estimatedCost, fraction }: SlotOptions, exchange: Exchange): Slot {
   const started = performance.now();
   let took: number | undefined;
   let abandoned = false;
-  exchange.onEnd((ending) => {
-    if (abandoned) return;
-    const outcome = outcomeOf(ending, fraction, took ?? performance.now() - started);
-    // A failed request says nothing about the pace of others, and is not cheaper than it was estimated to be.
-    ticket.settle(ending.outcome === 'ok' ? outcome : { cost: Math.max(outcome.cost, estimatedCost) });
-  });
-  const release = (): void => {
-    took ??= performance.now() - started;
+  exchange.onServiceStart(started);
+  if (ticket !== undefined) {
+    exchange.onEnd((ending) => {
+      if (abandoned) return;
+      const outcome = outcomeOf(ending, fraction, took ?? performance.now() - started);
+      // A failed request says nothing about the pace of others, and is not cheaper than it was estimated to be.
+      ticket.settle(ending.outcome === 'ok' ? outcome : { cost: Math.max(outcome.cost, estimatedCost) });
+    });
+  }
+  const release = (served = true): void => {
+    if (took === undefined) {
+      took = performance.now() - started;
+      exchange.onServiceEnd(started, served);
+    }
     stopTimer();
-    ticket.done();
+    ticket?.done();
   };
   const abandon = (): void => {
-    if (!abandoned) exchange.startedChoices -= 1;
-    abandoned = true;
-    release();
+    if (took === undefined && ticket !== undefined) exchange.startedChoices -= 1;
+    // If the client left, the server did not fail: it was busy until now.
+    abandoned = !exchange.signal.aborted;
+    release(!abandoned);
   };
   // If nothing of the answer came, another server may be tried.
   const onBodyClosed = (): void => (exchange.phase === 'streaming' ? release() : abandon());

@@ -3,6 +3,7 @@ import type { UpstreamClient } from '../upstreams/http/client.ts';
 import type { BackendKind } from '../upstreams/index.ts';
 import type { Health } from './health.ts';
 import type { ModelCatalog } from './model-catalog.ts';
+import type { OutputRate } from './output-rate.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
 
 /** One server, and everything that is known about it. */
@@ -15,6 +16,7 @@ export interface Upstream {
   /** Absent for a server without `parallel`: it gets every request at once. */
   readonly queue: UpstreamQueue | undefined;
   readonly health: Health;
+  readonly outputRate: OutputRate;
   /** Its capacity relative to the other servers. */
   readonly weight: number;
   /** Number of requests that it serves or that wait in its queue. */

@@ -7,6 +7,7 @@ import type { DecoderMaker } from '../../chat/stream.ts';
 import { sumUsage } from '../../chat/sum-usage.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import { recordsIn } from '../../framing/records.ts';
 import type { UpstreamServices } from '../../services.ts';
 import { collect } from '../../streaming/collect.ts';
 import { MergedBodies } from '../../streaming/merged-bodies.ts';
@@ -41,7 +42,10 @@ export async function sendChoices(
   for (const answer of answers) answer.catch(() => undefined);
   try {
     const adaptations = await Promise.race(answers);
-    return { adaptations, bodies: new MergedBodies(answers, (_, chunks) => exchange.onChunk(chunks), cancel) };
+    return {
+      adaptations,
+      bodies: new MergedBodies(answers, (bytes, pieces) => exchange.onChunk(recordsIn(bytes, pieces)), cancel),
+    };
   } catch (error) {
     cancel();
     throw error;
