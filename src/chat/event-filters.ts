@@ -1,9 +1,9 @@
 import type { Emit } from './event.ts';
 
-/** Drops the model's thinking. */
+/** Drops the model's thinking, and empty texts, whose log probabilities may belong to the thinking. */
 export function withoutReasoning(emit: Emit): Emit {
   return (event) => {
-    if (event.type !== 'reasoning') emit(event);
+    if (event.type !== 'reasoning' && !(event.type === 'text' && event.text === '')) emit(event);
   };
 }
 

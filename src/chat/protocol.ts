@@ -131,7 +131,7 @@ export interface PassThroughRoute {
   readonly scope: 'inference' | 'admin';
   /** The path below that of the upstream's address. Absent: `path`. */
   readonly upstreamPath?: string;
-  /** Lists the models in a request body. Absent for routes that do not take a model. */
+  /** Lists the models in a request body; the first is the one that runs. Absent for routes that do not take a model. */
   readonly modelsNamed?: (body: unknown) => string[];
   /** True when a body needs something that only llamaduct can do. Absent: none does. */
   readonly asksMore?: (body: unknown) => boolean;
@@ -140,6 +140,18 @@ export interface PassThroughRoute {
    * model.
    */
   readonly outputTokens?: (body: unknown) => number | undefined;
+  /**
+   * Reads the most tokens that a model may have generated before any of the answer shows it; undefined for a streamed answer,
+   * which shows each token. Absent for routes whose answers have no tokens.
+   */
+  readonly unseenTokens?: (body: unknown) => number | undefined;
+  /**
+   * Removes the model's thinking from a whole answer, or from one line of a streamed answer.
+   *
+   * @returns '' for a line that contains nothing else
+   * @throws {GatewayError} 502 for a text that is not JSON
+   */
+  readonly withoutThinking?: (json: string) => string;
   /** Present when an answer may be a stream of SSE. */
   readonly sse?: {
     /** True when a body asks for such a stream. */

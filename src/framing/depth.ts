@@ -1,4 +1,4 @@
-const quote = 0x22;
+export const quote = 0x22;
 const backslash = 0x5c;
 /** `{` and `[` differ only in this bit, and so do `}` and `]`. */
 const bracketBit = 0x20;
@@ -48,7 +48,7 @@ function exceedsDepth(json: Uint8Array, max: number): boolean {
 }
 
 /** @returns the index of the closing quote of the string that begins at `start`, or the length of the text */
-function endOfString(json: Uint8Array, start: number): number {
+export function endOfString(json: Uint8Array, start: number): number {
   for (let at = start + 1; at < json.length;) {
     const searchFrom = Math.min(json.length, at + shortString);
     for (; at < searchFrom; at += 1) {

@@ -8,6 +8,7 @@ const json = JSON as unknown as {
     reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
   ): unknown;
   rawJSON(text: string): RawJson;
+  isRawJSON(value: unknown): value is RawJson;
 };
 
 /**
@@ -21,6 +22,12 @@ export function parseExact(text: string): unknown {
   return json.parse(text, (_key, value, { source }) =>
     typeof value === 'number' && source !== undefined && String(value) !== source ? json.rawJSON(source) : value,
   );
+}
+
+/** @returns a number that `parseExact` returned, in either of its two forms; undefined for any other value */
+export function exactNumber(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  return json.isRawJSON(value) ? Number(value.rawJSON) : undefined;
 }
 
 /** Line separators that JSON.stringify does not escape. */

@@ -1,6 +1,8 @@
 import type { FileConfig } from '../config/schema.ts';
 import type { GenerationRequest, Sampling, SystemMessage } from '../chat/request.ts';
-import { type Pattern, matches, toPattern } from './patterns.ts';
+import { exactNumber } from '../framing/json.ts';
+import { modelKey, readConfiguredName, readModelName } from '../chat/model-name.ts';
+import { type Pattern, matches, toPatterns } from './patterns.ts';
 
 export type ModelRule = FileConfig['models'][number];
 
@@ -147,5 +149,6 @@ function without(sampling: Sampling, pin: object): Sampling {
  * @returns tokens; undefined for no limit
  */
 export function toTokenLimit(tokens: unknown): number | undefined {
-  return typeof tokens === 'number' && tokens >= 1 ? Math.floor(tokens) : undefined;
+  const limit = exactNumber(tokens);
+  return limit !== undefined && limit >= 1 ? Math.floor(limit) : undefined;
 }

@@ -2,9 +2,6 @@ import type { JsonObject } from '../chat/request.ts';
 import { foldedName, isObject } from '../framing/json.ts';
 import { type ModelRule, toTokenLimit } from './model-rules.ts';
 
-/** Fields that the rules read or write. */
-const ruledFields = ['model', 'name', 'options', 'keep_alive', 'think', 'messages'];
-
 /**
  * Applies model rules to a request body of a backend's own API.
  *
@@ -21,31 +18,33 @@ export type NativeRules = (
 /** By kind of backend. Other kinds have none: their requests are translated when something has to change. */
 export const nativeRules: Readonly<Record<string, NativeRules | undefined>> = { ollama: applyOllamaRules };
 
-/** Ollama ignores the case of field names, so a changed body has each field in one spelling only. */
+/** Ollama ignores the case of field names, so a body with two spellings of a field is rewritten with one. */
 function applyOllamaRules(
   path: string,
   body: JsonObject,
   resolve: (name: string) => string,
   ruleFor: (model: string) => ModelRule | undefined,
 ): JsonObject | undefined {
-  const normalized = lowerCaseFields(body);
+  const normalized = inOneSpelling(body);
   const { model: modelField, name: nameField } = normalized;
   // `name` is the older spelling of `model`.
   const field = (modelField ?? '') === '' && typeof nameField === 'string' && nameField !== '' ? 'name' : 'model';
   const requested = typeof normalized[field] === 'string' ? normalized[field] : '';
   const model = resolve(requested);
   const rule = ruleFor(model);
-  if (rule === undefined && model === requested) return undefined;
+  const isUnambiguous = Object.keys(normalized).length === Object.keys(body).length;
+  if (rule === undefined && model === requested && isUnambiguous) return undefined;
   return { ...normalized, [field]: model, ...(rule !== undefined && ruledValues(path, normalized, rule)) };
 }
 
-function lowerCaseFields(body: JsonObject): JsonObject {
-  return Object.fromEntries(
-    Object.entries(body).map(([name, value]) => {
-      const lower = foldedName(name);
-      return [ruledFields.includes(lower) ? lower : name, value];
-    }),
-  );
+/** Renames all fields to lower case. The last of several spellings counts, except that null does not replace a value. */
+function inOneSpelling(body: JsonObject): JsonObject {
+  const fields = new Map<string, unknown>();
+  for (const [name, value] of Object.entries(body)) {
+    const field = foldedName(name);
+    if (value !== null || !fields.has(field)) fields.set(field, value);
+  }
+  return Object.fromEntries(fields);
 }
 
 /** @returns the fields that a rule sets, as far as the route accepts them */

@@ -1,7 +1,9 @@
 import type { UsageObserver } from '../chat/stream.ts';
-import { GatewayError, stoppedEarly } from '../errors.ts';
+import { GatewayError, asGatewayError, stoppedEarly } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { recordsIn } from '../framing/records.ts';
 import type { UpstreamAnswer } from '../upstreams/http/body.ts';
+import type { AnswerFilter } from './answer-filter.ts';
 import { type Chunk, MergedBodies } from './merged-bodies.ts';
 import type { ResponseStream, Sink } from './response-stream.ts';
 
@@ -13,9 +15,11 @@ interface PassthroughOptions {
   readonly exchange: Exchange;
   /** Renders the error that ends a stream of records which breaks off between two of them. Absent for any other answer. */
   readonly failure: ((error: GatewayError) => string) | undefined;
+  /** Changes the answer. Absent: it is passed through unchanged. */
+  readonly filter?: AnswerFilter | undefined;
 }
 
-/** An upstream's answer that is passed on unchanged, while what the upstream counts is observed. */
+/** An upstream's answer that is passed on unchanged unless it is filtered, while what the upstream counts is observed. */
 export class PassthroughStream implements ResponseStream {
   readonly bodies: MergedBodies;
   readonly #options: PassthroughOptions;
@@ -28,9 +32,10 @@ export class PassthroughStream implements ResponseStream {
     const { answer, exchange, observer } = options;
     this.#options = options;
     this.#refused = answer.statusCode >= 400;
+    const isStream = /^(application\/x-ndjson|text\/event-stream)/.test(String(answer.headers['content-type']));
     this.bodies = new MergedBodies([Promise.resolve(answer)], (bytes, pieces) => {
-      // A refusal costs no tokens.
-      if (!this.#refused) exchange.onChunk(pieces);
+      // An error costs no tokens, and the chunks of an answer that is not streamed are not tokens.
+      if (!this.#refused) exchange.onChunk(isStream ? recordsIn(bytes, pieces) : 0);
       this.#lineEnded = bytes.at(-1) === newline;
       observer.push(bytes);
     });
@@ -57,6 +62,19 @@ export class PassthroughStream implements ResponseStream {
   }
 
   write(chunk: Chunk, sink: Sink): void {
+    const { filter } = this.#options;
+    if (filter === undefined || chunk.type === 'broken') return this.#pass(chunk, sink);
+    let text: string;
+    try {
+      text = chunk.type === 'bytes' ? filter.push(chunk.bytes) : filter.end();
+    } catch (thrown) {
+      return this.#pass({ type: 'broken', choice: 0, error: asGatewayError(thrown) }, sink);
+    }
+    if (text !== '') sink.write(text);
+    if (chunk.type === 'end') this.#pass(chunk, sink);
+  }
+
+  #pass(chunk: Chunk, sink: Sink): void {
     if (chunk.type === 'bytes') return sink.write(chunk.bytes);
     const error = chunk.type === 'broken' ? chunk.error : this.#failureAtEnd();
     this.bodies.complete = error === undefined;

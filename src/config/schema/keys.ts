@@ -36,7 +36,7 @@ export const keySchema = z.strictObject({
     )
     .optional()
     .describe('When the key expires: a date (at 00:00 UTC), or a time with a time zone. Absent: never.'),
-  hide_thinking: z.boolean().optional().describe('true: responses of /v1 to this key do not contain the thinking.'),
+  hide_thinking: z.boolean().optional().describe('true: responses to this key do not contain the thinking.'),
   group: displayName.optional().describe('Name of a group in `groups`.'),
   limits: usageLimits.optional().describe('Limits of this key. They take precedence over those of its group.'),
   retiring: z

@@ -35,7 +35,7 @@ export const modelRule = z.strictObject({
     ),
   system_prepend: z.string().min(1).optional().describe('System message to add before those of the request.'),
   system_append: z.string().min(1).optional().describe('System message to add after those of the request.'),
-  hide_thinking: z.boolean().default(false).describe('true: responses of /v1 do not contain the thinking.'),
+  hide_thinking: z.boolean().default(false).describe('true: responses do not contain the thinking.'),
   on_overflow: z
     .enum(['error', 'truncate'])
     .default('error')

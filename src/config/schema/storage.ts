@@ -21,8 +21,10 @@ export const responses = z.strictObject({
     .min(0)
     .max(1_000_000)
     .default(1000)
-    .describe('Maximum number of responses in memory, for all keys. 0: none are stored.'),
-  bytes: size.prefault('64MiB').describe('Maximum memory for stored responses.'),
+    .describe(
+      'Maximum number of responses in memory, for all keys; when it is reached, the key that stores the most loses its oldest. With `valkey`: for each key. 0: none are stored.',
+    ),
+  bytes: size.prefault('64MiB').describe('Maximum memory for stored responses, counted in the same way.'),
 });
 
 /** `valkey`: a server that several llamaduct instances share for limits and stored responses. */

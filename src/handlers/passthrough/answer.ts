@@ -3,6 +3,7 @@ import type { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { RequestHandler, StreamedAnswer } from '../../http/respond.ts';
 import type { Upstream } from '../../pool/upstream.ts';
+import type { AnswerFilter } from '../../streaming/answer-filter.ts';
 import { PassthroughStream } from '../../streaming/passthrough-stream.ts';
 import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
 import type { UpstreamRequest } from '../../upstreams/http/client.ts';
@@ -15,26 +16,39 @@ export function passedRequest(c: Context, route: PassThroughRoute, body: Upstrea
     method: c.req.method,
     // Never the client's own path: only a blob's digest comes from it, and the router has matched that.
     path: route.upstreamPath ?? route.path.replace(/:digest\{.*\}$/, c.req.param('digest') ?? ''),
-    headers: pick(
-      (name) => c.req.header(name),
-      ['content-type', 'accept', ...(Buffer.isBuffer(body) ? [] : ['content-length'])],
-    ),
+    headers: requestHeaders(c, body),
     ...(body !== undefined && { body }),
     signal: c.get('exchange').signal,
   };
 }
 
+function requestHeaders(c: Context, body: UpstreamRequest['body']): Record<string, string> {
+  const read = (name: string): string | undefined => c.req.header(name);
+  if (body === undefined) return pick(read, ['accept']);
+  // The body was read as UTF-8, whatever charset the client declared.
+  if (Buffer.isBuffer(body)) return { ...pick(read, ['accept']), 'content-type': 'application/json' };
+  return pick(read, ['content-type', 'accept', 'content-length']);
+}
+
+interface PassedAnswerOptions {
+  readonly route: PassThroughRoute;
+  /** Removes the thinking. Absent: the answer is not changed. */
+  readonly filter?: AnswerFilter | undefined;
+}
+
 /** @returns the upstream's answer for the client, once some of it came. @throws {GatewayError} if it breaks off before */
 export async function passedAnswer(
   answer: UpstreamAnswer,
-  route: PassThroughRoute,
+  { route, filter }: PassedAnswerOptions,
   upstream: Upstream,
   exchange: Exchange,
 ): Promise<StreamedAnswer> {
   const failure = failureOf(answer, route);
-  const stream = new PassthroughStream({ answer, observer: upstream.backend.observer(), exchange, failure });
+  const stream = new PassthroughStream({ answer, observer: upstream.backend.observer(), exchange, failure, filter });
   await stream.open();
-  return { status: answer.statusCode, headers: passedHeaders(answer), stream };
+  const { 'content-length': length, ...headers } = passedHeaders(answer);
+  const known = length !== undefined && filter === undefined ? { 'content-length': length } : {};
+  return { status: answer.statusCode, headers: { ...headers, ...known }, stream };
 }
 
 export function passedHeaders({ headers }: UpstreamAnswer): Record<string, string> {

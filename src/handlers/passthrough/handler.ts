@@ -12,6 +12,7 @@ import type { UpstreamPool } from '../../pool/pool.ts';
 import { type Demand, acquireSlot, holdSlot } from '../../pool/slots.ts';
 import type { Target, Upstream } from '../../pool/upstream.ts';
 import type { Services, UpstreamServices } from '../../services.ts';
+import { type AnswerFilter, filterLines, filterWhole } from '../../streaming/answer-filter.ts';
 import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
 import type { UpstreamRequest } from '../../upstreams/http/client.ts';
 import { readError, readJson } from '../../upstreams/http/read.ts';
@@ -45,7 +46,7 @@ export function passthroughHandler(route: PassThroughRoute, services: Services):
       const list = await readJson(answer, upstream.backend, services.config.limits.body);
       return sendJson(c, 200, listedFor(limited, list));
     }
-    return sendStream(c, await passedAnswer(answer, route, upstream, exchange));
+    return sendStream(c, await passedAnswer(answer, { route }, upstream, exchange));
   };
 }
 
@@ -89,7 +90,7 @@ export function passthroughOrTranslate(
 /** @returns the kind of the servers that have the model in the body; undefined if they differ */
 async function kindFor(body: Buffer, route: ModelRoute, services: Services): Promise<BackendKind | undefined> {
   const [name = ''] = route.modelsNamed(parseJson(body));
-  return services.pool.kindFor(await resolveModel(name, services));
+  return services.pool.kindFor((await resolveModel(name, services)).model);
 }
 
 interface PassedCall {
@@ -101,7 +102,7 @@ interface PassedCall {
 /** Sends a request in a slot, and passes its answer on, observing what the upstream counted. */
 async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, services: Services): Promise<Response> {
   const exchange = c.get('exchange');
-  const { outputTokens, sse } = route;
+  const { outputTokens, sse, unseenTokens } = route;
   const { body, bytes } = rewritten;
   const { silence, total } = services.config.timeouts;
   const model = exchange.model ?? '';
@@ -111,6 +112,7 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
     outputTokens: estimatedOutputTokens(outputTokens(body)),
   };
   if (demand !== undefined) await reserveTokens(exchange, demand, services);
+  exchange.maxOutputTokens = unseenTokens?.(body);
   exchange.startTotalTimer(total);
   const request = passedRequest(c, route, bytes);
   const target: Target = { model, kind, conversation: () => conversationIn(model, body) };
@@ -119,11 +121,23 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
     const answer = await (demand === undefined
       ? sendOrThrow(request, here)
       : sendInSlot(request, demand, here, exchange));
-    return await passedAnswer(answer, route, upstream, exchange);
+    const filter = rewritten.hideThinking ? thinkingFilter(answer, route, services) : undefined;
+    return await passedAnswer(answer, { route, filter }, upstream, exchange);
   });
   if (sse?.asks(body) !== true) return sendStream(c, await starting);
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
   return await sendStreamWithHeartbeats(c, starting, { interval: silence, headers, failure: sse.failure });
+}
+
+/** @returns the filter that removes the thinking from an answer; undefined for errors, and for routes without thinking */
+function thinkingFilter(
+  { headers, statusCode }: UpstreamAnswer,
+  { withoutThinking }: ModelRoute,
+  { config: { limits } }: Services,
+): AnswerFilter | undefined {
+  if (withoutThinking === undefined || statusCode >= 300) return undefined;
+  const isStream = String(headers['content-type']).startsWith('application/x-ndjson');
+  return isStream ? filterLines(withoutThinking, limits.line) : filterWhole(withoutThinking, limits.body);
 }
 
 async function sendInSlot(

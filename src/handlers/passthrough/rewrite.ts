@@ -8,6 +8,7 @@ import { withTokenCap } from '../../policy/model-rules.ts';
 import type { Services } from '../../services.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { requireModel, resolveModel } from '../steps/authorize.ts';
+import { hasOneReading } from './one-reading.ts';
 
 /** A route whose body names models. */
 export type ModelRoute = PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>;
@@ -21,6 +22,8 @@ export interface RewrittenBody {
   /** The parsed body; undefined if it is not JSON. */
   readonly body: unknown;
   readonly bytes: Buffer;
+  /** True when the answer must not contain the model's thinking. */
+  readonly hideThinking: boolean;
 }
 
 interface PassedBody {
@@ -33,7 +36,8 @@ interface PassedBody {
  * Applies the operator's rules to a body that is passed on in the client's dialect. Without a rule the bytes stay the same.
  *
  * @returns undefined if policy must change something that this dialect has no rules for: the request is then translated
- * @throws {GatewayError} 403 for a model that the key may not use, 400 if policy depends on a body that is not JSON
+ * @throws {GatewayError} 403 for a model that the key may not use, 400 if policy depends on a body that is not JSON or has a
+ *   field twice
  */
 export async function rewriteBody(
   { bytes, route, kind }: PassedBody,
@@ -43,34 +47,59 @@ export async function rewriteBody(
   const body = readBodyFor(bytes, route, services, exchange);
   const named = route.modelsNamed(body);
   const models = await authorizeModels(named, services, exchange);
+  const mayStay = body === undefined || hasOneReading(bytes, body, policyDepends(route, services, exchange));
   const apply = nativeRules[kind];
   if (apply === undefined) {
     const [name = ''] = named;
-    const isPlain = named.length === 1 && name !== '' && models.get(name) === name;
+    const isPlain = named.length === 1 && name !== '' && models.get(name) === name && mayStay;
     if (!isPlain || needsTranslation(name, services, exchange) || route.asksMore?.(body) === true) return undefined;
     learnModel(name, services, exchange);
-    return { body, bytes };
+    return { body, bytes, hideThinking: false };
   }
-  const resolved = { path: route.path, apply, models };
+  return withNativeRules({ body, bytes, mayStay }, route, { path: route.path, apply, models }, { services, exchange });
+}
+
+interface ReadBody {
+  readonly body: unknown;
+  readonly bytes: Buffer;
+  /** True if the upstream reads the bytes in the same way as policy did. */
+  readonly mayStay: boolean;
+}
+
+function withNativeRules(
+  { body, bytes, mayStay }: ReadBody,
+  { modelsNamed }: ModelRoute,
+  resolved: ResolvedRoute,
+  { services, exchange }: { readonly services: Services; readonly exchange: Exchange },
+): RewrittenBody {
   const ruled = withRules(body, resolved, services, exchange);
   const sent = ruled ?? body;
-  learnModel((ruled === undefined ? named : route.modelsNamed(ruled)).at(-1), services, exchange);
-  if (ruled === undefined) return { body: sent, bytes };
+  const [model] = modelsNamed(sent);
+  learnModel(model, services, exchange);
+  const hideThinking = exchange.key?.hideThinking === true || services.rules.rule(model ?? '')?.hide_thinking === true;
+  if (ruled === undefined && mayStay) return { body: sent, bytes, hideThinking };
   // Parsed once more, so that no number loses digits.
-  const exact = withRules(parseExact(bytes.toString('utf8')), resolved, services, exchange);
-  return { body: sent, bytes: Buffer.from(JSON.stringify(exact)) };
+  const exact = parseExact(bytes.toString('utf8'));
+  const rewritten = withRules(exact, resolved, services, exchange) ?? exact;
+  return { body: sent, bytes: Buffer.from(JSON.stringify(rewritten)), hideThinking };
 }
 
 /** A body that is not JSON is the upstream's to refuse, unless keys, limits or rules depend on what it says. */
-function readBodyFor(bytes: Buffer, route: ModelRoute, { rules }: Services, { key }: Exchange): unknown {
-  const policyDepends =
-    key?.models !== undefined || !rules.isIdle || route.asksMore !== undefined || route.outputTokens !== undefined;
+function readBodyFor(bytes: Buffer, route: ModelRoute, services: Services, exchange: Exchange): unknown {
   try {
     return parseJson(bytes);
   } catch (error) {
-    if (policyDepends) throw error;
+    if (policyDepends(route, services, exchange) || route.outputTokens !== undefined) throw error;
     return undefined;
   }
+}
+
+/** True when a key, a limit or a rule depends on more of a body than its model. */
+function policyDepends(route: ModelRoute, { rules }: Services, { key }: Exchange): boolean {
+  if (!rules.isIdle || route.asksMore !== undefined) return true;
+  if (key === undefined) return false;
+  const { models, maxTokens, hideThinking, limitSubjects } = key;
+  return (models ?? maxTokens) !== undefined || hideThinking || limitSubjects.length > 0;
 }
 
 /** @returns the model that each name stands for. @throws {GatewayError} 403 for one that the key may not use */
@@ -81,9 +110,9 @@ async function authorizeModels(
 ): Promise<Map<string, string>> {
   const models = new Map<string, string>();
   for (const name of named.length > 0 ? named : ['']) {
-    const model = await resolveModel(name, services);
-    models.set(name, model);
-    if (model !== '') requireModel(name, model, services, exchange);
+    const resolved = await resolveModel(name, services);
+    models.set(name, resolved.model);
+    if (resolved.model !== '') requireModel(resolved, services, exchange);
   }
   return models;
 }
@@ -112,7 +141,7 @@ function withRules(
   return apply(
     path,
     body,
-    (name) => models.get(name) ?? rules.resolve(name),
+    (name) => models.get(name) ?? '',
     (model) => withTokenCap(rules.rule(model), key?.maxTokens),
   );
 }

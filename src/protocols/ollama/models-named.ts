@@ -1,12 +1,16 @@
 import { foldedName, isObject } from '../../framing/json.ts';
 
 /**
- * Lists the models in a body. Ollama ignores the case of field names and uses the last one, so every spelling counts:
- * `{"model":"mine","MODEL":"theirs"}` has two.
+ * Lists the models in a body. Ollama ignores the case of field names, so every spelling counts.
+ *
+ * @returns the names, `model` before its older spelling `name`, which Ollama reads only without `model`
  */
 export function modelsNamed(body: unknown): string[] {
   if (!isObject(body)) return [];
-  return Object.entries(body)
-    .filter(([name]) => ['model', 'name'].includes(foldedName(name)))
-    .flatMap(([, value]) => (typeof value === 'string' ? [value] : []));
+  const entries = Object.entries(body);
+  return ['model', 'name'].flatMap((field) =>
+    entries.flatMap(([name, value]) =>
+      typeof value === 'string' && value !== '' && foldedName(name) === field ? [value] : [],
+    ),
+  );
 }

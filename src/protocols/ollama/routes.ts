@@ -1,14 +1,32 @@
 import type { PassThroughRoute } from '../../chat/protocol.ts';
 import { isObject } from '../../framing/json.ts';
+import { fieldOf } from './body.ts';
 import { errorLine } from './error.ts';
 import { modelsNamed } from './models-named.ts';
+import { withoutThinking } from './without-thinking.ts';
 
 /** @see https://docs.ollama.com/modelfile#valid-parameters-and-values */
 function outputTokens(body: unknown): number | undefined {
-  const options = isObject(body) ? body['options'] : undefined;
+  const options = fieldOf(body, 'options');
   const limit = isObject(options) ? options['num_predict'] : undefined;
   return typeof limit === 'number' && limit > 0 ? limit : undefined;
 }
+
+/** Without prompt and messages, Ollama only loads the model. It streams unless `stream` is false. */
+function unseenTokens(body: unknown): number | undefined {
+  const [prompt, messages] = [fieldOf(body, 'prompt') ?? '', fieldOf(body, 'messages') ?? []];
+  if (prompt === '' && Array.isArray(messages) && messages.length === 0) return 0;
+  return fieldOf(body, 'stream') === false ? (outputTokens(body) ?? Infinity) : undefined;
+}
+
+const generates = {
+  scope: 'inference',
+  modelsNamed,
+  outputTokens,
+  unseenTokens,
+  lineFailure: errorLine,
+  withoutThinking,
+} as const;
 
 /**
  * The paths passed through to an Ollama server; any other path is a 404. Those that modify the server need the admin
@@ -18,8 +36,8 @@ function outputTokens(body: unknown): number | undefined {
  */
 export const ollamaRoutes: readonly PassThroughRoute[] = [
   { method: 'GET', path: '/', scope: 'inference' },
-  { method: 'POST', path: '/api/chat', scope: 'inference', modelsNamed, outputTokens, lineFailure: errorLine },
-  { method: 'POST', path: '/api/generate', scope: 'inference', modelsNamed, outputTokens, lineFailure: errorLine },
+  { method: 'POST', path: '/api/chat', ...generates },
+  { method: 'POST', path: '/api/generate', ...generates },
   { method: 'POST', path: '/api/embed', scope: 'inference', modelsNamed, outputTokens: () => 0 },
   { method: 'POST', path: '/api/embeddings', scope: 'inference', modelsNamed, outputTokens: () => 0 },
   { method: 'POST', path: '/api/show', scope: 'inference', modelsNamed },

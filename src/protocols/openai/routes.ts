@@ -8,14 +8,21 @@ const ownFields = ['options', 'keep_alive', 'think', 'hide_thinking', 'hidethink
 /** Models of one body that are looked at. A body with more than one is not passed on, so a few are enough. */
 const maxNamed = 16;
 
-/** The models in a body. Servers written in Go ignore the case of names, and some take a list of fallback `models`. */
+/** Fields that name models. OpenRouter and LiteLLM accept fallback models. */
+const modelFields = new Set(['model', 'models', 'fallbacks', 'context_window_fallbacks', 'content_policy_fallbacks']);
+
+/** The models in a body. Servers written in Go ignore the case of names. */
 function modelsNamed(body: unknown): string[] {
   if (!isObject(body)) return [];
-  return Object.entries(body)
-    .filter(([name]) => ['model', 'models'].includes(foldedName(name)))
-    .flatMap(([, value]) => (Array.isArray(value) ? (value as unknown[]) : [value]))
-    .filter((name) => typeof name === 'string')
-    .slice(0, maxNamed);
+  const named: string[] = [];
+  for (const [name, value] of Object.entries(body)) if (modelFields.has(foldedName(name))) addTexts(value, named);
+  return named;
+}
+
+function addTexts(value: unknown, texts: string[]): void {
+  if (texts.length === maxNamed) return;
+  if (typeof value === 'string') texts.push(value);
+  else if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) addTexts(part, texts);
 }
 
 /** True when only llamaduct can serve the body. Several choices or prompts always need it, so that their limit applies. */
@@ -35,6 +42,10 @@ function outputTokens(body: unknown): number | undefined {
   return limits.find((limit) => typeof limit === 'number' && limit > 0) as number | undefined;
 }
 
+function unseenTokens(body: unknown): number | undefined {
+  return sse.asks(body) ? undefined : (outputTokens(body) ?? Infinity);
+}
+
 const sse = { asks: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorEvent };
 
 /** The paths passed through to a server with an OpenAI API. Its configured address already contains /v1. */
@@ -46,6 +57,6 @@ export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '
     scope: 'inference',
     modelsNamed,
     asksMore,
-    ...(upstreamPath === '/embeddings' ? { outputTokens: () => 0 } : { outputTokens, sse }),
+    ...(upstreamPath === '/embeddings' ? { outputTokens: () => 0 } : { outputTokens, unseenTokens, sse }),
   }),
 );
