@@ -110,12 +110,17 @@ function partsOf(name: string): NameParts | undefined {
   const [model = '', namespace, host, ...others] = path.split('/').toReversed();
   // Ollama reads a scheme only before a host.
   if (others.length > 0 || (scheme !== undefined && host === undefined)) return undefined;
-  const isValid =
+  const parts = { host, namespace, model, tag };
+  return isValid(parts) ? { ...parts, tag: isCloud ? cloudTag(tag) : tag } : undefined;
+}
+
+function isValid({ host, namespace, model, tag }: NameParts): boolean {
+  return (
     isModelOrTag.test(model) &&
     (tag === undefined || isModelOrTag.test(tag)) &&
     (namespace === undefined || isNamespace.test(namespace)) &&
-    (host === undefined || isHost.test(host));
-  return isValid ? { host, namespace, model, tag: isCloud ? cloudTag(tag) : tag } : undefined;
+    (host === undefined || isHost.test(host))
+  );
 }
 
 /** A name without the suffix `:local`, `:cloud` or `-cloud`, which selects the server or Ollama's cloud. */
