@@ -19,8 +19,13 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
     const refuse = guard.open({ errors }, refuseMethod([...handlers.keys()], errors, cors));
     app.all(path, (c) => (handlers.get(c.req.method === 'HEAD' ? 'GET' : c.req.method) ?? refuse)(c));
   };
-  serve('/healthz', errorsFor('/healthz'), new Map([['GET', healthz(cors)]]));
-  serve('/readyz', errorsFor('/readyz'), new Map([['GET', readyz(services, cors)]]));
+  for (const [path, handler] of [
+    ['/healthz', healthz(cors)],
+    ['/readyz', readyz(services, cors)],
+  ] as const) {
+    const errors = errorsFor(path);
+    serve(path, errors, new Map([['GET', guard.status({ errors }, handler)]]));
+  }
   for (const [path, routes] of Map.groupBy(createRoutes(protocols, services), (route) => route.path)) {
     const handlers = new Map(routes.map((route) => [route.method, guard.protect(route)]));
     serve(path, routes[0]?.errors ?? errorsFor(path), handlers);

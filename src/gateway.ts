@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp, refuseMalformed } from './app.ts';
 import type { Config } from './config/schema.ts';
 import { clientProtocols } from './protocols/index.ts';
-import { listen } from './http/listener.ts';
+import { readCertificate, watchCertificate } from './http/certificate.ts';
+import { type ListenOptions, type Listener, listen } from './http/listener.ts';
 import { metricsOnly } from './http/ops.ts';
+import { createPageCheck } from './http/page-check.ts';
 import { startHealthChecks } from './pool/health-checks.ts';
 import { createReload } from './reload.ts';
 import { openState } from './store/index.ts';
@@ -17,9 +19,12 @@ const maxScrapers = 100;
 
 /** A running gateway. */
 export interface Gateway {
-  /** The bound address, with the actual port, for example `http://127.0.0.1:11435`. The host may be a wildcard. */
+  /**
+   * The bound address, with the actual port, for example `http://127.0.0.1:11435`, or `unix:/PATH`. The host may be a
+   * wildcard.
+   */
   readonly url: string;
-  /** URL of /metrics on its own listener; undefined when there is no such listener. */
+  /** URL of /metrics on its own listener, or `unix:/PATH`; undefined when there is no such listener. */
   readonly metricsUrl: string | undefined;
   /**
    * @returns the names of the models of all upstreams
@@ -40,10 +45,11 @@ export interface Gateway {
  * Starts the gateway: opens the store, listens, and starts the health checks.
  *
  * @param portable true to serve only through the Fetch API, as other runtimes do, without Node's own request and response
- * @throws {ConfigError} when the usage database cannot be opened
+ * @throws {ConfigError} when the usage database cannot be opened, or the certificate cannot be used
  * @throws {Error} of `listen`, for example with the code EADDRINUSE
  */
 export async function startGateway(config: Config, logger: Logger, portable = false): Promise<Gateway> {
+  const certificate = config.tls && (await readCertificate(config.tls));
   const metrics = new Metrics(version);
   const state = await openState(config, (error) => {
     metrics.usageFailures.inc();
@@ -56,16 +62,11 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
     await Promise.all(pool.upstreams.map(async ({ client }) => await client.close()));
   const app = createApp(protocols, services);
   // The metrics listener starts first: if its address is in use, no request has been served yet.
-  const { idle: sendTimeout } = config.timeouts;
-  const metricsListener =
-    config.metrics.listen &&
-    (await listen(metricsOnly(metrics), config.metrics.listen, refuseMalformed, {
-      sendTimeout,
-      connections: maxScrapers,
-    }));
+  const metricsListener = await listenForScrapers(config, metrics);
   const fetch: typeof app.fetch = portable ? (request) => app.fetch(request) : app.fetch;
   const main = await listen(fetch, config.listen, refuseMalformed, {
-    sendTimeout,
+    ...listenOptions(config),
+    certificate,
     connections: config.limits.connections,
     onDropped: () => metrics.connectionsDropped.inc(),
   }).catch(async (error: unknown) => {
@@ -73,11 +74,15 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
     state.close();
     throw error;
   });
+  const certificateWatch = config.tls && (await watchCertificate(config.tls, main.useCertificate, logger));
+  const reload = createReload(services, config, logger);
   const stopHealthChecks = startHealthChecks(pool.upstreams, config.health.interval);
   return {
     url: main.url,
-    metricsUrl: metricsListener && `${metricsListener.url}/metrics`,
-    reload: createReload(services, config, logger),
+    metricsUrl: metricsListener?.url.replace(/^http.*/, '$&/metrics'),
+    reload: async (load) => {
+      await Promise.all([reload(load), certificateWatch?.reload()]);
+    },
     models: async () => (await pool.models.list()).map(({ name }) => name),
     async close() {
       const { drain, grace } = config.timeouts;
@@ -85,6 +90,7 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       main.drain();
       if (drain > 0) await sleep(drain);
       stopHealthChecks();
+      certificateWatch?.stop();
       const closed = main.close(grace);
       await exchanges.stop(grace);
       await Promise.all([closed, metricsListener?.close(0), closeClients(), services.images?.close()]);
@@ -92,4 +98,20 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       state.close();
     },
   };
+}
+
+function listenOptions({
+  timeouts,
+  keep_alive_timeout: keepAliveTimeout,
+  socket_mode: socketMode,
+}: Config): ListenOptions {
+  return { sendTimeout: timeouts.idle, timeouts: { keepAliveTimeout }, socketMode };
+}
+
+/** @returns the listener of /metrics; undefined without `metrics.listen` */
+async function listenForScrapers(config: Config, metrics: Metrics): Promise<Listener | undefined> {
+  const { listen: address } = config.metrics;
+  if (address === undefined) return undefined;
+  const serve = metricsOnly(metrics, createPageCheck({ ...config, listen: address }));
+  return await listen(serve, address, refuseMalformed, { ...listenOptions(config), connections: maxScrapers });
 }

@@ -14,7 +14,16 @@ import type { UsageLedger } from './usage/ledger.ts';
 export interface Services {
   readonly config: Pick<
     Config,
-    'cors' | 'limits' | 'timeouts' | 'strict' | 'validate_json' | 'images' | 'default_for_unknown'
+    | 'listen'
+    | 'trusted_proxies'
+    | 'allowed_hosts'
+    | 'cors'
+    | 'limits'
+    | 'timeouts'
+    | 'strict'
+    | 'validate_json'
+    | 'images'
+    | 'default_for_unknown'
   >;
   readonly rules: ModelRules;
   /** Absent if images are not fetched from URLs. */

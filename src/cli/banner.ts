@@ -12,15 +12,25 @@ export function literalKey(secret: string): KeyText {
 /** For a key from the environment: the variable, so that the operator's secret is not printed. */
 export const keyFromEnvironment: KeyText = { shell: '$LLAMADUCT_KEY', javascript: 'process.env.LLAMADUCT_KEY' };
 
-/** Formats the key and ready-to-paste snippets of one chat request: for curl, the OpenAI SDK and the AI SDK. */
+/**
+ * Formats the key and ready-to-paste snippets of one chat request: for curl, the OpenAI SDK and the AI SDK. The SDKs cannot
+ * connect to a Unix socket.
+ */
 export function banner(url: string, key: KeyText, model: string): string {
-  return `
+  const isSocket = url.startsWith('unix:');
+  const base = isSocket ? `--unix-socket '${url.slice('unix:'.length)}' http://localhost` : url;
+  const curl = `
 API key:
 ${key.shell}
 
 # curl
-curl -N ${url}/v1/chat/completions -H "Authorization: Bearer ${key.shell}" -d '{"model":"${model}","messages":[{"role":"user","content":"hello"}],"stream":true}'
+curl -N ${base}/v1/chat/completions -H "Authorization: Bearer ${key.shell}" -d '{"model":"${model}","messages":[{"role":"user","content":"hello"}],"stream":true}'
+`;
+  return isSocket ? curl : curl + sdkSnippets(url, key, model);
+}
 
+function sdkSnippets(url: string, key: KeyText, model: string): string {
+  return `
 // OpenAI SDK: npm install openai
 import OpenAI from 'openai';
 const client = new OpenAI({ baseURL: '${url}/v1', apiKey: ${key.javascript} });

@@ -5,7 +5,7 @@ const help = `llamaduct: a gateway for a shared Ollama server with API keys, lim
   llamaduct [serve] [flags]     start the gateway; it runs until SIGTERM or Ctrl-C
     --config FILE               configuration file in YAML        LLAMADUCT_CONFIG
     --upstream URL              address of the Ollama server      LLAMADUCT_UPSTREAM
-    --listen HOST:PORT          address to listen on; the system picks the port if it is 0    LLAMADUCT_LISTEN
+    --listen HOST:PORT          address to listen on, or unix:/PATH; port 0: any free one    LLAMADUCT_LISTEN
     --once TEXT                 send one chat request through the gateway, print the response and exit
   llamaduct keys new            create a key and print it (shown only once)
     --name NAME                 name of the user or program that uses the key

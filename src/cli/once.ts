@@ -20,7 +20,8 @@ export async function once(text: string, flags: Flags): Promise<void> {
   // The configured addresses may be in use by the llamaduct that serves there.
   const ownConfig: Config = {
     ...withKey,
-    listen: listenIsExplicit ? config.listen : { host: '127.0.0.1', port: 0 },
+    listen: listenIsExplicit && !('path' in config.listen) ? config.listen : { host: '127.0.0.1', port: 0 },
+    tls: undefined,
     metrics: { ...config.metrics, listen: undefined },
   };
   const service = await startService(ownConfig, upstreamIsImplicit, createLogger('warn'));

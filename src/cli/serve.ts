@@ -8,6 +8,7 @@ import { createLogger } from '../telemetry/logger.ts';
 import { banner, keyFromEnvironment, literalKey } from './banner.ts';
 import { startService } from './service.ts';
 import { exitOnSignal } from './signals.ts';
+import { warnings } from './warnings.ts';
 
 /**
  * `serve`: starts the gateway and prints its address. Without a configuration file it also prints a key and snippets to
@@ -18,7 +19,7 @@ import { exitOnSignal } from './signals.ts';
  */
 export async function serve(flags: Flags): Promise<void> {
   const { config, file, upstreamIsImplicit } = await loadConfig(flags);
-  warnIfOpen(config);
+  for (const warning of warnings(config)) process.stderr.write(`llamaduct: warning: ${warning}\n`);
   const created = file === undefined && config.keys.length === 0 ? withNewKey(config, 'local', scopes) : undefined;
   const logger = createLogger(config.log_level);
   const service = await startService(created?.config ?? config, upstreamIsImplicit, logger);
@@ -45,14 +46,6 @@ async function reloadOnChange(
   await watchFile(file, reload);
   // The file may have changed after it was read and before it was watched.
   if (!isDeepStrictEqual(await load().catch(() => undefined), started)) reload();
-}
-
-function warnIfOpen({ access, listen }: Config): void {
-  if (access !== 'open' || listen.host === 'localhost' || listen.host === '::1' || listen.host.startsWith('127.'))
-    return;
-  process.stderr.write(
-    `llamaduct: warning: access is open: everyone who can reach ${listen.host}:${listen.port} can use the upstream\n`,
-  );
 }
 
 /** @returns a placeholder when the upstream has no models, or does not answer */

@@ -73,11 +73,14 @@ function listenError(error: unknown): CommandError | undefined {
     port?: number;
   };
   if (syscall !== 'listen' && syscall !== 'getaddrinfo') return undefined;
-  const place = address === undefined ? '' : ` on ${address}:${port}`;
+  // Of the path of a Unix socket, Node says that its port is -1.
+  const place = address === undefined ? '' : ` on ${port === undefined || port < 0 ? address : `${address}:${port}`}`;
   const reasons: Record<string, string> = {
     EADDRINUSE: 'the address is in use',
     EACCES: 'permission denied (ports below 1024 need extra privileges)',
     EADDRNOTAVAIL: 'this machine does not have the address',
+    ENOTSOCK: 'the file exists and is not a socket',
+    ENOENT: 'the folder does not exist',
   };
   return new CommandError(`cannot listen${place}: ${reasons[code ?? ''] ?? message}`);
 }

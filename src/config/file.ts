@@ -15,7 +15,7 @@ interface OffsetIssue {
 }
 
 /**
- * Reads and validates a configuration file. A relative `usage.file` is resolved against the file's folder.
+ * Reads and validates a configuration file. Relative paths in it are resolved against the file's folder.
  *
  * @throws {ConfigError} when the file cannot be read, or with the line and column of every error in it
  */
@@ -26,9 +26,29 @@ export async function readConfigFile(file: string): Promise<FileConfig> {
   } catch (error) {
     throw new ConfigError(`cannot read the configuration file: ${(error as Error).message}`);
   }
-  const config = parseConfig(text, file);
-  if (config.usage.file === undefined) return config;
-  return { ...config, usage: { ...config.usage, file: resolve(dirname(file), config.usage.file) } };
+  return withAbsolutePaths(parseConfig(text, file), dirname(file));
+}
+
+function withAbsolutePaths(config: FileConfig, folder: string): FileConfig {
+  const { tls, upstreams, usage } = config;
+  return {
+    ...config,
+    ...(tls !== undefined && { tls: resolveAll(tls, ['cert', 'key'], folder) }),
+    ...(upstreams !== undefined && {
+      upstreams: upstreams.map((upstream) => resolveAll(upstream, ['ca', 'cert', 'key'], folder)),
+    }),
+    usage: resolveAll(usage, ['file'], folder),
+  };
+}
+
+/** @returns a copy of `settings` in which the paths of these names, as far as they are set, are absolute */
+function resolveAll<Name extends string, Settings extends { readonly [_ in Name]?: string | undefined }>(
+  settings: Settings,
+  names: readonly Name[],
+  folder: string,
+): Settings {
+  const set = names.filter((name) => settings[name] !== undefined);
+  return { ...settings, ...Object.fromEntries(set.map((name) => [name, resolve(folder, String(settings[name]))])) };
 }
 
 /**

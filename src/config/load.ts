@@ -2,6 +2,7 @@ import { type Environment, readEnvironment, readVariable } from './env.ts';
 import { ConfigError } from './error.ts';
 import { readConfigFile } from './file.ts';
 import { type Address, type Config, configSchema, type Scope, scopes } from './schema.ts';
+import { tlsFault } from './schema/listener.ts';
 import { address } from './schema/values.ts';
 import { hashSecret, newSecret } from './secret.ts';
 import { type ReadVariable, fileOrDefaultUpstreams, singleUpstream } from './upstreams.ts';
@@ -49,11 +50,13 @@ export async function loadConfig(
     listen: listen === undefined ? fromFile.listen : parseAddress(...listen),
     upstreams:
       upstream === undefined
-        ? fileOrDefaultUpstreams(entries, environment, variable)
+        ? await fileOrDefaultUpstreams(entries, environment, variable)
         : singleUpstream(...upstream, environment),
     keys: [...fromFile.keys, ...keyFrom(environment)],
     metrics: { ...fromFile.metrics, ...metricsTokenFrom(environment) },
   };
+  const fault = tlsFault(config.listen, config.tls);
+  if (fault !== undefined) throw new ConfigError(`tls: ${fault}`);
   if (file !== undefined && !admitsAnyClient(config)) throw new ConfigError(noClientMessage(file));
   return {
     config: deepFreeze(config),

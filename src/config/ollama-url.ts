@@ -29,11 +29,13 @@ function withDefaults(text: string): string {
 }
 
 /**
- * Makes the URL of a listener usable by a client on this machine: a wildcard host becomes the loopback host.
+ * Makes the URL of a listener usable by a client on this machine: a wildcard host becomes the loopback host. The path
+ * of a Unix socket stays as it is.
  *
  * @returns the URL, without a trailing slash
  */
 export function toLoopback(url: string | URL): string {
+  if (String(url).startsWith('unix:')) return String(url);
   const reachable = new URL(url);
   if (reachable.hostname === '0.0.0.0') reachable.hostname = '127.0.0.1';
   if (reachable.hostname === '[::]') reachable.hostname = '[::1]';

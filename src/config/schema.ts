@@ -4,12 +4,14 @@ import { groups, unknownGroup } from './schema/groups.ts';
 import { images } from './schema/images.ts';
 import { jwt } from './schema/jwt.ts';
 import { keys } from './schema/keys.ts';
+import { hostName, keepAliveTimeout, socketMode, tls, tlsFault, trustedProxies } from './schema/listener.ts';
 import { modelRule } from './schema/model-rules.ts';
 import { limits, timeouts } from './schema/service-limits.ts';
 import { responses, usage, valkey } from './schema/storage.ts';
 import { type UpstreamFileConfig, health, queue, retries, upstreams } from './schema/upstreams.ts';
 import { address, origin, sha256 } from './schema/values.ts';
 
+export type { Address } from './schema/values.ts';
 export { type KeyConfig, type Scope, keySchema, scopes } from './schema/keys.ts';
 
 /** `metrics`: who may read /metrics, and on which address. */
@@ -24,7 +26,19 @@ const metrics = z.strictObject({
 
 /** The settings of the configuration file, each checked by itself. All are optional. */
 const settings = z.strictObject({
-  listen: address.prefault('127.0.0.1:11435').describe('Address to listen on.'),
+  listen: address
+    .prefault('127.0.0.1:11435')
+    .describe('Address to listen on: HOST:PORT, or unix:/PATH for a Unix socket.'),
+  socket_mode: socketMode.prefault('0660').describe('Permissions of the Unix socket, an octal number in quotes.'),
+  tls: tls.optional().describe('TLS certificate of the main listener. Absent: plain HTTP.'),
+  keep_alive_timeout: keepAliveTimeout
+    .prefault('65s')
+    .describe('Time after which an idle connection is closed. Set it longer than that of a reverse proxy in front.'),
+  trusted_proxies: trustedProxies
+    .default([])
+    .describe(
+      "Networks of the reverse proxies in front of llamaduct: their X-Forwarded-For header gives the client's address. unix: whoever connects to the Unix socket.",
+    ),
   upstreams: upstreams
     .optional()
     .describe(
@@ -43,6 +57,12 @@ const settings = z.strictObject({
     .default([])
     .describe(
       'Origins of the web pages that may send requests (CORS), for example https://chat.example.org. Empty: none.',
+    ),
+  allowed_hosts: z
+    .array(hostName)
+    .default([])
+    .describe(
+      'Host names, in addition to local ones, under which requests without a key are served. Without any, the Host header is checked only on a loopback address; with some, on every address.',
     ),
   jwt: jwt.optional().describe('Accepts bearer tokens of an identity provider (OpenID Connect) in addition to keys.'),
   groups: groups.default({}).describe('Settings that several keys share, by group name.'),
@@ -106,6 +126,8 @@ export const configSchema = settings.superRefine((file, context) => {
   requireKnownGroups(file, context);
   requireDurableCounters(file, context);
   requireDistinctAliases(file, context);
+  const message = tlsFault(file.listen, file.tls);
+  if (message !== undefined) context.addIssue({ code: 'custom', path: ['tls'], message });
 });
 
 /** Reports each reference to a group that `groups` does not define. */
@@ -149,12 +171,28 @@ function requireDistinctAliases({ aliases }: Settings, context: z.RefinementCtx)
 
 /** The configuration file, parsed: durations in milliseconds, sizes in bytes, defaults filled in. */
 export type FileConfig = z.output<typeof configSchema>;
-export type Address = FileConfig['listen'];
 
 /** The configuration that the service runs with: the file overlaid with environment and flags, with known upstreams. */
 export type Config = Omit<FileConfig, 'upstreams'> & { readonly upstreams: Upstreams };
 
 export type Upstreams = readonly [UpstreamConfig, ...UpstreamConfig[]];
 
-/** An upstream with its API key, which only the environment holds. */
-export type UpstreamConfig = Omit<UpstreamFileConfig, 'key_env'> & { readonly key?: string };
+/** Texts in PEM, and whether the certificate of the server is verified. */
+export interface UpstreamTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly rejectUnauthorized?: false;
+}
+
+/** An upstream with what only the environment and other files hold: its API key, certificates, and values of headers. */
+export type UpstreamConfig = Omit<
+  UpstreamFileConfig,
+  'key_env' | 'headers' | 'ca' | 'cert' | 'key' | 'insecure_skip_verify'
+> & {
+  /** The server's own API key. */
+  readonly key?: string;
+  readonly tls?: UpstreamTls;
+  /** By lower-case name. */
+  readonly headers?: Readonly<Record<string, string>>;
+};

@@ -3,6 +3,7 @@ import { ConfigError } from './error.ts';
 import { ollamaUrl } from './ollama-url.ts';
 import type { UpstreamFileConfig } from './schema/upstreams.ts';
 import type { UpstreamConfig, Upstreams } from './schema.ts';
+import { readUpstreamTls } from './upstream-tls.ts';
 
 /** Reads an environment variable; undefined when it is unset. */
 export type ReadVariable = (name: string) => string | undefined;
@@ -23,17 +24,18 @@ export function singleUpstream(setting: string, text: string, environment: Envir
 }
 
 /**
- * Completes the upstreams of the configuration file with their API keys. Without any, the upstream is OLLAMA_HOST, or Ollama
- * on this machine.
+ * Completes the upstreams of the configuration file with their API keys, certificates and values of headers. Without any,
+ * the upstream is OLLAMA_HOST, or Ollama on this machine.
  *
- * @throws {ConfigError} when OLLAMA_HOST or a variable that `key_env` names is invalid, or the latter is unset
+ * @throws {ConfigError} when OLLAMA_HOST, or a variable or file that an upstream names, is invalid or missing
  */
-export function fileOrDefaultUpstreams(
+export async function fileOrDefaultUpstreams(
   entries: readonly UpstreamFileConfig[] = [],
   environment: Environment,
   readVariable: ReadVariable,
-): Upstreams {
-  const [first, ...others] = entries.map((entry, index) => withApiKey(entry, index, readVariable));
+): Promise<Upstreams> {
+  const completed = entries.map(async (entry, index) => await complete(entry, `upstreams[${index}]`, readVariable));
+  const [first, ...others] = await Promise.all(completed);
   if (first === undefined) return singleUpstream('OLLAMA_HOST', environment.OLLAMA_HOST ?? '', environment);
   // OLLAMA_NUM_PARALLEL describes one Ollama server, so it is ignored when there are several upstreams.
   return others.length === 0 ? [withParallel(first, environment)] : [first, ...others];
@@ -46,16 +48,46 @@ function withParallel(upstream: UpstreamConfig, { OLLAMA_NUM_PARALLEL: parallel 
   return { ...upstream, parallel: Number(parallel) };
 }
 
-function withApiKey(
-  { key_env: variable, ...upstream }: UpstreamFileConfig,
-  index: number,
+async function complete(
+  entry: UpstreamFileConfig,
+  setting: string,
   readVariable: ReadVariable,
-): UpstreamConfig {
-  if (variable === undefined) return upstream;
-  const key = readVariable(variable);
-  if (key === undefined)
-    throw new ConfigError(`upstreams[${index}].key_env: the environment variable ${variable} is not set`);
-  if (!/^[\x21-\x7e]+$/.test(key))
-    throw new ConfigError(`${variable}: expected printable ASCII characters without spaces`);
-  return { ...upstream, key };
+): Promise<UpstreamConfig> {
+  const { key_env: variable, headers, ca: _, cert: __, key: ___, insecure_skip_verify: ____, ...upstream } = entry;
+  const tls = await readUpstreamTls(entry, setting);
+  return {
+    ...upstream,
+    ...(variable !== undefined && { key: apiKeyFrom(variable, setting, readVariable) }),
+    ...(tls !== undefined && { tls }),
+    ...(headers !== undefined && { headers: expandHeaders(headers, `${setting}.headers`, readVariable) }),
+  };
+}
+
+function apiKeyFrom(variable: string, setting: string, readVariable: ReadVariable): string {
+  const key = requireVariable(variable, `${setting}.key_env`, readVariable);
+  if (/^[\x21-\x7e]+$/.test(key)) return key;
+  throw new ConfigError(`${variable}: expected printable ASCII characters without spaces`);
+}
+
+/** Replaces `${NAME}` in the values of headers by the variable NAME. */
+function expandHeaders(
+  headers: Readonly<Record<string, string>>,
+  setting: string,
+  readVariable: ReadVariable,
+): Record<string, string> {
+  const expanded = Object.entries(headers).map(([name, text]): [string, string] => {
+    const value = text.replace(/\$\{(\w+)\}/g, (_, variable: string) => {
+      const part = requireVariable(variable, `${setting}.${name}`, readVariable);
+      if (/^[\x20-\x7e]+$/.test(part)) return part;
+      throw new ConfigError(`${variable}: expected printable ASCII characters`);
+    });
+    return [name.toLowerCase(), value];
+  });
+  return Object.fromEntries(expanded);
+}
+
+function requireVariable(variable: string, setting: string, readVariable: ReadVariable): string {
+  const value = readVariable(variable);
+  if (value !== undefined) return value;
+  throw new ConfigError(`${setting}: the environment variable ${variable} is not set`);
 }

@@ -44,6 +44,8 @@ export class Exchange {
   runsModel = false;
   /** Prefix of the generated id. */
   idPrefix = 'req_';
+  /** Address of the client: an IP address, or `unix` for a Unix socket; undefined outside Node. */
+  client: string | undefined;
   key: Key | undefined;
   /** The client's IP address; '' when the app is called without a server. */
   address = '';

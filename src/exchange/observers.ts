@@ -67,6 +67,7 @@ function log(exchange: Exchange, ending: Ending, logger: Logger): void {
     route: exchange.route,
     status: exchange.status,
     outcome,
+    client: exchange.client,
     key: exchange.key?.name,
     model: exchange.model?.slice(0, 200),
     upstream: exchange.upstream,

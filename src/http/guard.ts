@@ -3,13 +3,16 @@ import type { ErrorFormat } from '../chat/protocol.ts';
 import type { Scope } from '../config/schema.ts';
 import { GatewayError, asGatewayError, invalidValue } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { anonymous } from '../policy/keys.ts';
 import { shuttingDown } from '../exchange/registry.ts';
 import type { Services } from '../services.ts';
 import { afterUsageRows } from '../usage/writer.ts';
+import { type ClientAddressOf, createClientAddressOf } from './client-address.ts';
 import type { Cors } from './cors.ts';
+import { type PageCheck, createPageCheck } from './page-check.ts';
 import { isPlainTarget, notFound } from './paths.ts';
 import { readBody } from './request-body.ts';
-import { type Env, type Handler, type RequestHandler, sendError } from './respond.ts';
+import { type Env, type Handler, type RequestHandler, plainHeaders, sendError } from './respond.ts';
 
 /** How a path is answered, and who may use it. */
 export interface Route {
@@ -35,10 +38,14 @@ const noBody = Buffer.alloc(0);
 export class Guard {
   readonly #services: Services;
   readonly #cors: Cors;
+  readonly #clientAddressOf: ClientAddressOf;
+  readonly #checkPage: PageCheck;
 
   constructor(services: Services, cors: Cors) {
     this.#services = services;
     this.#cors = cors;
+    this.#clientAddressOf = createClientAddressOf(services.config);
+    this.#checkPage = createPageCheck(services.config);
   }
 
   /** Answers requests with a key that the route accepts. */
@@ -75,6 +82,16 @@ export class Guard {
     };
   }
 
+  /** Answers without a key, and without an exchange: there is no log line, no metric and no id. */
+  status({ errors }: Pick<Route, 'errors'>, handler: Handler): Handler {
+    return (c) => {
+      const { open } = this.#services.gatekeeper.access;
+      const refusal = open ? this.#checkPage((name) => c.req.header(name)) : undefined;
+      if (refusal === undefined) return handler(c);
+      return Response.json(errors.body(refusal), { status: refusal.status, headers: plainHeaders });
+    };
+  }
+
   #begin(c: Context<Env>): Exchange {
     const clientId = c.req.header('x-request-id');
     const { exchanges } = this.#services;
@@ -83,6 +100,8 @@ export class Guard {
       clientId !== undefined && isId.test(clientId) ? clientId : undefined,
     );
     c.set('exchange', exchange);
+    const incoming = c.env?.incoming;
+    if (incoming !== undefined) exchange.client = this.#clientAddressOf(incoming);
     Object.assign(exchange.headers, this.#cors(c.req.header('origin')));
     const onClose = (): void => exchange.onClientLeft();
     const outgoing = c.env?.outgoing;
@@ -103,6 +122,8 @@ export class Guard {
     const { config, exchanges, gatekeeper, limiter } = this.#services;
     const key = await gatekeeper.identify(c.req.raw.headers);
     exchange.key = key;
+    if (key === anonymous) this.#requireLocalPage(c);
+    gatekeeper.requireAddress(key, exchange.client);
     if (scope !== undefined) gatekeeper.requireScope(key, scope);
     const priority = c.req.header(priorityHeader);
     if (priority !== undefined && priority !== 'interactive' && priority !== 'batch') {
@@ -115,6 +136,13 @@ export class Guard {
     }
     const subjects = exchange.runsModel ? (key?.limitSubjects ?? []) : [];
     if (subjects.length > 0) exchange.onEnd(limiter.enterConcurrent(subjects));
+  }
+
+  /** @throws {GatewayError} 403 for a request without a key that a page of another host may have sent */
+  #requireLocalPage(c: Context<Env>): void {
+    const refusal = this.#checkPage((name) => c.req.header(name));
+    if (refusal === undefined) return;
+    this.#services.gatekeeper.refuse(refusal.code === 'host_not_allowed' ? 'host' : 'origin', refusal);
   }
 }
 

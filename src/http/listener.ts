@@ -1,9 +1,11 @@
 import { once } from 'node:events';
-import { type Server, type ServerResponse, createServer } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
+import { Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type HttpBindings, getRequestListener } from '@hono/node-server';
 import type { Address } from '../config/schema.ts';
 import { SwapList } from '../swap-list.ts';
+import { bind } from './bind.ts';
 import {
   type Refuse,
   BadRequestResponder,
@@ -14,6 +16,7 @@ import {
   unsupportedExpect,
   parseFailure,
 } from './malformed.ts';
+import { type Certificate, createHttpServer, trackConnections } from './tls-server.ts';
 
 type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
 
@@ -46,14 +49,22 @@ export interface ListenOptions {
   readonly connections?: number;
   /** Called for each connection over the limit. */
   readonly onDropped?: () => void;
-  /** Milliseconds for a request head, and between checks for heads that take longer. */
-  readonly timeouts?: Partial<Pick<typeof defaults, 'headersTimeout' | 'connectionsCheckingInterval'>>;
+  /** Milliseconds for a request head, between checks for heads that take longer, and until an idle connection is closed. */
+  readonly timeouts?: Partial<
+    Pick<typeof defaults, 'headersTimeout' | 'connectionsCheckingInterval' | 'keepAliveTimeout'>
+  >;
+  /** Serves HTTPS with this certificate. Absent: plain HTTP. */
+  readonly certificate?: Certificate | undefined;
+  /** Permissions of a Unix socket. Absent: for the owner and the group. */
+  readonly socketMode?: number;
 }
 
 /** An HTTP server on one address. */
 export interface Listener {
-  /** The bound address; port 0 is replaced by the real one. */
+  /** The bound address; port 0 is replaced by the real one. `unix:/PATH` for a Unix socket. */
   readonly url: string;
+  /** Serves new connections with another certificate. */
+  useCertificate(this: void, certificate: Certificate): void;
   /** Keeps serving, but sends `Connection: close`, so that a load balancer moves clients to other instances. */
   drain(): void;
   /**
@@ -73,10 +84,18 @@ export interface Listener {
  */
 export async function listen(
   fetch: Fetch,
-  { host, port }: Address,
+  address: Address,
   refuse: Refuse,
-  { sendTimeout = 0, connections: maxConnections, onDropped, timeouts }: ListenOptions = {},
+  options: ListenOptions = {},
 ): Promise<Listener> {
+  const {
+    sendTimeout = 0,
+    connections: maxConnections,
+    onDropped,
+    timeouts,
+    certificate,
+    socketMode = 0o660,
+  } = options;
   const listener = getRequestListener(fetch as Parameters<typeof getRequestListener>[0], {
     errorHandler: () => refuse(),
   });
@@ -84,7 +103,7 @@ export async function listen(
   const answers = new SwapList<ServerResponse>();
   const refusals = new BadRequestResponder(refuse);
   let draining = false;
-  const server = createServer({ ...defaults, ...timeouts }, (incoming, outgoing) => {
+  const server = createHttpServer({ ...defaults, ...timeouts }, certificate, (incoming, outgoing) => {
     const entry = answers.add(outgoing);
     outgoing.once('close', () => answers.remove(entry));
     if (draining) outgoing.setHeader('connection', 'close');
@@ -103,15 +122,9 @@ export async function listen(
   if (onDropped !== undefined) server.on('drop', onDropped);
   // One more than the limit, so that an excess is noticed: Node drops further headers silently.
   server.maxHeadersCount = maxHeaders + 1;
-  server.on('connection', (socket) => track(connections, socket));
+  trackConnections(server, connections);
   refuseUnreadable(server, refusals, answers);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  await bind(server, address, socketMode);
   /** Unlike closeIdleConnections, this closes connections that have sent nothing yet, or only part of a request head. */
   const closeUnused = (): void => {
     const used = new Set(answers.items.map(({ req }) => req.socket));
@@ -119,20 +132,25 @@ export async function listen(
   };
   return {
     url: urlOf(server),
+    useCertificate(renewed) {
+      if (server instanceof TlsServer) server.setSecureContext(renewed);
+    },
     drain() {
       draining = true;
       for (const answer of answers.items) if (!answer.headersSent) answer.setHeader('connection', 'close');
     },
-    async close(grace) {
-      const closed = once(server, 'close');
-      server.close();
-      const sweep = setInterval(closeUnused, sweepInterval);
-      const cut = setTimeout(() => server.closeAllConnections(), grace + lastBytesTimeout);
-      await closed;
-      clearInterval(sweep);
-      clearTimeout(cut);
-    },
+    close: async (grace) => await closeServer(server, closeUnused, grace),
   };
+}
+
+async function closeServer(server: Server, closeUnused: () => void, grace: number): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  const sweep = setInterval(closeUnused, sweepInterval);
+  const cut = setTimeout(() => server.closeAllConnections(), grace + lastBytesTimeout);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(cut);
 }
 
 /** Answers requests that Node would answer without a body, or not at all. */
@@ -147,13 +165,10 @@ function refuseUnreadable(server: Server, refusals: BadRequestResponder, answers
   });
 }
 
-/** Keeps a socket in `sockets` until it closes. */
-function track(sockets: Set<Socket>, socket: Socket): void {
-  sockets.add(socket);
-  socket.once('close', () => sockets.delete(socket));
-}
-
 function urlOf(server: Server): string {
-  const { address, family, port } = server.address() as AddressInfo;
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  const bound = server.address() as AddressInfo | string;
+  if (typeof bound === 'string') return `unix:${bound}`;
+  const { address, family, port } = bound;
+  const scheme = server instanceof TlsServer ? 'https' : 'http';
+  return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

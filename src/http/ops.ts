@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Cors } from './cors.ts';
+import type { PageCheck } from './page-check.ts';
 import { type Env, type Handler, plainHeaders, sendText } from './respond.ts';
 import type { Services } from '../services.ts';
 
@@ -36,16 +37,17 @@ function sendStatus(c: Context<Env>, cors: Cors, status: 200 | 503, body: object
   return c.json(body, status, { ...plainHeaders, ...cors(c.req.header('origin')) });
 }
 
-/** Serves the metrics, and nothing else, to everybody who reaches the listener. */
-export function metricsOnly({ registry }: Metrics): (request: Request) => Promise<Response> {
+/** Serves the metrics, and nothing else, to everybody who reaches the listener, except web pages. */
+export function metricsOnly({ registry }: Metrics, checkPage: PageCheck): (request: Request) => Promise<Response> {
   return async (request) => {
-    if (new URL(request.url).pathname === '/metrics') {
-      const headers = { ...plainHeaders, 'content-type': registry.contentType };
-      return new Response(await registry.metrics(), { headers });
-    }
-    return Response.json(
-      { error: { message: 'Only /metrics is served here.' } },
-      { status: 404, headers: plainHeaders },
-    );
+    const refusal = checkPage((name) => request.headers.get(name) ?? undefined);
+    if (refusal !== undefined) return sendMessage(refusal.status, refusal.message);
+    if (new URL(request.url).pathname !== '/metrics') return sendMessage(404, 'Only /metrics is served here.');
+    const headers = { ...plainHeaders, 'content-type': registry.contentType };
+    return new Response(await registry.metrics(), { headers });
   };
+}
+
+function sendMessage(status: number, message: string): Response {
+  return Response.json({ error: { message } }, { status, headers: plainHeaders });
 }

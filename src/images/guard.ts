@@ -1,4 +1,5 @@
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { BlockList, isIP } from 'node:net';
+import { networkFilter } from '../networks.ts';
 
 /**
  * IPv4 networks outside the public internet.
@@ -76,10 +77,6 @@ export function isPublicAddress(address: string): boolean {
  * @param networks for example `10.1.2.0/24`
  */
 export function createAddressFilter(networks: readonly string[]): (address: string) => boolean {
-  const allowed = new BlockList();
-  for (const network of networks) {
-    const [address = '', prefix] = network.split('/');
-    allowed.addSubnet(address, Number(prefix), isIPv6(address) ? 'ipv6' : 'ipv4');
-  }
-  return (address) => isPublicAddress(address) || allowed.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  const isListed = networkFilter(networks);
+  return (address) => isPublicAddress(address) || isListed(address);
 }

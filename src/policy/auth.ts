@@ -55,20 +55,17 @@ export class Gatekeeper {
 
   /** @param expired true when one of the secrets belongs to an expired key */
   #refuseKey(secrets: readonly string[], expired: boolean): never {
-    if (expired) return this.#refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
+    if (expired) return this.refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
     if (secrets.length > 0)
-      return this.#refuse('unknown', new GatewayError('invalid_api_key', 'Incorrect API key provided.'));
+      return this.refuse('unknown', new GatewayError('invalid_api_key', 'Incorrect API key provided.'));
     const message = 'No key was sent. Send it as "Authorization: Bearer KEY".';
-    return this.#refuse('missing', new GatewayError('invalid_api_key', message));
+    return this.refuse('missing', new GatewayError('invalid_api_key', message));
   }
 
   /** @throws {GatewayError} 403 when the key lacks the scope */
   requireScope(key: Key, scope: Scope): void {
     if (!key.scopes.includes(scope)) {
-      this.#refuse(
-        'scope',
-        new GatewayError('insufficient_scope', `This request needs a key with the ${scope} scope.`),
-      );
+      this.refuse('scope', new GatewayError('insufficient_scope', `This request needs a key with the ${scope} scope.`));
     }
   }
 
@@ -78,14 +75,24 @@ export class Gatekeeper {
    */
   requireModel(key: Key, ...names: readonly string[]): void {
     if (!mayUse(key, ...names)) {
-      this.#refuse(
+      this.refuse(
         'model',
         new GatewayError('model_not_allowed', 'This key may not use this model.', { param: 'model' }),
       );
     }
   }
 
-  #refuse(reason: AuthFailureReason, error: GatewayError): never {
+  /**
+   * @param address undefined when it is not known
+   * @throws {GatewayError} 403 when the key may not be used from the address
+   */
+  requireAddress(key: Key, address: string | undefined): void {
+    if (key.mayUseFrom === undefined || (address !== undefined && key.mayUseFrom(address))) return;
+    this.refuse('address', new GatewayError('address_not_allowed', 'This key may not be used from this address.'));
+  }
+
+  /** Counts a refusal. @throws {GatewayError} `error` */
+  refuse(reason: AuthFailureReason, error: GatewayError): never {
     this.#onRefused(reason);
     throw error;
   }

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { FileConfig, KeyConfig, Scope } from '../config/schema.ts';
 import type { Priority } from '../scheduling/entry.ts';
 import type { LimitSubject, LimitSet } from '../limits/subject.ts';
+import { networkFilter } from '../networks.ts';
 import { type Pattern, matches, toPatterns } from './patterns.ts';
 
 /** The user of a request, and what they may do. */
@@ -13,6 +14,8 @@ export interface Key {
   readonly scopes: readonly Scope[];
   /** Patterns of the models that the key may use; undefined for all models. */
   readonly models: readonly Pattern[] | undefined;
+  /** True for the addresses from which the key may be used; undefined for any. */
+  readonly mayUseFrom: ((address: string) => boolean) | undefined;
   /** Milliseconds since the epoch. */
   readonly expires: number;
   readonly hideThinking: boolean;
@@ -37,6 +40,7 @@ export const anonymous: Key = {
   group: undefined,
   scopes: ['inference', 'metrics'],
   models: undefined,
+  mayUseFrom: undefined,
   expires: Infinity,
   hideThinking: false,
   weight: 1,
@@ -117,7 +121,7 @@ function findGroup(name: string | undefined, groups: Groups): Group | undefined 
 }
 
 function toKey(config: KeyConfig, group: Group | undefined): Key {
-  const { name, scopes, expires, hide_thinking: hideThinking = false } = config;
+  const { name, scopes, addresses, expires, hide_thinking: hideThinking = false } = config;
   const models = config.models ?? (scopes.includes('admin') ? undefined : group?.models);
   return {
     ...queueShare(group),
@@ -127,6 +131,7 @@ function toKey(config: KeyConfig, group: Group | undefined): Key {
     group: config.group,
     scopes,
     models: models?.flatMap(toPatterns),
+    mayUseFrom: addresses && networkFilter(addresses),
     expires: expires === undefined ? Infinity : Date.parse(expires),
     hideThinking,
   };

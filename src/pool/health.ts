@@ -147,6 +147,9 @@ function isBroken(error: unknown): boolean {
   }
   // With a cause, the connection failed.
   return (
-    code === 'upstream_unreachable' || code === 'upstream_timeout' || (code === 'upstream_error' && cause !== undefined)
+    code === 'upstream_unreachable' ||
+    code === 'upstream_tls_error' ||
+    code === 'upstream_timeout' ||
+    (code === 'upstream_error' && cause !== undefined)
   );
 }

@@ -15,8 +15,9 @@ export function retryTarget(error: GatewayError): RetryTarget | undefined {
     case 'upstream_down':
     case 'upstream_incomplete':
       return 'any';
-    // The model does not fit there, the queue is full, or the server is silent for as long as a request may wait.
+    // The model does not fit there, its certificate stays as it is, the queue is full, or the server is silent for as long as a request may wait.
     case 'model_load_failed':
+    case 'upstream_tls_error':
     case 'queue_full':
     case 'upstream_timeout':
       return 'other';
@@ -39,6 +40,6 @@ function targetAfterAnswer({ answered, cause, retryable }: GatewayError): RetryT
 
 /** True if the server could not be reached or went away, so that it generates nothing for the request any more. */
 export function isConnectionLost({ code, cause }: GatewayError): boolean {
-  if (code === 'upstream_unreachable') return true;
+  if (code === 'upstream_unreachable' || code === 'upstream_tls_error') return true;
   return cause !== undefined && (code === 'upstream_error' || code === 'upstream_incomplete');
 }

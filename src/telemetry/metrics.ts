@@ -93,7 +93,7 @@ export class Metrics {
   });
   readonly authFailures = new Counter({
     name: 'llamaduct_auth_failures_total',
-    help: 'Requests refused because of their key, by reason: missing, unknown, expired, scope or model.',
+    help: 'Requests refused because of their key or origin, by reason: missing, unknown, expired, scope, model, address, host or origin.',
     labelNames: ['reason'],
     ...this.#in,
   });
@@ -198,7 +198,7 @@ export class Metrics {
   }
 }
 
-const authFailureReasons = ['missing', 'unknown', 'expired', 'scope', 'model'] as const;
+const authFailureReasons = ['missing', 'unknown', 'expired', 'scope', 'model', 'address', 'host', 'origin'] as const;
 export type AuthFailureReason = (typeof authFailureReasons)[number];
 
 /** Phases of a request: its body is read, it waits for the answer, the answer is sent. */

@@ -18,7 +18,7 @@ const hash = `sha256:${'0'.repeat(64)}`;
 const otherHash = `sha256:${'1'.repeat(64)}`;
 
 test('an empty file, or one with only comments, means the defaults', () => {
-  assert.equal(parseConfig('', 'f').listen.port, 11435);
+  assert.deepEqual(parseConfig('', 'f').listen, { host: '127.0.0.1', port: 11435 });
   assert.equal(parseConfig('# nothing\n', 'f').timeouts.grace, 30_000);
 });
 

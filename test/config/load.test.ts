@@ -44,13 +44,13 @@ test('flags override the environment, which overrides the file, which overrides 
   };
 
   const fromFile = await loadConfig({ config: file }, { OLLAMA_HOST: 'never:9' });
-  assert.equal(fromFile.config.listen.host, 'file');
+  assert.deepEqual(fromFile.config.listen, { host: 'file', port: 1 });
   assert.deepEqual(fromFile.config.upstreams[0], { name: 'gpu', kind: 'ollama', url: 'http://file:1' });
   assert.equal(fromFile.config.metrics.token, hash);
   assert.deepEqual([fromFile.file, fromFile.upstreamIsImplicit, fromFile.listenIsExplicit], [file, false, false]);
 
   const fromEnvironment = await loadConfig({}, environment);
-  assert.equal(fromEnvironment.config.listen.host, 'env');
+  assert.deepEqual(fromEnvironment.config.listen, { host: 'env', port: 2 });
   assert.equal(fromEnvironment.config.upstreams[0].url, 'http://env:2');
   assert.equal(fromEnvironment.config.metrics.token, hashSecret(secret));
   assert.deepEqual([fromEnvironment.file, fromEnvironment.listenIsExplicit], [file, true]);
@@ -59,7 +59,7 @@ test('flags override the environment, which overrides the file, which overrides 
     { ...flags, config: fileOf('access: open') },
     { ...environment, LLAMADUCT_CONFIG: '/nowhere' },
   );
-  assert.equal(fromFlags.config.listen.host, 'flag');
+  assert.deepEqual(fromFlags.config.listen, { host: 'flag', port: 3 });
   assert.equal(fromFlags.config.upstreams[0].url, 'http://flag:3');
 });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, size } from './values.ts';
+import { duration, network, size } from './values.ts';
 
 /** `images`: fetching of images that a request refers to by URL. */
 export const images = z.strictObject({
@@ -8,7 +8,7 @@ export const images = z.strictObject({
     .default(false)
     .describe('true: http and https URLs are fetched; from private networks only if `allow` lists them.'),
   allow: z
-    .array(z.union([z.cidrv4(), z.cidrv6()], 'expected a network such as 10.1.2.0/24'))
+    .array(network)
     .default([])
     .describe('Private networks from which images may be fetched, for example 10.1.2.0/24.'),
   ports: z

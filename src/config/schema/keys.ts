@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { usageLimits } from './groups.ts';
-import { displayName, modelPatterns, requireUniqueNames, sha256 } from './values.ts';
+import { displayName, modelPatterns, network, requireUniqueNames, sha256 } from './values.ts';
 
 /** The permissions of a key. */
 export const scopes = ['inference', 'admin', 'metrics'] as const;
@@ -36,6 +36,13 @@ export const keySchema = z.strictObject({
     )
     .optional()
     .describe('When the key expires: a date (at 00:00 UTC), or a time with a time zone. Absent: never.'),
+  addresses: z
+    .array(network)
+    .min(1)
+    .optional()
+    .describe(
+      'Networks from which the key may be used, for example 10.1.2.0/24. Behind a reverse proxy, set trusted_proxies as well. Absent: any.',
+    ),
   hide_thinking: z.boolean().optional().describe('true: responses to this key do not contain the thinking.'),
   group: displayName.optional().describe('Name of a group in `groups`.'),
   limits: usageLimits.optional().describe('Limits of this key. They take precedence over those of its group.'),

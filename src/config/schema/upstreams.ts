@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import { upstreamHeaders } from './upstream-headers.ts';
 import { duration, requireUniqueNames, timeout } from './values.ts';
+
+const pemFile = z.string().min(1);
 
 const upstream = z.strictObject({
   name: z
@@ -13,6 +16,7 @@ const upstream = z.strictObject({
     .describe('The API of the server. openai: vLLM, llama.cpp server, LM Studio, or any other OpenAI-compatible API.'),
   url: z
     .url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:11434' })
+    .regex(/^[^?#]*$/, 'expected a URL without a query string or fragment')
     .describe(
       'URL of the server. For kind openai, the base URL that OpenAI SDKs use; it usually ends in /v1. ' +
         'A user:password in it is sent as Basic authentication.',
@@ -39,7 +43,27 @@ const upstream = z.strictObject({
     .regex(/^[A-Za-z_]\w*$/, 'expected the name of an environment variable')
     .optional()
     .describe("Name of the environment variable with the server's own API key, which is sent to it as a bearer token."),
+  headers: upstreamHeaders
+    .optional()
+    .describe(
+      'Headers to send with every request, by name. ${NAME} in a value is replaced by the environment variable NAME.',
+    ),
+  ca: pemFile
+    .optional()
+    .describe(
+      'PEM file with the certificates of the authorities that may have issued the certificate of the server, instead of the public ones. Paths are relative to the folder of this file.',
+    ),
+  cert: pemFile.optional().describe('PEM file with the client certificate to present to the server.'),
+  key: pemFile.optional().describe('PEM file with the private key of `cert`, without a passphrase.'),
+  insecure_skip_verify: z
+    .boolean()
+    .default(false)
+    .describe(
+      'true: the certificate of the server is not verified. Everyone on the way to it can then read prompts and change responses.',
+    ),
 });
+
+type Upstream = z.output<typeof upstream>;
 
 /** One entry of `upstreams`, parsed. */
 export type UpstreamFileConfig = z.output<typeof upstream>;
@@ -49,7 +73,32 @@ export const upstreams = z
   .array(upstream)
   .min(1)
   .max(64)
-  .superRefine((list, context) => requireUniqueNames(list, context, 'upstream'));
+  .superRefine((list, context) => {
+    requireUniqueNames(list, context, 'upstream');
+    for (const [index, one] of list.entries()) {
+      const [setting, message] = tlsFault(one) ?? authorizationFault(one) ?? [];
+      if (setting !== undefined) context.addIssue({ code: 'custom', path: [index, setting], message });
+    }
+  });
+
+type Fault = readonly [setting: keyof Upstream, message: string];
+
+function tlsFault({ url, ca, cert, key, insecure_skip_verify: unverified }: Upstream): Fault | undefined {
+  if (cert !== undefined && key === undefined) return ['cert', '`cert` needs `key`, the file with its private key'];
+  if (key !== undefined && cert === undefined) {
+    return ['key', '`key` is the file with the private key of `cert`; the name of an API key variable is `key_env`'];
+  }
+  if (ca !== undefined && unverified) return ['ca', '`ca` has no effect with `insecure_skip_verify`'];
+  const set = ca !== undefined ? 'ca' : cert !== undefined ? 'cert' : unverified ? 'insecure_skip_verify' : undefined;
+  return set !== undefined && !/^https:/i.test(url) ? [set, `\`${set}\` needs a URL with https`] : undefined;
+}
+
+function authorizationFault({ url, key_env: variable, headers = {} }: Upstream): Fault | undefined {
+  if (!Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) return undefined;
+  const { username, password } = new URL(url);
+  if (variable === undefined && username === '' && password === '') return undefined;
+  return ['headers', 'authorization is already set by `key_env` or by the user name and password in `url`'];
+}
 
 /** `health`: when an upstream is ejected, and how often it is probed. */
 export const health = z.strictObject({

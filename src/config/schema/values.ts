@@ -5,7 +5,7 @@ const bytesPer = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
 const durationExpected = 'expected a duration such as 250ms, 30s, 5m, 1h or 7d';
 const sizeExpected = 'expected a size such as 512KiB, 8MiB or 1GiB';
-const addressExpected = 'expected HOST:PORT, for example 127.0.0.1:11435';
+const addressExpected = 'expected HOST:PORT, for example 127.0.0.1:11435, or unix:/PATH';
 const originExpected = 'expected an origin such as https://chat.example.org: no path, no *';
 
 /** A duration such as `250ms`, `30s`, `5m`, `1h` or `7d`; parsed to milliseconds. */
@@ -36,15 +36,34 @@ export const size = z
     return Number(amount) * bytesPer[unit];
   });
 
-/** `HOST:PORT`, with IPv6 hosts in brackets. The operating system picks the port when it is 0. */
+/** Bytes that the path of a Unix socket may have on every operating system. */
+const maxSocketPath = 103;
+
+/** A TCP address, or the path of a Unix socket. */
+export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/**
+ * `HOST:PORT`, with IPv6 hosts in brackets, or `unix:/PATH`. The operating system picks the port when it is 0.
+ */
 export const address = z
   .string(addressExpected)
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]\s]+):\d{1,5}$/, addressExpected)
-  .transform((text) => {
+  .regex(/^(unix:\/[^\0]+|(\[[0-9a-fA-F:]+\]|[^:[\]\s]+):\d{1,5})$/, addressExpected)
+  .transform((text): Address => {
+    if (text.startsWith('unix:/')) return { path: text.slice('unix:'.length) };
     const colon = text.lastIndexOf(':');
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   })
-  .refine(({ port }) => port <= 65535, 'expected a port of at most 65535');
+  .refine((parsed) => 'path' in parsed || parsed.port <= 65535, 'expected a port of at most 65535')
+  .refine(
+    (parsed) => !('path' in parsed) || Buffer.byteLength(parsed.path) <= maxSocketPath,
+    `expected a path of at most ${maxSocketPath} bytes`,
+  );
+
+/** A network in CIDR notation, or a single IP address. */
+export const network = z.union(
+  [z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()],
+  'expected a network such as 10.1.2.0/24, or an IP address',
+);
 
 /** The origin of a web page, exactly as browsers send it in the `Origin` header. */
 export const origin = z

@@ -5,6 +5,7 @@ import type { Config, UpstreamConfig } from '../../config/schema.ts';
 import { GatewayError } from '../../errors.ts';
 import type { UpstreamAnswer } from './body.ts';
 import { ResponseHandler } from './response-handler.ts';
+import { tlsFault } from './tls-fault.ts';
 
 export interface UpstreamRequest {
   readonly method: Dispatcher.HttpMethod;
@@ -27,7 +28,7 @@ export class UpstreamClient {
 
   /** @param onChange is called after the first request, and whenever the upstream becomes reachable or unreachable */
   constructor(
-    { url, key }: UpstreamConfig,
+    { url, key, headers, tls }: UpstreamConfig,
     timeouts: Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>,
     onChange: (reachable: boolean) => void,
   ) {
@@ -35,9 +36,9 @@ export class UpstreamClient {
     const { origin, pathname, username, password } = new URL(url);
     this.#basePath = pathname.replace(/\/+$/, '');
     const authorization = key !== undefined ? `Bearer ${key}` : username !== '' ? basic(username, password) : undefined;
-    this.#headers = authorization === undefined ? {} : { authorization };
+    this.#headers = { ...(authorization !== undefined && { authorization }), ...headers };
     this.#pool = new Pool(origin, {
-      connect: { timeout: timeouts.connect },
+      connect: { ...tls, timeout: timeouts.connect },
       headersTimeout: timeouts.first_byte,
       bodyTimeout: timeouts.idle,
       pipelining: 1,
@@ -69,7 +70,7 @@ export class UpstreamClient {
       return response;
     } catch (thrown) {
       const error = transportError(thrown, 'before its answer');
-      if (error.code === 'upstream_unreachable') this.#setReachable(false);
+      if (error.code === 'upstream_unreachable' || error.code === 'upstream_tls_error') this.#setReachable(false);
       throw error;
     }
   }
@@ -124,6 +125,8 @@ export function transportError(
   if (unreachable.has(code)) {
     return new GatewayError('upstream_unreachable', 'The upstream cannot be reached.', { cause: error, retryAfter });
   }
+  const fault = when === 'before its answer' ? tlsFault(error) : undefined;
+  if (fault !== undefined) return new GatewayError('upstream_tls_error', fault, { cause: error });
   return new GatewayError(
     when === 'before its answer' ? 'upstream_error' : 'upstream_incomplete',
     `The upstream broke the connection ${when}.`,
