@@ -73,14 +73,14 @@ function listenError(error: unknown): CommandError | undefined {
     port?: number;
   };
   if (syscall !== 'listen' && syscall !== 'getaddrinfo') return undefined;
-  // Of the path of a Unix socket, Node says that its port is -1.
-  const place = address === undefined ? '' : ` on ${port === undefined || port < 0 ? address : `${address}:${port}`}`;
+  // Node reports -1 as the port of a Unix socket, and EACCES for a missing folder.
+  const isSocket = address?.startsWith('/') === true;
+  const place = address === undefined ? '' : ` on ${isSocket ? address : `${address}:${port}`}`;
   const reasons: Record<string, string> = {
     EADDRINUSE: 'the address is in use',
-    EACCES: 'permission denied (ports below 1024 need extra privileges)',
+    EACCES: `permission denied (${isSocket ? 'or the folder does not exist' : 'ports below 1024 need extra privileges'})`,
     EADDRNOTAVAIL: 'this machine does not have the address',
     ENOTSOCK: 'the file exists and is not a socket',
-    ENOENT: 'the folder does not exist',
   };
   return new CommandError(`cannot listen${place}: ${reasons[code ?? ''] ?? message}`);
 }

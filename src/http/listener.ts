@@ -98,6 +98,8 @@ export async function listen(
   } = options;
   const listener = getRequestListener(fetch as Parameters<typeof getRequestListener>[0], {
     errorHandler: () => refuse(),
+    // HTTP/1.0 has no Host header.
+    hostname: 'localhost',
   });
   const connections = new Set<Socket>();
   const answers = new SwapList<ServerResponse>();

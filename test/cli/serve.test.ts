@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { warnings } from '../../src/cli/warnings.ts';
+import { type UpstreamConfig, configSchema } from '../../src/config/schema.ts';
 import { startDemo } from '../../src/demo/server.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import { silent } from '../helpers/answers.ts';
@@ -146,7 +148,7 @@ test('serve with a file prints only its addresses', async () => {
   assert.match(stdout, pattern);
 });
 
-test('serve warns about open access unless it listens on loopback', async () => {
+test('serve warns about open access, on loopback and for its metrics too', async () => {
   const file = fileOf('open.yaml', 'access: open\n');
   const beyond = startLlamaduct(['--config', file, '--listen', '0.0.0.0:0']);
   await beyond.until(/ready/);
@@ -158,7 +160,37 @@ test('serve warns about open access unless it listens on loopback', async () => 
   const loopback = startLlamaduct(['--config', file, ...anyPort]);
   await loopback.until(/ready/);
   loopback.kill('SIGTERM');
-  assert.doesNotMatch((await loopback.ended).stderr, /access is open/);
+  assert.match(
+    (await loopback.ended).stderr,
+    /^llamaduct: warning: access is open: every program on this machine that connects to 127\.0\.0\.1:0 can use the upstream$/m,
+  );
+});
+
+test('the warnings name who can use the upstream, who can read the metrics, and unverified certificates', () => {
+  const parse = (settings: object): string[] => {
+    const { upstreams = [], ...file } = configSchema.parse(settings);
+    const [first = upstream, ...others] = upstreams.map(
+      ({ name, kind, url, insecure_skip_verify: unverified }): UpstreamConfig => ({
+        name,
+        kind,
+        url,
+        ...(unverified && { tls: { rejectUnauthorized: false } }),
+      }),
+    );
+    return warnings({ ...file, upstreams: [first, ...others] });
+  };
+  const upstream: UpstreamConfig = { name: 'ollama', kind: 'ollama', url: 'http://gpu1' };
+  const network = { metrics: { listen: '0.0.0.0:9464' } };
+  const loopback = { metrics: { listen: '[::1]:9464' } };
+  assert.deepEqual(parse({}), []);
+  assert.deepEqual(parse(loopback), []);
+  assert.deepEqual(parse(network), ['metrics need no key: everyone who can reach 0.0.0.0:9464 can read them']);
+  assert.deepEqual(parse({ access: 'open', listen: 'unix:/run/a.sock', ...loopback }), [
+    'access is open: every user who can open /run/a.sock can use the upstream',
+    'metrics need no key: every program on this machine that connects to [::1]:9464 can read them',
+  ]);
+  const [warning = ''] = parse({ upstreams: [{ name: 'gpu', url: 'https://gpu1', insecure_skip_verify: true }] });
+  assert.match(warning, /^insecure_skip_verify: the certificate of upstream gpu is NOT VERIFIED: /);
 });
 
 test('serve exits with 1 and prints the errors of an invalid configuration', async () => {

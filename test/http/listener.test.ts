@@ -4,6 +4,8 @@ import { type Socket, connect } from 'node:net';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Listener, listen } from '../../src/http/listener.ts';
+import { testGateway } from '../helpers/gateway.ts';
+import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
 
 type Answer = () => Response | Promise<Response>;
 
@@ -76,4 +78,15 @@ suite('closing the listener', { concurrency: true }, () => {
     await within(5_000, listener.close(0));
     socket.destroy();
   });
+});
+
+test('clients are told for how long an idle connection stays open', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  for (const [setting, header] of [
+    [undefined, 'timeout=65'],
+    ['5m', 'timeout=300'],
+  ] as const) {
+    await using gateway = await testGateway(upstream, setting === undefined ? {} : { keep_alive_timeout: setting });
+    assert.equal((await gateway.fetch('/healthz')).headers.get('keep-alive'), header);
+  }
 });

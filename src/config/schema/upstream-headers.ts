@@ -17,9 +17,7 @@ const reserved = new Set([
   'upgrade',
 ]);
 
-const name = z
-  .string()
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, 'expected the name of a header, such as CF-Access-Client-Id');
+const token = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/;
 
 const value = z
   .string()
@@ -27,16 +25,18 @@ const value = z
   .regex(/^([^$]|\$(?!\{)|\$\{[A-Za-z_]\w*\})*$/, 'expected ${NAME} with the name of an environment variable');
 
 /** `upstreams[].headers`: headers by name. `config/upstreams.ts` replaces `${NAME}` in the values. */
-export const upstreamHeaders = z.record(name, value).superRefine((headers, context) => {
+export const upstreamHeaders = z.record(z.string(), value).superRefine((headers, context) => {
   const seen = new Set<string>();
-  for (const given of Object.keys(headers)) {
-    const lower = given.toLowerCase();
-    const message = reserved.has(lower)
-      ? 'llamaduct sets this header itself'
-      : seen.has(lower)
-        ? 'this header is set twice'
-        : undefined;
-    if (message !== undefined) context.addIssue({ code: 'custom', path: [given], message });
-    seen.add(lower);
+  for (const name of Object.keys(headers)) {
+    const message = nameFault(name, seen);
+    if (message !== undefined) context.addIssue({ code: 'custom', path: [name], message });
+    seen.add(name.toLowerCase());
   }
 });
+
+/** @param seen the names of other headers in lower case */
+function nameFault(name: string, seen: ReadonlySet<string>): string | undefined {
+  if (!token.test(name)) return 'expected the name of a header, such as CF-Access-Client-Id';
+  if (reserved.has(name.toLowerCase())) return 'llamaduct sets this header itself';
+  return seen.has(name.toLowerCase()) ? 'this header is set twice' : undefined;
+}

@@ -16,7 +16,7 @@ const upstream = z.strictObject({
     .describe('The API of the server. openai: vLLM, llama.cpp server, LM Studio, or any other OpenAI-compatible API.'),
   url: z
     .url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:11434' })
-    .regex(/^[^?#]*$/, 'expected a URL without a query string or fragment')
+    .refine((text) => !/[?#]/.test(text), 'expected a URL without a query string or fragment')
     .describe(
       'URL of the server. For kind openai, the base URL that OpenAI SDKs use; it usually ends in /v1. ' +
         'A user:password in it is sent as Basic authentication.',

@@ -5,7 +5,7 @@ const bytesPer = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
 const durationExpected = 'expected a duration such as 250ms, 30s, 5m, 1h or 7d';
 const sizeExpected = 'expected a size such as 512KiB, 8MiB or 1GiB';
-const addressExpected = 'expected HOST:PORT, for example 127.0.0.1:11435, or unix:/PATH';
+const addressExpected = 'expected HOST:PORT, for example 127.0.0.1:11435';
 const originExpected = 'expected an origin such as https://chat.example.org: no path, no *';
 
 /** A duration such as `250ms`, `30s`, `5m`, `1h` or `7d`; parsed to milliseconds. */
