@@ -47,8 +47,6 @@ export class Exchange {
   /** Address of the client: an IP address, or `unix` for a Unix socket; undefined outside Node. */
   client: string | undefined;
   key: Key | undefined;
-  /** The client's IP address; '' when the app is called without a server. */
-  address = '';
   /** True if the client says that nobody waits for the answer. */
   batch = false;
   model: string | undefined;

@@ -105,7 +105,6 @@ export class Guard {
     Object.assign(exchange.headers, this.#cors(c.req.header('origin')));
     const onClose = (): void => exchange.onClientLeft();
     const outgoing = c.env?.outgoing;
-    exchange.address = c.env?.incoming?.socket.remoteAddress ?? '';
     if (outgoing === undefined) c.req.raw.signal.addEventListener('abort', onClose, { once: true });
     else outgoing.once('close', onClose);
     return exchange;

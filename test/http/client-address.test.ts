@@ -3,7 +3,8 @@ import { suite, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { type ClientAddressOf, createClientAddressOf } from '../../src/http/client-address.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 
 const tcp = { host: '0.0.0.0', port: 80 };
 

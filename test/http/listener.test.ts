@@ -5,7 +5,8 @@ import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Listener, listen } from '../../src/http/listener.ts';
 import { testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 
 type Answer = () => Response | Promise<Response>;
 

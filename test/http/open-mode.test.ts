@@ -6,7 +6,8 @@ import { hostname } from 'node:os';
 import { suite, test } from 'node:test';
 import { isLoopbackAddress } from '../../src/http/page-check.ts';
 import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 
 interface Answer {
   readonly status: number;

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { type TestContext, after, suite, test } from 'node:test';
 import { type ConnectionOptions, type TLSSocket, connect } from 'node:tls';
 import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
-import { chatLine, doneLine, fakeUpstream, ndjson, plainAnswer } from '../helpers/upstream.ts';
+import { chatLine, doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { selfSigned } from '../images/certificate.ts';
 

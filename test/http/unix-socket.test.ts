@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { testGateway } from '../helpers/gateway.ts';
-import { fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { run, start, startLlamaduct } from '../cli/run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'llamaduct-socket-'));

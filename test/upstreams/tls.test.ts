@@ -8,7 +8,8 @@ import type { TLSSocket } from 'node:tls';
 import type { UpstreamTls, Upstreams } from '../../src/config/schema.ts';
 import { tlsFault } from '../../src/upstreams/http/tls-fault.ts';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
-import { doneLine, fakeUpstream, plainAnswer } from '../helpers/upstream.ts';
+import { doneLine, plainAnswer } from '../helpers/ollama-answers.ts';
+import { fakeUpstream } from '../helpers/upstream.ts';
 import { selfSigned } from '../images/certificate.ts';
 
 const own = selfSigned('localhost');
