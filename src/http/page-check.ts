@@ -79,7 +79,12 @@ function isLocalName(name: string): boolean {
 }
 
 function isOwnAddress(address: string): boolean {
-  return Object.values(networkInterfaces()).some((ones) => ones?.some((one) => one.address === address) === true);
+  try {
+    return Object.values(networkInterfaces()).some((ones) => ones?.some((one) => one.address === address) === true);
+  } catch {
+    // A sandbox may not let the process list them.
+    return false;
+  }
 }
 
 /** Origins of desktop programs, editors and browser extensions, none of which a web page can have. */
