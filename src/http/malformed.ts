@@ -13,8 +13,10 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 /** @returns the fault of a request head that Node's parser accepts; undefined if there is none */
 export function headFault({ headers, httpVersion, rawHeaders }: IncomingMessage): GatewayError | undefined {
   if (rawHeaders.length > 2 * maxHeaders) return tooManyHeaders();
-  if (headers.host === undefined && httpVersion === '1.1')
+  // Only HTTP/1.0 may leave it out, as the plain checks of load balancers do.
+  if (headers.host === undefined && httpVersion !== '1.0') {
     return new GatewayError('invalid_value', 'There is no Host header.');
+  }
   const coding = headers['transfer-encoding'];
   if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined;
   // Node removes the chunking and would pass on the content as it is, compressed or not.
