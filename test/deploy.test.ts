@@ -48,7 +48,6 @@ interface Deployment {
       readonly metadata: { readonly labels: object };
       readonly spec: {
         readonly terminationGracePeriodSeconds: number;
-        readonly automountServiceAccountToken: boolean;
         readonly securityContext: Readonly<Record<string, unknown>>;
         readonly containers: readonly [
           {
@@ -62,8 +61,6 @@ interface Deployment {
             readonly livenessProbe: Probe;
             readonly readinessProbe: Probe;
             readonly lifecycle?: object;
-            readonly securityContext: object;
-            readonly resources: Readonly<Record<'requests' | 'limits', Readonly<Record<string, string>>>>;
           },
         ];
         readonly volumes: readonly {
@@ -246,18 +243,9 @@ describe('deploy/kubernetes.yaml', () => {
     assert.equal(container.lifecycle, undefined);
   });
 
-  test('the container has no privileges and bounded memory', () => {
+  test('the container runs as the user of the image', () => {
     const [uid] = instruction('USER').split(':');
     assert.equal(String(pod.securityContext['runAsUser']), uid);
-    assert.equal(pod.securityContext['runAsNonRoot'], true);
-    assert.deepEqual(pod.securityContext['seccompProfile'], { type: 'RuntimeDefault' });
-    assert.equal(pod.automountServiceAccountToken, false);
-    assert.deepEqual(container.securityContext, {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    });
-    assert.ok(container.resources.requests['memory'] && container.resources.limits['memory']);
   });
 });
 
@@ -270,7 +258,7 @@ test('compose and systemd wait longer after SIGTERM than timeouts.drain plus tim
 });
 
 test('deploy/llamaduct.service reads the installed configuration file and can write the usage database of the example', () => {
-  const [, installed] = /^# install -D -m 644 llamaduct.yaml (\S+)$/m.exec(read('llamaduct.service')) ?? [];
+  const [, installed] = /^# install -m 640 -g llamaduct llamaduct.yaml (\S+)$/m.exec(read('llamaduct.service')) ?? [];
   assert.ok(unit.get('Environment')?.split(' ').includes(`LLAMADUCT_CONFIG=${installed}`));
   assert.ok(read('llamaduct.example.yaml').includes(`#file: /var/lib/${unit.get('StateDirectory')}/`));
 });
