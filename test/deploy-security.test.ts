@@ -53,8 +53,8 @@ interface NetworkPolicy {
 const resources = parseAllDocuments(read('kubernetes.yaml')).map(
   (document) => document.toJS() as { readonly kind: string },
 );
-const resource = <Kind>(kind: string): Kind => resources.find((one) => one.kind === kind) as Kind;
-const deployment = resource<Deployment>('Deployment');
+const resource = (kind: string): unknown => resources.find((one) => one.kind === kind);
+const deployment = resource('Deployment') as Deployment;
 const pod = deployment.spec.template.spec;
 const [container] = pod.containers;
 
@@ -159,7 +159,7 @@ suite('deploy/kubernetes.yaml', () => {
   });
 
   test('only llamaduct may connect to Ollama', () => {
-    const { podSelector, policyTypes, ingress } = resource<NetworkPolicy>('NetworkPolicy').spec;
+    const { podSelector, policyTypes, ingress } = (resource('NetworkPolicy') as NetworkPolicy).spec;
     assert.deepEqual(podSelector, { matchLabels: { 'app.kubernetes.io/name': 'ollama' } });
     assert.deepEqual(policyTypes, ['Ingress']);
     const llamaduct = { podSelector: { matchLabels: deployment.spec.template.metadata.labels } };
