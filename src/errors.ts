@@ -63,6 +63,20 @@ interface Answered {
   readonly own: boolean;
 }
 
+/** Characters of a request that an error may repeat. */
+const maxQuoted = 200;
+/** Characters of a message, whatever it repeats. */
+const maxMessage = 1_000;
+
+/** @returns a text of the client's for an error message: without what is beyond 200 characters */
+export function quoted(text: string): string {
+  return cut(text, maxQuoted);
+}
+
+function cut(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length - 1).toWellFormed()}…` : text;
+}
+
 /** An error whose `message` is meant for the client: it contains no upstream address, stack or secret. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
@@ -75,10 +89,10 @@ export class GatewayError extends Error {
   readonly answered: Answered | undefined;
 
   constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
-    super(message, { cause: options.cause });
+    super(cut(message, maxMessage), { cause: options.cause });
     this.code = code;
     this.status = options.status ?? statusOf[code];
-    this.param = options.param;
+    this.param = options.param === undefined ? undefined : quoted(options.param);
     this.retryAfter = options.retryAfter;
     this.headers = options.headers ?? {};
     this.answered = options.answered;

@@ -11,7 +11,7 @@ import {
   validate,
 } from '@cfworker/json-schema';
 import type { JsonObject } from '../chat/request.ts';
-import { invalidValue } from '../errors.ts';
+import { invalidValue, quoted } from '../errors.ts';
 import { isObject } from '../framing/json.ts';
 import { metaSchema } from './meta-schema.ts';
 
@@ -65,7 +65,7 @@ function reason(errors: readonly OutputUnit[]): string {
   // Errors of enclosing keywords precede the error itself. An error of the schema `false` has the answer's location,
   // not its own.
   const fault = errors.find(({ keyword }) => !enclosingKeywords.has(keyword)) ?? errors[0];
-  return `it violates ${truncated(fault?.keywordLocation)}`;
+  return `it violates ${quoted(fault?.keywordLocation ?? '')}`;
 }
 
 const metaSchemas = dereference(metaSchema);
@@ -84,12 +84,12 @@ function faultOf(schema: JsonObject): string | undefined {
   const { valid, errors } = validate(schema, metaSchema, '2020-12', metaSchemas);
   if (!valid) {
     const pointers = errors.map(({ instanceLocation }) => instanceLocation);
-    return `see ${truncated(pointers.reduce((deepest, next) => (depthOf(next) > depthOf(deepest) ? next : deepest)))}`;
+    return `see ${quoted(pointers.reduce((deepest, next) => (depthOf(next) > depthOf(deepest) ? next : deepest)))}`;
   }
   const schemas = dereference(interpretable(schema));
   for (const part of Object.values(schemas)) {
     if (typeof part === 'object' && part.$ref !== undefined && !((part.__absolute_ref__ ?? part.$ref) in schemas)) {
-      return `it does not define ${truncated(part.$ref)}`;
+      return `it does not define ${quoted(part.$ref)}`;
     }
   }
   return undefined;
@@ -144,11 +144,6 @@ function isPattern(value: unknown): boolean {
 function isDeeper(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return depth === 0 || Object.values(value).some((child) => isDeeper(child, depth - 1));
-}
-
-/** @returns a client's text, short enough for a message */
-function truncated(text = ''): string {
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
 const context = createContext({ work: undefined as (() => void) | undefined });

@@ -3,9 +3,27 @@ import { isObject, parseExact } from '../framing/json.ts';
 
 /** Readers for JSON from upstreams, which may hold anything. */
 
-/** @returns a number that can be a count or a duration; undefined for negative ones and 1e999, which JSON.parse reads as Infinity */
+/** More than any response has. The counts of all responses are added up in the metrics. */
+const maxCount = 1e9;
+/** Seconds: more than any request takes. */
+const maxDuration = 1e7;
+
+/** @returns a number that can be a count of tokens; undefined for all others, such as 0.5, -1 and 1e308 */
 export function toCount(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+  return isNumberUpTo(value, maxCount) && Number.isInteger(value) ? value : undefined;
+}
+
+/**
+ * @param unit in seconds
+ * @returns seconds; undefined for what cannot be the duration of a request
+ */
+export function toDuration(value: unknown, unit: number): number | undefined {
+  return isNumberUpTo(value, maxDuration / unit) ? value * unit : undefined;
+}
+
+/** @returns true for a number from 0 to `max`; false for 1e999 as well, which JSON.parse reads as Infinity */
+export function isNumberUpTo(value: unknown, max: number): value is number {
+  return typeof value === 'number' && value >= 0 && value <= max;
 }
 
 /**

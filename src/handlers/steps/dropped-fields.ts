@@ -1,9 +1,10 @@
-import { invalidValue } from '../../errors.ts';
+import { invalidValue, quoted } from '../../errors.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 
 /** In strict mode, refuses a request with unsupported fields. @throws {GatewayError} 400 for the first of `fields` */
 export function rejectDroppedFields([field]: readonly string[]): void {
-  if (field !== undefined) throw invalidValue(field, `${field} would change nothing, and this server is strict.`);
+  if (field === undefined) return;
+  throw invalidValue(field, `${quoted(field)} would change nothing, and this server is strict.`);
 }
 
 const maxListed = 20;

@@ -4,7 +4,7 @@ import type { Signal } from '../../cancellation.ts';
 import type { Config, UpstreamConfig } from '../../config/schema.ts';
 import { GatewayError } from '../../errors.ts';
 import type { UpstreamAnswer } from './body.ts';
-import { ResponseHandler } from './response-handler.ts';
+import { type ResponseDeadlines, ResponseHandler } from './response-handler.ts';
 import { tlsFault } from './tls-fault.ts';
 
 export interface UpstreamRequest {
@@ -18,11 +18,15 @@ export interface UpstreamRequest {
   readonly deadline?: number;
 }
 
+/** Milliseconds for the body of an error: it is not generated token by token. */
+const maxErrorTime = 5_000;
+
 /** An HTTP client for one upstream, with a pool of keep-alive connections. Does not retry or follow redirects. */
 export class UpstreamClient {
   readonly #pool: Pool;
   readonly #basePath: string;
   readonly #headers: Record<string, string>;
+  readonly #deadlines: ResponseDeadlines;
   readonly #onChange: (reachable: boolean) => void;
   #reachable: boolean | undefined;
 
@@ -33,6 +37,7 @@ export class UpstreamClient {
     onChange: (reachable: boolean) => void,
   ) {
     this.#onChange = onChange;
+    this.#deadlines = { head: timeouts.first_byte, errorBody: Math.min(timeouts.idle || Infinity, maxErrorTime) };
     const { origin, pathname, username, password } = new URL(url);
     this.#basePath = pathname.replace(/\/+$/, '');
     const authorization = key !== undefined ? `Bearer ${key}` : username !== '' ? basic(username, password) : undefined;
@@ -54,14 +59,15 @@ export class UpstreamClient {
   async send({ method, path, headers, body, signal, deadline }: UpstreamRequest): Promise<UpstreamAnswer> {
     try {
       signal.throwIfAborted();
-      const handler = new ResponseHandler(signal);
+      const deadlines = deadline === undefined ? this.#deadlines : { ...this.#deadlines, head: deadline };
+      const handler = new ResponseHandler(signal, deadlines);
       this.#pool.dispatch(
         {
           method,
           path: this.#basePath + path,
           headers: { ...this.#headers, ...headers },
           ...(body !== undefined && { body }),
-          ...(deadline !== undefined && { headersTimeout: deadline }),
+          headersTimeout: deadlines.head,
         },
         handler,
       );

@@ -1,7 +1,7 @@
 import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
-import { onlyStrings, toCount } from '../coerce.ts';
+import { isNumberUpTo, onlyStrings, toCount } from '../coerce.ts';
 
 /** The request for the list of models. @see https://platform.openai.com/docs/api-reference/models/list */
 export const models: Question<(ModelInfo & ModelDetails)[]> = {
@@ -15,10 +15,13 @@ export const models: Question<(ModelInfo & ModelDetails)[]> = {
     return list.filter(isObject).flatMap((model) => {
       const { id, created } = model;
       if (typeof id !== 'string' || id === '') return [];
-      return [{ name: id, modified: Math.floor(toCount(created) ?? 0), ...detailsOf(model) }];
+      return [{ name: id, modified: isNumberUpTo(created, maxTime) ? Math.floor(created) : 0, ...detailsOf(model) }];
     });
   },
 };
+
+/** Unix seconds: dates far beyond have no form in JSON. */
+const maxTime = 1e11;
 
 /** Servers have different fields for the context length, or none. */
 const contextLengthReaders: readonly ((model: Readonly<Record<string, unknown>>) => unknown)[] = [

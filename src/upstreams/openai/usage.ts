@@ -1,6 +1,6 @@
 import type { Timings, Usage } from '../../chat/event.ts';
 import { isObject } from '../../framing/json.ts';
-import { toCount } from '../coerce.ts';
+import { toCount, toDuration } from '../coerce.ts';
 
 /** Reads token counts. @see https://platform.openai.com/docs/api-reference/chat/object (usage) */
 export function toUsage(usage: Readonly<Record<string, unknown>>): Usage {
@@ -18,11 +18,11 @@ const millisecond = 1e-3;
 
 /** Reads the durations that llama.cpp's server measures. @see https://github.com/ggml-org/llama.cpp/tree/master/tools/server (timings) */
 export function toTimings(timings: unknown): Timings {
-  const prompt = countIn(timings, 'prompt_ms');
-  const predicted = countIn(timings, 'predicted_ms');
+  const prompt = isObject(timings) ? toDuration(timings['prompt_ms'], millisecond) : undefined;
+  const predicted = isObject(timings) ? toDuration(timings['predicted_ms'], millisecond) : undefined;
   return {
-    ...(prompt !== undefined && { promptEval: prompt * millisecond }),
-    ...(predicted !== undefined && { eval: predicted * millisecond }),
+    ...(prompt !== undefined && { promptEval: prompt }),
+    ...(predicted !== undefined && { eval: predicted }),
   };
 }
 

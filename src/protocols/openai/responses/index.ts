@@ -1,6 +1,6 @@
 import type { GenerationCall, GenerationProtocol, TextStore } from '../../../chat/protocol.ts';
 import type { ChatRequest } from '../../../chat/request.ts';
-import { GatewayError, invalidValue } from '../../../errors.ts';
+import { GatewayError, invalidValue, quoted } from '../../../errors.ts';
 import { sseContentType } from '../../../framing/sse.ts';
 import { openaiErrors } from '../error.ts';
 import { ResponseEncoder } from './encoder.ts';
@@ -106,8 +106,6 @@ async function resolveReference(
 ): Promise<Item | undefined> {
   const item = await history.item(reference);
   if (item !== undefined || reference.startsWith('rs_')) return item;
-  const withId = reference.length <= 256 ? ` with id '${reference}'` : '';
-  throw new GatewayError('not_found', `Item${withId} not found. It was not stored or is no longer stored.`, {
-    param: `${path}.id`,
-  });
+  const message = `Item with id '${quoted(reference)}' not found. It was not stored or is no longer stored.`;
+  throw new GatewayError('not_found', message, { param: `${path}.id` });
 }
