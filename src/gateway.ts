@@ -6,6 +6,7 @@ import { readCertificate, watchCertificate } from './http/certificate.ts';
 import { type ListenOptions, type Listener, listen } from './http/listener.ts';
 import { metricsOnly } from './http/ops.ts';
 import { createPageCheck } from './http/page-check.ts';
+import { networkFilter } from './networks.ts';
 import { startHealthChecks } from './pool/health-checks.ts';
 import { createReload } from './reload.ts';
 import { openState } from './store/index.ts';
@@ -68,6 +69,8 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
     ...listenOptions(config),
     certificate,
     connections: config.limits.connections,
+    connectionsPerAddress: config.limits.connections_per_address,
+    isExempt: networkFilter(config.trusted_proxies.filter((network) => network !== 'unix')),
     onDropped: () => metrics.connectionsDropped.inc(),
   }).catch(async (error: unknown) => {
     await Promise.all([metricsListener?.close(0), closeClients()]);

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import type { Server, ServerResponse } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type HttpBindings, getRequestListener } from '@hono/node-server';
 import type { Address } from '../config/schema.ts';
 import { SwapList } from '../swap-list.ts';
 import { bind } from './bind.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
 import {
   type Refuse,
   BadRequestResponder,
@@ -39,16 +40,12 @@ const sweepInterval = 50;
 /** Milliseconds that clients have to read the last bytes of their answers. */
 const lastBytesTimeout = 1_000;
 
-export interface ListenOptions {
+export interface ListenOptions extends ConnectionLimits {
   /**
    * Milliseconds after which a client that reads nothing of its answer is disconnected, because the answer holds a slot of
    * the upstream. Absent or 0: never.
    */
   readonly sendTimeout?: number;
-  /** Maximum number of open connections; one more is closed at once. Absent: no limit. */
-  readonly connections?: number;
-  /** Called for each connection over the limit. */
-  readonly onDropped?: () => void;
   /** Milliseconds for a request head, between checks for heads that take longer, and until an idle connection is closed. */
   readonly timeouts?: Partial<
     Pick<typeof defaults, 'headersTimeout' | 'connectionsCheckingInterval' | 'keepAliveTimeout'>
@@ -88,24 +85,17 @@ export async function listen(
   refuse: Refuse,
   options: ListenOptions = {},
 ): Promise<Listener> {
-  const {
-    sendTimeout = 0,
-    connections: maxConnections,
-    onDropped,
-    timeouts,
-    certificate,
-    socketMode = 0o660,
-  } = options;
+  const { sendTimeout = 0, timeouts, certificate, socketMode = 0o660 } = options;
   const listener = getRequestListener(fetch as Parameters<typeof getRequestListener>[0], {
     errorHandler: () => refuse(),
     // HTTP/1.0 has no Host header.
     hostname: 'localhost',
   });
-  const connections = new Set<Socket>();
+  const connections = new Connections(options);
   const answers = new SwapList<ServerResponse>();
   const refusals = new BadRequestResponder(refuse);
   let draining = false;
-  const server = createHttpServer({ ...defaults, ...timeouts }, certificate, (incoming, outgoing) => {
+  const serve: RequestListener = (incoming, outgoing) => {
     const entry = answers.add(outgoing);
     outgoing.once('close', () => answers.remove(entry));
     if (draining) outgoing.setHeader('connection', 'close');
@@ -119,18 +109,19 @@ export async function listen(
       outgoing.setHeader('connection', 'close');
     if (fault === undefined) void listener(incoming, outgoing);
     else void refusals.answer(outgoing, fault);
+  };
+  const server = createHttpServer({ ...defaults, ...timeouts }, certificate, (incoming, outgoing) => {
+    connections.onRequest(incoming, outgoing);
   });
-  if (maxConnections !== undefined) server.maxConnections = maxConnections;
-  if (onDropped !== undefined) server.on('drop', onDropped);
   // One more than the limit, so that an excess is noticed: Node drops further headers silently.
   server.maxHeadersCount = maxHeaders + 1;
-  trackConnections(server, connections);
+  trackConnections(server, connections, serve);
   refuseUnreadable(server, refusals, answers);
   await bind(server, address, socketMode);
   /** Unlike closeIdleConnections, this closes connections that have sent nothing yet, or only part of a request head. */
   const closeUnused = (): void => {
     const used = new Set(answers.items.map(({ req }) => req.socket));
-    for (const socket of connections) if (!used.has(socket)) socket.destroy();
+    for (const socket of connections.sockets) if (!used.has(socket)) socket.destroy();
   };
   return {
     url: urlOf(server),

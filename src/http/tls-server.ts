@@ -2,6 +2,8 @@ import { type RequestListener, type Server, type ServerOptions, createServer } f
 import { Server as TlsServer, createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
+import type { Serve } from './connection.ts';
+import type { Connections } from './connections.ts';
 
 /** A certificate chain and its private key in PEM, and the oldest version of TLS that clients may use. */
 export type Certificate = Required<Pick<TlsOptions, 'cert' | 'key' | 'minVersion'>>;
@@ -24,21 +26,20 @@ export function createHttpServer(
   return server;
 }
 
-/** Keeps the open connections of a server in `connections`: those of clients, and those that are not secured yet. */
-export function trackConnections(server: Server, connections: Set<Socket>): void {
-  const track = (socket: Socket): void => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-  };
+/** Adds the connections of a server to `connections`: those of clients, and those that are not secured yet. */
+export function trackConnections(server: Server, connections: Connections, serve: Serve): void {
+  server.on('checkExpectation', ({ socket }) => connections.stopReading(socket));
+  server.on('connect', (_, socket: Socket) => connections.stopReading(socket));
+  server.on('clientError', (_, socket: Socket) => connections.stopReading(socket));
   if (!(server instanceof TlsServer)) {
-    server.on('connection', track);
+    server.on('connection', (socket: Socket) => connections.add(socket, serve));
     return;
   }
   // Node secures a connection with another socket than the one that it accepted. Their peer tells that they belong together.
   const unsecured = new Map<string, Socket>();
   server.on('connection', (socket: Socket) => {
     const peer = peerOf(socket);
-    track(socket);
+    connections.add(socket);
     unsecured.set(peer, socket);
     socket.once('close', () => {
       if (unsecured.get(peer) === socket) unsecured.delete(peer);
@@ -46,9 +47,8 @@ export function trackConnections(server: Server, connections: Set<Socket>): void
   });
   server.on('secureConnection', (secured: Socket) => {
     const accepted = unsecured.get(peerOf(secured));
-    if (accepted !== undefined) connections.delete(accepted);
     unsecured.delete(peerOf(secured));
-    track(secured);
+    connections.add(secured, serve, accepted);
   });
 }
 

@@ -64,7 +64,7 @@ export class Metrics {
   });
   readonly connectionsDropped = new Counter({
     name: 'llamaduct_connections_dropped_total',
-    help: 'Connections closed at once because limits.connections were already open.',
+    help: 'Connections closed because too many were open: new ones, and idle ones that made room for them.',
     ...this.#in,
   });
   readonly upstreamUp = new Gauge({

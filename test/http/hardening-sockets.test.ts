@@ -332,7 +332,7 @@ suite('slow connections', { concurrency: true }, () => {
   }
 });
 
-test('a connection beyond `limits.connections` is closed at once, and counted', async () => {
+test('a connection beyond `limits.connections` takes the place of an idle one, and is counted', async () => {
   await using upstream = await fakeUpstream(plainAnswer());
   await using gateway = await testGateway(upstream, { limits: { connections: 5 } });
   await (await gateway.fetch('/healthz', { headers: { connection: 'close' } })).text();

@@ -28,7 +28,15 @@ export const limits = z.strictObject({
     .min(1)
     .max(1_000_000)
     .default(10_000)
-    .describe('Maximum number of connections at a time, including idle ones; one more is closed at once.'),
+    .describe(
+      'Maximum number of connections at a time. One more takes the place of an idle one, or is closed at once.',
+    ),
+  connections_per_address: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(2000)
+    .describe('The same for the connections from one IPv4 address or one /64 network of IPv6.'),
 });
 
 /** `timeouts`: the deadlines of requests and of shutdown. */
