@@ -13,6 +13,8 @@ export interface ExchangeObservers {
   /** Returns the histogram for the gaps between the chunks of an answer, in seconds. */
   readonly chunkGaps: (exchange: Exchange) => { observe(seconds: number): void };
   readonly ended: (exchange: Exchange, ending: Ending) => void;
+  /** Called when the service has stopped, after the last exchange. */
+  readonly stopped: () => void;
 }
 
 export type Outcome = 'ok' | 'client_error' | 'client_closed' | 'upstream_error' | 'server_error';

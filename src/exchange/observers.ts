@@ -3,6 +3,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { UsageLedger } from '../usage/ledger.ts';
 import type { Ending, Exchange, ExchangeObservers } from './exchange.ts';
+import { LogLimit } from './log-limit.ts';
 
 interface ObserverOptions {
   readonly metrics: Metrics;
@@ -14,6 +15,9 @@ interface ObserverOptions {
 
 /** Reports exchanges: metrics, a log line each, and a usage row for each that ran a model for a key. */
 export function createObservers({ metrics, logger, usage, models }: ObserverOptions): ExchangeObservers {
+  const limit = new LogLimit((omitted) => {
+    logger.info(omitted, `${omitted.requests} more refused requests in the last ${omitted.seconds} s`);
+  });
   const labelsOf = ({ model, upstream }: Exchange): UpstreamLabels => ({
     model: model === undefined ? 'none' : models.label(model),
     upstream: upstream ?? 'none',
@@ -23,10 +27,22 @@ export function createObservers({ metrics, logger, usage, models }: ObserverOpti
     ended: (exchange, ending) => {
       const labels = labelsOf(exchange);
       observe(exchange, ending, labels, metrics);
-      log(exchange, ending, logger);
+      if (!isRefused(exchange, ending) || limit.admit(exchange.key?.name ?? '', errorOf(exchange, ending))) {
+        log(exchange, ending, logger);
+      }
       if (exchange.runsModel && exchange.key !== undefined) record(exchange, ending, labels.model, usage);
     },
+    stopped: () => limit.flush(),
   };
+}
+
+/** True for a request without a key, and for one that was refused: both cost their client nothing. */
+function isRefused({ key }: Exchange, { outcome }: Ending): boolean {
+  return key === undefined || outcome === 'client_error' || outcome === 'server_error';
+}
+
+function errorOf({ status }: Exchange, { failure }: Ending): string {
+  return failure?.code ?? `status_${status}`;
 }
 
 interface UpstreamLabels {

@@ -46,6 +46,11 @@ export class ExchangeRegistry {
    * in the client's format.
    */
   async stop(grace: number): Promise<void> {
+    await this.#end(grace);
+    this.#observers.stopped();
+  }
+
+  async #end(grace: number): Promise<void> {
     this.draining = true;
     this.stopping = true;
     for (const exchange of this.#running.items) if (exchange.isQueued) exchange.cancel(shuttingDown());
