@@ -91,13 +91,15 @@ export function createAccess(config: Config, before?: { readonly config: Config;
   return {
     ring: new KeyRing(keys, metrics.token, groups, jwt?.default_group),
     open: access === 'open',
-    tokens: unchanged ? before.access.tokens : jwt && createVerifier(jwt, (group) => Object.hasOwn(groups, group)),
+    tokens: unchanged ? before.access.tokens : jwt && createVerifier({ ...config, jwt }),
   };
 }
 
 /** Loads the token verifier only where it is configured, because it takes memory. */
-function createVerifier(jwt: JwtOptions, knowsGroup: (name: string) => boolean): Access['tokens'] {
-  const loading = import('./policy/tokens.ts').then(({ TokenVerifier }) => new TokenVerifier(jwt, knowsGroup));
+function createVerifier({ jwt, groups, limits }: Config & { readonly jwt: JwtOptions }): Access['tokens'] {
+  const loading = import('./policy/tokens.ts').then(({ TokenVerifier }) => {
+    return new TokenVerifier(jwt, (name) => Object.hasOwn(groups, name), limits.in_flight);
+  });
   return { verify: async (token) => await (await loading).verify(token) };
 }
 

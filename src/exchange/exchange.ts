@@ -17,6 +17,20 @@ export interface ExchangeObservers {
   readonly stopped: () => void;
 }
 
+/** A request that counts among those under way. */
+export interface Admitted {
+  /** Bytes that it holds. */
+  readonly bytes: number;
+  /**
+   * Counts memory that the request needs until it ends.
+   *
+   * @throws {GatewayError} 503 when all requests, or those of the same key, would need too much
+   */
+  hold(bytes: number): void;
+  /** Called once, when the exchange ends. */
+  leave(): void;
+}
+
 export type Outcome = 'ok' | 'client_error' | 'client_closed' | 'upstream_error' | 'server_error';
 
 type Tokens = Pick<Usage, 'inputTokens' | 'outputTokens'>;
@@ -49,6 +63,8 @@ export class Exchange {
   /** Address of the client: an IP address, or `unix` for a Unix socket; undefined outside Node. */
   client: string | undefined;
   key: Key | undefined;
+  /** Undefined until the request is admitted. */
+  admitted: Admitted | undefined;
   /** True if the client says that nobody waits for the answer. */
   batch = false;
   model: string | undefined;
@@ -225,6 +241,7 @@ export class Exchange {
     this.#ending = ending;
     this.#stopFirstTokenTimers();
     clearTimeout(this.#totalTimer);
+    this.admitted?.leave();
     for (const listener of this.#endListeners) listener(ending);
     this.#observers.ended(this, ending);
     if (failure !== undefined) this.#cancellation.abort(failure);

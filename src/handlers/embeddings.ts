@@ -6,7 +6,7 @@ import { serverTiming } from '../chat/server-timing.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
 import { answerHead } from '../exchange/answer-head.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { parseJson } from '../http/request-body.ts';
+import { parseOnce } from '../http/request-body.ts';
 import { type RequestHandler, sendJson } from '../http/respond.ts';
 import { pinnedOptions } from '../policy/model-rules.ts';
 import { type Demand, acquireSlot } from '../pool/slots.ts';
@@ -21,7 +21,7 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
   const { config, pool, rules, droppedFields } = services;
   return async (c, body) => {
     const exchange = c.get('exchange');
-    const call = protocol.read(parseJson(body));
+    const call = protocol.read(parseOnce(body));
     const model = await authorizeModel(call.request.model, services, exchange);
     const dropped = [...call.dropped, ...pool.backendFor(model).embeddings(call.request).dropped];
     if (config.strict) rejectDroppedFields(dropped);

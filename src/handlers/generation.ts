@@ -4,7 +4,7 @@ import { serverTiming } from '../chat/server-timing.ts';
 import { sumUsage } from '../chat/sum-usage.ts';
 import { answerHead } from '../exchange/answer-head.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { parseJson } from '../http/request-body.ts';
+import { parseOnce } from '../http/request-body.ts';
 import { type RequestHandler, sendJson, sendStream, sendStreamWithHeartbeats } from '../http/respond.ts';
 import { anonymous } from '../policy/keys.ts';
 import type { Target } from '../pool/upstream.ts';
@@ -38,7 +38,7 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
     const { client = '', key } = exchange;
     // All requests without a key have the same owner, so each address gets its own quota.
     const quota = key === anonymous ? `${key.name} ${client}` : undefined;
-    const call = await protocol.read(parseJson(body), key?.name ?? '', quota);
+    const call = await protocol.read(parseOnce(body), key?.name ?? '', quota);
     const prepared = await applyRules(call, services, exchange);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready, services.droppedFields.headers(prepared.dropped));
     const head = answerHead(exchange, call.requests[0].model || prepared.requests[0].model);

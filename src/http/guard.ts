@@ -1,17 +1,19 @@
 import type { Context } from 'hono';
 import type { ErrorFormat } from '../chat/protocol.ts';
 import type { Scope } from '../config/schema.ts';
-import { GatewayError, asGatewayError, invalidValue } from '../errors.ts';
+import { asGatewayError, invalidValue } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { anonymous } from '../policy/keys.ts';
 import { shuttingDown } from '../exchange/registry.ts';
+import { type Key, anonymous } from '../policy/keys.ts';
 import type { Services } from '../services.ts';
 import { afterUsageRows } from '../usage/writer.ts';
+import { Admission, type Owner } from './admission.ts';
 import { type ClientAddressOf, createClientAddressOf } from './client-address.ts';
 import type { Cors } from './cors.ts';
+import { networkOf } from './network-of.ts';
 import { type PageCheck, createPageCheck } from './page-check.ts';
 import { isPlainTarget, notFound } from './paths.ts';
-import { readBody } from './request-body.ts';
+import { BodyReader } from './request-body.ts';
 import { type Env, type Handler, type RequestHandler, plainHeaders, sendError } from './respond.ts';
 
 /** How a path is answered, and who may use it. */
@@ -40,17 +42,22 @@ export class Guard {
   readonly #cors: Cors;
   readonly #clientAddressOf: ClientAddressOf;
   readonly #checkPage: PageCheck;
+  readonly #admission: Admission;
+  readonly #bodies: BodyReader;
 
   constructor(services: Services, cors: Cors) {
     this.#services = services;
     this.#cors = cors;
     this.#clientAddressOf = createClientAddressOf(services.config);
     this.#checkPage = createPageCheck(services.config);
+    this.#bodies = new BodyReader(services.config);
+    this.#admission = new Admission(services.config.limits, ({ label: key }) => {
+      services.metrics.rateLimited.inc({ key, limit: 'in_flight' });
+    });
   }
 
   /** Answers requests with a key that the route accepts. */
   protect(route: Route): Handler {
-    const { config } = this.#services;
     const pattern = route.path.replace(/:(\w+)(\{.*\})?/, '{$1}');
     return this.open(route, async (c) => {
       const exchange = c.get('exchange');
@@ -58,7 +65,7 @@ export class Guard {
       exchange.runsModel = route.runsModel === true;
       exchange.idPrefix = route.idPrefix ?? 'req_';
       await this.#admit(c, exchange, route.scope);
-      return await route.handler(c, route.readsBody === true ? await readBody(c, config) : noBody);
+      return await route.handler(c, route.readsBody === true ? await this.#bodies.read(c) : noBody);
     });
   }
 
@@ -77,7 +84,7 @@ export class Guard {
       }
       if (exchange.endedBySink) return response;
       exchange.end(thrown);
-      if (exchange.runsModel) await new Promise<void>(afterUsageRows);
+      if (exchange.runsModel && exchange.key !== undefined) await new Promise<void>(afterUsageRows);
       return response;
     };
   }
@@ -111,14 +118,14 @@ export class Guard {
   }
 
   /**
-   * Checks the key and its scope, then bounds the requests in flight, and of those that run a model also each key's. A request
-   * holds its place before its body is read, because a body that never arrives holds a place too.
+   * Checks the key and its scope, then bounds the requests in flight: of all, of each key, and by the limits of those that run
+   * a model. A request holds its place before its body is read, because a body that never arrives holds a place too.
    *
    * @throws {GatewayError} 401, 403, 400 for an unknown priority, 503 when too many are in flight or the service stops, 429
-   *   of the limiter
+   *   when too many of the key are, and 429 of the limiter
    */
   async #admit(c: Context<Env>, exchange: Exchange, scope: Scope | undefined): Promise<void> {
-    const { config, exchanges, gatekeeper, limiter } = this.#services;
+    const { exchanges, gatekeeper, limiter } = this.#services;
     const key = await gatekeeper.identify(c.req.raw.headers);
     exchange.key = key;
     if (key === anonymous) this.#requireLocalPage(c);
@@ -130,9 +137,7 @@ export class Guard {
     }
     exchange.batch = priority === 'batch';
     if (exchanges.stopping) throw shuttingDown();
-    if (exchanges.size > config.limits.in_flight) {
-      throw new GatewayError('server_overloaded', 'Too many requests are under way.', { retryAfter: 2 });
-    }
+    this.#admission.enter(exchange, ownerOf(key, exchange.client));
     const subjects = exchange.runsModel ? (key?.limitSubjects ?? []) : [];
     if (subjects.length > 0) exchange.onEnd(limiter.enterConcurrent(subjects));
   }
@@ -143,6 +148,12 @@ export class Guard {
     if (refusal === undefined) return;
     this.#services.gatekeeper.refuse(refusal.code === 'host_not_allowed' ? 'host' : 'origin', refusal);
   }
+}
+
+/** Requests without a key share nothing but their address. */
+function ownerOf(key: Key, client = ''): Owner {
+  const { name, label, maxInFlight: maxRequests } = key;
+  return key === anonymous ? { label, name: `${name} ${networkOf(client)}` } : { name, label, maxRequests };
 }
 
 /** A request id that is safe in a header, a log line and an answer. */

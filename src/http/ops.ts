@@ -13,16 +13,24 @@ export function healthz(cors: Cors): Handler {
 /** Milliseconds for an upstream to answer: less than Kubernetes and load balancers wait for readiness. */
 const reachDeadline = 4_000;
 
+/** Requests that may wait at a time. Anybody can send them. */
+const maxWaiting = 100;
+
 /** Answers 200 if an upstream answers and the service is not about to stop. */
 export function readyz({ exchanges, pool }: Services, cors: Cors): Handler {
+  let waiting = 0;
   return async (c) => {
     if (exchanges.draining) return sendStatus(c, cors, 503, { status: 'stopping' });
+    if (waiting >= maxWaiting) return sendStatus(c, cors, 503, { status: 'too many requests for /readyz' });
+    waiting += 1;
     try {
       await pool.models.reach(reachDeadline);
       return sendStatus(c, cors, 200, { status: 'ready' });
     } catch {
       const upstreams = pool.upstreams.map(({ name }) => name);
       return sendStatus(c, cors, 503, { status: 'no upstream answers', upstreams });
+    } finally {
+      waiting -= 1;
     }
   };
 }

@@ -1,44 +1,99 @@
+import { isAscii } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { type ParseError, printParseErrorCode, visit } from 'jsonc-parser';
 import type { Context } from 'hono';
 import type { Signal } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
-import { nestsDeeper } from '../framing/depth.ts';
+import { type JsonLimits, countValues } from '../framing/depth.ts';
 import type { Env } from './respond.ts';
+import { Turns } from './turns.ts';
 
-/**
- * Reads a whole request body: JSON, or something that the handler does not parse.
- *
- * @throws {GatewayError} 413 over `limits.body` bytes, 400 if it is nested deeper than `limits.depth`, 408 after
- *   `timeouts.body`, `client_closed` if the connection breaks
- * @throws the reason that the exchange was cancelled with
- */
-export async function readBody(c: Context<Env>, { limits, timeouts }: BodyLimits): Promise<Buffer> {
-  // Reading Node's request directly: the web's body costs more than the rest of a small request.
-  const body = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
-  const declared = Number(c.req.header('content-length') ?? 0);
-  if (declared > limits.body) throw tooLarge(limits.body);
-  const bytes = await readAll(body, limits.body, timeouts.body, c.get('exchange').signal);
-  if (!nestsDeeper(bytes, limits.depth)) return bytes;
-  throw new GatewayError('invalid_value', `The request body is nested too deeply: more than ${limits.depth} deep.`);
+/** Bytes that a parsed value takes, in addition to the characters of strings. */
+const bytesPerValue = 64;
+/** Bytes in addition to each byte of a body that is not ASCII: V8 may need two for each of its characters. */
+const wideText = 0.5;
+/** Estimated milliseconds for one value and for one byte: to parse it, to translate it and to write it again. */
+const timePerValue = 0.001;
+const timePerByte = 10e-6;
+
+/** Reads request bodies, and bounds the memory and the time that they take. */
+export class BodyReader {
+  readonly #limits: Limits;
+  /** Milliseconds. */
+  readonly #deadline: number;
+  readonly #turns = new Turns();
+
+  constructor({ limits, timeouts }: Pick<Config, 'limits' | 'timeouts'>) {
+    this.#limits = limits;
+    this.#deadline = timeouts.body;
+  }
+
+  /**
+   * Reads a whole request body: JSON, or something that the handler does not parse.
+   *
+   * @throws {GatewayError} 413 over `limits.body` bytes, 400 over another limit, 408 after `timeouts.body`, 503 if all bodies
+   *   together take too much memory, `client_closed` if the connection breaks
+   * @throws the reason that the exchange was cancelled with
+   */
+  async read(c: Context<Env>): Promise<Buffer> {
+    // Reading Node's request directly: the web's body costs more than the rest of a small request.
+    const body = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
+    const { admitted, signal } = c.get('exchange');
+    const maxBytes = this.#limits.body;
+    const declared = Number(c.req.header('content-length') ?? 0);
+    if (declared > maxBytes) throw tooLarge(maxBytes);
+    admitted?.hold(declared);
+    // Memory for a body without a declared length is counted as it arrives.
+    const onBytes = declared > 0 ? undefined : (length: number): void => admitted?.hold(length);
+    const bytes = await readAll(body, { maxBytes, declared, deadline: this.#deadline, signal, onBytes });
+    const values = countValues(bytes, this.#limits);
+    if (typeof values === 'string') throw overLimit(values, this.#limits[values]);
+    admitted?.hold(values * bytesPerValue + (isAscii(bytes) ? 0 : bytes.length * wideText));
+    const turn = this.#turns.wait(values * timePerValue + bytes.length * timePerByte);
+    if (turn === undefined) return bytes;
+    await turn;
+    signal.throwIfAborted();
+    return bytes;
+  }
 }
 
-interface BodyLimits {
-  readonly limits: Pick<Config['limits'], 'body' | 'depth'>;
-  readonly timeouts: Pick<Config['timeouts'], 'body'>;
+type Limits = Pick<Config['limits'], 'body' | keyof JsonLimits>;
+
+function overLimit(limit: keyof JsonLimits, max: number): GatewayError {
+  const faults = {
+    depth: `is nested too deeply: more than ${max} deep`,
+    values: `has more than ${max} values`,
+    fields: `has an object with more than ${max} fields`,
+  };
+  return new GatewayError('invalid_value', `The request body ${faults[limit]}.`);
 }
 
-/**
- * Reads a stream to its end.
- *
- * @param deadline milliseconds
- * @param signal stops the reading, which then throws its reason
- */
-export async function readAll(body: Readable, maxBytes: number, deadline: number, signal: Signal): Promise<Buffer> {
+/** Bytes from which a body gets one piece of memory of its own, which `parseOnce` can free. */
+const largeBody = 64 * 1024;
+
+interface ReadOptions {
+  readonly maxBytes: number;
+  /** The declared length; 0 if there is none. */
+  readonly declared?: number;
+  /** Milliseconds. */
+  readonly deadline: number;
+  /** Stops the reading, which then throws its reason. */
+  readonly signal: Signal;
+  /** Called with the length of each chunk. What it throws stops the reading. */
+  readonly onBytes?: ((length: number) => void) | undefined;
+}
+
+/** Reads a stream to its end. */
+export async function readAll(
+  body: Readable,
+  { maxBytes, declared = 0, deadline, signal, onBytes }: ReadOptions,
+): Promise<Buffer> {
   signal.throwIfAborted();
   if (body.destroyed && !body.readableEnded) throw endedEarly();
   const chunks: Buffer[] = [];
+  // A list of a large body's chunks and the whole body would together take twice its memory.
+  const whole = declared >= largeBody ? Buffer.allocUnsafeSlow(declared) : undefined;
   let length = 0;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const late = (): void => reject(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
@@ -46,8 +101,15 @@ export async function readAll(body: Readable, maxBytes: number, deadline: number
   const left = (cause?: unknown): void => reject(endedEarly(cause));
   const abort = (): void => reject(signal.reason);
   const take = (chunk: Buffer): void => {
+    const start = length;
     length += chunk.length;
-    if (length > maxBytes) reject(tooLarge(maxBytes));
+    if (length > maxBytes) return reject(tooLarge(maxBytes));
+    try {
+      onBytes?.(chunk.length);
+    } catch (error) {
+      return reject(error);
+    }
+    if (whole !== undefined && length <= declared) whole.set(chunk, start);
     else chunks.push(chunk);
   };
   const end = (): void => resolve();
@@ -59,6 +121,7 @@ export async function readAll(body: Readable, maxBytes: number, deadline: number
   body.on('data', take).on('end', end).on('error', left).on('close', close);
   try {
     await promise;
+    if (whole !== undefined && length === declared) return whole;
     return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
   } finally {
     clearTimeout(timer);
@@ -89,6 +152,19 @@ export function parseJson(body: Buffer): unknown {
   } catch {
     throw new GatewayError('invalid_json', `The request body is not JSON: ${firstFault(text)}.`);
   }
+}
+
+/**
+ * Parses a JSON body that nothing else needs, and frees its memory now: the garbage collector would wait for the end of the
+ * request, and often much longer.
+ *
+ * @throws {GatewayError} 400 with the position of the first fault
+ */
+export function parseOnce(body: Buffer): unknown {
+  const parsed = parseJson(body);
+  const { buffer, length } = body;
+  if (length >= largeBody && buffer.byteLength === length && buffer instanceof ArrayBuffer) buffer.transfer(0);
+  return parsed;
 }
 
 /** Finds the first fault with a tolerant parser, because JSON.parse reports the position of only some faults. */

@@ -28,6 +28,8 @@ export interface Key {
   readonly countsTokens: boolean;
   /** Maximum tokens of one answer. */
   readonly maxTokens: number | undefined;
+  /** Maximum number of requests under way. Undefined: the default share of all. */
+  readonly maxInFlight: number | undefined;
 }
 
 type Groups = FileConfig['groups'];
@@ -48,6 +50,7 @@ export const anonymous: Key = {
   limitSubjects: [],
   countsTokens: false,
   maxTokens: undefined,
+  maxInFlight: undefined,
 };
 
 /** The configured keys by the SHA-256 of their secrets. Secrets have 256 random bits and need no slow hash. */
@@ -102,7 +105,7 @@ export class KeyRing {
     const label = group === undefined ? 'token' : `token-${group.name}`;
     return {
       ...anonymous,
-      ...queueShare(group),
+      ...shareOf(group),
       ...limitsOf(`key:token:${name}`, label, {}, group),
       // A configured key cannot have this name.
       name: `token:${name}`,
@@ -124,7 +127,7 @@ function toKey(config: KeyConfig, group: Group | undefined): Key {
   const { name, scopes, addresses, expires, hide_thinking: hideThinking = false } = config;
   const models = config.models ?? (scopes.includes('admin') ? undefined : group?.models);
   return {
-    ...queueShare(group),
+    ...shareOf(group),
     ...limitsOf(`key:${name}`, name, config.limits ?? {}, group),
     name,
     label: name,
@@ -137,8 +140,12 @@ function toKey(config: KeyConfig, group: Group | undefined): Key {
   };
 }
 
-function queueShare(group: Group | undefined): Pick<Key, 'weight' | 'priority'> {
-  return { weight: group?.weight ?? 1, priority: group?.priority ?? 'interactive' };
+function shareOf(group: Group | undefined): Pick<Key, 'weight' | 'priority' | 'maxInFlight'> {
+  return {
+    weight: group?.weight ?? 1,
+    priority: group?.priority ?? 'interactive',
+    maxInFlight: group?.in_flight,
+  };
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   jwksCache,
 } from 'jose';
 import { GatewayError } from '../errors.ts';
+import { withTimeout } from '../with-timeout.ts';
 
 /** Milliseconds for one fetch. */
 const deadline = 3000;
@@ -16,6 +17,8 @@ const deadline = 3000;
 const unknownKidInterval = 30_000;
 /** Milliseconds until the keys are fetched again. */
 const refreshAfter = 10 * 60_000;
+/** Milliseconds for which tokens wait for that. */
+const maxRefreshWait = 500;
 /** Milliseconds for which the last keys are used while the provider is down. */
 const staleAfter = 60 * 60_000;
 /** Seconds. */
@@ -47,7 +50,11 @@ export class ProviderKeys {
    */
   readonly find = async (header: JWTHeaderParameters, token: FlattenedJWSInput): ReturnType<RemoteJWKSet> => {
     if (this.#keys.fresh && Date.now() - (this.#cache.uat ?? 0) > refreshAfter) {
-      await this.#keys.reload().catch((error: unknown) => this.#failed(error));
+      // A provider that does not respond must not delay tokens whose key is known.
+      await withTimeout(
+        maxRefreshWait,
+        this.#keys.reload().catch((error: unknown) => this.#failed(error)),
+      );
     }
     try {
       return await this.#keys(header, token);
@@ -56,6 +63,12 @@ export class ProviderKeys {
       throw this.#failed(error);
     }
   };
+
+  /** @returns true when the provider need not be asked for a token that names this key. @param kid absent: any key may fit */
+  has(kid: string | undefined): boolean {
+    const { jwks } = this.#cache;
+    return this.#keys.fresh && (kid === undefined || jwks?.keys.some((key) => key.kid === kid) === true);
+  }
 
   /** For some seconds after a failure, does not contact the provider and rejects at once. */
   async #fetch(address: string, options: RequestInit): Promise<Response> {

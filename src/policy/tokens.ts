@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type JWTPayload, decodeJwt, errors, jwtVerify } from 'jose';
+import { type JWTPayload, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from 'jose';
 import type { FileConfig } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
 import { ProviderKeys } from './provider-keys.ts';
 
 export type JwtOptions = NonNullable<FileConfig['jwt']>;
@@ -38,15 +39,21 @@ export class TokenVerifier {
    * By the SHA-256 of the token, oldest first. Refused tokens are not cached: anybody could fill the cache with them.
    */
   readonly #cache = new Map<string, CachedToken>();
+  readonly #maxWaiting: number;
+  /** Requests whose token is verified, and those of them that wait for the provider. */
+  #waiting = 0;
+  #waitingForProvider = 0;
   /** Running verifications by the SHA-256 of the token: a burst with one token costs one signature check. */
   readonly #verifying = new Map<string, Promise<VerifiedToken | undefined>>();
 
   /**
    * @param knowsGroup true for a configured group: when the group claim is a list, its first configured group counts
+   * @param maxWaiting requests whose token may be verified at a time; half of them may wait for the provider
    */
-  constructor(options: JwtOptions, knowsGroup: (name: string) => boolean = () => true) {
+  constructor(options: JwtOptions, knowsGroup: (name: string) => boolean = () => true, maxWaiting = 1024) {
     this.#options = options;
     this.#knowsGroup = knowsGroup;
+    this.#maxWaiting = maxWaiting;
     this.#keys = new ProviderKeys(new URL(options.jwks_url));
   }
 
@@ -64,6 +71,26 @@ export class TokenVerifier {
       if (cached.until > Date.now()) return cached.token;
       this.#cache.delete(digest);
     }
+    return await this.#verifyBounded(token, digest);
+  }
+
+  /** Bounds the requests that wait, so that forged tokens, which anybody can make up, keep out neither keys nor known tokens. */
+  async #verifyBounded(token: string, digest: string): Promise<VerifiedToken | undefined> {
+    const asksProvider = !this.#keys.has(decodeProtectedHeader(token).kid);
+    if (this.#waiting >= this.#maxWaiting || (asksProvider && this.#waitingForProvider >= this.#maxWaiting / 2)) {
+      throw tooManyTokens();
+    }
+    this.#waiting += 1;
+    if (asksProvider) this.#waitingForProvider += 1;
+    try {
+      return await this.#verifyOnce(token, digest);
+    } finally {
+      this.#waiting -= 1;
+      if (asksProvider) this.#waitingForProvider -= 1;
+    }
+  }
+
+  async #verifyOnce(token: string, digest: string): Promise<VerifiedToken | undefined> {
     const running = this.#verifying.get(digest);
     if (running !== undefined) return await running;
     const verifying = this.#checkSignature(token).finally(() => this.#verifying.delete(digest));
@@ -77,6 +104,8 @@ export class TokenVerifier {
   #isFromIssuer(token: string): boolean {
     if (token.length > maxTokenLength || !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return false;
     try {
+      // Throws for a header that cannot be read.
+      decodeProtectedHeader(token);
       return decodeJwt(token).iss === this.#options.issuer;
     } catch {
       return false;
@@ -123,4 +152,8 @@ function claim(payload: JWTPayload, name: string): unknown {
 /** Names appear in logs: they must not break a line or be invisible. */
 function isPrintable(name: string): boolean {
   return name.length <= 128 && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(name) && name.trim() !== '';
+}
+
+function tooManyTokens(): GatewayError {
+  return new GatewayError('server_overloaded', 'Too many tokens are being verified.', { retryAfter: 2 });
 }

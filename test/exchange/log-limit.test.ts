@@ -6,7 +6,8 @@ import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
-const refusals = (gateway: TestGateway, error: string): object[] => gateway.log.filter((line) => line['error'] === error);
+const refusals = (gateway: TestGateway, error: string): object[] =>
+  gateway.log.filter((line) => line['error'] === error);
 
 suite('the log lines of refused requests', { concurrency: true }, () => {
   test('without a key are counted beyond the first ten, and the rest is reported in one line', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { nestsDeeper } from '../../src/framing/depth.ts';
+import { countValues } from '../../src/framing/depth.ts';
 import { doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
 import { saying } from '../helpers/openai-answers.ts';
 import { type Answer, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
@@ -44,12 +44,12 @@ suite('the depth of a request body', () => {
     }
   });
 
-  test('is limited before 32 MiB of brackets are parsed', async () => {
+  test('is limited before 16 MiB of brackets are parsed', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
     for (const path of ['/v1/chat/completions', '/api/chat', '/api/show']) {
       const started = performance.now();
-      const response = await gateway.fetch(path, { method: 'POST', body: '['.repeat(32 << 20) });
+      const response = await gateway.fetch(path, { method: 'POST', body: '['.repeat(16 << 20) });
       await response.text();
       assert.equal(response.status, 400);
       assert.ok(performance.now() - started < 3_000, 'V8 alone would take longer to parse it');
@@ -103,8 +103,9 @@ suite('the depth of a request body', () => {
   ] as const) {
     test(`is ${depth} for ${json.slice(0, 24)} (${json.length} characters)`, () => {
       const bytes = Buffer.from(json);
-      assert.equal(nestsDeeper(bytes, depth), false);
-      if (depth > 0) assert.equal(nestsDeeper(bytes, depth - 1), true);
+      const limits = { values: 1_000, fields: 1_000 };
+      assert.notEqual(countValues(bytes, { ...limits, depth }), 'depth');
+      if (depth > 0) assert.equal(countValues(bytes, { ...limits, depth: depth - 1 }), 'depth');
     });
   }
 });

@@ -137,6 +137,7 @@ describe('an exchange whose upstream counted nothing', () => {
       ended: (_, how) => {
         ending = how;
       },
+      stopped: () => undefined,
     });
     Object.assign(exchange, { estimate, outputRate: 100 });
     happens(exchange);

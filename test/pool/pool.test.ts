@@ -145,7 +145,8 @@ test('the pool keeps to the kind of upstream that a request was read for when it
   const pool = new UpstreamPool(upstreams, { attempts: 1, base: 1, cap: 1, share: 0, onRetry: () => undefined });
   const exchange = new Exchange('POST', undefined, {
     chunkGaps: () => ({ observe: () => undefined }),
-    ended: () => undefined, stopped: () => undefined,
+    ended: () => undefined,
+    stopped: () => undefined,
   });
   const wanted = { model: 'moved', kind: 'ollama', conversation: () => undefined } as const;
   assert.equal(await pool.send(exchange, wanted, async ({ name }) => await Promise.resolve(name)), 'ollama');

@@ -180,7 +180,7 @@ suite('a request body', () => {
     const open = new PassThrough();
     const reason = new GatewayError('shutting_down', 'Bye.');
     const rejected = async (body: PassThrough, signal: AbortSignal): Promise<unknown> =>
-      await readAll(body, 1_000, 60_000, signal).catch((error: unknown) => error);
+      await readAll(body, { maxBytes: 1_000, deadline: 60_000, signal }).catch((error: unknown) => error);
     assert.equal(((await rejected(gone, new AbortController().signal)) as GatewayError).code, 'client_closed');
     assert.equal(await rejected(open, AbortSignal.abort(reason)), reason);
     open.destroy();

@@ -14,7 +14,8 @@ import { day, hour, noon, row } from './rows.ts';
 
 const sinks = {
   chunkGaps: () => ({ observe: () => undefined }),
-  ended: () => undefined, stopped: () => undefined,
+  ended: () => undefined,
+  stopped: () => undefined,
 };
 
 /** Requests a path at noon as the key `name`. */

@@ -35,6 +35,12 @@ const group = z.strictObject({
     .enum(['interactive', 'batch'])
     .default('interactive')
     .describe('batch requests wait for interactive ones, but never starve (see queue.batch_share).'),
+  in_flight: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe('Requests at a time of each key in the group. Absent: a quarter of limits.in_flight.'),
   models: modelPatterns.optional().describe('Models for the keys of the group that have no `models`.'),
 });
 

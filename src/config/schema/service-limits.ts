@@ -2,42 +2,71 @@ import { z } from 'zod';
 import { size, timeout } from './values.ts';
 
 /** `limits`: upper bounds that protect the process itself. The limits of a key or a group are in `groups.ts`. */
-export const limits = z.strictObject({
-  body: size.prefault('64MiB').describe('Maximum size of a request body.'),
-  line: size.prefault('8MiB').describe('Maximum size of one line of an upstream response.'),
-  in_flight: z
-    .int()
-    .min(1)
-    .max(100_000)
-    .default(1024)
-    .describe('Maximum number of requests at a time, for all keys; one more gets a 503.'),
-  choices: z
-    .int()
-    .min(1)
-    .max(128)
-    .default(8)
-    .describe('Maximum number of choices of one request: its n multiplied by its prompts.'),
-  depth: z
-    .int()
-    .min(16)
-    .max(1000)
-    .default(128)
-    .describe('Maximum nesting of objects and arrays in a JSON body; a deeper one gets a 400.'),
-  connections: z
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(10_000)
-    .describe(
-      'Maximum number of connections at a time. One more takes the place of an idle one, or is closed at once.',
-    ),
-  connections_per_address: z
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(2000)
-    .describe('The same for the connections from one IPv4 address or one /64 network of IPv6.'),
-});
+export const limits = z
+  .strictObject({
+    body: size
+      .prefault('20MiB')
+      .describe('Maximum size of a request body. Images and the longest contexts fit: a token has about four bytes.'),
+    bodies_total: size
+      .prefault('64MiB')
+      .describe(
+        'Memory for the bodies of all requests under way, at least twice `body`; the requests of one key get half of it. A request that needs more gets a 503.',
+      ),
+    line: size.prefault('8MiB').describe('Maximum size of one line of an upstream response.'),
+    in_flight: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1024)
+      .describe(
+        'Maximum number of requests at a time, for all keys; one more gets a 503. A key has at most a quarter of them, unless its group sets `in_flight`; one more gets a 429.',
+      ),
+    choices: z
+      .int()
+      .min(1)
+      .max(128)
+      .default(8)
+      .describe('Maximum number of choices of one request: its n multiplied by its prompts.'),
+    depth: z
+      .int()
+      .min(16)
+      .max(1000)
+      .default(128)
+      .describe('Maximum nesting of objects and arrays in a JSON body; a deeper one gets a 400.'),
+    values: z
+      .int()
+      .min(1_000)
+      .max(100_000_000)
+      .default(300_000)
+      .describe(
+        'Maximum number of values in a JSON body: objects, arrays and everything in them. A body with more gets a 400.',
+      ),
+    fields: z
+      .int()
+      .min(100)
+      .max(1_000_000)
+      .default(10_000)
+      .describe('Maximum number of fields of one object in a JSON body; a body with more gets a 400.'),
+    connections: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(10_000)
+      .describe(
+        'Maximum number of connections at a time. One more takes the place of an idle one, or is closed at once.',
+      ),
+    connections_per_address: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(2000)
+      .describe('The same for the connections from one IPv4 address or one /64 network of IPv6.'),
+  })
+  .superRefine(({ body, bodies_total: total }, context) => {
+    if (total >= 2 * body) return;
+    const message = 'limits.bodies_total must be at least twice limits.body: one key may hold only half of it';
+    context.addIssue({ code: 'custom', path: ['bodies_total'], message });
+  });
 
 /** `timeouts`: the deadlines of requests and of shutdown. */
 export const timeouts = z.strictObject({

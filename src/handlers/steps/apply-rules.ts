@@ -45,6 +45,8 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   if (call.requests.length > config.limits.choices) {
     throw invalidValue('n', `At most ${config.limits.choices} answers a request are given here.`);
   }
+  // Each choice is sent in a body of its own.
+  exchange.admitted?.hold(exchange.admitted.bytes * (call.requests.length - 1));
   if (typeof asked.format === 'object') checkSchema(asked.format, 'response_format');
   const rule = withTokenCap(rules.rule(model), exchange.key?.maxTokens);
   const onlyCounts = call.onlyCounts === true;

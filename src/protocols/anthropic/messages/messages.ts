@@ -2,12 +2,9 @@ import type { AssistantMessage, Image, JsonObject, Message, ToolMessage } from '
 import { invalidValue } from '../../../errors.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, boolean, object, oneOf, required, string } from '../../fields.ts';
-import { readArguments } from '../../tool-calls.ts';
+import { ToolCallReader } from '../../tool-calls.ts';
 import { type Block, blockPrefix, readBlocks, readContent } from './content.ts';
 import { dropUnknown } from './unknown-fields.ts';
-
-/** Names of the tools called so far, by call id: a tool's result has only the id, but Ollama wants the name. */
-type ToolNames = Map<string, string>;
 
 /**
  * Reads `system` and `messages`.
@@ -18,23 +15,23 @@ type ToolNames = Map<string, string>;
 export function readMessages(body: JsonObject, dropped: DroppedFields): Message[] {
   const items = required(array, body['messages'], 'messages');
   if (items.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
-  const toolNames: ToolNames = new Map();
-  const messages = items.flatMap((item, index) => readMessage(item, `messages[${index}]`, toolNames, dropped));
+  const calls = new ToolCallReader();
+  const messages = items.flatMap((item, index) => readMessage(item, `messages[${index}]`, calls, dropped));
   const system = body['system'] == null ? '' : readText(readBlocks(body['system'], 'system'), 'system', dropped);
   return system === '' ? messages : [{ role: 'system', text: system }, ...messages];
 }
 
 /** @returns several messages for one that contains results of tools */
-function readMessage(item: unknown, path: string, toolNames: ToolNames, dropped: DroppedFields): Message[] {
+function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped: DroppedFields): Message[] {
   const message = required(object, item, path);
   const role = required(oneOf, message['role'], `${path}.role`, ['user', 'assistant', 'system']);
   dropUnknown(dropped, 'messages.', message, ['role', 'content']);
   const blocks = readBlocks(message['content'], `${path}.content`);
   switch (role) {
     case 'user':
-      return readUser(blocks, toolNames, dropped);
+      return readUser(blocks, calls, dropped);
     case 'assistant':
-      return [readAssistant(blocks, path, toolNames, dropped)];
+      return [readAssistant(blocks, path, calls, dropped)];
     case 'system':
       return [{ role, text: readText(blocks, path, dropped) }];
     default:
@@ -46,10 +43,10 @@ function readMessage(item: unknown, path: string, toolNames: ToolNames, dropped:
  * Reads a user's message: first the results of tools, each as a message of its own, then everything else as one message.
  * An image in a result goes into the latter, because only users' messages can contain images.
  */
-function readUser(blocks: readonly Block[], toolNames: ToolNames, dropped: DroppedFields): Message[] {
+function readUser(blocks: readonly Block[], calls: ToolCallReader, dropped: DroppedFields): Message[] {
   const results = blocks
     .filter(({ type }) => type === 'tool_result')
-    .map((block) => readToolResult(block, toolNames, dropped));
+    .map((block) => readToolResult(block, calls, dropped));
   const others = blocks.filter(({ type }) => type !== 'tool_result');
   const content = readContent(others, dropped);
   const images = [...results.flatMap((result) => result.images), ...content.images];
@@ -60,7 +57,7 @@ function readUser(blocks: readonly Block[], toolNames: ToolNames, dropped: Dropp
 
 function readToolResult(
   { fields, path }: Block,
-  toolNames: ToolNames,
+  calls: ToolCallReader,
   dropped: DroppedFields,
 ): { message: ToolMessage; images: readonly Image[] } {
   dropUnknown(dropped, blockPrefix, fields, ['type', 'tool_use_id', 'content', 'is_error']);
@@ -70,7 +67,7 @@ function readToolResult(
   const { texts, images } = readContent(blocks, dropped);
   const text = texts.join('\n');
   return {
-    message: { role: 'tool', text: isError ? asError(text) : text, callId, name: toolNames.get(callId) },
+    message: { role: 'tool', text: isError ? asError(text) : text, callId, name: calls.nameOf(callId) },
     images,
   };
 }
@@ -83,7 +80,7 @@ function asError(text: string): string {
 function readAssistant(
   blocks: readonly Block[],
   path: string,
-  toolNames: ToolNames,
+  calls: ToolCallReader,
   dropped: DroppedFields,
 ): AssistantMessage {
   const thoughts: string[] = [];
@@ -93,8 +90,8 @@ function readAssistant(
     if (block.type === 'thinking') {
       thoughts.push(readThinkingBlock(block, dropped));
     } else if (block.type === 'tool_use') {
-      const call = readToolUseBlock(block, dropped);
-      toolNames.set(call.id, call.name);
+      const call = readToolUseBlock(block, calls, dropped);
+      calls.add(call);
       toolCalls.push(call);
     } else {
       others.push(block);
@@ -108,12 +105,16 @@ function readThinkingBlock({ fields, path }: Block, dropped: DroppedFields): str
   return required(string, fields['thinking'], `${path}.thinking`);
 }
 
-function readToolUseBlock({ fields, path }: Block, dropped: DroppedFields): AssistantMessage['toolCalls'][number] {
+function readToolUseBlock(
+  { fields, path }: Block,
+  calls: ToolCallReader,
+  dropped: DroppedFields,
+): AssistantMessage['toolCalls'][number] {
   dropUnknown(dropped, blockPrefix, fields, ['type', 'id', 'name', 'input', 'caller']);
   return {
     id: required(string, fields['id'], `${path}.id`),
     name: required(string, fields['name'], `${path}.name`),
-    arguments: readArguments(fields['input'], `${path}.input`),
+    arguments: calls.readArguments(fields['input'], `${path}.input`),
   };
 }
 

@@ -2,7 +2,7 @@ import type { JsonObject, Message } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
-import { readToolCalls } from '../../tool-calls.ts';
+import { ToolCallReader } from '../../tool-calls.ts';
 import { readImages } from '../images.ts';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
@@ -15,10 +15,12 @@ const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
  * @see https://docs.ollama.com/api/chat (messages)
  */
 export function readMessages(value: unknown, dropped: DroppedFields): Message[] {
-  return (array(value, 'messages') ?? []).map((item, index) => readMessage(item, `messages[${index}]`, dropped));
+  const items = array(value, 'messages') ?? [];
+  const calls = new ToolCallReader();
+  return items.map((item, index) => readMessage(item, `messages[${index}]`, calls, dropped));
 }
 
-function readMessage(item: unknown, path: string, dropped: DroppedFields): Message {
+function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped: DroppedFields): Message {
   const message = required(object, item, path);
   const role = required(oneOf, message['role'], `${path}.role`, roles);
   const text = string(message['content'], `${path}.content`) ?? '';
@@ -38,7 +40,7 @@ function readMessage(item: unknown, path: string, dropped: DroppedFields): Messa
         role,
         text,
         reasoning: string(message['thinking'], `${path}.thinking`) ?? '',
-        toolCalls: readToolCalls(message['tool_calls'], `${path}.tool_calls`),
+        toolCalls: calls.readCalls(message['tool_calls'], `${path}.tool_calls`),
       };
     case 'tool': {
       const callId = string(message['tool_call_id'], `${path}.tool_call_id`) ?? '';

@@ -4,7 +4,7 @@ import { isObject } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
 import { readImageUrl } from '../../images.ts';
-import { readToolCalls } from '../../tool-calls.ts';
+import { ToolCallReader } from '../../tool-calls.ts';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
 
@@ -17,23 +17,11 @@ const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
 export function readMessages(value: unknown, dropped: DroppedFields): Message[] {
   const items = required(array, value, 'messages');
   if (items.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
-  /** Names of the tools called so far, by call id: a tool message has only the id, but Ollama wants the name. */
-  const toolNames = new Map<string, string>();
-  const messages: Message[] = [];
-  for (const [index, item] of items.entries()) {
-    const message = readMessage(item, `messages[${index}]`, toolNames, dropped);
-    if (message.role === 'assistant') for (const { id, name } of message.toolCalls) toolNames.set(id, name);
-    messages.push(message);
-  }
-  return messages;
+  const calls = new ToolCallReader();
+  return items.map((item, index) => readMessage(item, `messages[${index}]`, calls, dropped));
 }
 
-function readMessage(
-  item: unknown,
-  path: string,
-  toolNames: ReadonlyMap<string, string>,
-  dropped: DroppedFields,
-): Message {
+function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped: DroppedFields): Message {
   const message = required(object, item, path);
   const role = required(oneOf, message['role'], `${path}.role`, roles);
   const content = readContent(message['content'], `${path}.content`, dropped);
@@ -52,12 +40,12 @@ function readMessage(
       dropped.add('messages.function_call', message['function_call']);
       dropped.add('messages.audio', message['audio']);
       const refusal = string(message['refusal'], `${path}.refusal`) ?? '';
-      const toolCalls = readToolCalls(message['tool_calls'], `${path}.tool_calls`);
+      const toolCalls = calls.readCalls(message['tool_calls'], `${path}.tool_calls`);
       return { role, text: content.text || refusal, reasoning: readReasoning(message, path), toolCalls };
     }
     case 'tool': {
       const callId = string(message['tool_call_id'], `${path}.tool_call_id`) ?? '';
-      const name = string(message['name'], `${path}.name`) ?? toolNames.get(callId);
+      const name = string(message['name'], `${path}.name`) ?? calls.nameOf(callId);
       return { role, text: content.text, callId, name };
     }
     default:

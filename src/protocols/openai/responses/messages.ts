@@ -1,9 +1,10 @@
-import type { Image, JsonObject, Message } from '../../../chat/request.ts';
+import type { AssistantMessage, Image, Message } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { readImageUrl } from '../../images.ts';
-import { readArguments } from '../../tool-calls.ts';
+import { ToolCallReader } from '../../tool-calls.ts';
 import type { Item } from './items.ts';
 
+type ToolCall = AssistantMessage['toolCalls'][number];
 type ItemOf<Type> = Extract<Item, { type: Type }>;
 
 /** An assistant's message that further items may still extend. */
@@ -11,7 +12,7 @@ interface AssistantDraft {
   readonly role: 'assistant';
   text: string;
   readonly reasoning: string;
-  readonly toolCalls: { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
+  readonly toolCalls: ToolCall[];
 }
 
 /**
@@ -29,8 +30,7 @@ export function toMessages(entries: readonly { readonly item: Item; readonly pat
 
 class Conversion {
   readonly messages: Message[] = [];
-  /** By call id: a tool's output has only the id, but Ollama wants the name. */
-  readonly #toolNames = new Map<string, string>();
+  readonly #calls = new ToolCallReader();
   #draft: AssistantDraft | undefined;
   /** The thinking that the next message of the assistant gets. */
   #reasoning = '';
@@ -43,13 +43,12 @@ class Conversion {
         this.#reasoning += joinTexts(item.content ?? item.summary);
         return;
       case 'function_call':
-        this.#toolNames.set(item.call_id, item.name);
         this.#draft ??= this.#startDraft();
-        this.#draft.toolCalls.push(toToolCall(item, path));
+        this.#draft.toolCalls.push(this.#readCall(item, path));
         return;
       case 'function_call_output': {
         const text = typeof item.output === 'string' ? item.output : joinTexts(item.output);
-        this.#push({ role: 'tool', text, callId: item.call_id, name: this.#toolNames.get(item.call_id) });
+        this.#push({ role: 'tool', text, callId: item.call_id, name: this.#calls.nameOf(item.call_id) });
         return;
       }
       case 'message':
@@ -59,6 +58,12 @@ class Conversion {
       default:
         item satisfies never;
     }
+  }
+
+  #readCall({ call_id: id, name, arguments: text }: ItemOf<'function_call'>, path: string): ToolCall {
+    const call = { id, name, arguments: this.#calls.readArguments(text, `${path}.arguments`) };
+    this.#calls.add(call);
+    return call;
   }
 
   #addAnswer(content: Extract<Item, { role: 'assistant' }>['content']): void {
@@ -83,10 +88,6 @@ class Conversion {
 
 function joinTexts(parts: readonly ({ readonly text: string } | { readonly refusal: string })[]): string {
   return parts.map((part) => ('text' in part ? part.text : part.refusal)).join('\n');
-}
-
-function toToolCall(item: ItemOf<'function_call'>, path: string): AssistantDraft['toolCalls'][number] {
-  return { id: item.call_id, name: item.name, arguments: readArguments(item.arguments, `${path}.arguments`) };
 }
 
 function toMessage(item: Exclude<ItemOf<'message'>, { role: 'assistant' }>, path: string): Message {
