@@ -293,6 +293,30 @@ test('answers 503 after 3 s when the provider does not answer, and at once for l
   assert.ok(performance.now() - start < held + 1000);
 });
 
+test('forged tokens that wait for a silent provider are bounded, and do not delay a token whose key is known', async (context) => {
+  const advance = clock(context);
+  const [key, forged] = [await signer('1'), await signer('2')];
+  const provider = await provide(context, key.jwk);
+  const verifier = new TokenVerifier(provider.options, () => true, 10);
+  const lasting = async (sub: string): Promise<string> => await key.sign({ sub, exp: seconds() + 86_400 });
+  assert.equal((await verifier.verify(await lasting('a')))?.name, 'a');
+  provider.instead = silent;
+  advance(11 * 60_000);
+  // One token sent five times, because each of its requests waits.
+  const token = await forged.sign();
+  const waiting = [];
+  for (let count = 0; count < 5; count += 1) {
+    waiting.push(assert.rejects(verifier.verify(token), { code: 'store_unavailable' }));
+  }
+  const tooMany = { name: 'GatewayError', code: 'server_overloaded', status: 503, retryAfter: 2 };
+  for (let count = 0; count < 50; count += 1) {
+    await assert.rejects(verifier.verify(await forged.sign({ sub: `forged-${count}` })), tooMany);
+  }
+  const known = verifier.verify(await lasting('b')).then((verified) => verified?.name);
+  assert.equal(await Promise.race([known, Promise.all(waiting).then(() => 'the forged ones were refused first')]), 'b');
+  await Promise.all(waiting);
+});
+
 function base64url(text: string): string {
   return Buffer.from(text).toString('base64url');
 }
