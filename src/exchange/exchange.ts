@@ -19,6 +19,8 @@ export interface ExchangeObservers {
 
 /** A request that counts among those under way. */
 export interface Admitted {
+  /** The name of its key; for requests without one, the address that they come from. */
+  readonly owner: string;
   /** Bytes that it holds. */
   readonly bytes: number;
   /**

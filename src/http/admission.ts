@@ -59,7 +59,7 @@ export class Admission {
       const message = `Too many requests of this key are under way: at most ${maxOfOwner} may be.`;
       throw new GatewayError('rate_limit_exceeded', message, { retryAfter });
     }
-    exchange.admitted = new AdmittedRequest({ limits: this.#limits, all: this.#all, owner: counts });
+    exchange.admitted = new AdmittedRequest(owner.name, { limits: this.#limits, all: this.#all, counts });
   }
 
   #countsOf(name: string): Counts {
@@ -77,17 +77,21 @@ export class Admission {
 interface Shared {
   readonly limits: Limits;
   readonly all: Counts;
-  readonly owner: Counts;
+  /** Of the owner. */
+  readonly counts: Counts;
 }
 
 class AdmittedRequest implements Admitted {
+  readonly owner: string;
   readonly #shared: Shared;
   #bytes = 0;
+  #hasLeft = false;
 
-  constructor(shared: Shared) {
+  constructor(owner: string, shared: Shared) {
+    this.owner = owner;
     this.#shared = shared;
     shared.all.requests += 1;
-    shared.owner.requests += 1;
+    shared.counts.requests += 1;
   }
 
   get bytes(): number {
@@ -95,27 +99,29 @@ class AdmittedRequest implements Admitted {
   }
 
   hold(bytes: number): void {
-    const { limits, all, owner } = this.#shared;
+    if (this.#hasLeft) return;
+    const { limits, all, counts } = this.#shared;
     const maxOfOwner = limits.bodies_total * bodyShare;
     if (all.bytes + bytes > limits.bodies_total) {
       throw new GatewayError('server_overloaded', 'The requests under way take all the memory there is for them.', {
         retryAfter,
       });
     }
-    if (owner.bytes + bytes > maxOfOwner) {
+    if (counts.bytes + bytes > maxOfOwner) {
       const message = `The requests of this key that are under way take more than ${maxOfOwner} bytes.`;
       throw new GatewayError('server_overloaded', message, { retryAfter });
     }
     this.#bytes += bytes;
     all.bytes += bytes;
-    owner.bytes += bytes;
+    counts.bytes += bytes;
   }
 
   leave(): void {
-    const { all, owner } = this.#shared;
+    this.#hasLeft = true;
+    const { all, counts } = this.#shared;
     all.requests -= 1;
-    owner.requests -= 1;
+    counts.requests -= 1;
     all.bytes -= this.#bytes;
-    owner.bytes -= this.#bytes;
+    counts.bytes -= this.#bytes;
   }
 }

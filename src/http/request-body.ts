@@ -50,7 +50,7 @@ export class BodyReader {
     const values = countValues(bytes, this.#limits);
     if (typeof values === 'string') throw overLimit(values, this.#limits[values]);
     admitted?.hold(values * bytesPerValue + (isAscii(bytes) ? 0 : bytes.length * wideText));
-    const turn = this.#turns.wait(values * timePerValue + bytes.length * timePerByte);
+    const turn = this.#turns.wait(admitted?.owner ?? '', values * timePerValue + bytes.length * timePerByte);
     if (turn === undefined) return bytes;
     await turn;
     signal.throwIfAborted();

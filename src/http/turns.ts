@@ -1,25 +1,18 @@
 /** Milliseconds of one turn of the event loop after which further bodies wait for the next. */
 const maxTurn = 50;
-/** Estimated milliseconds of the bodies that are taken together from those that wait. */
-const maxTogether = 20;
-/** Estimated milliseconds from which a body is expensive, and which every body takes at least. */
+/** Bodies of those that wait which are taken together, unless the last turn took too long. */
+const maxTogether = 16;
+/** Estimated milliseconds from which a body is expensive. */
 const expensive = 20;
-const leastCost = 1;
-
-/** A body that waits. */
-interface Waiting {
-  readonly cost: number;
-  readonly start: () => void;
-}
 
 /**
  * Spreads the work on request bodies over turns of the event loop. Parsing and translation block it, so bodies that arrive at
- * once would keep all other requests waiting for the sum of their times. Between expensive bodies, others have the loop for at
- * least as long as each of them takes.
+ * once would keep all other requests waiting for the sum of their times. Owners take turns. Between expensive bodies, others
+ * have the loop for at least as long as each of them takes.
  */
 export class Turns {
-  readonly #waiting: Waiting[] = [];
-  readonly #expensive: Waiting[] = [];
+  readonly #waiting = new RoundRobin();
+  readonly #waitingExpensive = new RoundRobin();
   /** When the first body of this turn was taken, on the clock of `performance.now()`; undefined if there was none. */
   #turnStart: number | undefined;
   /** When the next expensive body may be taken. */
@@ -27,63 +20,92 @@ export class Turns {
   #isScheduled = false;
 
   /**
-   * @param cost estimated milliseconds of the work on a body
+   * @param owner whose body it is
+   * @param cost estimated milliseconds of the work on it
    * @returns undefined if the work can begin now; otherwise a promise that resolves when it can
    */
-  wait(cost: number): Promise<void> | undefined {
+  wait(owner: string, cost: number): Promise<void> | undefined {
     const now = performance.now();
-    return cost < expensive ? this.#waitInTurn(cost, now) : this.#waitForGap(cost, now);
+    return cost < expensive ? this.#waitInTurn(owner, now) : this.#waitForGap(owner, cost, now);
   }
 
-  #waitInTurn(cost: number, now: number): Promise<void> | undefined {
+  #waitInTurn(owner: string, now: number): Promise<void> | undefined {
     if (this.#turnStart === undefined) {
       this.#turnStart = now;
       setImmediate(nextTurn, this);
-    } else if (this.#waiting.length > 0 || now - this.#turnStart > maxTurn) {
-      return new Promise((start) => this.#waiting.push({ cost, start }));
+    } else if (this.#waiting.size > 0 || now - this.#turnStart > maxTurn) {
+      return new Promise((start) => this.#waiting.add(owner, { cost: 0, start }));
     }
     return undefined;
   }
 
-  #waitForGap(cost: number, now: number): Promise<void> | undefined {
-    if (this.#expensive.length === 0 && now >= this.#expensiveAt) {
+  #waitForGap(owner: string, cost: number, now: number): Promise<void> | undefined {
+    if (this.#waitingExpensive.size === 0 && now >= this.#expensiveAt) {
       this.#expensiveAt = now + 2 * cost;
       return undefined;
     }
     return new Promise((start) => {
-      this.#expensive.push({ cost, start });
+      this.#waitingExpensive.add(owner, { cost, start });
       this.#schedule(this.#expensiveAt - now);
     });
   }
 
   /** Begins the next turn, with some of the bodies that wait. */
   startTurn(): void {
+    const now = performance.now();
+    const wasLong = now - (this.#turnStart ?? now) > maxTurn;
     this.#turnStart = undefined;
-    for (let cost = 0; cost < maxTogether;) {
-      const next = this.#waiting.shift();
-      if (next === undefined) break;
-      cost += Math.max(next.cost, leastCost);
-      next.start();
-    }
-    if (this.#waiting.length === 0) return;
-    this.#turnStart = performance.now();
+    for (let left = wasLong ? 1 : maxTogether; left > 0 && this.#waiting.size > 0; left -= 1) this.#waiting.startNext();
+    if (this.#waiting.size === 0) return;
+    this.#turnStart = now;
     setImmediate(nextTurn, this);
   }
 
   startExpensive(): void {
     this.#isScheduled = false;
-    const now = performance.now();
-    const next = this.#expensive.shift();
-    if (next === undefined) return;
-    this.#expensiveAt = now + 2 * next.cost;
-    next.start();
-    if (this.#expensive.length > 0) this.#schedule(2 * next.cost);
+    const cost = this.#waitingExpensive.startNext();
+    this.#expensiveAt = performance.now() + 2 * cost;
+    if (this.#waitingExpensive.size > 0) this.#schedule(2 * cost);
   }
 
   #schedule(milliseconds: number): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setTimeout(nextExpensive, milliseconds, this);
+  }
+}
+
+interface Waiting {
+  /** Estimated milliseconds. */
+  readonly cost: number;
+  readonly start: () => void;
+}
+
+/** What waits, by owner. */
+class RoundRobin {
+  /** The owner whose turn it is comes first. */
+  readonly #queues = new Map<string, Waiting[]>();
+  size = 0;
+
+  add(owner: string, waiting: Waiting): void {
+    const queue = this.#queues.get(owner);
+    if (queue === undefined) this.#queues.set(owner, [waiting]);
+    else queue.push(waiting);
+    this.size += 1;
+  }
+
+  /** @returns the cost of what is started; 0 if nothing waits */
+  startNext(): number {
+    for (const [owner, queue] of this.#queues) {
+      const next = queue.shift();
+      this.#queues.delete(owner);
+      if (queue.length > 0) this.#queues.set(owner, queue);
+      if (next === undefined) continue;
+      this.size -= 1;
+      next.start();
+      return next.cost;
+    }
+    return 0;
   }
 }
 

@@ -150,7 +150,7 @@ suite('limits.bodies_total', { concurrency: true }, () => {
       body,
       headers: { authorization: 'Bearer mallory' },
       duplex: 'half',
-    } as RequestInit);
+    });
     assert.equal(response.status, 503);
     held.close();
   });
