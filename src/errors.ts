@@ -74,7 +74,7 @@ export function quoted(text: string): string {
 }
 
 function cut(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1).toWellFormed()}…` : text;
+  return text.length > length ? `${text.slice(0, length).toWellFormed()}…` : text;
 }
 
 /** An error whose `message` is meant for the client: it contains no upstream address, stack or secret. */

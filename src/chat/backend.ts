@@ -51,6 +51,8 @@ export interface BackendRequest {
 /** The API of one kind of backend. */
 export interface Backend {
   generation(request: GenerationRequest): BackendRequest;
+  /** Checks a request before it waits for a slot. Absent: there is nothing to check. @throws {GatewayError} 400 with `param` */
+  check?(request: GenerationRequest): void;
   decoder(request: GenerationRequest, emit: Emit, maxLineBytes: number): Decoder;
   /**
    * Translates an answer with a status other than 2xx.

@@ -144,13 +144,17 @@ function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
 }
 
+/** Characters of a body that is searched for its first fault, which takes a hundred times as long as parsing. */
+const maxSearched = 256 * 1024;
+
 /** Parses a JSON body, whatever its Content-Type. @throws {GatewayError} 400 with the position of the first fault */
 export function parseJson(body: Buffer): unknown {
   const text = body.toString('utf8');
   try {
     return JSON.parse(text);
   } catch {
-    throw new GatewayError('invalid_json', `The request body is not JSON: ${firstFault(text)}.`);
+    const fault = text.length > maxSearched ? '' : `: ${firstFault(text)}`;
+    throw new GatewayError('invalid_json', `The request body is not JSON${fault}.`);
   }
 }
 

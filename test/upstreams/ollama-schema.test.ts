@@ -3,6 +3,7 @@ import { suite, test } from 'node:test';
 import { Validator } from '@cfworker/json-schema';
 import fc from 'fast-check';
 import { isObject } from '../../src/framing/json.ts';
+import type { Budget } from '../../src/upstreams/ollama/schema-budget.ts';
 import { inlineRefs } from '../../src/upstreams/ollama/schema-refs.ts';
 import { toOllamaFunction } from '../../src/upstreams/ollama/schema.ts';
 import { received } from './ollama-tool-type.ts';
@@ -10,9 +11,11 @@ import { type Stated, statedSchemas } from './stated-schemas.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
+const unlimited: Budget = { spend: () => undefined, add: () => undefined };
+
 /** A tool with these parameters as Ollama reads it. */
 function readByOllama(parameters: Json): { readonly description?: string | undefined; readonly parameters: Json } {
-  const { description, parameters: sent } = toOllamaFunction({ name: 'f', parameters });
+  const { description, parameters: sent } = toOllamaFunction({ name: 'f', parameters }, unlimited);
   // A request is JSON text.
   return { description, parameters: received(JSON.parse(JSON.stringify(sent))) };
 }
@@ -59,7 +62,7 @@ suite('a schema that the Go types support completely is sent unchanged', () => {
     fc.assert(
       fc.property(root, (parameters) => {
         const plain: unknown = JSON.parse(JSON.stringify(parameters));
-        const sent = toOllamaFunction({ name: 'f', description: 'd', parameters });
+        const sent = toOllamaFunction({ name: 'f', description: 'd', parameters }, unlimited);
         assert.deepEqual(JSON.parse(JSON.stringify(sent)), { name: 'f', description: 'd', parameters: plain });
       }),
     );
@@ -118,7 +121,7 @@ suite('inlineRefs', () => {
     fc.assert(
       fc.property(whole, fc.array(value, { minLength: 20, maxLength: 20 }), ({ root, ...definitions }, values) => {
         const before = { allOf: [root.schema], $defs: schemasOf(definitions) };
-        const after = inlineRefs(before);
+        const after = inlineRefs(before, unlimited);
         assert.doesNotMatch(JSON.stringify(after), /\$ref|\$defs/);
         const accepted = (schema: Json): unknown[] => {
           const validator = new Validator(structuredClone(schema), '2020-12');
@@ -189,11 +192,14 @@ suite('where keywords are written', () => {
 
   test('a description that tool and parameters share is written once', () => {
     const tool = { name: 'f', description: 'Weather', parameters: { description: 'Weather', title: 'F' } };
-    assert.equal(toOllamaFunction(tool).description, 'Weather');
+    assert.equal(toOllamaFunction(tool, unlimited).description, 'Weather');
   });
 
   test('a tool without parameters gets an empty object', () => {
-    assert.deepEqual(toOllamaFunction({ name: 'f' }), { name: 'f', parameters: { type: 'object', properties: {} } });
+    assert.deepEqual(toOllamaFunction({ name: 'f' }, unlimited), {
+      name: 'f',
+      parameters: { type: 'object', properties: {} },
+    });
   });
 });
 

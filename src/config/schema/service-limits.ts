@@ -37,7 +37,7 @@ export const limits = z
       .int()
       .min(1_000)
       .max(100_000_000)
-      .default(300_000)
+      .default(200_000)
       .describe(
         'Maximum number of values in a JSON body: objects, arrays and everything in them. A body with more gets a 400.',
       ),

@@ -55,6 +55,7 @@ export async function applyRules(call: GenerationCall, services: Services, excha
     shape(first, model, rule, onlyCounts),
     ...others.map((request) => shape(request, model, rule, onlyCounts)),
   ] as const;
+  pool.backendFor(model).check?.(shaped[0]);
   const demands = shaped.map(demandOf);
   // Before images are fetched, so that a request over a limit fetches none.
   if (call.ready === undefined) await reserveTokens(exchange, sumDemands(demands), services);

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Signal } from '../../cancellation.ts';
 import type { ChatResult } from '../../chat/accumulator.ts';
 import { estimatedInputTokens } from '../../chat/estimate.ts';
@@ -103,19 +104,43 @@ export async function collectChoices(
   const { adaptations } = started;
   const results = await collectStarted(started, call, services, exchange);
   if (!services.config.validate_json) return { adaptations, results };
-  const valid = await Promise.all(
-    results.map(async (result, choice) => {
-      const request = call.requests[choice];
-      if (request === undefined || matchesSchema(request, result)) return result;
-      const retried = withAnotherSeed(request);
-      const demands = [demandOf(retried)];
-      const single = { ...call, requests: [retried], demands, stops: [call.stops[choice] ?? []] } as const;
-      const [second] = await collectStarted(await sendChoices(single, services, exchange), single, services, exchange);
-      if (second !== undefined && matchesSchema(request, second)) return second;
-      throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
-    }),
-  );
-  return { adaptations, results: valid };
+  const valid = await validated(results, call.requests);
+  const retried = valid.map(async (result, choice) => result ?? (await retryChoice(call, choice, services, exchange)));
+  return { adaptations, results: await Promise.all(retried) };
+}
+
+/** @returns the answers that match their schema, and undefined for the others. Each check blocks the event loop. */
+async function validated(
+  results: readonly ChatResult[],
+  requests: PreparedCall['requests'],
+): Promise<(ChatResult | undefined)[]> {
+  const valid: (ChatResult | undefined)[] = [];
+  for (const [choice, result] of results.entries()) {
+    if (choice > 0) await nextTurn();
+    const request = requests[choice];
+    valid.push(request === undefined || matchesSchema(request, result) ? result : undefined);
+  }
+  return valid;
+}
+
+/** Requests the answer to one choice once more. @throws {GatewayError} when it does not match its schema either */
+async function retryChoice(
+  call: PreparedCall,
+  choice: number,
+  services: UpstreamServices,
+  exchange: Exchange,
+): Promise<ChatResult> {
+  const request = withAnotherSeed(call.requests[choice] ?? call.requests[0]);
+  const single = {
+    ...call,
+    requests: [request],
+    demands: [demandOf(request)],
+    stops: [call.stops[choice] ?? []],
+  } as const;
+  const results = await collectStarted(await sendChoices(single, services, exchange), single, services, exchange);
+  const [second] = await validated(results, single.requests);
+  if (second !== undefined) return second;
+  throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
 }
 
 async function collectStarted(

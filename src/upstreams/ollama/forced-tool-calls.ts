@@ -3,33 +3,38 @@ import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/reque
 import { GatewayError } from '../../errors.ts';
 import { isObject, parseExact } from '../../framing/json.ts';
 import { newCallId } from '../call-ids.ts';
+import type { Budget } from './schema-budget.ts';
 import { inlineRefs } from './schema-refs.ts';
+import { schemaBudgetOf } from './tools.ts';
 
 /**
  * The output format for a request with tools. Ollama has no tool_choice, and a model whose output is constrained to a format
  * cannot call tools. So a required call is written as JSON text, and with a format the model may write a call instead.
  *
  * @returns undefined when the output is not constrained
+ * @throws {GatewayError} 400 when the budget is used up
  */
 export function formatWithCalls(
   tools: readonly Tool[],
   { format, toolChoice }: ChatRequest,
+  budget: Budget,
 ): 'json' | JsonObject | undefined {
-  if (toolChoice !== undefined) return forcedFormat(tools, toolChoice);
+  if (toolChoice !== undefined) return forcedFormat(tools, toolChoice, budget);
   if (format === undefined) return undefined;
-  return { anyOf: [...callSchemas(tools), format === 'json' ? { type: 'object' } : inlineRefs(format)] };
+  const answer = format === 'json' ? { type: 'object' } : inlineRefs(format, budget);
+  return { anyOf: [...callSchemas(tools, budget), answer] };
 }
 
-function forcedFormat(tools: readonly Tool[], choice: ToolChoice): JsonObject {
-  const calls = callSchemas(allowedTools(tools, choice));
+function forcedFormat(tools: readonly Tool[], choice: ToolChoice, budget: Budget): JsonObject {
+  const calls = callSchemas(allowedTools(tools, choice), budget);
   const [only] = calls;
   return calls.length === 1 && only !== undefined ? only : { anyOf: calls };
 }
 
-function callSchemas(tools: readonly Tool[]): JsonObject[] {
+function callSchemas(tools: readonly Tool[], budget: Budget): JsonObject[] {
   return tools.map(({ name, parameters }) => ({
     type: 'object',
-    properties: { name: { enum: [name] }, arguments: inlineRefs(parameters ?? { type: 'object' }) },
+    properties: { name: { enum: [name] }, arguments: inlineRefs(parameters ?? { type: 'object' }, budget) },
     required: ['name', 'arguments'],
     additionalProperties: false,
   }));
@@ -46,7 +51,8 @@ export function withToolsInPrompt(request: ChatRequest, tools: readonly Tool[], 
     .map((tool) => JSON.stringify(tool))
     .join('\n');
   const text = `Call one of these tools. Answer with JSON only: {"name": …, "arguments": {…}}\n${list}`;
-  return { ...rest, format: forcedFormat(tools, choice), messages: [{ role: 'system', text }, ...request.messages] };
+  const format = forcedFormat(tools, choice, schemaBudgetOf(request));
+  return { ...rest, format, messages: [{ role: 'system', text }, ...request.messages] };
 }
 
 export interface TextCalls {

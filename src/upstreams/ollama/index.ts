@@ -9,10 +9,12 @@ import { statusError } from './error.ts';
 import { callsFromText } from './forced-tool-calls.ts';
 import { contextLength, details, loaded, models } from './models.ts';
 import { toOllama } from './request.ts';
+import { checkTools } from './tools.ts';
 import { OllamaUsageObserver } from './usage-observer.ts';
 
 export const ollama: Backend = {
   generation: toOllama,
+  check: checkTools,
   decoder: (request, emit, maxLineBytes) => new OllamaDecoder(emulating(request, emit, maxLineBytes), maxLineBytes),
   error: statusError,
   adapt,

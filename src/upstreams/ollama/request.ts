@@ -1,15 +1,9 @@
-import type {
-  GenerateRequest,
-  ChatRequest as OllamaChatRequest,
-  Message as OllamaMessage,
-  Options,
-  Tool as OllamaTool,
-} from 'ollama';
+import type { GenerateRequest, ChatRequest as OllamaChatRequest, Message as OllamaMessage, Options } from 'ollama';
 import type { BackendRequest } from '../../chat/backend.ts';
 import type { ChatRequest, CompletionRequest, GenerationRequest, Image, Message, Tool } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
 import { formatWithCalls } from './forced-tool-calls.ts';
-import { toOllamaFunction } from './schema.ts';
+import { schemaBudgetOf, toOllamaTools } from './tools.ts';
 
 /** Translates a request for Ollama. It is always streamed, because only a stream can be cancelled and measured. */
 export function toOllama(request: GenerationRequest): BackendRequest {
@@ -26,14 +20,17 @@ interface Truncation {
 
 /** @see https://docs.ollama.com/api/chat */
 function toOllamaChat(request: ChatRequest): object {
-  const { tools } = request;
-  const format = tools === undefined ? request.format : formatWithCalls(tools, request);
   return {
     ...toCommon(request),
     messages: request.messages.map(toMessage),
-    ...(tools !== undefined && { tools: tools.map(toTool) }),
-    ...(format !== undefined && { format }),
+    ...(request.tools !== undefined && toolFields(request.tools, request)),
   } satisfies OllamaChatRequest & Truncation;
+}
+
+function toolFields(tools: readonly Tool[], request: ChatRequest): Pick<OllamaChatRequest, 'tools' | 'format'> {
+  const budget = schemaBudgetOf(request);
+  const format = formatWithCalls(tools, request, budget);
+  return { tools: toOllamaTools(tools, budget), ...(format !== undefined && { format }) };
 }
 
 /** @see https://docs.ollama.com/api/generate */
@@ -121,8 +118,4 @@ function toMessage(message: Message): WireMessage {
 function toBase64(image: Image): string {
   if ('base64' in image) return image.base64;
   throw new GatewayError('internal_error', 'An image was not fetched.');
-}
-
-function toTool(tool: Tool): OllamaTool {
-  return { type: 'function', function: toOllamaFunction(tool) };
 }

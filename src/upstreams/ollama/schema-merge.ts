@@ -1,6 +1,6 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject } from '../../chat/request.ts';
 import { isObject } from '../../framing/json.ts';
+import type { Budget } from './schema-budget.ts';
 
 /** Merging takes time in proportion to their number times their size. Hand-written schemas have only a few. */
 const maxMerged = 16;
@@ -16,12 +16,17 @@ const companions: readonly (readonly string[])[] = [
 /** Keywords that only describe. Those of the referring schema win over those of the schema that it refers to. */
 const annotations = new Set(['title', 'default', 'examples', 'deprecated', 'readOnly', 'writeOnly']);
 
-/** Merges `others` into `schema`. Those that cannot be merged stay in its `allOf`. */
-export function allOf(schema: JsonObject, others: readonly unknown[]): JsonObject {
+/**
+ * Merges `others` into `schema`. Those that cannot be merged stay in its `allOf`.
+ *
+ * @throws {GatewayError} 400 when the budget is used up
+ */
+export function allOf(schema: JsonObject, others: readonly unknown[], budget: Budget): JsonObject {
   let result = schema;
   const unmerged: unknown[] = others.slice(maxMerged);
   for (const other of others.slice(0, maxMerged)) {
-    const both = isObject(other) && (others.length === 1 || !isSealed(other)) ? merged(result, other) : undefined;
+    const both =
+      isObject(other) && (others.length === 1 || !isSealed(other)) ? merged(result, other, budget) : undefined;
     if (both !== undefined) result = both;
     else if (other !== true) unmerged.push(other);
   }
@@ -39,12 +44,13 @@ export function withRemarks(schema: JsonObject, remarks: readonly string[]): Jso
 }
 
 /** @returns undefined when the two contradict each other, or when one schema would not mean the same as both */
-function merged(first: JsonObject, second: JsonObject): JsonObject | undefined {
+function merged(first: JsonObject, second: JsonObject, budget: Budget): JsonObject | undefined {
+  budget.spend(1);
   if (companions.some((keywords) => collide(first, second, keywords))) return undefined;
   if (isSealed(second) && Object.keys(first).some((key) => !isDescriptive(key))) return undefined;
   const both = new Map(Object.entries(first));
   for (const [key, value] of Object.entries(second)) {
-    const mergedValue = both.has(key) ? mergedKeyword(key, both.get(key), value) : value;
+    const mergedValue = both.has(key) ? mergedKeyword(key, [both.get(key), value], budget) : value;
     if (mergedValue === undefined) return undefined;
     both.set(key, mergedValue);
   }
@@ -67,19 +73,42 @@ function isDescriptive(keyword: string): boolean {
   return keyword === 'description' || annotations.has(keyword);
 }
 
-function mergedKeyword(key: string, first: unknown, second: unknown): unknown {
-  if (isDeepStrictEqual(first, second) || annotations.has(key)) return first;
+function mergedKeyword(
+  key: string,
+  [first, second]: readonly [first: unknown, second: unknown],
+  budget: Budget,
+): unknown {
+  if (annotations.has(key)) return first;
+  if (isEqual(first, second, budget)) return first;
+  if (key === 'properties' && isObject(first) && isObject(second)) return mergedProperties(first, second, budget);
   if (key === 'description' && typeof first === 'string' && typeof second === 'string') return `${first} ${second}`;
-  if (key === 'required' && Array.isArray(first) && Array.isArray(second)) return [...new Set([...first, ...second])];
-  if (key === 'allOf') return [first, second].flat();
-  if (key === 'properties' && isObject(first) && isObject(second)) return mergedProperties(first, second);
-  return undefined;
+  if (!Array.isArray(first) || !Array.isArray(second)) return undefined;
+  budget.spend(first.length + second.length);
+  if (key === 'required') return [...new Set([...first, ...second])];
+  return key === 'allOf' ? [first, second].flat() : undefined;
 }
 
-function mergedProperties(first: JsonObject, second: JsonObject): JsonObject {
+function mergedProperties(first: JsonObject, second: JsonObject, budget: Budget): JsonObject {
   const both = new Map(Object.entries(first));
+  budget.spend(both.size);
   for (const [name, schema] of Object.entries(second)) {
-    both.set(name, both.has(name) ? allOf({}, [both.get(name), schema]) : schema);
+    budget.spend(1);
+    both.set(name, both.has(name) ? allOf({}, [both.get(name), schema], budget) : schema);
   }
   return Object.fromEntries(both);
+}
+
+/** Compares JSON, step by step, because each step counts. */
+function isEqual(first: unknown, second: unknown, budget: Budget): boolean {
+  budget.spend(1);
+  if (first === second) return true;
+  if (Array.isArray(first) && Array.isArray(second)) {
+    return first.length === second.length && first.every((item, index) => isEqual(item, second[index], budget));
+  }
+  if (!isObject(first) || !isObject(second)) return false;
+  const names = Object.keys(first);
+  return (
+    names.length === Object.keys(second).length &&
+    names.every((name) => Object.hasOwn(second, name) && isEqual(first[name], second[name], budget))
+  );
 }

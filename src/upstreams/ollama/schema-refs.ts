@@ -1,10 +1,11 @@
 import type { JsonObject } from '../../chat/request.ts';
 import { isObject } from '../../framing/json.ts';
+import type { Budget } from './schema-budget.ts';
 import { allOf, withRemarks } from './schema-merge.ts';
 
 /** Nesting of objects, arrays and followed references. */
 const maxDepth = 64;
-/** Characters that all references may add together. Without a limit, definitions that each refer twice to the next add 2^n. */
+/** Characters that the references in one schema may add: definitions that each refer twice to the next would add 2^n. */
 const maxInlined = 100_000;
 
 const tooDeep = '(nested too deep to be shown)';
@@ -25,15 +26,24 @@ const holdsNamedSchemas = new Set('properties patternProperties dependentSchemas
  * Replaces each local `$ref` of a JSON Schema by the schema that it points to, and merges `allOf` when its schemas do not
  * contradict each other. For recursive references and for addresses, the description gets a remark instead.
  *
- * @returns a schema at most 64 deep, which is longer than `schema` by a bounded length
+ * @returns a schema at most 64 deep, which is longer than `schema` by a bounded length; the same one for the same `schema`
+ * @throws {GatewayError} 400 when the budget is used up
  */
-export function inlineRefs(schema: JsonObject): JsonObject {
-  return new Inliner(schema).inlined;
+export function inlineRefs(schema: JsonObject, budget: Budget): JsonObject {
+  const known = inlinedSchemas.get(schema);
+  if (known !== undefined) return known;
+  const { inlined } = new Inliner(schema, budget);
+  inlinedSchemas.set(schema, inlined);
+  return inlined;
 }
+
+/** A request is translated again for each choice and each attempt. */
+const inlinedSchemas = new WeakMap<JsonObject, JsonObject>();
 
 class Inliner {
   readonly inlined: JsonObject;
   readonly #root: JsonObject;
+  readonly #budget: Budget;
   /** The schemas that contain the current one, the outermost first. */
   readonly #ancestors: unknown[] = [];
   readonly #recursive = new Set<unknown>();
@@ -41,8 +51,9 @@ class Inliner {
   #openRefs = 0;
   #charactersLeft = maxInlined;
 
-  constructor(root: JsonObject) {
+  constructor(root: JsonObject, budget: Budget) {
     this.#root = root;
+    this.#budget = budget;
     this.inlined = this.#object(root, 0);
   }
 
@@ -71,7 +82,7 @@ class Inliner {
       }
     }
     this.#ancestors.pop();
-    return withRemarks(allOf(Object.fromEntries(keywords), merging), remarks);
+    return withRemarks(allOf(Object.fromEntries(keywords), merging, this.#budget), remarks);
   }
 
   #keyword(key: string, value: unknown, depth: number): unknown {
@@ -128,9 +139,13 @@ class Inliner {
     return isObject(value) || typeof value === 'boolean' ? { value } : undefined;
   }
 
-  /** @param text that is copied; it counts only within a reference */
+  /** @param text that is copied; its length counts only within a reference */
   #countInlined(text: string): void {
-    if (this.#openRefs > 0) this.#charactersLeft -= text.length + 4;
+    this.#budget.spend(1);
+    if (this.#openRefs === 0) return;
+    const characters = text.length + 4;
+    this.#charactersLeft -= characters;
+    this.#budget.add(characters);
   }
 }
 

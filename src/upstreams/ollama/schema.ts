@@ -1,6 +1,7 @@
 import type { Tool as OllamaTool } from 'ollama';
 import type { JsonObject, Tool } from '../../chat/request.ts';
 import { isObject } from '../../framing/json.ts';
+import type { Budget } from './schema-budget.ts';
 import { withRemarks } from './schema-merge.ts';
 import { inlineRefs } from './schema-refs.ts';
 
@@ -8,14 +9,18 @@ import { inlineRefs } from './schema-refs.ts';
  * Translates a tool for Ollama, whose Go types support a few keywords of JSON Schema. Ollama drops the others silently, and
  * answers 400 to the whole request when a supported one has another type than theirs. So supported keywords are sent
  * unchanged, and the others are written into the nearest description, as `(minimum: 1, pattern: "^a")`, where the model
- * reads them. The root schema has no description in Ollama; the tool's is used instead. Never throws, whatever JSON object
- * the parameters are.
+ * reads them. The root schema has no description in Ollama; the tool's is used instead.
  *
+ * @param parameters any JSON object
+ * @throws {GatewayError} 400 when the budget is used up
  * @see https://pkg.go.dev/github.com/ollama/ollama@v0.17.4/api#ToolFunctionParameters
  */
-export function toOllamaFunction({ name, description = '', parameters = {} }: Tool): OllamaTool['function'] {
+export function toOllamaFunction(
+  { name, description = '', parameters = {} }: Tool,
+  budget: Budget,
+): OllamaTool['function'] {
   // A title of the root would only repeat the tool's name.
-  const { title: _, description: schemaDescription, ...schema } = inlineRefs(parameters);
+  const { title: _, description: schemaDescription, ...schema } = inlineRefs(parameters, budget);
   const { supported, remarks } = splitBySupport(schema, rootFields);
   const own = typeof schemaDescription === 'string' && schemaDescription !== description ? schemaDescription : '';
   const about = String(withRemarks({ description: own }, remarks)['description']).trim();
