@@ -35,9 +35,9 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
   const { contentType } = protocol;
   return async (c, body) => {
     const exchange = c.get('exchange');
-    const { client = '', key } = exchange;
+    const { admitted, key } = exchange;
     // All requests without a key have the same owner, so each address gets its own quota.
-    const quota = key === anonymous ? `${key.name} ${client}` : undefined;
+    const quota = key === anonymous ? admitted?.owner : undefined;
     const call = await protocol.read(parseOnce(body), key?.name ?? '', quota);
     const prepared = await applyRules(call, services, exchange);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready, services.droppedFields.headers(prepared.dropped));
