@@ -180,3 +180,12 @@ test('readEnvironment ignores empty variables and variables that are not its own
     OLLAMA_HOST: 'gpu',
   });
 });
+
+test('limits.bodies_total must be at least twice limits.body', async () => {
+  await assert.rejects(
+    loadConfig({ config: fileOf('access: open\nlimits: { body: 40MiB }') }, {}),
+    /limits\.bodies_total must be at least twice limits\.body/,
+  );
+  const { config } = await loadConfig({ config: fileOf('access: open\nlimits: { body: 32MiB }') }, {});
+  assert.equal(config.limits.bodies_total, 2 * config.limits.body);
+});

@@ -29,7 +29,9 @@ function holdRequests({ url }: TestGateway, count: number, { key = '', length = 
     const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
     socket.once('data', (data: Buffer) => statuses.push(Number(data.toString().split(' ')[1])));
     const authorization = key === '' ? '' : `authorization: Bearer ${key}\r\n`;
-    socket.write(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n${authorization}content-length: ${length}\r\n\r\n{`);
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n${authorization}content-length: ${length}\r\n\r\n{`,
+    );
     return socket;
   });
   return {

@@ -221,3 +221,28 @@ suite('TLS on the listener', () => {
     assert.ok(received.every((text) => !text.includes('HTTP/')));
   });
 });
+
+test('over TLS, pipelined requests end after a refusal, and an idle connection makes room for a new one', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  await using gateway = await testGateway(upstream, {
+    tls: files('pipelined', first),
+    limits: { connections_per_address: 2 },
+  });
+  const refused = await secured(gateway);
+  let text = '';
+  refused.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+  refused.write('GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(200));
+  await once(refused, 'close');
+  assert.equal(text.match(/HTTP\/1\.1 401 /g)?.length, 1);
+  const silent = (await secured(gateway)).resume();
+  const closed = once(silent, 'close');
+  const others = [await secured(gateway), await secured(gateway)];
+  await closed;
+  for (const socket of others) {
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => (answer += chunk));
+    socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    await until('an answer', () => answer.startsWith('HTTP/1.1 200 '));
+    socket.destroy();
+  }
+});
