@@ -15,8 +15,10 @@ export interface ConnectionLimits {
 }
 
 interface Open {
+  /** Another one once the connection is secured. */
+  socket: Socket;
   /** Undefined before the connection is secured. */
-  readonly connection: Connection | undefined;
+  connection: Connection | undefined;
   /** Undefined if it does not count against a limit per address. */
   readonly network: string | undefined;
 }
@@ -24,8 +26,9 @@ interface Open {
 /** The open connections of a listener. One that is too many takes the place of an idle one; otherwise it is closed at once. */
 export class Connections {
   readonly #limits: ConnectionLimits;
-  /** The oldest first. */
   readonly #open = new Map<Socket, Open>();
+  /** The oldest first. */
+  readonly #byAge = new Set<Open>();
   /** Number of connections from each network that is limited. */
   readonly #perNetwork = new Map<string, number>();
 
@@ -38,20 +41,35 @@ export class Connections {
   }
 
   /**
-   * Takes a connection.
+   * Takes a connection that was accepted.
    *
    * @param serve answers its requests; absent if it has to be secured first
-   * @param accepted the connection in whose place it comes, now that it is secured
    */
-  add(socket: Socket, serve?: Serve, accepted?: Socket): void {
-    if (accepted !== undefined) this.#remove(accepted);
+  add(socket: Socket, serve?: Serve): void {
     const { connections = Infinity, connectionsPerAddress = Infinity } = this.#limits;
     const network = this.#limitedNetworkOf(socket);
     const fromThere = network === undefined ? 0 : (this.#perNetwork.get(network) ?? 0);
     if (fromThere >= connectionsPerAddress && !this.#closeIdle(network)) return this.#drop(socket);
     if (this.#open.size >= connections && !this.#closeIdle()) return this.#drop(socket);
-    this.#open.set(socket, { connection: serve && new Connection(socket, serve), network });
+    const open = { socket, connection: serve && new Connection(socket, serve), network };
+    this.#byAge.add(open);
+    this.#put(open);
     if (network !== undefined) this.#perNetwork.set(network, (this.#perNetwork.get(network) ?? 0) + 1);
+  }
+
+  /** Puts a secured connection in the place of the accepted one. */
+  secure(accepted: Socket | undefined, secured: Socket, serve: Serve): void {
+    const open = accepted && this.#open.get(accepted);
+    if (accepted === undefined || open === undefined) return this.add(secured, serve);
+    this.#open.delete(accepted);
+    open.socket = secured;
+    open.connection = new Connection(secured, serve);
+    this.#put(open);
+  }
+
+  #put(open: Open): void {
+    const { socket } = open;
+    this.#open.set(socket, open);
     socket.once('close', () => this.#remove(socket));
   }
 
@@ -78,10 +96,10 @@ export class Connections {
    */
   #closeIdle(network?: string): boolean {
     let oldest: Socket | undefined;
-    for (const [socket, one] of this.#open) {
-      if ((network !== undefined && one.network !== network) || one.connection?.isIdle === false) continue;
+    for (const { socket, connection, network: from } of this.#byAge) {
+      if ((network !== undefined && from !== network) || connection?.isIdle === false) continue;
       oldest ??= socket;
-      if (one.connection?.isUsed === true) continue;
+      if (connection?.isUsed === true) continue;
       oldest = socket;
       break;
     }
@@ -98,8 +116,12 @@ export class Connections {
   }
 
   #remove(socket: Socket): void {
-    const network = this.#open.get(socket)?.network;
-    if (!this.#open.delete(socket) || network === undefined) return;
+    const open = this.#open.get(socket);
+    if (open === undefined) return;
+    this.#open.delete(socket);
+    this.#byAge.delete(open);
+    const { network } = open;
+    if (network === undefined) return;
     const left = (this.#perNetwork.get(network) ?? 0) - 1;
     if (left > 0) this.#perNetwork.set(network, left);
     else this.#perNetwork.delete(network);

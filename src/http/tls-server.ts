@@ -48,7 +48,7 @@ export function trackConnections(server: Server, connections: Connections, serve
   server.on('secureConnection', (secured: Socket) => {
     const accepted = unsecured.get(peerOf(secured));
     unsecured.delete(peerOf(secured));
-    connections.add(secured, serve, accepted);
+    connections.secure(accepted, secured, serve);
   });
 }
 
