@@ -73,8 +73,8 @@ suite('package-lock.json', () => {
   });
 
   test('a package without integrity is reported', () => {
-    const [[path = '', entry] = []] = Object.entries(locked).filter(([, one]) => isForThisPlatform(one));
-    const { integrity: _, ...rest } = entry as LockedPackage;
+    const path = 'node_modules/hono';
+    const { integrity: _, ...rest } = locked[path] as LockedPackage;
     assert.deepEqual(withoutIntegrity({ ...locked, [path]: rest }), [path]);
   });
 
@@ -103,7 +103,8 @@ test('no installed package has an install script that the lock file does not men
     const atInstallation = ['preinstall', 'install', 'postinstall'].filter((name) => Object.hasOwn(scripts, name));
     // npm runs node-gyp for a package that has this file.
     if (existsSync(join(root, path, 'binding.gyp'))) atInstallation.push('binding.gyp');
-    if (atInstallation.length > 0) assert.equal(locked[path]?.hasInstallScript, true, `${path}: ${atInstallation}`);
+    if (atInstallation.length > 0)
+      assert.equal(locked[path]?.hasInstallScript, true, `${path}: ${atInstallation.join(', ')}`);
   }
 });
 
@@ -115,7 +116,7 @@ suite('the Node.js that npm installs', () => {
       const { os, cpu, optional, version } = locked[`node_modules/${name}`] as LockedPackage;
       assert.equal(optional, true);
       assert.match(version, /^24\./);
-      return `${os} ${cpu}`;
+      return [os, cpu].flat().join(' ');
     });
     assert.deepEqual(platforms.toSorted(), ['darwin arm64', 'darwin x64', 'linux arm64', 'linux x64', 'win32 x64']);
   });

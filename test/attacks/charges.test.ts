@@ -152,7 +152,7 @@ attack(
     const metrics = await send({ path: '/metrics', as: secrets.admin });
     const odd = metrics.text
       .split('\n')
-      .filter((line) => /^llamaduct_/.test(line) && !line.includes('_bucket{'))
+      .filter((line) => line.startsWith('llamaduct_') && !line.includes('_bucket{'))
       .filter((line) => !(Number(line.split(' ').at(-1)) >= 0 && Number(line.split(' ').at(-1)) < 1e15));
     const usage = await send({ path: '/v1/usage?by=key', as: secrets.admin });
     const sums = [...usage.text.matchAll(/"\w+_tokens":([^,}]*)/g)].map(([, value]) => Number(value));

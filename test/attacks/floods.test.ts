@@ -31,7 +31,7 @@ function allServed(statuses: readonly number[], what: string): Verdict {
 }
 
 /** Holds connections while others use llamaduct. @param seconds for which they are held */
-async function flood(target: Target, open: () => readonly Socket[], seconds = 4): Promise<Verdict> {
+async function flood(target: Target, open: () => readonly Socket[], seconds = 3): Promise<Verdict> {
   const before = target.rss;
   const watch = new Watch(target);
   const sockets = open();
@@ -81,7 +81,7 @@ const largeText = Buffer.from(
 
 attack('thirty bodies of 18 MiB of one key take little memory', { ollama: { hangs: true } }, async ({ target }) => {
   const bodies = Array.from({ length: 30 }, () => ({ ...small, body: large }));
-  return await overload(target, bodies, 10_000);
+  return await overload(target, bodies, 6000);
 });
 
 attack(
@@ -105,7 +105,7 @@ attack('bodies of 18 MiB that never end take little memory', {}, async ({ target
     socket.write(large.subarray(0, 17 * MB));
     return socket;
   });
-  return await flood(target, () => heads, 5);
+  return await flood(target, () => heads);
 });
 
 attack(
@@ -245,7 +245,7 @@ for (const [what, one] of Object.entries(refused)) {
     const before = target.logged;
     const began = performance.now();
     let sent = 80;
-    while (performance.now() - began < 4000) {
+    while (performance.now() - began < 3000) {
       for (const [index, socket] of sockets.entries()) {
         if (socket.destroyed) sockets[index] = hold(target.port, burst);
         else socket.write(burst);
@@ -258,7 +258,7 @@ for (const [what, one] of Object.entries(refused)) {
     const perMinute = ((target.logged - before) * 60_000) / (performance.now() - began) / 1e6;
     return {
       held: perMinute <= 1,
-      figures: `${sent} in 4 s: the log grows by ${perMinute.toFixed(2)} MB a minute (at most 1)`,
+      figures: `${sent} in 3 s: the log grows by ${perMinute.toFixed(2)} MB a minute (at most 1)`,
     };
   });
 }
@@ -267,7 +267,6 @@ attack('a GET with a body costs no upstream its health', {}, async ({ target, se
   const odd: RawRequest[] = ['/api/tags', '/api/version', '/api/ps', '/'].flatMap((path) => [
     { method: 'GET', path, body: 'hello' },
     { method: 'HEAD', path, body: 'hello' },
-    { method: 'GET', path, headers: { 'content-length': '5', expect: '100-continue' } },
     { method: 'GET', path, headers: { 'content-length': '0' } },
   ]);
   const statuses: number[] = [];

@@ -30,6 +30,13 @@ interface Output {
   readonly logged: () => number;
 }
 
+/** Ends a process and removes its folder. The runner ends a file of tests with SIGTERM when time is up. */
+const running = new Set<() => void>();
+process.once('SIGTERM', () => {
+  for (const end of running) end();
+  process.exit(1);
+});
+
 /** A llamaduct in its own process, started as `npm start` does. */
 export class Target implements AsyncDisposable {
   readonly port: number;
@@ -56,6 +63,12 @@ export class Target implements AsyncDisposable {
       env: { PATH: process.env['PATH'], HOME: folder },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    const end = (): void => {
+      child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    };
+    running.add(end);
+    child.once('exit', () => running.delete(end));
     let out = '';
     let log = '';
     let logged = 0;
