@@ -1,5 +1,5 @@
 import { sendJson } from '../helpers/answers.ts';
-import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
+import { chatLine, doneLine, ndjson, textFor } from '../helpers/ollama-answers.ts';
 import { saying } from '../helpers/openai-answers.ts';
 import { type Answer, type FakeUpstream, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 
@@ -7,12 +7,6 @@ interface Body {
   readonly stream?: unknown;
   readonly input?: unknown;
   readonly format?: unknown;
-}
-
-/** @returns the text of a model that is constrained to a format: the tool call that the format requires, if any */
-function textFor(format: unknown): string {
-  const names = /"name":\{"enum":\[("(?:[^"\\]|\\.)*")\]/.exec(JSON.stringify(format) ?? '');
-  return names === null ? 'Hi' : `{"name":${names[1]},"arguments":{}}`;
 }
 
 function countOf(input: unknown): number {

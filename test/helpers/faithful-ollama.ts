@@ -2,6 +2,8 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sendJson } from './answers.ts';
 import { type Fields, readStruct } from './go-json.ts';
+import { textFor } from './ollama-answers.ts';
+import { ollamaModel } from './ollama-name.ts';
 import { FakeUpstream, type SeenRequest, ollamaApi } from './upstream.ts';
 
 /** What its model `secret` says, shows and embeds; no other model does. */
@@ -10,7 +12,7 @@ const secretVector = [0.5, 0.25, 0.125];
 /** What every model of {@link FaithfulScript.thinking} thinks. */
 export const thought = 'a private thought';
 
-const installed = ['plain:latest', 'secret:latest', 'tiny:latest', 'vector:latest'];
+const installed = ['plain:latest', 'secret:latest', 'tiny:latest', 'vector:latest', 'scripted-plain:latest'];
 
 /** A request that a model has run, or would have run, in terms of the real Ollama. */
 export interface Run {
@@ -37,30 +39,13 @@ export interface FaithfulScript {
   readonly answer?: (res: ServerResponse, run: Run, body: string) => boolean;
 }
 
-/** Splits at the last `mark`, as Ollama's cutPromised does. */
-function cutLast(text: string, mark: string): [before: string, after: string] | undefined {
-  const at = text.lastIndexOf(mark);
-  return at < 0 ? undefined : [text.slice(0, at) || '!MISSING!', text.slice(at + mark.length) || '!MISSING!'];
+/** @returns the installed model that a name means */
+function resolveModel(name: string): string | undefined {
+  const meant = ollamaModel(name);
+  return meant === undefined ? undefined : installed.find((model) => ollamaModel(model) === meant);
 }
 
-/**
- * Finds the model that a name means, as Ollama's types/model/name.go and internal/modelref do: in any case, with a scheme, host
- * and namespace before it, blanks around it, and `:local` after it.
- *
- * @returns the name of an installed model
- */
-export function resolveModel(name: string): string | undefined {
-  const base = name.trim().replace(/:\s*local\s*$/i, '');
-  const tagged = base.lastIndexOf(':') > base.lastIndexOf('/') ? cutLast(base, ':') : undefined;
-  const [path, tag] = tagged ?? [base, 'latest'];
-  const [parents, model] = cutLast(path, '/') ?? [undefined, path];
-  const [origin, namespace] = cutLast(parents ?? 'library', '/') ?? [undefined, parents ?? 'library'];
-  const host = (origin ?? 'registry.ollama.ai').split('://').at(-1) ?? '';
-  if (namespace.toLowerCase() !== 'library' || host.toLowerCase() !== 'registry.ollama.ai') return undefined;
-  return installed.find((one) => one === `${model}:${tag}`.toLowerCase());
-}
-
-const structFields = ['model', 'name', 'options', 'stream', 'think', 'keep_alive', 'raw', 'format'];
+const structFields = ['model', 'name', 'options', 'stream', 'think', 'keep_alive', 'format', 'input'];
 
 function read(body: string): Fields {
   // Larger bodies are not those that try to be read in two ways, and would keep the tests' own process busy.
@@ -82,6 +67,22 @@ export class FaithfulOllama implements AsyncDisposable {
   async listen(): Promise<this> {
     await this.#upstream.listen();
     return this;
+  }
+
+  /** Requests other than those for the list of models, in order of arrival. */
+  get requests(): readonly SeenRequest[] {
+    return this.#upstream.requests;
+  }
+
+  /** Number of answers that have neither ended nor been cut off. */
+  get open(): number {
+    return this.#upstream.open;
+  }
+
+  /** Forgets every request so far. */
+  forget(): void {
+    this.runs.length = 0;
+    this.#upstream.requests.length = 0;
   }
 
   get url(): string {
@@ -117,8 +118,10 @@ export class FaithfulOllama implements AsyncDisposable {
   async #generate(res: ServerResponse, run: Run): Promise<void> {
     const { tokens = 3, perSecond, thinking } = this.#script;
     const { num_predict: limit } = (run.fields['options'] ?? {}) as { readonly num_predict?: number };
-    const total = limit !== undefined && limit >= 0 ? Math.min(limit, tokens) : tokens;
-    const word = run.model === 'secret:latest' ? `${secretText} ` : 'heron ';
+    const most = run.fields['format'] === undefined ? tokens : 1;
+    const total = limit !== undefined && limit >= 0 ? Math.min(limit, most) : most;
+    const format = run.fields['format'];
+    const word = run.model === 'secret:latest' ? `${secretText} ` : format === undefined ? 'heron ' : textFor(format);
     const streamed = run.fields['stream'] !== false;
     const begin = (): unknown => res.headersSent || res.writeHead(200, { 'content-type': 'application/x-ndjson' });
     if (streamed && thinking === true) {
@@ -160,13 +163,11 @@ function show(model: string): object {
   };
 }
 
-function embed(res: ServerResponse, { path, model }: Run): void {
+function embed(res: ServerResponse, { path, model, fields }: Run): void {
   const vector = model === 'secret:latest' ? secretVector : [0.6, 0.8];
-  sendJson(
-    res,
-    200,
-    path === '/api/embed' ? { model, embeddings: [vector], prompt_eval_count: 2 } : { embedding: vector },
-  );
+  const { input } = fields;
+  const embeddings = Array.isArray(input) ? input.map(() => vector) : [vector];
+  sendJson(res, 200, path === '/api/embed' ? { model, embeddings, prompt_eval_count: 2 } : { embedding: vector });
 }
 
 /** True if a response contains what only the model `secret` says, shows or embeds. */

@@ -41,3 +41,9 @@ export function plainAnswer(words: readonly string[] = ['Hello', ' there', '!'])
 export function failing(status: number): Answer {
   return json(status, { error: 'it failed' });
 }
+
+/** @returns the text of a model that is constrained to a format: the tool call that the format requires, if any */
+export function textFor(format: unknown): string {
+  const names = /"name":\{"enum":\[("(?:[^"\\]|\\.)*")\]/.exec(JSON.stringify(format) ?? '');
+  return names === null ? 'Hi' : `{"name":${names[1]},"arguments":{}}`;
+}
