@@ -1,19 +1,47 @@
 import { globSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
 
-// Runs every attack, one after the other, and prints a line with its figures for each: `npm run test:attacks`.
+// Runs every attack, one after the other, and prints a line with its figures for each: `npm run test:attacks`. With `--table`, it
+// prints the tables of SECURITY.md; with `--only REGEX`, only the attacks whose name matches are run.
 
 /** Milliseconds for all attacks together. */
 const longest = 300_000;
 
-const { values: options } = parseArgs({ options: { only: { type: 'string', default: '' } } });
+/** Headings of the tables, by file. */
+const headings: Readonly<Record<string, string>> = {
+  bodies: 'One expensive request',
+  charges: 'Requests that nobody pays for',
+  floods: 'Many requests or connections',
+  open: 'Web pages, with `access: open`',
+  policy: 'Models, rules and settings of a key',
+  stored: 'Stored responses',
+  upstream: 'Broken or hostile upstreams',
+};
+
+const { values: options } = parseArgs({
+  options: { only: { type: 'string', default: '' }, table: { type: 'boolean', default: false } },
+});
 
 let passed = 0;
 let failed = 0;
-/** Figures of the test that has just ended: they are reported after its result. */
-let last = '';
+/** The test that has just ended: its figures are reported after its result. */
+let last: { readonly name: string; readonly held: boolean } | undefined;
+/** The file whose table is being printed. */
+let section = '';
+
+/** Prints the line of a test. */
+function print({ name, held }: { readonly name: string; readonly held: boolean }, figures: string, file = ''): void {
+  if (!options.table) {
+    console.log(`${held ? 'ok  ' : 'FAIL'} ${name}: ${figures}`);
+    return;
+  }
+  const heading = headings[basename(file, '.test.ts')] ?? section;
+  if (heading !== section) console.log(`\n### ${heading}\n\n| attack | measured |\n| --- | --- |`);
+  section = heading;
+  console.log(`| ${name} | ${held ? '' : '**Not held:** '}${figures.trim().replaceAll('|', '\\|')} |`);
+}
 
 const deadline = AbortSignal.timeout(longest);
 const events = run({
@@ -24,21 +52,21 @@ const events = run({
   signal: deadline,
 });
 for await (const { type, data } of events) {
-  if (type === 'test:diagnostic' && last !== '') {
-    console.log(`${last}: ${data.message}`);
-    last = '';
+  if (type === 'test:diagnostic' && last !== undefined) {
+    print(last, data.message, data.file);
+    last = undefined;
   }
   // A file without a matching test passes under its own name.
   if (type === 'test:pass' && !data.name.endsWith('.test.ts')) {
     passed += 1;
-    last = `ok   ${data.name}`;
+    last = { name: data.name, held: true };
   }
   if (type === 'test:fail') {
     failed += 1;
     const { cause, message } = data.details.error;
-    const hasFigures = cause instanceof Error && 'code' in cause && cause.code === 'ERR_ASSERTION';
-    if (hasFigures) last = `FAIL ${data.name}`;
-    else console.log(`FAIL ${data.name}: ${cause instanceof Error ? cause.message : message}`);
+    const result = { name: data.name, held: false };
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_ASSERTION') last = result;
+    else print(result, cause instanceof Error ? cause.message : message, data.file);
   }
 }
 if (deadline.aborted) console.log(`FAIL not all attacks were over after ${longest / 1000} s`);
