@@ -58,7 +58,7 @@ function passedRoutes(
   }
   return native.flatMap((route): Route[] => {
     // Only Ollama reports what it has loaded, and every detail of a model. The list of all kinds is made here.
-    if (route.lists === true && (kinds.length === 1 || route.path === '/api/ps')) {
+    if (route.listsModels === true && (kinds.length === 1 || route.path === '/api/ps')) {
       return [{ ...withErrors(route), handler: mergedListHandler(route, services) }];
     }
     if (read.some((other) => isSame(route, other))) return [];
@@ -89,15 +89,15 @@ function modelRoutes({ generation, embeddings, models }: ClientProtocols, servic
       runsModel: true,
       handler: embeddingsHandler(protocol, services),
     })),
-    ...models.flatMap(({ named, ...protocol }) =>
-      named === undefined
+    ...models.flatMap(({ readName, ...protocol }) =>
+      readName === undefined
         ? []
         : [
             {
               ...common,
               path: protocol.path,
               errors: protocol.errors,
-              handler: shownModelHandler({ ...protocol, named }, services),
+              handler: shownModelHandler({ ...protocol, readName }, services),
             },
           ],
     ),

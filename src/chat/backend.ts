@@ -20,7 +20,7 @@ export interface ModelDetails {
 }
 
 /** A request to a backend that does not generate. @throws {GatewayError} `upstream_protocol_error` from `read` */
-export interface Question<Answer> {
+export interface BackendQuery<Answer> {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: object;
@@ -28,7 +28,7 @@ export interface Question<Answer> {
   readonly read: (body: unknown) => Answer;
 }
 
-export interface EmbeddingsQuestion extends Question<EmbeddingsResult> {
+export interface EmbeddingsQuery extends BackendQuery<EmbeddingsResult> {
   /** Fields that this kind of backend does not support. */
   readonly dropped: readonly string[];
 }
@@ -64,17 +64,17 @@ export interface Backend {
   /** @returns the request to send after a refusal; undefined when no other form can help */
   adapt(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined;
   observer(): UsageObserver;
-  embeddings(request: EmbeddingsRequest): EmbeddingsQuestion;
+  embeddings(request: EmbeddingsRequest): EmbeddingsQuery;
   /** Translates an answer to an embeddings request with a status other than 2xx. */
   embeddingsError(status: number, body: string): GatewayError;
   /** True when it compares model names byte by byte. Absent: it reads them as Ollama does. */
   readonly takesExactIds?: boolean;
   /** Lists the models. Details that the list contains are not requested again. */
-  readonly models: Question<(ModelInfo & ModelDetails)[]>;
+  readonly models: BackendQuery<(ModelInfo & ModelDetails)[]>;
   /** Absent when the list contains all details. */
-  details?(model: string): Question<ModelDetails>;
+  details?(model: string): BackendQuery<ModelDetails>;
   /** Lists the models in memory. Absent when the backend cannot report them. */
-  readonly loaded?: Question<string[]>;
+  readonly loaded?: BackendQuery<string[]>;
   /** The context of a loaded model in tokens; undefined when it is not loaded. Absent when it cannot be reported. */
-  contextLength?(model: string): Question<number | undefined>;
+  contextLength?(model: string): BackendQuery<number | undefined>;
 }

@@ -44,9 +44,9 @@ export interface GenerationCall {
   /** True when the client does not want to see the model's thinking. */
   readonly hideThinking?: boolean;
   /** True when the answer has to contain the stop sequence that ended it, which few backends report. */
-  readonly namesStop?: boolean;
+  readonly reportsStop?: boolean;
   /** True when only the prompt's token count is needed, so that the shortest answer is enough. */
-  readonly onlyCounts?: boolean;
+  readonly countsOnly?: boolean;
   /** The complete answer when there is nothing to generate, so that no backend is needed. */
   readonly ready?: object;
   encoder(head: AnswerHead): Encoder;
@@ -101,8 +101,8 @@ export interface ModelListProtocol extends Endpoint {
 export interface ModelProtocol extends Endpoint {
   readonly method: 'GET' | 'POST';
   /** Reads the model's name from a body. @throws {GatewayError} 400 with `param` */
-  readonly named?: (body: unknown) => string;
-  one(model: Model): object;
+  readonly readName?: (body: unknown) => string;
+  show(model: Model): object;
 }
 
 /** A request for a resource. */
@@ -132,9 +132,9 @@ export interface PassThroughRoute {
   /** The path below that of the upstream's address. Absent: `path`. */
   readonly upstreamPath?: string;
   /** Lists the models in a request body; the first is the one that runs. Absent for routes that do not take a model. */
-  readonly modelsNamed?: (body: unknown) => string[];
+  readonly modelsIn?: (body: unknown) => string[];
   /** True when a body needs something that only llamaduct can do. Absent: none does. */
-  readonly asksMore?: (body: unknown) => boolean;
+  readonly needsGateway?: (body: unknown) => boolean;
   /**
    * Reads the limit on generated tokens from a body; undefined when there is none. Absent for routes that do not run a
    * model.
@@ -155,14 +155,14 @@ export interface PassThroughRoute {
   /** Present when an answer may be a stream of SSE. */
   readonly sse?: {
     /** True when a body asks for such a stream. */
-    readonly asks: (body: unknown) => boolean;
+    readonly isRequested: (body: unknown) => boolean;
     /** Formats an error within the stream. */
     readonly failure: (error: GatewayError) => string;
   };
   /** Formats an error within a stream of JSON lines. Absent when no answer is one. */
   readonly lineFailure?: (error: GatewayError) => string;
   /** True when the answer has a list of `models`, each with its `name`. */
-  readonly lists?: boolean;
+  readonly listsModels?: boolean;
 }
 
 /**

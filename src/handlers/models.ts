@@ -38,15 +38,15 @@ export function modelHandler(protocol: ModelProtocol, services: Services): Reque
   const start = protocol.path.indexOf(':');
   return async (c) => {
     const id = decodeId(new URL(c.req.url).pathname.slice(start));
-    return sendJson(c, 200, protocol.one(await oneModel(id, c.get('exchange'), services)));
+    return sendJson(c, 200, protocol.show(await oneModel(id, c.get('exchange'), services)));
   };
 }
 
 /** Shows the model that the request body names. */
-export function shownModelHandler({ named: nameOf, one }: Required<ModelProtocol>, services: Services): RequestHandler {
+export function shownModelHandler({ readName, show }: Required<ModelProtocol>, services: Services): RequestHandler {
   return async (c, body) => {
-    const id = nameOf(parseJson(body));
-    return sendJson(c, 200, one(await oneModel(id, c.get('exchange'), services)));
+    const id = readName(parseJson(body));
+    return sendJson(c, 200, show(await oneModel(id, c.get('exchange'), services)));
   };
 }
 

@@ -187,10 +187,10 @@ suite('fuzz: request bodies', () => {
         await assertHandled(
           () => {
             const body = parseJson(Buffer.from(text));
-            assertJson(route.modelsNamed?.(body));
-            route.asksMore?.(body);
+            assertJson(route.modelsIn?.(body));
+            route.needsGateway?.(body);
             route.outputTokens?.(body);
-            route.sse?.asks(body);
+            route.sse?.isRequested(body);
             estimatedTokensIn(body);
           },
           { body: () => ({}) },

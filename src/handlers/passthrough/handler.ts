@@ -34,7 +34,7 @@ export function passthroughHandler(route: PassThroughRoute, services: Services):
     const { body } = c.req.raw;
     const stream = body === null ? undefined : Readable.fromWeb(body as WebStream<Uint8Array>);
     const answer = await upstream.client.send(passedRequest(c, route, stream));
-    const limited = route.lists === true && exchange.key?.models !== undefined ? exchange.key : undefined;
+    const limited = route.listsModels === true && exchange.key?.models !== undefined ? exchange.key : undefined;
     if (c.req.method === 'HEAD') {
       answer.body.discard();
       const { 'content-length': length, ...headers } = passedHeaders(answer);
@@ -89,7 +89,7 @@ export function passthroughOrTranslate(
 
 /** @returns the kind of the servers that have the model in the body; undefined if they differ */
 async function kindFor(body: Buffer, route: ModelRoute, services: Services): Promise<BackendKind | undefined> {
-  const [name = ''] = route.modelsNamed(parseJson(body));
+  const [name = ''] = route.modelsIn(parseJson(body));
   return services.pool.kindFor((await resolveModel(name, services)).model);
 }
 
@@ -124,7 +124,7 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
     const filter = rewritten.hideThinking ? thinkingFilter(answer, route, services) : undefined;
     return await passedAnswer(answer, { route, filter }, upstream, exchange);
   });
-  if (sse?.asks(body) !== true) return sendStream(c, await starting);
+  if (sse?.isRequested(body) !== true) return sendStream(c, await starting);
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
   return await sendStreamWithHeartbeats(c, starting, { interval: silence, headers, failure: sse.failure });
 }

@@ -11,10 +11,10 @@ import { requireModel, resolveModel } from '../steps/authorize.ts';
 import { hasOneReading } from './one-reading.ts';
 
 /** A route whose body names models. */
-export type ModelRoute = PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsNamed'>>;
+export type ModelRoute = PassThroughRoute & Required<Pick<PassThroughRoute, 'modelsIn'>>;
 
 export function namesModels(route: PassThroughRoute): route is ModelRoute {
-  return route.modelsNamed !== undefined;
+  return route.modelsIn !== undefined;
 }
 
 /** A body for an upstream that speaks the client's dialect. */
@@ -45,14 +45,14 @@ export async function rewriteBody(
   exchange: Exchange,
 ): Promise<RewrittenBody | undefined> {
   const body = readBodyFor(bytes, route, services, exchange);
-  const named = route.modelsNamed(body);
+  const named = route.modelsIn(body);
   const models = await authorizeModels(named, services, exchange);
   const mayStay = body === undefined || hasOneReading(bytes, body, policyDepends(route, services, exchange));
   const apply = nativeRules[kind];
   if (apply === undefined) {
     const [name = ''] = named;
     const isPlain = named.length === 1 && name !== '' && models.get(name) === name && mayStay;
-    if (!isPlain || needsTranslation(name, services, exchange) || route.asksMore?.(body) === true) return undefined;
+    if (!isPlain || needsTranslation(name, services, exchange) || route.needsGateway?.(body) === true) return undefined;
     learnModel(name, services, exchange);
     return { body, bytes, hideThinking: false };
   }
@@ -68,13 +68,13 @@ interface ReadBody {
 
 function withNativeRules(
   { body, bytes, mayStay }: ReadBody,
-  { modelsNamed }: ModelRoute,
+  { modelsIn }: ModelRoute,
   resolved: ResolvedRoute,
   { services, exchange }: { readonly services: Services; readonly exchange: Exchange },
 ): RewrittenBody {
   const ruled = withRules(body, resolved, services, exchange);
   const sent = ruled ?? body;
-  const [model] = modelsNamed(sent);
+  const [model] = modelsIn(sent);
   learnModel(model, services, exchange);
   const hideThinking = exchange.key?.hideThinking === true || services.rules.rule(model ?? '')?.hide_thinking === true;
   if (ruled === undefined && mayStay) return { body: sent, bytes, hideThinking };
@@ -96,7 +96,7 @@ function readBodyFor(bytes: Buffer, route: ModelRoute, services: Services, excha
 
 /** True when a key, a limit or a rule depends on more of a body than its model. */
 function policyDepends(route: ModelRoute, { rules }: Services, { key }: Exchange): boolean {
-  if (!rules.isIdle || route.asksMore !== undefined) return true;
+  if (!rules.isIdle || route.needsGateway !== undefined) return true;
   if (key === undefined) return false;
   const { models, maxTokens, hideThinking, limitSubjects } = key;
   return (models ?? maxTokens) !== undefined || hideThinking || limitSubjects.length > 0;

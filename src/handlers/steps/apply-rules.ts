@@ -49,11 +49,11 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   exchange.admitted?.hold(exchange.admitted.bytes * (call.requests.length - 1));
   if (typeof asked.format === 'object') checkSchema(asked.format, 'response_format');
   const rule = withTokenCap(rules.rule(model), exchange.key?.maxTokens);
-  const onlyCounts = call.onlyCounts === true;
+  const countsOnly = call.countsOnly === true;
   const [first, ...others] = call.requests;
   const shaped = [
-    shape(first, model, rule, onlyCounts),
-    ...others.map((request) => shape(request, model, rule, onlyCounts)),
+    shape(first, model, rule, countsOnly),
+    ...others.map((request) => shape(request, model, rule, countsOnly)),
   ] as const;
   pool.backendFor(model).check?.(shaped[0]);
   const demands = shaped.map(demandOf);
@@ -69,22 +69,22 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   return {
     dropped,
     demands,
-    ...(call.namesStop === true ? withStopsHere(requests) : { requests, stops: [] }),
+    ...(call.reportsStop === true ? withStopsHere(requests) : { requests, stops: [] }),
     hideThinking: call.hideThinking === true || exchange.key?.hideThinking === true || rule?.hide_thinking === true,
     mayTruncate: rule?.on_overflow === 'truncate',
   };
 }
 
-/** @param onlyCounts makes the answer one token long, whatever the operator pinned */
+/** @param countsOnly makes the answer one token long, whatever the operator pinned */
 function shape(
   request: GenerationRequest,
   model: string,
   rule: ModelRule | undefined,
-  onlyCounts: boolean,
+  countsOnly: boolean,
 ): GenerationRequest {
   const resolved = { ...request, model };
   const ruled = rule === undefined ? resolved : applyRule(resolved, rule);
-  return onlyCounts ? { ...ruled, sampling: { ...ruled.sampling, maxTokens: 1 } } : ruled;
+  return countsOnly ? { ...ruled, sampling: { ...ruled.sampling, maxTokens: 1 } } : ruled;
 }
 
 /** The client's own request, with the fetched images. */

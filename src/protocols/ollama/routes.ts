@@ -2,7 +2,7 @@ import type { PassThroughRoute } from '../../chat/protocol.ts';
 import { isObject } from '../../framing/json.ts';
 import { fieldOf } from './body.ts';
 import { errorLine } from './error.ts';
-import { modelsNamed } from './models-named.ts';
+import { modelsIn } from './models-in.ts';
 import { withoutThinking } from './without-thinking.ts';
 
 /** @see https://docs.ollama.com/modelfile#valid-parameters-and-values */
@@ -21,7 +21,7 @@ function unseenTokens(body: unknown): number | undefined {
 
 const generates = {
   scope: 'inference',
-  modelsNamed,
+  modelsIn,
   outputTokens,
   unseenTokens,
   lineFailure: errorLine,
@@ -38,11 +38,11 @@ export const ollamaRoutes: readonly PassThroughRoute[] = [
   { method: 'GET', path: '/', scope: 'inference' },
   { method: 'POST', path: '/api/chat', ...generates },
   { method: 'POST', path: '/api/generate', ...generates },
-  { method: 'POST', path: '/api/embed', scope: 'inference', modelsNamed, outputTokens: () => 0 },
-  { method: 'POST', path: '/api/embeddings', scope: 'inference', modelsNamed, outputTokens: () => 0 },
-  { method: 'POST', path: '/api/show', scope: 'inference', modelsNamed },
-  { method: 'GET', path: '/api/tags', scope: 'inference', lists: true },
-  { method: 'GET', path: '/api/ps', scope: 'inference', lists: true },
+  { method: 'POST', path: '/api/embed', scope: 'inference', modelsIn, outputTokens: () => 0 },
+  { method: 'POST', path: '/api/embeddings', scope: 'inference', modelsIn, outputTokens: () => 0 },
+  { method: 'POST', path: '/api/show', scope: 'inference', modelsIn },
+  { method: 'GET', path: '/api/tags', scope: 'inference', listsModels: true },
+  { method: 'GET', path: '/api/ps', scope: 'inference', listsModels: true },
   { method: 'GET', path: '/api/version', scope: 'inference' },
   { method: 'POST', path: '/api/pull', scope: 'admin', lineFailure: errorLine },
   { method: 'POST', path: '/api/push', scope: 'admin', lineFailure: errorLine },

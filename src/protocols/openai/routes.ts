@@ -12,7 +12,7 @@ const maxNamed = 16;
 const modelFields = new Set(['model', 'models', 'fallbacks', 'context_window_fallbacks', 'content_policy_fallbacks']);
 
 /** The models in a body. Servers written in Go ignore the case of names. */
-function modelsNamed(body: unknown): string[] {
+function modelsIn(body: unknown): string[] {
   if (!isObject(body)) return [];
   const named: string[] = [];
   for (const [name, value] of Object.entries(body)) if (modelFields.has(foldedName(name))) addTexts(value, named);
@@ -26,7 +26,7 @@ function addTexts(value: unknown, texts: string[]): void {
 }
 
 /** True when only llamaduct can serve the body. Several choices or prompts always need it, so that their limit applies. */
-function asksMore(body: unknown): boolean {
+function needsGateway(body: unknown): boolean {
   if (!isObject(body)) return true;
   return Object.entries(body).some(([name, value]) => {
     const field = foldedName(name);
@@ -43,10 +43,10 @@ function outputTokens(body: unknown): number | undefined {
 }
 
 function unseenTokens(body: unknown): number | undefined {
-  return sse.asks(body) ? undefined : (outputTokens(body) ?? Infinity);
+  return sse.isRequested(body) ? undefined : (outputTokens(body) ?? Infinity);
 }
 
-const sse = { asks: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorEvent };
+const sse = { isRequested: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorEvent };
 
 /** The paths passed through to a server with an OpenAI API. Its configured address already contains /v1. */
 export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '/completions', '/embeddings'].map(
@@ -55,8 +55,8 @@ export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '
     path: `/v1${upstreamPath}`,
     upstreamPath,
     scope: 'inference',
-    modelsNamed,
-    asksMore,
+    modelsIn,
+    needsGateway,
     ...(upstreamPath === '/embeddings' ? { outputTokens: () => 0 } : { outputTokens, unseenTokens, sse }),
   }),
 );

@@ -1,4 +1,4 @@
-import type { Backend, Question } from '../../chat/backend.ts';
+import type { Backend, BackendQuery } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { BoundedBytes } from '../../framing/bounded-bytes.ts';
 import type { UpstreamAnswer } from './body.ts';
@@ -73,7 +73,7 @@ const defaultDeadline = 10_000;
 export async function askUpstream<Answer>(
   client: UpstreamClient,
   backend: Backend,
-  { method, path, body, read }: Question<Answer>,
+  { method, path, body, read }: BackendQuery<Answer>,
   milliseconds = defaultDeadline,
 ): Promise<Answer> {
   const answer = await client.send({

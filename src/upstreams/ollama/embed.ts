@@ -1,5 +1,5 @@
 import type { EmbedRequest, EmbedResponse } from 'ollama';
-import type { EmbeddingsQuestion } from '../../chat/backend.ts';
+import type { EmbeddingsQuery } from '../../chat/backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from '../../chat/embeddings.ts';
 import { GatewayError, invalidValue } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
@@ -13,7 +13,7 @@ import { statusError } from './error.ts';
  *
  * @see https://docs.ollama.com/api/embed
  */
-export function embedQuestion(request: EmbeddingsRequest): EmbeddingsQuestion {
+export function embedQuery(request: EmbeddingsRequest): EmbeddingsQuery {
   const { model, input, dimensions, truncate = false, options, keepAlive } = request;
   return {
     method: 'POST',

@@ -4,7 +4,7 @@ import type { GenerationRequest } from '../../chat/request.ts';
 import { firstToolCallOnly } from '../../chat/event-filters.ts';
 import { adapt } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
-import { embedError, embedQuestion } from './embed.ts';
+import { embedError, embedQuery } from './embed.ts';
 import { statusError } from './error.ts';
 import { callsFromText } from './forced-tool-calls.ts';
 import { contextLength, details, loaded, models } from './models.ts';
@@ -19,7 +19,7 @@ export const ollama: Backend = {
   error: statusError,
   adapt,
   observer: () => new OllamaUsageObserver(),
-  embeddings: embedQuestion,
+  embeddings: embedQuery,
   embeddingsError: embedError,
   models,
   details,

@@ -1,12 +1,12 @@
 import type { ListResponse, ShowResponse } from 'ollama';
-import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
+import type { ModelDetails, ModelInfo, BackendQuery } from '../../chat/backend.ts';
 import { modelKey } from '../../chat/model-name.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { onlyStrings, toCount } from '../coerce.ts';
 
 /** The request for the list of models. @see https://docs.ollama.com/api/tags */
-export const models: Question<ModelInfo[]> = {
+export const models: BackendQuery<ModelInfo[]> = {
   method: 'GET',
   path: '/api/tags',
   read: (body) =>
@@ -17,7 +17,7 @@ export const models: Question<ModelInfo[]> = {
 };
 
 /** The request for a model's details, of which older servers report fewer. @see https://docs.ollama.com/api-reference/show-model-details */
-export function details(model: string): Question<ModelDetails> {
+export function details(model: string): BackendQuery<ModelDetails> {
   return {
     method: 'POST',
     path: '/api/show',
@@ -40,14 +40,14 @@ export function details(model: string): Question<ModelDetails> {
 }
 
 /** The request for the names of the loaded models. @see https://docs.ollama.com/api/ps */
-export const loaded: Question<string[]> = {
+export const loaded: BackendQuery<string[]> = {
   method: 'GET',
   path: '/api/ps',
   read: (body) => modelsIn(body).map(({ name }) => name),
 };
 
 /** The request for the context size, in tokens, with which a model is loaded. @see https://docs.ollama.com/api/ps */
-export function contextLength(name: string): Question<number | undefined> {
+export function contextLength(name: string): BackendQuery<number | undefined> {
   const key = modelKey(name);
   return {
     method: 'GET',

@@ -1,5 +1,5 @@
 import type { EmbeddingCreateParams } from 'openai/resources/embeddings';
-import type { EmbeddingsQuestion } from '../../chat/backend.ts';
+import type { EmbeddingsQuery } from '../../chat/backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from '../../chat/embeddings.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
@@ -11,7 +11,7 @@ import { toTimings, toUsage } from './usage.ts';
  *
  * @see https://platform.openai.com/docs/api-reference/embeddings/create
  */
-export function embedQuestion(request: EmbeddingsRequest): EmbeddingsQuestion {
+export function embedQuery(request: EmbeddingsRequest): EmbeddingsQuery {
   const { model, input, dimensions } = request;
   return {
     dropped: [

@@ -2,7 +2,7 @@ import type { Backend } from '../../chat/backend.ts';
 import { firstToolCallOnly } from '../../chat/event-filters.ts';
 import { adapt } from './adapt.ts';
 import { OpenAiDecoder } from './decoder.ts';
-import { embedQuestion } from './embed.ts';
+import { embedQuery } from './embed.ts';
 import { statusError } from './error.ts';
 import { models } from './models.ts';
 import { toOpenAi } from './request.ts';
@@ -19,7 +19,7 @@ export const openai: Backend = {
   error: statusError,
   adapt,
   observer: () => new OpenAiUsageObserver(),
-  embeddings: embedQuestion,
+  embeddings: embedQuery,
   embeddingsError: statusError,
   takesExactIds: true,
   models,

@@ -1,10 +1,10 @@
-import type { ModelDetails, ModelInfo, Question } from '../../chat/backend.ts';
+import type { ModelDetails, ModelInfo, BackendQuery } from '../../chat/backend.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { isNumberUpTo, onlyStrings, toCount } from '../coerce.ts';
 
 /** The request for the list of models. @see https://platform.openai.com/docs/api-reference/models/list */
-export const models: Question<(ModelInfo & ModelDetails)[]> = {
+export const models: BackendQuery<(ModelInfo & ModelDetails)[]> = {
   method: 'GET',
   path: '/models',
   read: (body) => {

@@ -48,7 +48,7 @@ suite('a message request', () => {
       requests: [minimal],
       stream: false,
       hideThinking: false,
-      namesStop: false,
+      reportsStop: false,
       dropped: [],
     });
     const nulls = Object.fromEntries(
@@ -102,12 +102,12 @@ suite('a message request', () => {
   }
 
   test('reads whether the stop sequence is reported, the answer is streamed, and thinking is hidden', () => {
-    const { namesStop, stream, hideThinking } = read({
+    const { reportsStop, stream, hideThinking } = read({
       stop_sequences: ['x'],
       stream: true,
       thinking: { type: 'adaptive', display: 'omitted' },
     });
-    assert.deepEqual([namesStop, stream, hideThinking], [true, true, true]);
+    assert.deepEqual([reportsStop, stream, hideThinking], [true, true, true]);
   });
 
   test('reports fields that have no effect as dropped', () => {
@@ -369,7 +369,7 @@ suite('a request to count tokens', () => {
       ],
       stream: false,
       hideThinking: false,
-      namesStop: false,
+      reportsStop: false,
       dropped: ['cache_control'],
     });
   });

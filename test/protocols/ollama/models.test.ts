@@ -35,7 +35,7 @@ test('/api/tags lists models with the fields and types of a recorded list', () =
 });
 
 test('/api/show has the fields that clients read, with the types of a recorded answer', () => {
-  const shown = show.one({ name: 'm', modified: 0, contextLength: 8192, capabilities: ['completion'] }) as Fields;
+  const shown = show.show({ name: 'm', modified: 0, contextLength: 8192, capabilities: ['completion'] }) as Fields;
   const theirs = shape(recorded('show-plain')) as Fields;
   const { model_info: info, ...rest } = shown;
   for (const [field, kind] of Object.entries(shape(rest) as Fields)) assert.deepEqual(kind, theirs[field], field);
@@ -44,7 +44,7 @@ test('/api/show has the fields that clients read, with the types of a recorded a
 });
 
 test('/api/show assumes completion and tools when the backend reports no capabilities', () => {
-  const shown = show.one({ name: 'm', modified: 0 }) as Fields;
+  const shown = show.show({ name: 'm', modified: 0 }) as Fields;
   assert.deepEqual(shown['capabilities'], ['completion', 'tools']);
   assert.deepEqual(shown['model_info'], { 'general.architecture': 'unknown' });
   // LiteLLM looks for this word.
@@ -52,10 +52,10 @@ test('/api/show assumes completion and tools when the backend reports no capabil
 });
 
 test('/api/show takes the model as model or as name, and refuses a body without either', () => {
-  assert.equal(show.named?.({ model: 'm' }), 'm');
-  assert.equal(show.named?.({ Name: 'm' }), 'm');
-  assert.equal(show.named?.({ model: '', name: 'm' }), 'm');
-  for (const body of [{}, { model: '' }, { model: 1 }, []]) assert.throws(() => show.named?.(body), { status: 400 });
+  assert.equal(show.readName?.({ model: 'm' }), 'm');
+  assert.equal(show.readName?.({ Name: 'm' }), 'm');
+  assert.equal(show.readName?.({ model: '', name: 'm' }), 'm');
+  for (const body of [{}, { model: '' }, { model: 1 }, []]) assert.throws(() => show.readName?.(body), { status: 400 });
 });
 
 test('/api/ps, /api/version and / answer like a recorded Ollama', async () => {

@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import { GatewayError } from '../../../src/errors.ts';
 import { embeddings } from '../../../src/protocols/openai/embeddings/index.ts';
 import { readEmbeddings } from '../../../src/protocols/openai/embeddings/request.ts';
-import { embedQuestion } from '../../../src/upstreams/ollama/embed.ts';
+import { embedQuery } from '../../../src/upstreams/ollama/embed.ts';
 
 /** @returns the body that Ollama gets for an embeddings request's body */
 function native(body: object): unknown {
   const { request } = readEmbeddings({ model: 'm', input: 'hi', ...body });
-  return JSON.parse(JSON.stringify(embedQuestion(request).body)) as unknown;
+  return JSON.parse(JSON.stringify(embedQuery(request).body)) as unknown;
 }
 
 const minimal = { model: 'm', input: ['hi'], truncate: false };

@@ -62,7 +62,7 @@ export const countTokens: GenerationProtocol = {
     const call = readTokenCountRequest(body);
     return {
       ...call,
-      onlyCounts: true,
+      countsOnly: true,
       // Never streamed.
       encoder: (head) => new MessageEncoder(head, 0),
       respond: (_results, total) => toTokenCount(total, call.requests[0]),

@@ -14,7 +14,7 @@ export interface ParsedMessage {
   readonly stream: boolean;
   readonly hideThinking: boolean;
   /** True when the answer has to contain the stop sequence that ended it. */
-  readonly namesStop: boolean;
+  readonly reportsStop: boolean;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
 }
@@ -60,7 +60,7 @@ export function readMessageRequest(value: unknown): ParsedMessage {
     requests: [request],
     stream: boolean(body['stream'], 'stream') ?? false,
     hideThinking,
-    namesStop: sampling.stop !== undefined,
+    reportsStop: sampling.stop !== undefined,
     dropped: [...dropped.names],
   };
 }
@@ -80,7 +80,7 @@ export function readTokenCountRequest(value: unknown): ParsedMessage {
     ...defined({ options: object(body['options'], 'options') }),
     sampling: { maxTokens: 1 },
   };
-  return { requests: [request], stream: false, hideThinking: false, namesStop: false, dropped: [...dropped.names] };
+  return { requests: [request], stream: false, hideThinking: false, reportsStop: false, dropped: [...dropped.names] };
 }
 
 interface Prompt {

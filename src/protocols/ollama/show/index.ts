@@ -12,8 +12,8 @@ export const show: ModelProtocol = {
   method: 'POST',
   path: '/api/show',
   errors: ollamaErrors,
-  named: readModelName,
-  one: toModel,
+  readName: readModelName,
+  show: toModel,
 };
 
 /** Older clients, and LiteLLM, send the name as `name`. */

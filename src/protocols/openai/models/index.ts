@@ -14,5 +14,5 @@ export const model: ModelProtocol = {
   method: 'GET',
   path: '/v1/models/:id{.+}',
   errors: openaiErrors,
-  one: toModel,
+  show: toModel,
 };

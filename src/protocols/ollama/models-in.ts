@@ -5,7 +5,7 @@ import { foldedName, isObject } from '../../framing/json.ts';
  *
  * @returns the names, `model` before its older spelling `name`, which Ollama reads only without `model`
  */
-export function modelsNamed(body: unknown): string[] {
+export function modelsIn(body: unknown): string[] {
   if (!isObject(body)) return [];
   const entries = Object.entries(body);
   return ['model', 'name'].flatMap((field) =>
