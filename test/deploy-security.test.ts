@@ -80,8 +80,7 @@ function bytesOf(text: string | undefined): number {
  */
 function neededMemory(): number {
   const { limits, responses } = configSchema.parse({});
-  const bodies = (limits as { readonly bodies_total?: number }).bodies_total ?? limits.body;
-  return 160 * MiB + 2 * bodies + responses.bytes;
+  return 160 * MiB + 2 * limits.bodies_total + responses.bytes;
 }
 
 suite('images', () => {
