@@ -96,7 +96,13 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       certificateWatch?.stop();
       const closed = main.close(grace);
       await exchanges.stop(grace);
-      await Promise.all([closed, metricsListener?.close(0), closeClients(), services.images?.close()]);
+      await Promise.all([
+        closed,
+        metricsListener?.close(0),
+        closeClients(),
+        services.images?.close(),
+        services.documents?.close(),
+      ]);
       limiter.close();
       state.close();
     },

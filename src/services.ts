@@ -1,6 +1,7 @@
 import type { Config } from './config/schema.ts';
 import type { ExchangeRegistry } from './exchange/registry.ts';
 import type { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
+import type { PdfExtractor } from './documents/pdf-extractor.ts';
 import type { ImageFetcher } from './images/fetch.ts';
 import type { Limiter } from './limits/limiter.ts';
 import type { Gatekeeper } from './policy/auth.ts';
@@ -28,6 +29,8 @@ export interface Services {
   readonly rules: ModelRules;
   /** Absent if images are not fetched from URLs. */
   readonly images: ImageFetcher | undefined;
+  /** Absent if the text of PDFs is not extracted. */
+  readonly documents: PdfExtractor | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly limiter: Pick<Limiter, 'enterConcurrent' | 'reserve' | 'close'>;
   readonly usage: UsageLedger;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, UpstreamConfig } from './config/schema.ts';
+import { PdfExtractor } from './documents/pdf-extractor.ts';
 import { ImageFetcher } from './images/fetch.ts';
 import { createAddressFilter } from './images/guard.ts';
 import { type Access, Gatekeeper } from './policy/auth.ts';
@@ -58,6 +59,7 @@ export function createServices({ config, protocols, state, metrics, logger }: Se
     images: config.images.fetch
       ? new ImageFetcher({ ...config.images, redirects: maxRedirects }, createAddressFilter(config.images.allow))
       : undefined,
+    documents: config.documents.extract ? new PdfExtractor(config.documents) : undefined,
     gatekeeper: new Gatekeeper(createAccess(config), (reason) => metrics.authFailures.inc({ reason })),
     exchanges,
     limiter: new Limiter({

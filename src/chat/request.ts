@@ -1,3 +1,5 @@
+import type { GatewayError } from '../errors.ts';
+
 /** A client's request to a model, independent of its dialect and of the backend: a chat, or a text to be continued. */
 export type GenerationRequest = ChatRequest | CompletionRequest;
 
@@ -59,36 +61,81 @@ export interface Sampling {
   readonly maxTokens?: number;
 }
 
-export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage;
+export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage | OtherMessage;
 
-export interface SystemMessage {
+/**
+ * The parts of a message besides its text. Clients send them in messages of every role; `settleHistory` moves them into
+ * users' messages, because only those have a place for them in every backend.
+ */
+export interface Attachments {
+  readonly images?: readonly Image[];
+  readonly audio?: readonly Audio[];
+  readonly documents?: readonly PdfDocument[];
+}
+
+export interface SystemMessage extends Attachments {
   readonly role: 'system';
   readonly text: string;
 }
 
-export interface UserMessage {
+export interface UserMessage extends Attachments {
   readonly role: 'user';
   readonly text: string;
   readonly images: readonly Image[];
 }
 
-/** Base64 without a data URI's prefix, or an address that is fetched before the request is sent to a backend. */
-export type Image = { readonly base64: string } | { readonly url: string; readonly param: string };
+/**
+ * Base64 without a data URI's prefix, an address that is fetched before the request is sent to a backend, or the error for
+ * an image that cannot be read.
+ */
+export type Image =
+  | { readonly base64: string }
+  | { readonly url: string; readonly param: string }
+  | { readonly fault: GatewayError };
 
-export interface AssistantMessage {
+/** A recording. `format` is OpenAI's word for its encoding, such as wav or mp3. */
+export type Audio =
+  | { readonly base64: string; readonly format: string; readonly param: string }
+  | { readonly fault: GatewayError };
+
+/** A PDF whose text replaces the placeholder in the message's text, if this server extracts it. */
+export interface PdfDocument {
+  readonly placeholder: string;
+  /** Precedes the document's text. '' for a document without a name. */
+  readonly name: string;
+  readonly base64: string;
+  /** The dialect's name for it among dropped fields, should it not be read. */
+  readonly field: string;
+}
+
+export interface AssistantMessage extends Attachments {
   readonly role: 'assistant';
   readonly text: string;
   readonly reasoning: string;
-  readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
+  readonly toolCalls: readonly ToolCall[];
+}
+
+/** A call in an earlier answer. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: JsonObject;
 }
 
 /** The result of a tool call. */
-export interface ToolMessage {
+export interface ToolMessage extends Attachments {
   readonly role: 'tool';
   readonly text: string;
   readonly callId: string;
   /** The tool that was called, if the history contains its name. */
   readonly name: string | undefined;
+}
+
+/** A message of a role that only some models know, such as Granite's `control`. It is passed on. */
+export interface OtherMessage extends Attachments {
+  readonly role: 'other';
+  readonly name: string;
+  readonly text: string;
 }
 
 export interface Tool {

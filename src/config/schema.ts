@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { modelKey, readConfiguredName } from '../chat/model-name.ts';
+import { documents } from './schema/documents.ts';
 import { groups, unknownGroup } from './schema/groups.ts';
 import { images } from './schema/images.ts';
 import { jwt } from './schema/jwt.ts';
@@ -98,6 +99,7 @@ const settings = z.strictObject({
       'true: checks non-streamed responses against the JSON Schema in the request, and generates once more when one does not match.',
     ),
   images: images.prefault({}).describe('Images that a request refers to by URL.'),
+  documents: documents.prefault({}).describe('Text of PDFs in requests.'),
   reasoning_field: z
     .enum(['both', 'reasoning_content', 'reasoning'])
     .default('both')

@@ -31,7 +31,7 @@ export function readDataUri(uri: string, param: string): string {
  * @see readDataUri
  */
 export function readImageBase64(base64: string, param: string): string {
-  const payload = readBase64(base64);
+  const payload = strictBase64(base64);
   if (payload === undefined) throw invalidValue(param, `${param} holds data that is not valid base64.`);
   if (imageType(Buffer.from(payload.slice(0, sniffedCharacters), 'base64')) === undefined) {
     throw invalidValue(param, `${param} holds data that is not a png, jpeg, webp or gif image.`);
@@ -39,7 +39,8 @@ export function readImageBase64(base64: string, param: string): string {
   return payload;
 }
 
-function readBase64(text: string): string | undefined {
+/** @returns the same data in base64 that every strict decoder accepts; undefined for text that is not base64 */
+export function strictBase64(text: string): string | undefined {
   // Searches for the first other character instead of matching the whole text, so the pattern cannot backtrack.
   const end = text.search(/[^A-Za-z0-9+/]/);
   if (text.length % 4 === 0 && (end === -1 || ['=', '=='].includes(text.slice(end)))) return text;

@@ -5,7 +5,7 @@ import { type Refuse, afterRedirect, refusalOf } from './refusal.ts';
 import { type Resolve, resolveHost } from './resolve.ts';
 import { imageType } from './sniff.ts';
 import { hostOf, literalAddresses, readTarget } from './target.ts';
-import { Semaphore } from './semaphore.ts';
+import { Semaphore } from '../semaphore.ts';
 
 export interface ImageLimits {
   /** Maximum size of one image. */
@@ -27,7 +27,7 @@ export class ImageFetcher {
   readonly #limits: Required<ImageLimits>;
   readonly #isAllowed: (address: string) => boolean;
   readonly #resolve: Resolve;
-  readonly #slots = new Semaphore(maxConcurrent, maxWaiting);
+  readonly #slots = new Semaphore(maxConcurrent, maxWaiting, 'Too many images are being fetched.');
   /** The abort controllers of running fetches. */
   readonly #running = new Set<AbortController>();
 

@@ -17,3 +17,18 @@ export function imageType(bytes: Uint8Array): ImageType | undefined {
   if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'gif';
   return undefined;
 }
+
+/**
+ * Detects a recording by its first bytes.
+ *
+ * @returns OpenAI's word for its encoding; undefined for any other content
+ * @see https://mimesniff.spec.whatwg.org/#matching-an-audio-or-video-type-pattern
+ */
+export function audioFormat(bytes: Uint8Array): 'wav' | 'mp3' | 'ogg' | 'flac' | undefined {
+  const head = Buffer.from(bytes.subarray(0, sniffedBytes)).toString('latin1');
+  if (head.startsWith('RIFF') && head.startsWith('WAVE', 8)) return 'wav';
+  // An ID3 tag, or the sync word of MPEG audio of layer III.
+  if (head.startsWith('ID3') || /^\xff[\xf2\xf3\xfa\xfb]/.test(head)) return 'mp3';
+  if (head.startsWith('OggS')) return 'ogg';
+  return head.startsWith('fLaC') ? 'flac' : undefined;
+}

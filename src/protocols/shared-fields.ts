@@ -2,6 +2,8 @@ import type { JsonObject, Sampling, Think } from '../chat/request.ts';
 import { invalidValue } from '../errors.ts';
 import { isObject } from '../framing/json.ts';
 import { defined, integer, number, oneOf } from './fields.ts';
+import { readSchema } from './json-schema.ts';
+import { readFormatObject } from './response-format.ts';
 
 /**
  * Readers of the fields that several dialects share. Some are Ollama's own, which clients of other APIs may send too:
@@ -55,8 +57,15 @@ export function readThink(value: unknown): Think | undefined {
 /** Reads Ollama's `format`: "json" or a JSON Schema; '' is absent. @throws {GatewayError} 400 for any other value */
 export function readFormat(value: unknown): 'json' | JsonObject | undefined {
   if (value == null || value === '') return undefined;
-  if (value === 'json' || isObject(value)) return value;
+  if (value === 'json') return value;
+  // Some clients send OpenAI's description of a format. Any other object is a schema.
+  if (isObject(value))
+    return isDescription(value) ? readFormatObject(value, 'format', 'format.schema') : readSchema(value, 'format');
   throw invalidValue('format', 'format must be "json" or a JSON Schema.');
+}
+
+function isDescription({ type }: JsonObject): boolean {
+  return type === 'text' || type === 'json_object' || type === 'json_schema';
 }
 
 /**

@@ -1,10 +1,8 @@
-import type { AssistantMessage, JsonObject } from '../chat/request.ts';
-import { GatewayError, invalidValue } from '../errors.ts';
+import { parse as parseTolerantly } from 'jsonc-parser';
+import type { JsonObject, ToolCall } from '../chat/request.ts';
+import { GatewayError } from '../errors.ts';
 import { countValues } from '../framing/depth.ts';
 import { isObject, parseExact } from '../framing/json.ts';
-import { array, object, required, string } from './fields.ts';
-
-type ToolCall = AssistantMessage['toolCalls'][number];
 
 /** Limits of the arguments of a request's calls that are written as text, into which the limits of its body do not look. */
 const maxDepth = 128;
@@ -25,61 +23,79 @@ export class ToolCallReader {
 
   /** Notes the name of the tool of a call. */
   add({ id, name }: Pick<ToolCall, 'id' | 'name'>): void {
-    this.#names.set(id, name);
+    if (id !== '') this.#names.set(id, name);
   }
 
   /**
    * Reads the `tool_calls` of an assistant's message, which OpenAI's chat completions and Ollama write alike. An absent
-   * id becomes ''.
-   *
-   * @throws {GatewayError} 400 with `param` for a call without a name, or with arguments that cannot be read
+   * id or name becomes ''. An entry that is no call is left out.
    */
-  readCalls(value: unknown, path: string): ToolCall[] {
-    return (array(value, path) ?? []).map((item, index) => {
-      const callPath = `${path}[${index}]`;
-      const fields = required(object, item, callPath);
-      const called = required(object, fields['function'], `${callPath}.function`);
-      const call = {
-        id: string(fields['id'], `${callPath}.id`) ?? '',
-        name: required(string, called['name'], `${callPath}.function.name`),
-        arguments: this.readArguments(called['arguments'], `${callPath}.function.arguments`),
-      };
-      this.add(call);
-      return call;
+  readCalls(value: unknown): ToolCall[] {
+    const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return items.filter(isObject).map((fields) => {
+      const called = [fields['function'], fields['custom']].find(isObject) ?? fields;
+      return this.readCall(fields['id'], called['name'], called['arguments'] ?? inputOf(called));
     });
   }
 
-  /**
-   * Reads a tool call's arguments: an object, or its JSON as text. Many histories hold '' or null for a call without
-   * arguments, which becomes {}.
-   *
-   * @throws {GatewayError} 400 for anything else
-   */
-  readArguments(value: unknown, path: string): JsonObject {
-    if (value == null || value === '') return {};
-    if (isObject(value)) return value;
-    const text = required(string, value, path);
-    this.#checkSize(text, path);
-    let parsed: unknown;
-    try {
-      parsed = parseExact(text);
-    } catch (cause) {
-      throw new GatewayError('invalid_value', `${path} must be JSON.`, { param: path, cause });
-    }
-    if (!isObject(parsed)) throw invalidValue(path, `${path} must be a JSON object.`);
-    return parsed;
+  /** Reads a call in a history, whatever its fields are: a client cannot change them. */
+  readCall(id: unknown, name: unknown, args: unknown): ToolCall {
+    const call = { id: asText(id), name: asText(name), arguments: this.readArguments(args) };
+    this.add(call);
+    return call;
   }
 
-  #checkSize(text: string, path: string): void {
+  /**
+   * Reads the arguments of a call in a history: an object, or its JSON as text. Models write others too, and every later
+   * request of the conversation contains them, so they are never an error. Of JSON that breaks off, the beginning is kept;
+   * anything else becomes an object with the value in `arguments`.
+   */
+  readArguments(value: unknown): JsonObject {
+    if (isObject(value)) return value;
+    if (typeof value !== 'string') return wrapped(value);
+    return this.#fits(value) ? argumentsIn(value) : { arguments: value };
+  }
+
+  /** Text beyond the limits is not parsed, because that could take long. */
+  #fits(text: string): boolean {
     const limits = { depth: maxDepth, values: this.#valuesLeft, fields: maxFields };
     const values = countValues(Buffer.from(text), limits);
-    if (values === 'depth') throw invalidValue(path, `${path} is nested too deeply.`);
-    if (values === 'fields') throw invalidValue(path, `${path} has an object with more than ${maxFields} fields.`);
-    if (values === 'values') {
-      throw invalidValue(path, `The arguments of all tool calls up to ${path} have more than ${maxValues} values.`);
-    }
-    this.#valuesLeft -= values;
+    if (typeof values === 'number') this.#valuesLeft -= values;
+    return typeof values === 'number';
   }
+}
+
+/** A custom tool's input is a text. */
+function inputOf({ input }: JsonObject): unknown {
+  return typeof input === 'string' ? { input } : input;
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function argumentsIn(text: string): JsonObject {
+  let parsed: unknown;
+  try {
+    parsed = parseExact(text);
+    // Some clients write the JSON of the JSON.
+    if (typeof parsed === 'string') parsed = parseExact(parsed);
+  } catch {
+    return beginningOf(text);
+  }
+  return isObject(parsed) ? parsed : wrapped(parsed);
+}
+
+/** Null, '' and [] stand for no arguments. */
+function wrapped(value: unknown): JsonObject {
+  const isEmpty = value == null || value === '' || (Array.isArray(value) && value.length === 0);
+  return isEmpty ? {} : { arguments: value };
+}
+
+/** @returns the fields before the place at which the JSON of an object breaks off; text that is no such JSON as it is */
+function beginningOf(text: string): JsonObject {
+  const parsed: unknown = text.trimStart().startsWith('{') ? parseTolerantly(text, []) : undefined;
+  return isObject(parsed) && Object.keys(parsed).length > 0 ? parsed : wrapped(text.trim() === '' ? '' : text);
 }
 
 /**

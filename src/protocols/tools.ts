@@ -2,6 +2,7 @@ import type { ChatRequest, JsonObject, Tool } from '../chat/request.ts';
 import { invalidValue } from '../errors.ts';
 import type { DroppedFields } from './dropped-fields.ts';
 import { defined, object, required, string } from './fields.ts';
+import { readSchema } from './json-schema.ts';
 
 /**
  * Reads one entry of `tools` as OpenAI's chat completions and Ollama describe a function; its `type` is up to the caller.
@@ -15,7 +16,7 @@ export function readFunctionTool(tool: JsonObject, path: string, dropped: Droppe
     name: required(string, definition['name'], `${path}.function.name`),
     ...defined({
       description: string(definition['description'], `${path}.function.description`),
-      parameters: object(definition['parameters'], `${path}.function.parameters`),
+      parameters: readSchema(definition['parameters'], `${path}.function.parameters`),
     }),
   };
 }

@@ -6,9 +6,9 @@ import { type ModelRule, applyRule, withTokenCap } from '../../policy/model-rule
 import { type Demand, sumDemands } from '../../pool/slots.ts';
 import { checkSchema } from '../../schema/json-schema.ts';
 import type { Services } from '../../services.ts';
+import { prepareMessages } from './attachments.ts';
 import { authorizeModel, reserveTokens } from './authorize.ts';
 import { rejectDroppedFields } from './dropped-fields.ts';
-import { fetchImages } from './images.ts';
 import { demandOf } from './send.ts';
 
 type Requests = readonly [GenerationRequest, ...GenerationRequest[]];
@@ -59,8 +59,8 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   const demands = shaped.map(demandOf);
   // Before images are fetched, so that a request over a limit fetches none.
   if (call.ready === undefined) await reserveTokens(exchange, sumDemands(demands), services);
-  const { requests, dropped: droppedImages } = await fetchImages(shaped, services, exchange);
-  const dropped = [...call.dropped, ...droppedImages];
+  const { requests, dropped: leftOut } = await prepareMessages(shaped, services, exchange);
+  const dropped = [...call.dropped, ...leftOut];
   if (config.strict) {
     // A field that only a rule of the operator sets is not the client's to leave out.
     const own = withMessagesOf(requests[0], asked);
@@ -68,7 +68,8 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   }
   return {
     dropped,
-    demands,
+    // The text of documents makes prompts longer.
+    demands: requests[0] === shaped[0] ? demands : requests.map(demandOf),
     ...(call.reportsStop === true ? withStopsHere(requests) : { requests, stops: [] }),
     hideThinking: call.hideThinking === true || exchange.key?.hideThinking === true || rule?.hide_thinking === true,
     mayTruncate: rule?.on_overflow === 'truncate',

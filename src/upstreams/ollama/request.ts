@@ -1,6 +1,14 @@
 import type { GenerateRequest, ChatRequest as OllamaChatRequest, Message as OllamaMessage, Options } from 'ollama';
 import type { BackendRequest } from '../../chat/backend.ts';
-import type { ChatRequest, CompletionRequest, GenerationRequest, Image, Message, Tool } from '../../chat/request.ts';
+import type {
+  Audio,
+  ChatRequest,
+  CompletionRequest,
+  GenerationRequest,
+  Image,
+  Message,
+  Tool,
+} from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
 import { formatWithCalls } from './forced-tool-calls.ts';
 import { schemaBudgetOf, toOllamaTools } from './tools.ts';
@@ -89,7 +97,8 @@ function toMessage(message: Message): WireMessage {
       return {
         role: 'user',
         content: message.text,
-        ...(message.images.length > 0 && { images: message.images.map(toBase64) }),
+        // Ollama has one field for both, and tells them apart by their first bytes.
+        ...imagesField([...message.images, ...(message.audio ?? [])]),
       };
     case 'assistant':
       return {
@@ -110,12 +119,18 @@ function toMessage(message: Message): WireMessage {
         ...(message.callId !== '' && { tool_call_id: message.callId }),
         ...(message.name !== undefined && { tool_name: message.name }),
       };
+    case 'other':
+      return { role: message.name, content: message.text };
     default:
       return message satisfies never;
   }
 }
 
-function toBase64(image: Image): string {
-  if ('base64' in image) return image.base64;
+function imagesField(media: readonly (Image | Audio)[]): { images?: string[] } {
+  return media.length === 0 ? {} : { images: media.map(toBase64) };
+}
+
+function toBase64(media: Image | Audio): string {
+  if ('base64' in media) return media.base64;
   throw new GatewayError('internal_error', 'An image was not fetched.');
 }

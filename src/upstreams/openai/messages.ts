@@ -1,11 +1,14 @@
 import type {
   ChatCompletionAssistantMessageParam,
+  ChatCompletionContentPart,
   ChatCompletionContentPartImage,
+  ChatCompletionContentPartInputAudio,
   ChatCompletionMessageParam,
 } from 'openai/resources/chat/completions';
-import type { AssistantMessage, Image, Message } from '../../chat/request.ts';
+import type { AssistantMessage, Audio, Image, Message, UserMessage } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
 import { imageType, sniffedBytes } from '../../images/sniff.ts';
+import { withPairedResults } from './paired-results.ts';
 import { withCallIds } from './tool-ids.ts';
 
 /**
@@ -14,28 +17,31 @@ import { withCallIds } from './tool-ids.ts';
  * @param sendReasoning true to send the reasoning of earlier messages, for which OpenAI itself has no field
  */
 export function toMessages(messages: readonly Message[], sendReasoning: boolean): ChatCompletionMessageParam[] {
-  return withCallIds(messages).map((message) => toMessage(message, sendReasoning));
+  return withPairedResults(withCallIds(messages)).map((message) => toMessage(message, sendReasoning));
 }
 
 function toMessage(message: Message, sendReasoning: boolean): ChatCompletionMessageParam {
   switch (message.role) {
     case 'system':
       return { role: 'system', content: message.text };
-    case 'user': {
-      if (message.images.length === 0) return { role: 'user', content: message.text };
-      const images = message.images.map(toPart);
-      return {
-        role: 'user',
-        content: message.text === '' ? images : [{ type: 'text', text: message.text }, ...images],
-      };
-    }
+    case 'user':
+      return { role: 'user', content: toContent(message) };
     case 'assistant':
       return toAssistant(message, sendReasoning);
     case 'tool':
       return { role: 'tool', tool_call_id: message.callId, content: message.text };
+    case 'other':
+      // The type has OpenAI's own roles. Local servers pass any role to the model's template.
+      return { role: message.name as 'user', content: message.text };
     default:
       return message satisfies never;
   }
+}
+
+function toContent({ text, images, audio = [] }: UserMessage): string | ChatCompletionContentPart[] {
+  if (images.length === 0 && audio.length === 0) return text;
+  const parts = [...images.map(toPart), ...audio.map(toAudioPart)];
+  return text === '' ? parts : [{ type: 'text', text }, ...parts];
 }
 
 function toAssistant(
@@ -50,7 +56,8 @@ function toAssistant(
       tool_calls: toolCalls.map(({ id, name, arguments: args }) => ({
         id,
         type: 'function' as const,
-        function: { name, arguments: JSON.stringify(args) },
+        // Servers refuse a call without a name.
+        function: { name: name || 'unknown', arguments: JSON.stringify(args) },
       })),
     }),
   };
@@ -64,4 +71,10 @@ function toPart(image: Image): ChatCompletionContentPartImage {
   const { base64 } = image;
   const type = imageType(Buffer.from(base64.slice(0, sniffedCharacters), 'base64')) ?? 'png';
   return { type: 'image_url', image_url: { url: `data:image/${type};base64,${base64}` } };
+}
+
+function toAudioPart(audio: Audio): ChatCompletionContentPartInputAudio {
+  if (!('base64' in audio)) throw new GatewayError('internal_error', 'A recording was not read.');
+  // The type has OpenAI's two formats. Other servers take more.
+  return { type: 'input_audio', input_audio: { data: audio.base64, format: audio.format as 'wav' } };
 }

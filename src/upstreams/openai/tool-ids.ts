@@ -22,46 +22,58 @@ export function withCallIds(messages: readonly Message[]): Message[] {
   let calls = new MessageCalls();
   return messages.map((message) => {
     if (message.role === 'assistant' && message.toolCalls.length > 0) {
-      const toolCalls = message.toolCalls.map((call) => ({ ...call, id: call.id || newId() }));
       calls = new MessageCalls();
-      for (const { id, name } of toolCalls) calls.add({ id, name, answered: false });
+      const used = new Set<string>();
+      const toolCalls = message.toolCalls.map((call) => {
+        const id = call.id === '' || used.has(call.id) ? newId() : call.id;
+        used.add(id);
+        calls.add({ id, given: call.id, name: call.name, answered: false });
+        return { ...call, id };
+      });
       return { ...message, toolCalls };
     }
     if (message.role !== 'tool') return message;
     const call = message.callId === '' ? calls.firstUnanswered(message.name) : calls.withId(message.callId);
     if (call !== undefined) call.answered = true;
-    return { ...message, callId: message.callId || (call?.id ?? newId()) };
+    return { ...message, callId: call?.id ?? (message.callId || newId()) };
   });
 }
 
 interface Call {
   readonly id: string;
+  /** The client's id, which several calls of one message may have. */
+  readonly given: string;
   readonly name: string;
   answered: boolean;
 }
 
 /** The tool calls of one assistant message. */
 class MessageCalls {
-  readonly #byId = new Map<string, Call>();
+  readonly #byId = new Map<string, CallQueue>();
   readonly #byName = new Map<string, CallQueue>();
   readonly #all = new CallQueue();
 
   add(call: Call): void {
-    this.#byId.set(call.id, call);
     this.#all.calls.push(call);
-    const sameName = this.#byName.get(call.name) ?? new CallQueue();
-    this.#byName.set(call.name, sameName);
-    sameName.calls.push(call);
+    queueOf(this.#byId, call.given).calls.push(call);
+    queueOf(this.#byName, call.name).calls.push(call);
   }
 
   withId(id: string): Call | undefined {
-    return this.#byId.get(id);
+    const queue = this.#byId.get(id);
+    return queue?.firstUnanswered ?? queue?.calls.at(-1);
   }
 
   firstUnanswered(name: string | undefined): Call | undefined {
     const sameName = name === undefined ? undefined : this.#byName.get(name)?.firstUnanswered;
     return sameName ?? this.#all.firstUnanswered;
   }
+}
+
+function queueOf(queues: Map<string, CallQueue>, key: string): CallQueue {
+  const queue = queues.get(key) ?? new CallQueue();
+  queues.set(key, queue);
+  return queue;
 }
 
 /** Remembers up to where all calls are answered: a search from the start each time would be quadratic. */

@@ -1,6 +1,7 @@
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, boolean, defined, object, oneOf, required, string } from '../../fields.ts';
+import { readSchema } from '../../json-schema.ts';
 import { type ClientToolChoice, chooseTools } from '../../tools.ts';
 import { dropUnknown } from './unknown-fields.ts';
 
@@ -50,7 +51,7 @@ function readTools(value: unknown, dropped: DroppedFields): Tool[] {
       {
         name: required(string, tool['name'], `${path}.name`),
         ...defined({ description: string(tool['description'], `${path}.description`) }),
-        parameters: required(object, tool['input_schema'], `${path}.input_schema`),
+        parameters: required(readSchema, tool['input_schema'], `${path}.input_schema`),
       },
     ];
   });

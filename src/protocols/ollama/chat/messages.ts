@@ -1,17 +1,17 @@
 import type { JsonObject, Message } from '../../../chat/request.ts';
-import { invalidValue } from '../../../errors.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
-import { array, object, oneOf, required, string } from '../../fields.ts';
+import { array, object, required, string } from '../../fields.ts';
+import { attachmentsOf, textOf } from '../../part.ts';
+import { readParts } from '../../parts.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
-import { readImages } from '../images.ts';
-
-const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
+import { readMedia } from '../images.ts';
 
 /**
- * Reads `messages`.
+ * Reads `messages`. Clients cannot change what is in their history, so nothing in a message is an error but the lack of a
+ * role.
  *
  * @returns an empty array when the field is absent
- * @throws {GatewayError} 400 with `param` for a message that cannot be read
+ * @throws {GatewayError} 400 with `param` for an item that is no message
  * @see https://docs.ollama.com/api/chat (messages)
  */
 export function readMessages(value: unknown, dropped: DroppedFields): Message[] {
@@ -22,36 +22,42 @@ export function readMessages(value: unknown, dropped: DroppedFields): Message[] 
 
 function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped: DroppedFields): Message {
   const message = required(object, item, path);
-  const role = required(oneOf, message['role'], `${path}.role`, roles);
-  const text = string(message['content'], `${path}.content`) ?? '';
-  const images = readImages(message['images'], `${path}.images`);
-  if (role !== 'user' && images.length > 0) {
-    throw invalidValue(`${path}.images`, `Only user messages can contain images, but ${path} has the role ${role}.`);
-  }
+  const role = required(string, message['role'], `${path}.role`).toLowerCase();
+  const content = readParts(message['content'], `${path}.content`, {
+    prefix: 'messages.content.',
+    dropped,
+    calls: role === 'assistant' ? calls : undefined,
+  });
+  const { images, audio } = readMedia(message['images'], `${path}.images`);
+  content.images.push(...images);
+  content.audio.push(...audio);
+  const shared = { text: textOf(content), ...attachmentsOf(content) };
   if (role !== 'tool') dropped.add('messages.name', message['name']);
   switch (role) {
     case 'system':
     case 'developer':
-      return { role: 'system', text };
+      return { role: 'system', ...shared };
     case 'user':
-      return { role, text, images };
+      return { role, images: [], ...shared };
     case 'assistant':
       return {
         role,
-        text,
-        reasoning: string(message['thinking'], `${path}.thinking`) ?? '',
-        toolCalls: calls.readCalls(message['tool_calls'], `${path}.tool_calls`),
+        ...shared,
+        reasoning: textIn(message['thinking']) || content.thoughts.join('\n'),
+        toolCalls: [...content.calls, ...calls.readCalls(message['tool_calls'])],
       };
-    case 'tool': {
-      const callId = string(message['tool_call_id'], `${path}.tool_call_id`) ?? '';
-      return { role, text, callId, name: readToolName(message, path) };
-    }
+    case 'tool':
+      return { role, ...shared, callId: textIn(message['tool_call_id']), name: readToolName(message) };
     default:
-      return role satisfies never;
+      return { role: 'other', name: role, ...shared };
   }
 }
 
 /** Older clients send the tool's name as `name`. */
-function readToolName(message: JsonObject, path: string): string | undefined {
-  return string(message['tool_name'], `${path}.tool_name`) || string(message['name'], `${path}.name`) || undefined;
+function readToolName(message: JsonObject): string | undefined {
+  return textIn(message['tool_name']) || textIn(message['name']) || undefined;
+}
+
+function textIn(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -4,7 +4,7 @@ import { DroppedFields } from '../../dropped-fields.ts';
 import { array, boolean, defined, string } from '../../fields.ts';
 import { readFoldedBody } from '../body.ts';
 import { commonFields, readCommon, readStream } from '../generation.ts';
-import { readImages } from '../images.ts';
+import { readMedia } from '../images.ts';
 
 export interface ParsedGenerate {
   readonly request: GenerationRequest;
@@ -40,12 +40,13 @@ function readRequest(body: JsonObject, prompt: string, dropped: DroppedFields): 
   const system = string(body['system'], 'system') || undefined;
   const suffix = string(body['suffix'], 'suffix') || undefined;
   const raw = boolean(body['raw'], 'raw') || undefined;
-  const images = readImages(body['images'], 'images');
+  const { images, audio } = readMedia(body['images'], 'images');
   if (raw === undefined && suffix === undefined) {
     const instructions = system === undefined ? [] : [{ role: 'system' as const, text: system }];
-    return { kind: 'chat', ...common, messages: [...instructions, { role: 'user', text: prompt, images }] };
+    const message = { role: 'user' as const, text: prompt, images, ...(audio.length > 0 && { audio }) };
+    return { kind: 'chat', ...common, messages: [...instructions, message] };
   }
-  if (images.length > 0) throw invalidValue('images', 'images cannot be combined with raw or suffix.');
+  if (images.length + audio.length > 0) throw invalidValue('images', 'images cannot be combined with raw or suffix.');
   if (raw) checkRaw(body);
   // As in Ollama, a template for filling a gap has no place for it.
   dropped.add('system', system);

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../chat/request.ts';
-import { checkExclusive, object, oneOf, required, string } from '../../fields.ts';
+import { checkExclusive, object } from '../../fields.ts';
+import { readFormatObject } from '../../response-format.ts';
 import { readFormat } from '../../shared-fields.ts';
 
 /**
@@ -13,19 +14,6 @@ export function readResponseFormat(body: JsonObject): 'json' | JsonObject | unde
   checkExclusive(['response_format', body['response_format']], ['format', body['format']]);
   const format = object(body['response_format'], 'response_format');
   if (format === undefined) return readFormat(body['format']);
-  const type = required(oneOf, format['type'], 'response_format.type', ['text', 'json_object', 'json_schema']);
-  switch (type) {
-    case 'text':
-      return undefined;
-    case 'json_object':
-      return 'json';
-    case 'json_schema': {
-      const path = 'response_format.json_schema';
-      const { name, schema } = required(object, format['json_schema'], path);
-      required(string, name, `${path}.name`);
-      return required(object, schema, `${path}.schema`);
-    }
-    default:
-      return type satisfies never;
-  }
+  const nested = format['json_schema'] == null ? '' : '.schema';
+  return readFormatObject(format, 'response_format', `response_format.json_schema${nested}`);
 }

@@ -1,7 +1,8 @@
 import type { ResponseTextConfig } from 'openai/resources/responses/responses';
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
-import { boolean, defined, object, oneOf, required, string } from '../../fields.ts';
+import { boolean, defined, object, string } from '../../fields.ts';
+import { readFormatObject } from '../../response-format.ts';
 
 interface TextFormat {
   readonly request: Pick<ChatRequest, 'format'>;
@@ -18,23 +19,18 @@ export function readTextFormat(body: JsonObject, dropped: DroppedFields): TextFo
   const text = object(body['text'], 'text') ?? {};
   dropped.add('text.verbosity', text['verbosity']);
   const format = object(text['format'], 'text.format') ?? { type: 'text' };
-  const type = required(oneOf, format['type'], 'text.format.type', ['text', 'json_object', 'json_schema']);
-  switch (type) {
-    case 'text':
-      return { request: {}, echo: { text: { format: { type } } } };
-    case 'json_object':
-      return { request: { format: 'json' }, echo: { text: { format: { type } } } };
-    case 'json_schema': {
-      const name = required(string, format['name'], 'text.format.name');
-      const schema = required(object, format['schema'], 'text.format.schema');
-      const description = defined({ description: string(format['description'], 'text.format.description') });
-      const strict = boolean(format['strict'], 'text.format.strict') ?? null;
-      return {
-        request: { format: schema },
-        echo: { text: { format: { type, name, ...description, schema, strict } } },
-      };
-    }
-    default:
-      return type satisfies never;
+  const read = readFormatObject(format, 'text.format', 'text.format.schema');
+  if (read === undefined) return { request: {}, echo: { text: { format: { type: 'text' } } } };
+  if (read === 'json' || format['type'] === 'json_object') {
+    return { request: { format: read }, echo: { text: { format: { type: 'json_object' } } } };
   }
+  // OpenAI's form has the schema's own fields beside `type`, that of chat completions has them in `json_schema`.
+  const named = object(format['json_schema'], 'text.format.json_schema') ?? format;
+  const name = string(named['name'], 'text.format.name') ?? 'answer';
+  const description = defined({ description: string(named['description'], 'text.format.description') });
+  const strict = boolean(named['strict'], 'text.format.strict') ?? null;
+  return {
+    request: { format: read },
+    echo: { text: { format: { type: 'json_schema', name, ...description, schema: read, strict } } },
+  };
 }

@@ -18,7 +18,8 @@ export { responseResources } from './resources.ts';
 const droppable = (
   'include.reasoning.encrypted_content input.content.detail input.content.prompt_cache_breakpoint ' +
   'input.custom_tool_call input.custom_tool_call_output input.encrypted_content input.item_reference ' +
-  'input.local_shell_call input.local_shell_call_output input.output.input_image input.phase input.web_search_call ' +
+  'input.content.input_audio input.content.input_file input.local_shell_call input.local_shell_call_output ' +
+  'input.output.input_file input.phase input.web_search_call ' +
   'client_metadata context_management max_tool_calls prompt_cache_options top_logprobs ' +
   'text.verbosity tools.code_interpreter tools.computer_use_preview tools.custom tools.file_search ' +
   'tools.image_generation tools.local_shell tools.mcp tools.namespace tools.strict tools.web_search ' +
@@ -40,6 +41,7 @@ export function responses(store: TextStore): GenerationProtocol {
     fieldNames: {
       messages: 'input',
       'messages.content.image_url': 'input.content.image_url',
+      'messages.content.input_audio': 'input.content.input_audio',
       reasoning_effort: 'reasoning.effort',
       response_format: 'text.format.schema',
       truncate: 'truncation',
@@ -57,7 +59,7 @@ async function toCall(parsed: ParsedResponse, stored: StoredResponses): Promise<
   const input = await resolveReferences(parsed, history);
   const messages = [
     ...parsed.instructions,
-    ...toMessages([...earlier.map((item) => ({ item, path: 'previous_response_id' })), ...input]),
+    ...toMessages([...earlier.map((item) => ({ item, path: 'previous_response_id' })), ...input], dropped),
   ];
   if (messages.length === 0) throw invalidValue('input', 'input contains nothing that can be sent to a model.');
   const request: ChatRequest = { ...parsed.request, messages };

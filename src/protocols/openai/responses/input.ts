@@ -1,14 +1,13 @@
 import type { JsonObject } from '../../../chat/request.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
-import { array, object, oneOf, required, string } from '../../fields.ts';
+import { isObject } from '../../../framing/json.ts';
+import { array, object, required, string } from '../../fields.ts';
 import { readInputContent, readOutputContent, readToolOutput } from './content.ts';
 import { droppedName } from './dropped-name.ts';
 import type { Item, ItemStatus } from './items.ts';
 
 /** An item of the input, or a reference to one of an earlier response by its id, with the path of its field. */
 export type InputEntry = { readonly path: string } & ({ readonly item: Item } | { readonly reference: string });
-
-const roles = ['user', 'assistant', 'system', 'developer'] as const;
 
 /** The fields of each type of item that are read, and those that can be ignored. */
 const knownFields: Readonly<Record<Item['type'], ReadonlySet<string>>> = {
@@ -26,7 +25,7 @@ const knownFields: Readonly<Record<Item['type'], ReadonlySet<string>>> = {
  */
 export function readInput(value: unknown, dropped: DroppedFields): InputEntry[] {
   if (typeof value === 'string') {
-    const content = readInputContent(value, 'input', dropped);
+    const content = readInputContent(value, dropped);
     return [{ path: 'input', item: { type: 'message', role: 'user', status: 'completed', content } }];
   }
   return (array(value, 'input') ?? []).flatMap((item, index) => readEntry(item, `input[${index}]`, dropped));
@@ -46,7 +45,7 @@ function readEntry(value: unknown, path: string, dropped: DroppedFields): InputE
   for (const field of Object.keys(fields)) {
     if (!knownFields[type].has(field)) dropped.add(droppedName('input', field), fields[field]);
   }
-  return [{ path, item: { ...readItem(type, fields, path, dropped), ...readId(fields, path) } }];
+  return [{ path, item: { ...readItem(type, fields, path, dropped), ...readId(fields) } }];
 }
 
 function isSupported(type: string): type is Item['type'] {
@@ -57,30 +56,27 @@ function readItem(type: Item['type'], fields: JsonObject, path: string, dropped:
   const status: ItemStatus = fields['status'] === 'incomplete' ? 'incomplete' : 'completed';
   switch (type) {
     case 'message': {
-      const role = required(oneOf, fields['role'], `${path}.role`, roles);
-      const contentPath = `${path}.content`;
+      const role = required(string, fields['role'], `${path}.role`).toLowerCase();
       return role === 'assistant'
-        ? { type, role, status, content: readOutputContent(fields['content'], contentPath, dropped) }
-        : { type, role, status, content: readInputContent(fields['content'], contentPath, dropped) };
+        ? { type, role, status, content: readOutputContent(fields['content'], dropped) }
+        : { type, role, status, content: readInputContent(fields['content'], dropped) };
     }
     case 'function_call':
       return {
         type,
         status,
-        call_id: required(string, fields['call_id'], `${path}.call_id`),
-        name: required(string, fields['name'], `${path}.name`),
+        call_id: textIn(fields['call_id']),
+        name: textIn(fields['name']),
         arguments: argumentsText(fields['arguments']),
       };
-    case 'function_call_output': {
-      const callId = required(string, fields['call_id'], `${path}.call_id`);
-      return { type, status, call_id: callId, output: readToolOutput(fields['output'], `${path}.output`, dropped) };
-    }
+    case 'function_call_output':
+      return { type, status, call_id: textIn(fields['call_id']), output: readToolOutput(fields['output'], dropped) };
     case 'reasoning': {
-      const content = readTexts(fields['content'], `${path}.content`);
+      const content = readTexts(fields['content']);
       return {
         type,
         status,
-        summary: readTexts(fields['summary'], `${path}.summary`).map((text) => ({ type: 'summary_text', text })),
+        summary: readTexts(fields['summary']).map((text) => ({ type: 'summary_text', text })),
         ...(content.length > 0 && { content: content.map((text) => ({ type: 'reasoning_text', text })) }),
       };
     }
@@ -94,15 +90,17 @@ function argumentsText(value: unknown): string {
   return typeof value === 'string' ? value || '{}' : JSON.stringify(value ?? {});
 }
 
-function readTexts(value: unknown, path: string): string[] {
-  return (array(value, path) ?? []).map((item, index) => {
-    const part = required(object, item, `${path}[${index}]`);
-    return required(string, part['text'], `${path}[${index}].text`);
-  });
+function readTexts(value: unknown): string[] {
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return parts.map((part) => textIn(isObject(part) ? part['text'] : part)).filter((text) => text !== '');
+}
+
+function textIn(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 /** Reads the client's own id of an item. OpenAI's own ids are shorter than the limit, so a longer one is ignored. */
-function readId(fields: JsonObject, path: string): { id?: string } {
-  const id = string(fields['id'], `${path}.id`);
-  return id === undefined || id === '' || id.length > 256 ? {} : { id };
+function readId(fields: JsonObject): { id?: string } {
+  const id = textIn(fields['id']);
+  return id === '' || id.length > 256 ? {} : { id };
 }

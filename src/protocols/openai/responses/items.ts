@@ -1,5 +1,7 @@
 import type {
   ResponseFunctionToolCall,
+  ResponseInputAudio,
+  ResponseInputFile,
   ResponseInputImage,
   ResponseInputText,
   ResponseOutputMessage,
@@ -8,6 +10,9 @@ import type {
   ResponseReasoningItem,
 } from 'openai/resources/responses/responses';
 import type { TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
+
+/** A part of an input message or of a tool's output. Those of other types are kept as they are, and left out of the prompt. */
+export type InputPart = ResponseInputText | ResponseInputImage | ResponseInputFile | ResponseInputAudio;
 
 /** An item of a type that is supported. Input items of all other types are dropped. */
 export type Item = InputMessage | OutputMessage | FunctionCall | FunctionCallOutput | Reasoning;
@@ -18,9 +23,10 @@ export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
 interface InputMessage {
   readonly type: 'message';
   readonly id?: string;
-  readonly role: 'user' | 'system' | 'developer';
+  /** user, system, developer, or a role that only some models know. */
+  readonly role: Exclude<string, 'assistant'>;
   readonly status: ItemStatus;
-  readonly content: readonly (ResponseInputText | ResponseInputImage)[];
+  readonly content: readonly InputPart[];
 }
 
 interface OutputMessage {
@@ -44,7 +50,7 @@ interface FunctionCallOutput {
   readonly type: 'function_call_output';
   readonly id?: string;
   readonly call_id: string;
-  readonly output: string | readonly ResponseInputText[];
+  readonly output: string | readonly InputPart[];
   readonly status: ItemStatus;
 }
 

@@ -1,18 +1,19 @@
-import type { AssistantMessage, Image, Message } from '../../../chat/request.ts';
-import { invalidValue } from '../../../errors.ts';
-import { readImageUrl } from '../../images.ts';
+import type { Attachments, Audio, Image, Message, PdfDocument, ToolCall } from '../../../chat/request.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
+import { type Content, attachmentsOf, textOf } from '../../part.ts';
+import { readParts } from '../../parts.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
 import type { Item } from './items.ts';
-
-type ToolCall = AssistantMessage['toolCalls'][number];
-type ItemOf<Type> = Extract<Item, { type: Type }>;
 
 /** An assistant's message that further items may still extend. */
 interface AssistantDraft {
   readonly role: 'assistant';
   text: string;
-  readonly reasoning: string;
+  reasoning: string;
   readonly toolCalls: ToolCall[];
+  images?: readonly Image[];
+  audio?: readonly Audio[];
+  documents?: readonly PdfDocument[];
 }
 
 /**
@@ -20,10 +21,13 @@ interface AssistantDraft {
  * left out when no text or call of the assistant follows it.
  *
  * @param entries each item with the path of the field it was read from
- * @throws {GatewayError} 400 with `param` for an image or for arguments that cannot be read
+ * @param dropped gets the parts that no model can be sent
  */
-export function toMessages(entries: readonly { readonly item: Item; readonly path: string }[]): Message[] {
-  const conversion = new Conversion();
+export function toMessages(
+  entries: readonly { readonly item: Item; readonly path: string }[],
+  dropped: DroppedFields,
+): Message[] {
+  const conversion = new Conversion(dropped);
   for (const { item, path } of entries) conversion.add(item, path);
   return conversion.messages;
 }
@@ -34,6 +38,11 @@ class Conversion {
   #draft: AssistantDraft | undefined;
   /** The thinking that the next message of the assistant gets. */
   #reasoning = '';
+  readonly #dropped: DroppedFields;
+
+  constructor(dropped: DroppedFields) {
+    this.#dropped = dropped;
+  }
 
   add(item: Item, path: string): void {
     switch (item.type) {
@@ -44,31 +53,37 @@ class Conversion {
         return;
       case 'function_call':
         this.#draft ??= this.#startDraft();
-        this.#draft.toolCalls.push(this.#readCall(item, path));
+        this.#draft.toolCalls.push(this.#calls.readCall(item.call_id, item.name, item.arguments));
         return;
       case 'function_call_output': {
-        const text = typeof item.output === 'string' ? item.output : joinTexts(item.output);
-        this.#push({ role: 'tool', text, callId: item.call_id, name: this.#calls.nameOf(item.call_id) });
+        const content = this.#readContent(item.output, `${path}.output`, 'input.output.');
+        const { call_id: callId } = item;
+        const name = this.#calls.nameOf(callId);
+        this.#push({ role: 'tool', text: textOf(content), callId, name, ...attachmentsOf(content) });
         return;
       }
-      case 'message':
-        if (item.role === 'assistant') this.#addAnswer(item.content);
-        else this.#push(toMessage(item, path));
+      case 'message': {
+        const content = this.#readContent(item.content, `${path}.content`, 'input.content.', item.role);
+        if (item.role === 'assistant') this.#addAnswer(content);
+        else this.#push(toMessage(item.role, { text: textOf(content), ...attachmentsOf(content) }));
         return;
+      }
       default:
         item satisfies never;
     }
   }
 
-  #readCall({ call_id: id, name, arguments: text }: ItemOf<'function_call'>, path: string): ToolCall {
-    const call = { id, name, arguments: this.#calls.readArguments(text, `${path}.arguments`) };
-    this.#calls.add(call);
-    return call;
+  #readContent(value: unknown, path: string, prefix: string, role?: string): Content {
+    const calls = role === 'assistant' ? this.#calls : undefined;
+    return readParts(value, path, { prefix, dropped: this.#dropped, calls });
   }
 
-  #addAnswer(content: Extract<Item, { role: 'assistant' }>['content']): void {
+  #addAnswer(content: Content): void {
     if (this.#draft === undefined || this.#draft.text !== '') this.#draft = this.#startDraft();
-    this.#draft.text = joinTexts(content);
+    this.#draft.text = content.texts.join('\n');
+    if (this.#draft.reasoning === '') this.#draft.reasoning = content.thoughts.join('\n');
+    this.#draft.toolCalls.push(...content.calls);
+    Object.assign(this.#draft, attachmentsOf(content));
   }
 
   #startDraft(): AssistantDraft {
@@ -86,24 +101,18 @@ class Conversion {
   }
 }
 
-function joinTexts(parts: readonly ({ readonly text: string } | { readonly refusal: string })[]): string {
-  return parts.map((part) => ('text' in part ? part.text : part.refusal)).join('\n');
+function joinTexts(parts: readonly { readonly text: string }[]): string {
+  return parts.map(({ text }) => text).join('\n');
 }
 
-function toMessage(item: Exclude<ItemOf<'message'>, { role: 'assistant' }>, path: string): Message {
-  const texts: string[] = [];
-  const images: Image[] = [];
-  item.content.forEach((part, index) => {
-    if (part.type === 'input_text') texts.push(part.text);
-    else images.push(readImageUrl(part.image_url ?? '', `${path}.content[${index}].image_url`));
-  });
-  const text = texts.join('\n');
-  if (item.role === 'user') return { role: 'user', text, images };
-  if (images.length > 0) {
-    throw invalidValue(
-      `${path}.content`,
-      `Only user messages can contain images, but ${path} has the role ${item.role}.`,
-    );
+function toMessage(role: string, shared: { readonly text: string } & Attachments): Message {
+  switch (role) {
+    case 'user':
+      return { role, images: [], ...shared };
+    case 'system':
+    case 'developer':
+      return { role: 'system', ...shared };
+    default:
+      return { role: 'other', name: role, ...shared };
   }
-  return { role: 'system', text };
 }

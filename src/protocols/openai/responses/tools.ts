@@ -3,6 +3,7 @@ import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import { isObject } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, boolean, defined, object, oneOf, required, string } from '../../fields.ts';
+import { readSchema } from '../../json-schema.ts';
 import { type ClientToolChoice, chooseTools } from '../../tools.ts';
 import { droppedName } from './dropped-name.ts';
 
@@ -87,7 +88,7 @@ function readTools(value: unknown, dropped: DroppedFields): FunctionTool[] {
         type,
         name: required(string, tool['name'], `${path}.name`),
         ...defined({ description: string(tool['description'], `${path}.description`) }),
-        parameters: object(tool['parameters'], `${path}.parameters`) ?? null,
+        parameters: readSchema(tool['parameters'], `${path}.parameters`) ?? null,
         strict,
       },
     ];

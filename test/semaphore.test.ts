@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Semaphore } from '../../src/images/semaphore.ts';
+import { Semaphore } from '../src/semaphore.ts';
 
 const never = new AbortController().signal;
 
 test('gives released slots to waiting tasks in FIFO order', async () => {
-  const semaphore = new Semaphore(2, 10);
+  const semaphore = new Semaphore(2, 10, 'Too many tasks.');
   const order: number[] = [];
   const tasks = [1, 2, 3, 4].map(async (task) => {
     await semaphore.acquire(never);
@@ -22,7 +22,7 @@ test('gives released slots to waiting tasks in FIFO order', async () => {
 });
 
 test('keeps a released slot for the next task when none is waiting', async () => {
-  const semaphore = new Semaphore(1, 0);
+  const semaphore = new Semaphore(1, 0, 'Too many tasks.');
   for (let round = 0; round < 3; round += 1) {
     await semaphore.acquire(never);
     semaphore.release();
@@ -30,7 +30,7 @@ test('keeps a released slot for the next task when none is waiting', async () =>
 });
 
 test('gives no slot to an aborted task, and lets another one wait in its place', async () => {
-  const semaphore = new Semaphore(1, 1);
+  const semaphore = new Semaphore(1, 1, 'Too many tasks.');
   await semaphore.acquire(never);
   const controller = new AbortController();
   const aborted = semaphore.acquire(controller.signal);

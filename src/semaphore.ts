@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts';
+import { GatewayError } from './errors.ts';
 
 /** Seconds. */
 const retryAfter = 2;
@@ -7,12 +7,17 @@ const retryAfter = 2;
 export class Semaphore {
   #free: number;
   readonly #maxWaiting: number;
+  readonly #tooMany: string;
   readonly #waiting = new Set<() => void>();
 
-  /** @param slots tasks that may run at the same time */
-  constructor(slots: number, maxWaiting: number) {
+  /**
+   * @param slots tasks that may run at the same time
+   * @param tooMany the error message when `maxWaiting` tasks wait already
+   */
+  constructor(slots: number, maxWaiting: number, tooMany: string) {
     this.#free = slots;
     this.#maxWaiting = maxWaiting;
+    this.#tooMany = tooMany;
   }
 
   /**
@@ -28,7 +33,7 @@ export class Semaphore {
       return;
     }
     if (this.#waiting.size >= this.#maxWaiting) {
-      throw new GatewayError('server_overloaded', 'Too many images are being fetched.', { retryAfter });
+      throw new GatewayError('server_overloaded', this.#tooMany, { retryAfter });
     }
     await new Promise<void>((resolve, reject) => {
       const start = (): void => {

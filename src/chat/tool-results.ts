@@ -1,0 +1,134 @@
+import type { AssistantMessage, Message, ToolCall, ToolMessage } from './request.ts';
+
+/**
+ * Puts the results of tools directly after the message that made the calls, in the order of the calls. Most templates show
+ * no ids, so a model reads the first result as that of the first call; and most servers want nothing between calls and
+ * results. A result belongs to the last earlier call with its id, or else to the first later one. Without an id it belongs
+ * to the last earlier call of the same tool without a result, or else to any without one. Results that belong to no call
+ * keep their place. Takes time in proportion to the length of the history.
+ *
+ * @returns the same array when there is nothing to move
+ */
+export function inCallOrder(messages: readonly Message[]): readonly Message[] {
+  if (!messages.some(({ role }) => role === 'tool')) return messages;
+  const rounds = roundsOf(messages);
+  assignResults(messages, rounds);
+  const ordered: Message[] = [];
+  for (const message of messages) {
+    if (message.role === 'tool' && rounds.assigned.has(message)) continue;
+    ordered.push(message);
+    if (message.role !== 'assistant') continue;
+    for (const call of rounds.byMessage.get(message)?.calls ?? []) {
+      if (call.result !== undefined) ordered.push(call.result);
+    }
+  }
+  const isSame = ordered.length === messages.length && ordered.every((message, index) => message === messages[index]);
+  return isSame ? messages : ordered;
+}
+
+interface CallState {
+  readonly id: string;
+  readonly name: string;
+  result?: ToolMessage;
+}
+
+interface Rounds {
+  readonly byMessage: Map<AssistantMessage, Round>;
+  /** The first call with each id. */
+  readonly firstById: Map<string, CallState>;
+  readonly assigned: Set<ToolMessage>;
+}
+
+function roundsOf(messages: readonly Message[]): Rounds {
+  const rounds: Rounds = { byMessage: new Map(), firstById: new Map(), assigned: new Set() };
+  for (const message of messages) {
+    if (message.role !== 'assistant' || message.toolCalls.length === 0) continue;
+    const round = new Round(message.toolCalls);
+    rounds.byMessage.set(message, round);
+    for (const call of round.calls) if (!rounds.firstById.has(call.id)) rounds.firstById.set(call.id, call);
+  }
+  return rounds;
+}
+
+function assignResults(messages: readonly Message[], { byMessage, firstById, assigned }: Rounds): void {
+  const latestById = new Map<string, Round>();
+  let current: Round | undefined;
+  for (const message of messages) {
+    if (message.role === 'assistant') {
+      const round = byMessage.get(message);
+      if (round === undefined) continue;
+      current = round;
+      for (const { id } of round.calls) latestById.set(id, round);
+    } else if (message.role === 'tool') {
+      const { callId, name } = message;
+      const call =
+        callId === ''
+          ? current?.unanswered(name)
+          : (latestById.get(callId)?.withId(callId) ?? unansweredFirst(firstById.get(callId)));
+      if (call === undefined) continue;
+      assigned.add(message);
+      call.result = call.result === undefined ? message : joined(call.result, message);
+    }
+  }
+}
+
+function unansweredFirst(call: CallState | undefined): CallState | undefined {
+  return call?.result === undefined ? call : undefined;
+}
+
+/** A second result of the same call is more of it: servers take one message for each call. */
+function joined(first: ToolMessage, second: ToolMessage): ToolMessage {
+  const { images = [], audio = [], documents = [] } = first;
+  return {
+    ...first,
+    text: [first.text, second.text].filter((text) => text !== '').join('\n'),
+    ...(second.images !== undefined && { images: [...images, ...second.images] }),
+    ...(second.audio !== undefined && { audio: [...audio, ...second.audio] }),
+    ...(second.documents !== undefined && { documents: [...documents, ...second.documents] }),
+  };
+}
+
+/** The calls of one message of the assistant. */
+class Round {
+  readonly calls: readonly CallState[];
+  readonly #byId = new Map<string, CallQueue>();
+  readonly #byName = new Map<string, CallQueue>();
+  readonly #all = new CallQueue();
+
+  constructor(calls: readonly ToolCall[]) {
+    this.calls = calls.map(({ id, name }) => ({ id, name }));
+    for (const call of this.calls) {
+      this.#all.calls.push(call);
+      queueOf(this.#byId, call.id).calls.push(call);
+      queueOf(this.#byName, call.name).calls.push(call);
+    }
+  }
+
+  /** @returns the first call with an id that has no result yet, or else the last one */
+  withId(id: string): CallState | undefined {
+    const queue = this.#byId.get(id);
+    return queue?.firstUnanswered ?? queue?.calls.at(-1);
+  }
+
+  unanswered(name: string | undefined): CallState | undefined {
+    const sameName = name === undefined ? undefined : this.#byName.get(name)?.firstUnanswered;
+    return sameName ?? this.#all.firstUnanswered;
+  }
+}
+
+function queueOf(queues: Map<string, CallQueue>, key: string): CallQueue {
+  const queue = queues.get(key) ?? new CallQueue();
+  queues.set(key, queue);
+  return queue;
+}
+
+/** Remembers up to where all calls are answered: a search from the start each time would be quadratic. */
+class CallQueue {
+  readonly calls: CallState[] = [];
+  #answered = 0;
+
+  get firstUnanswered(): CallState | undefined {
+    while (this.calls[this.#answered]?.result !== undefined) this.#answered += 1;
+    return this.calls[this.#answered];
+  }
+}
