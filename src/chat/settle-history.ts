@@ -1,4 +1,4 @@
-import type { Attachments, ChatRequest, Message, UserMessage } from './request.ts';
+import type { Attachments, Audio, ChatRequest, Image, Message, SystemMessage, UserMessage } from './request.ts';
 import { inCallOrder } from './tool-results.ts';
 
 /**
@@ -35,21 +35,32 @@ function moved(messages: readonly Message[]): Message[] {
   return moves.end();
 }
 
+/** A message of the user that others are added to. */
+interface Draft {
+  readonly role: 'user';
+  text: string;
+  readonly images: Image[];
+  audio?: Audio[];
+}
+
 class Moves {
   readonly #messages: Message[] = [];
   /** The index of the system message at the beginning. */
   #system: number | undefined;
   #hasBegun = false;
   /** Goes into the next message of the user, or becomes one before the next message of the assistant. */
-  #pending: UserMessage | undefined;
+  #pending: Draft | undefined;
+  /** The last of the messages, if others were added to it. */
+  #last: Draft | undefined;
 
   add(message: Message): void {
     switch (message.role) {
       case 'system':
         return this.#addSystem(message);
       case 'user':
-        this.#messages.push(this.#pending === undefined ? message : merged(this.#pending, message));
-        this.#pending = undefined;
+        if (this.#pending === undefined) this.#messages.push(message);
+        else addTo(this.#pending, message);
+        this.#flush();
         break;
       case 'assistant':
         this.#flush();
@@ -71,11 +82,12 @@ class Moves {
     return this.#messages;
   }
 
-  #addSystem(message: Extract<Message, { role: 'system' }>): void {
-    const { text, images, audio } = message;
+  #addSystem(message: SystemMessage): void {
+    const { text } = message;
     if (this.#hasBegun) {
-      if (text === '' && !hasMedia(message)) return;
-      return this.#addToUser(userMessage(text === '' ? '' : asReminder(text), { images, audio }));
+      const reminder = text === '' ? '' : asReminder(text);
+      if (reminder !== '' || hasMedia(message)) this.#addToUser({ ...message, text: reminder });
+      return;
     }
     const first = this.#system === undefined ? undefined : this.#messages[this.#system];
     if (this.#system === undefined || first === undefined) {
@@ -84,54 +96,56 @@ class Moves {
     } else {
       this.#messages[this.#system] = { role: 'system', text: joinTexts(first.text, text) };
     }
-    if (hasMedia(message)) this.#addToUser(userMessage('', { images, audio }));
+    if (hasMedia(message)) this.#addToUser({ ...message, text: '' });
   }
 
   /** Adds a message that is not the user's, and keeps its attachments for the next one of the user. */
-  #push(message: Exclude<Message, { role: 'user' | 'system' }>): void {
+  #push(message: Exclude<Message, UserMessage | SystemMessage>): void {
     if (!hasMedia(message)) {
       this.#messages.push(message);
       return;
     }
-    const { images, audio, ...rest } = message;
+    const { images: _images, audio: _audio, ...rest } = message;
     const isEmpty = rest.text === '' && (rest.role !== 'assistant' || rest.toolCalls.length === 0);
     this.#messages.push(isEmpty ? { ...rest, text: '(attached to the next message)' } : rest);
-    const attached = userMessage('', { images, audio });
-    this.#pending = this.#pending === undefined ? attached : merged(this.#pending, attached);
+    addTo((this.#pending ??= newDraft()), { ...message, text: '' });
   }
 
-  #addToUser(message: UserMessage): void {
+  #addToUser(message: AddedMessage): void {
     const last = this.#messages.at(-1);
-    if (last?.role === 'user' && this.#pending === undefined) {
-      this.#messages[this.#messages.length - 1] = merged(last, message);
-    } else {
-      this.#pending = this.#pending === undefined ? message : merged(this.#pending, message);
+    if (this.#pending !== undefined || last?.role !== 'user') {
+      addTo((this.#pending ??= newDraft()), message);
+      return;
     }
+    if (last !== this.#last) {
+      this.#last = newDraft();
+      addTo(this.#last, last);
+      this.#messages[this.#messages.length - 1] = this.#last;
+    }
+    addTo(this.#last, message);
   }
 
   #flush(): void {
-    if (this.#pending !== undefined) this.#messages.push(this.#pending);
+    if (this.#pending !== undefined) {
+      this.#messages.push(this.#pending);
+      this.#last = this.#pending;
+    }
     this.#pending = undefined;
   }
 }
 
-function userMessage(text: string, { images = [], audio = [] }: OptionalMedia): UserMessage {
-  return { role: 'user', text, images, ...(audio.length > 0 && { audio }) };
+type AddedMessage = Pick<Message, 'text' | 'images' | 'audio'>;
+
+function newDraft(): Draft {
+  return { role: 'user', text: '', images: [] };
 }
 
-interface OptionalMedia {
-  readonly images?: Attachments['images'] | undefined;
-  readonly audio?: Attachments['audio'] | undefined;
-}
-
-function merged(first: UserMessage, second: UserMessage): UserMessage {
-  const audio = [...(first.audio ?? []), ...(second.audio ?? [])];
-  return {
-    role: 'user',
-    text: joinTexts(first.text, second.text),
-    images: [...first.images, ...second.images],
-    ...(audio.length > 0 && { audio }),
-  };
+function addTo(draft: Draft, { text, images = [], audio = [] }: AddedMessage): void {
+  draft.text = joinTexts(draft.text, text);
+  for (const image of images) draft.images.push(image);
+  if (audio.length === 0) return;
+  draft.audio ??= [];
+  for (const recording of audio) draft.audio.push(recording);
 }
 
 /** Joins texts as Ollama joins messages of one role. */

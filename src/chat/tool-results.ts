@@ -18,9 +18,7 @@ export function inCallOrder(messages: readonly Message[]): readonly Message[] {
     if (message.role === 'tool' && rounds.assigned.has(message)) continue;
     ordered.push(message);
     if (message.role !== 'assistant') continue;
-    for (const call of rounds.byMessage.get(message)?.calls ?? []) {
-      if (call.result !== undefined) ordered.push(call.result);
-    }
+    for (const { results } of rounds.byMessage.get(message)?.calls ?? []) ordered.push(...joined(results));
   }
   const isSame = ordered.length === messages.length && ordered.every((message, index) => message === messages[index]);
   return isSame ? messages : ordered;
@@ -29,7 +27,7 @@ export function inCallOrder(messages: readonly Message[]): readonly Message[] {
 interface CallState {
   readonly id: string;
   readonly name: string;
-  result?: ToolMessage;
+  readonly results: ToolMessage[];
 }
 
 interface Rounds {
@@ -67,25 +65,30 @@ function assignResults(messages: readonly Message[], { byMessage, firstById, ass
           : (latestById.get(callId)?.withId(callId) ?? unansweredFirst(firstById.get(callId)));
       if (call === undefined) continue;
       assigned.add(message);
-      call.result = call.result === undefined ? message : joined(call.result, message);
+      call.results.push(message);
     }
   }
 }
 
 function unansweredFirst(call: CallState | undefined): CallState | undefined {
-  return call?.result === undefined ? call : undefined;
+  return call?.results.length === 0 ? call : undefined;
 }
 
-/** A second result of the same call is more of it: servers take one message for each call. */
-function joined(first: ToolMessage, second: ToolMessage): ToolMessage {
-  const { images = [], audio = [], documents = [] } = first;
-  return {
-    ...first,
-    text: [first.text, second.text].filter((text) => text !== '').join('\n'),
-    ...(second.images !== undefined && { images: [...images, ...second.images] }),
-    ...(second.audio !== undefined && { audio: [...audio, ...second.audio] }),
-    ...(second.documents !== undefined && { documents: [...documents, ...second.documents] }),
-  };
+/** Several results of one call become one: servers take one message for each call. */
+function joined(results: readonly ToolMessage[]): readonly ToolMessage[] {
+  const [first, ...others] = results;
+  if (first === undefined || others.length === 0) return results;
+  const texts = results.map(({ text }) => text).filter((text) => text !== '');
+  const images = results.flatMap((result) => result.images ?? []);
+  const audio = results.flatMap((result) => result.audio ?? []);
+  return [
+    {
+      ...first,
+      text: texts.join('\n'),
+      ...(images.length > 0 && { images }),
+      ...(audio.length > 0 && { audio }),
+    },
+  ];
 }
 
 /** The calls of one message of the assistant. */
@@ -96,7 +99,7 @@ class Round {
   readonly #all = new CallQueue();
 
   constructor(calls: readonly ToolCall[]) {
-    this.calls = calls.map(({ id, name }) => ({ id, name }));
+    this.calls = calls.map(({ id, name }) => ({ id, name, results: [] }));
     for (const call of this.calls) {
       this.#all.calls.push(call);
       queueOf(this.#byId, call.id).calls.push(call);
@@ -128,7 +131,7 @@ class CallQueue {
   #answered = 0;
 
   get firstUnanswered(): CallState | undefined {
-    while (this.calls[this.#answered]?.result !== undefined) this.#answered += 1;
+    while ((this.calls[this.#answered]?.results.length ?? 0) > 0) this.#answered += 1;
     return this.calls[this.#answered];
   }
 }

@@ -58,7 +58,7 @@ export function readResource(part: Part): void {
 export function addFile(part: Part, file: File): void {
   const { content, path } = part;
   const { data, heading, name } = file;
-  if (data === undefined) return leaveFileOut(part, name, file.elsewhere ?? 'it is empty');
+  if (data === undefined || data === '') return leaveFileOut(part, name, file.elsewhere ?? 'it is empty');
   const { base64, mediaType } = decoded(file);
   if (base64 === undefined) return leaveFileOut(part, name, 'its data is not valid base64');
   const head = Buffer.from(base64.slice(0, Math.ceil(sniffedBytes / 3) * 4), 'base64');

@@ -2,19 +2,22 @@ import { parse as parseTolerantly } from 'jsonc-parser';
 import type { JsonObject, ToolCall } from '../chat/request.ts';
 import { GatewayError } from '../errors.ts';
 import { countValues } from '../framing/depth.ts';
-import { isObject, parseExact } from '../framing/json.ts';
+import { exactNumber, isObject, parseExact } from '../framing/json.ts';
 
 /** Limits of the arguments of a request's calls that are written as text, into which the limits of its body do not look. */
 const maxDepth = 128;
 const maxFields = 10_000;
 /** Values of all arguments together. */
 const maxValues = 100_000;
+/** Characters of arguments that are not JSON: in these the values cannot be counted reliably before they are parsed. */
+const maxBroken = 256 * 1024;
 
 /** Reads the tool calls in the messages of one request. */
 export class ToolCallReader {
   /** Names of the tools called so far, by call id: a tool's result has only the id, but Ollama wants the name. */
   readonly #names = new Map<string, string>();
   #valuesLeft = maxValues;
+  #brokenLeft = maxBroken;
 
   /** @returns the tool that was called; undefined if no call before has this id */
   nameOf(callId: string): string | undefined {
@@ -51,9 +54,16 @@ export class ToolCallReader {
    * anything else becomes an object with the value in `arguments`.
    */
   readArguments(value: unknown): JsonObject {
-    if (isObject(value)) return value;
     if (typeof value !== 'string') return wrapped(value);
-    return this.#fits(value) ? argumentsIn(value) : { arguments: value };
+    if (!this.#fits(value)) return { arguments: value };
+    let parsed: unknown;
+    try {
+      parsed = parseExact(value);
+    } catch {
+      return this.#beginningOf(value);
+    }
+    // Some clients write the JSON of the JSON.
+    return typeof parsed === 'string' ? this.readArguments(parsed) : wrapped(parsed);
   }
 
   /** Text beyond the limits is not parsed, because that could take long. */
@@ -62,6 +72,20 @@ export class ToolCallReader {
     const values = countValues(Buffer.from(text), limits);
     if (typeof values === 'number') this.#valuesLeft -= values;
     return typeof values === 'number';
+  }
+
+  /** @returns the fields before the place at which the JSON of an object breaks off; text that is no such JSON as it is */
+  #beginningOf(text: string): JsonObject {
+    if (text.trim() === '') return {};
+    this.#brokenLeft -= text.length;
+    if (this.#brokenLeft < 0 || !text.trimStart().startsWith('{')) return { arguments: text };
+    let parsed: unknown;
+    try {
+      parsed = parseTolerantly(text, []);
+    } catch {
+      // It is nested too deeply for the parser's recursion.
+    }
+    return isObject(parsed) && Object.keys(parsed).length > 0 ? parsed : { arguments: text };
   }
 }
 
@@ -74,28 +98,11 @@ function asText(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function argumentsIn(text: string): JsonObject {
-  let parsed: unknown;
-  try {
-    parsed = parseExact(text);
-    // Some clients write the JSON of the JSON.
-    if (typeof parsed === 'string') parsed = parseExact(parsed);
-  } catch {
-    return beginningOf(text);
-  }
-  return isObject(parsed) ? parsed : wrapped(parsed);
-}
-
 /** Null, '' and [] stand for no arguments. */
 function wrapped(value: unknown): JsonObject {
+  if (isObject(value) && exactNumber(value) === undefined) return value;
   const isEmpty = value == null || value === '' || (Array.isArray(value) && value.length === 0);
   return isEmpty ? {} : { arguments: value };
-}
-
-/** @returns the fields before the place at which the JSON of an object breaks off; text that is no such JSON as it is */
-function beginningOf(text: string): JsonObject {
-  const parsed: unknown = text.trimStart().startsWith('{') ? parseTolerantly(text, []) : undefined;
-  return isObject(parsed) && Object.keys(parsed).length > 0 ? parsed : wrapped(text.trim() === '' ? '' : text);
 }
 
 /**

@@ -30,7 +30,7 @@ interface ErrorResponse {
 }
 
 suite('an image in a data URI', () => {
-  test('reaches the model, and is listed as dropped when the model has no vision', async () => {
+  test('reaches the model, and is left out and listed when the model has no vision', async () => {
     const known: [string[] | undefined, string | null][] = [
       [['completion', 'vision'], null],
       [undefined, null],
@@ -42,7 +42,9 @@ suite('an image in a data URI', () => {
       const response = await gateway.chat(image(`data:image/png;base64,${png}`));
       assert.deepEqual([response.status, response.headers.get('x-llamaduct-dropped')], [200, dropped]);
       const chats = upstream.requests.filter(({ url }) => url === '/api/chat');
-      assert.match(chats[0]?.body ?? '', new RegExp(`"images":\\["${png.slice(0, 20)}`));
+      // Newer Ollama servers refuse images for such a model.
+      const expected = dropped === null ? new RegExp(`"images":\\["${png.slice(0, 20)}`) : /does not see images/;
+      assert.match(chats[0]?.body ?? '', expected);
       await using strict = await testGateway(upstream, { strict: true });
       assert.equal((await strict.chat(image(`data:image/png;base64,${png}`))).status, dropped === null ? 200 : 400);
     }

@@ -198,7 +198,62 @@ suite('a chat request for an OpenAI server', () => {
       ['call_3', 'g'],
       'g',
       'call_3',
-      'call_4',
+      // No call is left for it, so it is a message of the user.
+      undefined,
+    ]);
+  });
+
+  test('gives every call a result and every result a call, because these servers refuse a history without', () => {
+    const calls = (...ids: string[]): Message => ({
+      role: 'assistant',
+      text: '',
+      reasoning: '',
+      toolCalls: ids.map((id) => ({ id, name: id === 'nameless' ? '' : 'f', arguments: {} })),
+    });
+    const result = (callId: string, text: string): Message => ({ role: 'tool', text, callId, name: undefined });
+    const seen = messagesOf([
+      result('lost', '0'),
+      calls('a', 'b'),
+      result('b', '2'),
+      result('other', '9'),
+      { role: 'user', text: 'Go on.', images: [] },
+      calls('c', 'c', 'nameless'),
+      result('c', '3'),
+      result('c', '4'),
+    ]) as unknown as { role: string; content: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
+    const called = (message: (typeof seen)[number]): string[] => message.tool_calls?.map(({ id }) => id) ?? [];
+    assert.deepEqual(
+      seen.map((message) => [message.role, message.tool_call_id ?? called(message).join(), message.content]),
+      [
+        ['user', '', 'Result of the tool that was called:\n0'],
+        ['assistant', 'a,b', null],
+        ['tool', 'b', '2'],
+        ['tool', 'a', '(no result: the call was interrupted)'],
+        ['user', '', 'Result of the tool that was called:\n9'],
+        ['user', '', 'Go on.'],
+        ['assistant', 'c,call_0,nameless', null],
+        ['tool', 'c', '3'],
+        ['tool', 'call_0', '4'],
+        ['tool', 'nameless', '(no result: the call was interrupted)'],
+      ],
+    );
+  });
+
+  test('has recordings as parts, and roles of single models as they are', () => {
+    const audio = [{ base64: 'UklGRg==', format: 'wav', param: 'p' }];
+    const seen = messagesOf([
+      { role: 'other', name: 'control', text: 'thinking' },
+      { role: 'user', text: 'Listen.', images: [], audio },
+    ]);
+    assert.deepEqual(seen, [
+      { role: 'control', content: 'thinking' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'Listen.' },
+          { type: 'input_audio', input_audio: { data: 'UklGRg==', format: 'wav' } },
+        ],
+      },
     ]);
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { ChatRequest } from '../../../src/chat/request.ts';
+import type { ChatRequest, UserMessage } from '../../../src/chat/request.ts';
 import { GatewayError } from '../../../src/errors.ts';
 import {
   type ParsedMessage,
@@ -182,18 +182,7 @@ suite('a message request', () => {
         ['messages', { messages: [] }],
         ['messages', { messages: 'hi' }],
         ['messages[0]', { messages: [null] }],
-        ['messages[0].role', { messages: [{ role: 'tool', content: 'x' }] }],
         ['messages[0].role', { messages: [{ content: 'x' }] }],
-        ['messages[0].content', { messages: [{ role: 'user' }] }],
-        ['messages[0].content[0]', { messages: [{ role: 'user', content: ['x'] }] }],
-        ['messages[0].content[0].type', { messages: [{ role: 'user', content: [{ text: 'x' }] }] }],
-        ['messages[0].content[0].type', { messages: [{ role: 'user', content: [{ type: 'video' }] }] }],
-        ['messages[0].content[0].type', { messages: [{ role: 'user', content: [{ type: 'tool_use', id: 'a' }] }] }],
-        ['messages[0].content[0].type', { messages: [{ role: 'assistant', content: [{ type: 'tool_result' }] }] }],
-        ['messages[0].content[0].text', { messages: [{ role: 'user', content: [{ type: 'text' }] }] }],
-        ['messages[0]', { messages: [{ role: 'assistant', content: [picture] }] }],
-        ['system', { system: [picture] }],
-        ['system', { system: 7 }],
         ['temperature', { temperature: 1.1 }],
         ['top_p', { top_p: 2 }],
         ['top_k', { top_k: -1 }],
@@ -206,7 +195,7 @@ suite('a message request', () => {
         ['think', { thinking: { type: 'disabled' }, think: true }],
         ['think', { output_config: { effort: 'low' }, think: true }],
         ['output_config.effort', { output_config: { effort: 'huge' } }],
-        ['output_config.format.type', { output_config: { format: { type: 'json' } } }],
+        ['output_config.format.type', { output_config: { format: { type: 'xml' } } }],
         ['output_config.format.schema', { output_config: { format: { type: 'json_schema' } } }],
         ['output_format', { output_config: { format: {} }, output_format: {} }],
         ['tools[0].name', { tools: [{ input_schema: schema }] }],
@@ -247,20 +236,29 @@ suite('the messages of a message request', () => {
 
   const badImages: [param: string, source: object][] = [
     ['source.type', { type: 'file', file_id: 'file_1' }],
-    ['source.media_type', { type: 'base64', media_type: 'image/tiff', data: png }],
-    ['source.media_type', { type: 'base64', data: png }],
     ['source.data', { type: 'base64', media_type: 'image/png', data: '%%%' }],
     ['source.data', { type: 'base64', media_type: 'image/png', data: btoa('not an image at all') }],
     ['source.url', { type: 'url', url: 'file:///etc/passwd' }],
+    ['source', {}],
   ];
   for (const [param, source] of badImages) {
-    test(`are refused for the ${param} of an image: ${JSON.stringify(source)}`, () => {
-      const messages = [{ role: 'user', content: [{ type: 'image', source }] }];
-      assert.equal(paramOf({ model: 'm', max_tokens: 1, messages }), `messages[0].content[0].${param}`);
+    test(`keep the fault of the ${param} of an image: ${JSON.stringify(source)}`, () => {
+      const [message] = messagesOf({ role: 'user', content: [{ type: 'image', source }] }) as UserMessage[];
+      const [image] = message?.images ?? [];
+      assert.ok(image !== undefined && 'fault' in image);
+      assert.match(image.fault.param ?? '', new RegExp(`^messages\\[0\\]\\.content\\[0\\]\\.${param}`));
     });
   }
 
-  test('have tool results as separate messages, then the rest of the message with all images', () => {
+  test('have images by their bytes, whatever media type they name', () => {
+    for (const media_type of ['image/tiff', undefined]) {
+      const source = { type: 'base64', media_type, data: png };
+      const content = [{ type: 'image', source }];
+      assert.deepEqual(messagesOf({ role: 'user', content }), [{ role: 'user', text: '', images: [{ base64: png }] }]);
+    }
+  });
+
+  test('have tool results as separate messages, then the rest of the message', () => {
     const use = (id: string, name: string, input: object): object => ({ type: 'tool_use', id, name, input });
     const result = (id: string, rest: object): object => ({ type: 'tool_result', tool_use_id: id, ...rest });
     const thinking = { type: 'thinking', thinking: 'Hm.', signature: 'x' };
@@ -282,10 +280,10 @@ suite('the messages of a message request', () => {
           { id: 'b', name: 'g', arguments: {} },
         ],
       },
-      { role: 'tool', text: '18 C', callId: 'a', name: 'f' },
+      { role: 'tool', text: '18 C', callId: 'a', name: 'f', images: [{ base64: png }] },
       { role: 'tool', text: 'Error: no such city', callId: 'b', name: 'g' },
       { role: 'tool', text: '', callId: 'c', name: undefined },
-      { role: 'user', text: 'here', images: [{ base64: png }] },
+      { role: 'user', text: 'here', images: [] },
     ]);
     assert.deepEqual(messagesOf({ role: 'user', content: [result('a', { content: 'ok' })] }), [
       { role: 'tool', text: 'ok', callId: 'a', name: undefined },
@@ -320,18 +318,59 @@ suite('the messages of a message request', () => {
     assert.deepEqual(read({ messages: [{ role: 'user', content: [cited] }] }).dropped, ['messages.content.citations']);
   });
 
-  const badDocuments: [param: string, source: object][] = [
-    ['source.type', { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' }],
-    ['source.type', { type: 'url', url: 'https://example.com/a.pdf' }],
-    ['source.data', { type: 'text', media_type: 'text/plain' }],
-    ['source.content[0].type', { type: 'content', content: [{ type: 'document', source: {} }] }],
+  const documents: [name: string, document: object, text: string][] = [
+    ['by address', { source: { type: 'url', url: 'https://example.com/x/a.pdf?b' } }, '"a.pdf" is left out'],
+    ['by id', { source: { type: 'file', file_id: 'file_1' } }, '"file_1" is left out'],
+    ['that is a PDF', { source: { type: 'base64', data: 'JVBERi0=' }, title: 'A' }, '"A" is left out: PDFs'],
+    ['without data', { source: { type: 'base64' } }, 'The file is left out'],
+    ['without a source', {}, 'The file is left out'],
+    ['of text in base64', { source: { type: 'base64', media_type: 'text/csv', data: btoa('a;b') } }, 'a;b'],
   ];
-  for (const [param, source] of badDocuments) {
-    test(`are refused for the ${param} of a document: ${JSON.stringify(source)}`, () => {
-      const messages = [{ role: 'user', content: [{ type: 'document', source }] }];
-      assert.equal(paramOf({ model: 'm', max_tokens: 1, messages }), `messages[0].content[0].${param}`);
+  for (const [name, document, expected] of documents) {
+    test(`have a text for a document ${name}`, () => {
+      const content = [{ type: 'document', ...document }, text('Sum it up.')];
+      const [message] = messagesOf({ role: 'user', content }) as UserMessage[];
+      assert.ok(message?.text.includes(expected), message?.text);
+      assert.ok(message?.text.endsWith('Sum it up.'));
     });
   }
+
+  const odd: [name: string, message: object, expected: object][] = [
+    ['no content', { role: 'user' }, { role: 'user', text: '', images: [] }],
+    ['a number as content', { role: 'user', content: 7 }, { role: 'user', text: '7', images: [] }],
+    ['one block alone', { role: 'user', content: text('x') }, { role: 'user', text: 'x', images: [] }],
+    ['a string among the blocks', { role: 'user', content: ['x', null] }, { role: 'user', text: 'x', images: [] }],
+    ['a block without a type', { role: 'user', content: [{ text: 'x' }] }, { role: 'user', text: 'x', images: [] }],
+    [
+      'only a block of an unknown type',
+      { role: 'user', content: [{ type: 'video' }] },
+      { role: 'user', text: '(left out: video)', images: [] },
+    ],
+    ['a role of its own', { role: 'control', content: 'x' }, { role: 'other', name: 'control', text: 'x' }],
+    ['the role developer', { role: 'developer', content: 'x' }, { role: 'system', text: 'x' }],
+    [
+      'a tool_use without an id, a name and an input',
+      { role: 'assistant', content: [{ type: 'tool_use', input: '{"a": 1' }] },
+      { role: 'assistant', text: '', reasoning: '', toolCalls: [{ id: '', name: '', arguments: { a: 1 } }] },
+    ],
+    [
+      'a tool_result without an id',
+      { role: 'user', content: [{ type: 'tool_result' }] },
+      { role: 'tool', text: '', callId: '', name: undefined },
+    ],
+  ];
+  for (const [name, message, expected] of odd) {
+    test(`are read with ${name}`, () => assert.deepEqual(messagesOf(message), [expected]));
+  }
+
+  test('name the blocks that are passed over', () => {
+    const content = [{ type: 'fallback' }, { type: 'container_upload', file_id: 'f' }, { type: 'a b' }, text('x')];
+    assert.deepEqual(read({ messages: [{ role: 'assistant', content }] }).dropped, [
+      'messages.content.fallback',
+      'messages.content.container_upload',
+      'messages.content.other',
+    ]);
+  });
 
   test('may end in an unfinished answer, which is sent unchanged', () => {
     assert.deepEqual(messagesOf(...hi, { role: 'assistant', content: 'The best answer is (' }), [

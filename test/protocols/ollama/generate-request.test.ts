@@ -55,7 +55,6 @@ suite('an /api/generate request', () => {
     ['system', { system: 1 }],
     ['suffix', { suffix: {} }],
     ['raw', { raw: 'yes' }],
-    ['images', { images: png }],
     ['images', { images: [png], raw: true }],
     ['system', { system: 's', raw: true }],
     ['template', { template: 't', raw: true }],

@@ -193,32 +193,7 @@ suite('a chat completion request is refused with a 400 for', () => {
     ['messages', { model: 'm', messages: [] }],
     ['messages[0]', { messages: ['hi'] }],
     ['messages[0].role', { messages: [{ content: 'x' }] }],
-    ['messages[1].role', { messages: [...hi, { role: 'robot', content: 'x' }] }],
-    ['messages[0].content', { messages: [{ role: 'user', content: 7 }] }],
-    [
-      'messages[0].content[0].type',
-      { messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }] },
-    ],
-    ['messages[0].content[0].text', { messages: [{ role: 'user', content: [{ type: 'text' }] }] }],
-    [
-      'messages[0].content',
-      {
-        messages: [
-          {
-            role: 'system',
-            content: [{ type: 'image_url', image_url: 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA' }],
-          },
-        ],
-      },
-    ],
-    [
-      'messages[0].tool_calls[0].function.arguments',
-      { messages: [{ role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'f', arguments: '{' } }] }] },
-    ],
-    [
-      'messages[0].tool_calls[0].function.arguments',
-      { messages: [{ role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'f', arguments: '[]' } }] }] },
-    ],
+    ['messages[0].role', { messages: [{ role: 7, content: 'x' }] }],
     ['temperature', { temperature: 'hot' }],
     ['temperature', { temperature: 3 }],
     ['top_p', { top_p: 2 }],
@@ -250,7 +225,6 @@ suite('a chat completion request is refused with a 400 for', () => {
     ['user', { user: 7 }],
     ['store', { store: 'yes' }],
     ['hide_thinking', { hide_thinking: 1 }],
-    ['response_format.json_schema.name', { response_format: { type: 'json_schema', json_schema: { schema: {} } } }],
     ['n', { n: 0 }],
     ['stream', { stream: 'yes' }],
     ['stream_options', { stream_options: true }],
@@ -258,9 +232,9 @@ suite('a chat completion request is refused with a 400 for', () => {
     ['tools', { tools: {} }],
     ['tools[0].type', { tools: [{ type: 'web_search' }] }],
     ['tools[0].function.name', { tools: [{ type: 'function', function: {} }] }],
-    ['tools[0].function.parameters', { tools: [{ type: 'function', function: { name: 'f', parameters: [] } }] }],
+    ['tools[0].function.parameters', { tools: [{ type: 'function', function: { name: 'f', parameters: [1] } }] }],
     ['response_format.type', { response_format: { type: 'xml' } }],
-    ['response_format.type', { response_format: {} }],
+    ['response_format.type', { response_format: { strict: true } }],
     ['response_format.json_schema', { response_format: { type: 'json_schema' } }],
     ['response_format.json_schema.schema', { response_format: { type: 'json_schema', json_schema: { name: 'x' } } }],
     ['format', { format: 'xml' }],

@@ -57,7 +57,7 @@ function readUser(value: unknown, path: string, calls: ToolCallReader, dropped: 
 
 function readUserText(value: unknown, path: string, dropped: DroppedFields): Message {
   const content = readContent(value, path, dropped);
-  return { role: 'user', text: textOf(content), images: [], ...attachmentsOf(content) };
+  return { role: 'user', text: textOf(content), ...attachmentsOf(content), images: content.images };
 }
 
 function readToolResult(fields: JsonObject, path: string, calls: ToolCallReader, dropped: DroppedFields): ToolMessage {

@@ -38,7 +38,7 @@ function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped
     case 'developer':
       return { role: 'system', ...shared };
     case 'user':
-      return { role, images: [], ...shared };
+      return { role, ...shared, images: content.images };
     case 'assistant':
       return {
         role,

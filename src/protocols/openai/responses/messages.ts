@@ -108,7 +108,7 @@ function joinTexts(parts: readonly { readonly text: string }[]): string {
 function toMessage(role: string, shared: { readonly text: string } & Attachments): Message {
   switch (role) {
     case 'user':
-      return { role, images: [], ...shared };
+      return { role, ...shared, images: shared.images ?? [] };
     case 'system':
     case 'developer':
       return { role: 'system', ...shared };
