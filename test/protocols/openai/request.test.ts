@@ -185,6 +185,47 @@ suite('the messages of a chat completion request', () => {
   });
 });
 
+suite('the history of a chat completion request', () => {
+  const former = { role: 'assistant', content: null, function_call: { name: 'f', arguments: '{"a":1}' } };
+  const cases: [name: string, message: object, expected: object][] = [
+    ['a role of one model', { role: 'Control', content: 'thinking' }, { role: 'control', content: 'thinking' }],
+    ['a former call', former, { role: 'assistant', content: '', tool_calls: [{ function: { arguments: { a: 1 } } }] }],
+    ['a former result', { role: 'function', name: 'f', content: 'x' }, { role: 'tool', content: 'x', tool_name: 'f' }],
+    [
+      'thinking in parts',
+      { role: 'assistant', content: [{ type: 'thinking', thinking: 'a' }, 'b'] },
+      { role: 'assistant', content: 'b', thinking: 'a' },
+    ],
+    [
+      'a call in parts',
+      { role: 'assistant', content: [{ type: 'tool_use', id: 't', name: 'f', input: {} }] },
+      { role: 'assistant', content: '', tool_calls: [{ id: 't', function: { name: 'f', arguments: {} } }] },
+    ],
+    [
+      'nothing but a part that is passed over, in an answer',
+      { role: 'assistant', content: [{ type: 'redacted_thinking', data: 'x' }] },
+      { role: 'assistant', content: '' },
+    ],
+    [
+      'nothing but a part that is passed over, in a question',
+      { role: 'user', content: [{ type: 'hologram' }] },
+      { role: 'user', content: '(left out: hologram)' },
+    ],
+    ['content that is no text', { role: 'user', content: 7 }, { role: 'user', content: '7' }],
+    [
+      'broken arguments',
+      { role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'f', arguments: '{"a":1,"b' } }, null] },
+      { role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: { a: 1 } } }] },
+    ],
+  ];
+  for (const [name, message, expected] of cases) {
+    test(`may have ${name}`, () => {
+      const [, seen] = nativeMessages([...hi, message]) as object[];
+      assert.partialDeepStrictEqual(seen, expected);
+    });
+  }
+});
+
 suite('a chat completion request is refused with a 400 for', () => {
   const bad: [string, unknown][] = [
     ['model', { model: 3, messages: hi }],

@@ -1,9 +1,10 @@
-import type { AssistantMessage, JsonObject, Message, ToolMessage } from '../../../chat/request.ts';
+import type { JsonObject, Message, ToolMessage } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, object, required, string } from '../../fields.ts';
 import { attachmentsOf, textOf } from '../../part.ts';
+import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
 import { blockPrefix, readContent } from './content.ts';
 import { dropUnknown } from './unknown-fields.ts';
@@ -20,8 +21,7 @@ export function readMessages(body: JsonObject, dropped: DroppedFields): Message[
   if (items.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
   const calls = new ToolCallReader();
   const messages = items.flatMap((item, index) => readMessage(item, `messages[${index}]`, calls, dropped));
-  const content = readContent(body['system'], 'system', dropped);
-  const system: Message = { role: 'system', text: textOf(content), ...attachmentsOf(content) };
+  const system = messageOf('system', readContent(body['system'], 'system', dropped));
   return system.text === '' && system.images === undefined ? messages : [system, ...messages];
 }
 
@@ -33,11 +33,7 @@ function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped
   const { content } = message;
   const contentPath = `${path}.content`;
   if (role === 'user') return readUser(content, contentPath, calls, dropped);
-  if (role === 'assistant') return [readAssistant(content, contentPath, calls, dropped)];
-  const parts = readContent(content, contentPath, dropped);
-  const shared = { text: textOf(parts), ...attachmentsOf(parts) };
-  if (role === 'system' || role === 'developer') return [{ role: 'system', ...shared }];
-  return [{ role: 'other', name: role, ...shared }];
+  return [messageOf(role, readContent(content, contentPath, dropped, role === 'assistant' ? calls : undefined))];
 }
 
 /** Reads a user's message: first the results of tools, each as a message of its own, then everything else as one message. */
@@ -56,8 +52,7 @@ function readUser(value: unknown, path: string, calls: ToolCallReader, dropped: 
 }
 
 function readUserText(value: unknown, path: string, dropped: DroppedFields): Message {
-  const content = readContent(value, path, dropped);
-  return { role: 'user', text: textOf(content), ...attachmentsOf(content), images: content.images };
+  return messageOf('user', readContent(value, path, dropped));
 }
 
 function readToolResult(fields: JsonObject, path: string, calls: ToolCallReader, dropped: DroppedFields): ToolMessage {
@@ -77,15 +72,4 @@ function readToolResult(fields: JsonObject, path: string, calls: ToolCallReader,
 /** Marks a failed tool's result in its text: no other dialect has a field for it. */
 function asError(text: string): string {
   return /^\W*(tool_use_)?error/i.test(text.slice(0, 40)) ? text : `Error: ${text}`;
-}
-
-function readAssistant(value: unknown, path: string, calls: ToolCallReader, dropped: DroppedFields): AssistantMessage {
-  const content = readContent(value, path, dropped, calls);
-  return {
-    role: 'assistant',
-    text: content.texts.join('\n'),
-    reasoning: content.thoughts.join('\n'),
-    toolCalls: content.calls,
-    ...attachmentsOf(content),
-  };
 }

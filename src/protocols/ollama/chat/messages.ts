@@ -1,8 +1,8 @@
 import type { JsonObject, Message } from '../../../chat/request.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, object, required, string } from '../../fields.ts';
-import { attachmentsOf, textOf } from '../../part.ts';
 import { readParts } from '../../parts.ts';
+import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
 import { readMedia } from '../images.ts';
 
@@ -31,25 +31,23 @@ function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped
   const { images, audio } = readMedia(message['images'], `${path}.images`);
   content.images.push(...images);
   content.audio.push(...audio);
-  const shared = { text: textOf(content), ...attachmentsOf(content) };
-  if (role !== 'tool') dropped.add('messages.name', message['name']);
-  switch (role) {
-    case 'system':
-    case 'developer':
-      return { role: 'system', ...shared };
-    case 'user':
-      return { role, ...shared, images: content.images };
+  const read = messageOf(role, content);
+  if (read.role !== 'tool') dropped.add('messages.name', message['name']);
+  switch (read.role) {
     case 'assistant':
       return {
-        role,
-        ...shared,
-        reasoning: textIn(message['thinking']) || content.thoughts.join('\n'),
-        toolCalls: [...content.calls, ...calls.readCalls(message['tool_calls'])],
+        ...read,
+        reasoning: textIn(message['thinking']) || read.reasoning,
+        toolCalls: [...read.toolCalls, ...calls.readCalls(message['tool_calls'])],
       };
     case 'tool':
-      return { role, ...shared, callId: textIn(message['tool_call_id']), name: readToolName(message) };
+      return { ...read, callId: textIn(message['tool_call_id']), name: readToolName(message) };
+    case 'system':
+    case 'user':
+    case 'other':
+      return read;
     default:
-      return { role: 'other', name: role, ...shared };
+      return read satisfies never;
   }
 }
 

@@ -1,10 +1,10 @@
-import type { JsonObject, Message } from '../../../chat/request.ts';
+import type { AssistantMessage, JsonObject, Message } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, object, required, string } from '../../fields.ts';
-import { type Content, attachmentsOf, textOf } from '../../part.ts';
 import { readParts } from '../../parts.ts';
+import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
 
 /** The beginning of the names of dropped parts. */
@@ -31,39 +31,40 @@ function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped
   const content = readParts(message['content'], `${path}.content`, context);
   // The name in a tool message is the tool's, and is sent. Ollama has no field for the name of another author.
   if (role !== 'tool' && role !== 'function') dropped.add('messages.name', message['name']);
-  const shared = { text: textOf(content), ...attachmentsOf(content) };
-  switch (role) {
-    case 'system':
-    case 'developer':
-      return { role: 'system', ...shared };
-    case 'user':
-      return { role, ...shared, images: content.images };
+  const read = messageOf(role, content);
+  switch (read.role) {
     case 'assistant':
-      return readAssistant(message, content, calls, dropped);
-    case 'tool':
-    // The role of the first tool calls, which had no ids.
-    case 'function': {
+      return readAssistant(message, read, calls, dropped);
+    case 'tool': {
       const callId = textIn(message['tool_call_id']);
-      return { role: 'tool', callId, name: textIn(message['name']) || calls.nameOf(callId), ...shared };
+      return { ...read, callId, name: textIn(message['name']) || calls.nameOf(callId) };
     }
+    case 'system':
+    case 'user':
+    case 'other':
+      return read;
     default:
-      return { role: 'other', name: role, ...shared };
+      return read satisfies never;
   }
 }
 
-function readAssistant(message: JsonObject, content: Content, calls: ToolCallReader, dropped: DroppedFields): Message {
+function readAssistant(
+  message: JsonObject,
+  read: AssistantMessage,
+  calls: ToolCallReader,
+  dropped: DroppedFields,
+): AssistantMessage {
   dropped.add('messages.audio', message['audio']);
   const former = message['function_call'];
   return {
-    role: 'assistant',
-    text: content.texts.join('\n') || textIn(message['refusal']),
-    reasoning: readReasoning(message) || content.thoughts.join('\n'),
+    ...read,
+    text: read.text || textIn(message['refusal']),
+    reasoning: readReasoning(message) || read.reasoning,
     toolCalls: [
-      ...content.calls,
+      ...read.toolCalls,
       ...calls.readCalls(message['tool_calls']),
       ...(isObject(former) ? calls.readCalls(former) : []),
     ],
-    ...attachmentsOf(content),
   };
 }
 

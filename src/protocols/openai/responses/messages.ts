@@ -1,7 +1,8 @@
-import type { Attachments, Audio, Image, Message, PdfDocument, ToolCall } from '../../../chat/request.ts';
+import type { Audio, Image, Message, PdfDocument, ToolCall } from '../../../chat/request.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { type Content, attachmentsOf, textOf } from '../../part.ts';
 import { readParts } from '../../parts.ts';
+import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
 import type { Item } from './items.ts';
 
@@ -65,7 +66,7 @@ class Conversion {
       case 'message': {
         const content = this.#readContent(item.content, `${path}.content`, 'input.content.', item.role);
         if (item.role === 'assistant') this.#addAnswer(content);
-        else this.#push(toMessage(item.role, { text: textOf(content), ...attachmentsOf(content) }));
+        else this.#push(messageOf(item.role, content));
         return;
       }
       default:
@@ -103,16 +104,4 @@ class Conversion {
 
 function joinTexts(parts: readonly { readonly text: string }[]): string {
   return parts.map(({ text }) => text).join('\n');
-}
-
-function toMessage(role: string, shared: { readonly text: string } & Attachments): Message {
-  switch (role) {
-    case 'user':
-      return { role, ...shared, images: shared.images ?? [] };
-    case 'system':
-    case 'developer':
-      return { role: 'system', ...shared };
-    default:
-      return { role: 'other', name: role, ...shared };
-  }
 }
