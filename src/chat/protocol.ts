@@ -2,7 +2,7 @@ import type { GatewayError } from '../errors.ts';
 import type { ChatResult } from './accumulator.ts';
 import type { ModelDetails, ModelInfo } from './backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
-import type { GenerationRequest } from './request.ts';
+import type { GenerationRequest, JsonObject, Message } from './request.ts';
 import type { Encoder, TotalUsage } from './stream.ts';
 
 /** Formats errors for one client dialect. */
@@ -121,6 +121,12 @@ export interface ResourceProtocol extends Endpoint {
   answer(request: ResourceRequest): object | string | Promise<object | string>;
 }
 
+/** The messages of a body, and the fields in them that have no effect. */
+export interface History {
+  readonly messages: readonly Message[];
+  readonly dropped: readonly string[];
+}
+
 /** A path of a backend's own API that is passed through, in both directions. */
 export interface PassThroughRoute {
   /** GET includes HEAD. */
@@ -135,6 +141,12 @@ export interface PassThroughRoute {
   readonly modelsIn?: (body: unknown) => string[];
   /** True when a body needs something that only llamaduct can do. Absent: none does. */
   readonly needsGateway?: (body: unknown) => boolean;
+  /** True when servers cannot use the history in a body as it is, so that it is translated. Absent: they can. */
+  readonly hasOddHistory?: (body: unknown) => boolean;
+  /** Mends the history in a body. @returns undefined for a body that can stay. Absent: every body can */
+  readonly mendHistory?: (body: JsonObject) => JsonObject | undefined;
+  /** Reads the messages of a body, to send them in another form to a server that refuses them. Absent: there is no other. */
+  readonly readHistory?: (body: JsonObject) => History;
   /**
    * Reads the limit on generated tokens from a body; undefined when there is none. Absent for routes that do not run a
    * model.

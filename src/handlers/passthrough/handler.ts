@@ -20,6 +20,7 @@ import type { BackendKind } from '../../upstreams/index.ts';
 import { resolveModel, reserveTokens } from '../steps/authorize.ts';
 import { passedAnswer, passedHeaders, passedRequest } from './answer.ts';
 import { listedFor } from './lists.ts';
+import { inOtherForm } from './other-form.ts';
 import { type ModelRoute, type RewrittenBody, rewriteBody } from './rewrite.ts';
 
 type Context = Parameters<RequestHandler>[0];
@@ -117,12 +118,12 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   const request = passedRequest(c, route, bytes);
   const target: Target = { model, kind, conversation: () => conversationIn(model, body) };
   const starting = services.pool.send(exchange, target, async (upstream) => {
-    const here = { ...services, upstream };
-    const answer = await (demand === undefined
-      ? sendOrThrow(request, here)
-      : sendInSlot(request, demand, here, exchange));
+    const sending = { request, route, services: { ...services, upstream }, exchange };
+    const { answer, dropped } = await (demand === undefined ? sendOrThrow(sending) : sendInSlot(sending, demand));
     const filter = rewritten.hideThinking ? thinkingFilter(answer, route, services) : undefined;
-    return await passedAnswer(answer, { route, filter }, upstream, exchange);
+    const passed = await passedAnswer(answer, { route, filter }, upstream, exchange);
+    if (dropped.length === 0) return passed;
+    return { ...passed, headers: { ...passed.headers, ...services.droppedFields.headers(dropped) } };
   });
   if (sse?.isRequested(body) !== true) return sendStream(c, await starting);
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
@@ -140,21 +141,39 @@ function thinkingFilter(
   return isStream ? filterLines(withoutThinking, limits.line) : filterWhole(withoutThinking, limits.body);
 }
 
-async function sendInSlot(
-  request: UpstreamRequest,
-  demand: Demand,
-  services: UpstreamServices,
-  exchange: Exchange,
-): Promise<UpstreamAnswer> {
-  const slot = await acquireSlot(exchange, demand, services);
-  return await holdSlot(slot, sendOrThrow(request, services));
+interface Sending {
+  readonly request: UpstreamRequest;
+  readonly route: ModelRoute;
+  readonly services: UpstreamServices;
+  readonly exchange: Exchange;
+}
+
+interface SentAnswer {
+  readonly answer: UpstreamAnswer;
+  readonly body: UpstreamAnswer['body'];
+  /** Fields that the request did without. */
+  readonly dropped: readonly string[];
+}
+
+async function sendInSlot(sending: Sending, demand: Demand): Promise<SentAnswer> {
+  const slot = await acquireSlot(sending.exchange, demand, sending.services);
+  return await holdSlot(slot, sendOrThrow(sending));
 }
 
 /** @returns an answer to pass on. @throws {GatewayError} any other answer as an error, because another server may do better */
-async function sendOrThrow(request: UpstreamRequest, { upstream, pool }: UpstreamServices): Promise<UpstreamAnswer> {
+async function sendOrThrow({ request, route, services, exchange }: Sending): Promise<SentAnswer> {
+  const { upstream, pool } = services;
   const answer = await upstream.client.send(request);
-  if (mayPassOn(answer, upstream, pool)) return answer;
-  throw await readError(answer, upstream.backend);
+  if (mayPassOn(answer, upstream, pool)) return { answer, body: answer.body, dropped: [] };
+  const refusal = await readError(answer, upstream.backend);
+  // Whatever is wrong with another form, the client sent this one.
+  const other = await inOtherForm(request, route, refusal, { services, exchange }).catch(() => undefined);
+  if (other === undefined) throw refusal;
+  const second = await upstream.client.send(other.request);
+  if (mayPassOn(second, upstream, pool)) {
+    return { answer: second, body: second.body, dropped: other.dropped };
+  }
+  throw await readError(second, upstream.backend);
 }
 
 function mayPassOn({ statusCode }: UpstreamAnswer, { kind }: Upstream, { upstreams }: UpstreamPool): boolean {

@@ -48,15 +48,28 @@ export async function rewriteBody(
   const named = route.modelsIn(body);
   const models = await authorizeModels(named, services, exchange);
   const mayStay = body === undefined || hasOneReading(bytes, body, policyDepends(route, services, exchange));
+  if (route.hasOddHistory?.(body) === true) return undefined;
   const apply = nativeRules[kind];
   if (apply === undefined) {
     const [name = ''] = named;
     const isPlain = named.length === 1 && name !== '' && models.get(name) === name && mayStay;
     if (!isPlain || needsTranslation(name, services, exchange) || route.needsGateway?.(body) === true) return undefined;
     learnModel(name, services, exchange);
-    return { body, bytes, hideThinking: false };
+    return { ...withMendedHistory(body, bytes, route), hideThinking: false };
   }
   return withNativeRules({ body, bytes, mayStay }, route, { path: route.path, apply, models }, { services, exchange });
+}
+
+function withMendedHistory(
+  body: unknown,
+  bytes: Buffer,
+  { mendHistory }: ModelRoute,
+): Pick<RewrittenBody, 'body' | 'bytes'> {
+  const mended = isObject(body) ? mendHistory?.(body) : undefined;
+  if (mended === undefined) return { body, bytes };
+  // Parsed once more, so that no number loses digits.
+  const exact = parseExact(bytes.toString('utf8')) as JsonObject;
+  return { body: mended, bytes: Buffer.from(JSON.stringify(mendHistory?.(exact) ?? exact)) };
 }
 
 interface ReadBody {

@@ -3,6 +3,7 @@ import { isObject } from '../../framing/json.ts';
 import { fieldOf } from './body.ts';
 import { errorLine } from './error.ts';
 import { modelsIn } from './models-in.ts';
+import { hasOddHistory } from './odd-history.ts';
 import { withoutThinking } from './without-thinking.ts';
 
 /** @see https://docs.ollama.com/modelfile#valid-parameters-and-values */
@@ -36,7 +37,7 @@ const generates = {
  */
 export const ollamaRoutes: readonly PassThroughRoute[] = [
   { method: 'GET', path: '/', scope: 'inference' },
-  { method: 'POST', path: '/api/chat', ...generates },
+  { method: 'POST', path: '/api/chat', ...generates, hasOddHistory },
   { method: 'POST', path: '/api/generate', ...generates },
   { method: 'POST', path: '/api/embed', scope: 'inference', modelsIn, outputTokens: () => 0 },
   { method: 'POST', path: '/api/embeddings', scope: 'inference', modelsIn, outputTokens: () => 0 },

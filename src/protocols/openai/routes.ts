@@ -1,5 +1,9 @@
-import type { PassThroughRoute } from '../../chat/protocol.ts';
+import type { History, PassThroughRoute } from '../../chat/protocol.ts';
+import type { JsonObject } from '../../chat/request.ts';
 import { foldedName, isObject } from '../../framing/json.ts';
+import { DroppedFields } from '../dropped-fields.ts';
+import { readMessages } from './chat-completions/messages.ts';
+import { mendHistory } from './chat-completions/mend-history.ts';
 import { errorEvent } from './error.ts';
 
 /** Fields that llamaduct adds to OpenAI's: no other server knows them. */
@@ -48,6 +52,12 @@ function unseenTokens(body: unknown): number | undefined {
 
 const sse = { isRequested: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorEvent };
 
+function readHistory(body: JsonObject): History {
+  const dropped = new DroppedFields();
+  const messages = readMessages(body['messages'], dropped);
+  return { messages, dropped: [...dropped.names] };
+}
+
 /** The paths passed through to a server with an OpenAI API. Its configured address already contains /v1. */
 export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '/completions', '/embeddings'].map(
   (upstreamPath) => ({
@@ -57,6 +67,7 @@ export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '
     scope: 'inference',
     modelsIn,
     needsGateway,
+    ...(upstreamPath === '/chat/completions' && { mendHistory, readHistory }),
     ...(upstreamPath === '/embeddings' ? { outputTokens: () => 0 } : { outputTokens, unseenTokens, sse }),
   }),
 );
