@@ -76,6 +76,8 @@ export interface Attachments {
 export interface SystemMessage extends Attachments {
   readonly role: 'system';
   readonly text: string;
+  /** True for one that the operator put there. It is sent where it is, whatever the model's template says. */
+  readonly isPinned?: boolean;
 }
 
 export interface UserMessage extends Attachments {

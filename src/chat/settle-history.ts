@@ -21,7 +21,9 @@ export function settleHistory(request: ChatRequest): ChatRequest {
 /** True for a system message that is not the first, and for attachments of a message that is not the user's. */
 function needsMoves(messages: readonly Message[]): boolean {
   return messages.some(
-    (message, index) => (message.role === 'system' && index > 0) || (message.role !== 'user' && hasMedia(message)),
+    (message, index) =>
+      (message.role === 'system' && index > 0 && message.isPinned !== true) ||
+      (message.role !== 'user' && hasMedia(message)),
   );
 }
 
@@ -84,6 +86,11 @@ class Moves {
 
   #addSystem(message: SystemMessage): void {
     const { text } = message;
+    if (message.isPinned === true) {
+      this.#flush();
+      this.#messages.push(message);
+      return;
+    }
     if (this.#hasBegun) {
       const reminder = text === '' ? '' : asReminder(text);
       if (reminder !== '' || hasMedia(message)) this.#addToUser({ ...message, text: reminder });

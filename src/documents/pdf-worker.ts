@@ -25,4 +25,4 @@ async function textOf(): Promise<string> {
   return isCut ? `${text.slice(0, maxCharacters).toWellFormed()}\n[The document goes on: only a part is here.]` : text;
 }
 
-parentPort?.postMessage(await textOf());
+parentPort?.postMessage(await textOf(), []);

@@ -87,7 +87,8 @@ export function applyRule(request: GenerationRequest, rule: ModelRule): Generati
     ...(think !== undefined && request.think === undefined && { think }),
   };
   if (request.kind === 'completion') return { ...request, ...common };
-  const messages = [...systemMessages(rule.system_prepend), ...request.messages, ...systemMessages(rule.system_append)];
+  const appended = systemMessages(rule.system_append).map((message) => ({ ...message, isPinned: true }));
+  const messages = [...systemMessages(rule.system_prepend), ...request.messages, ...appended];
   return { ...request, ...common, messages };
 }
 

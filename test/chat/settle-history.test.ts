@@ -60,6 +60,11 @@ suite('settleHistory', () => {
       [user('x'), answer('', 'c'), system('b'), result('c', '1'), user('z')],
       [user('x'), answer('', 'c'), result('c', '1'), user(`${reminder('b')}\n\nz`)],
     ],
+    [
+      "leaves an operator's system message where it is",
+      [system('a'), user('x'), answer('y'), system('b'), { ...system('c'), isPinned: true }] as Message[],
+      [system('a'), user('x'), answer('y'), user(reminder('b')), { ...system('c'), isPinned: true }] as Message[],
+    ],
     ['leaves out a later system message without content', [user('x'), system('')], [user('x')]],
     [
       'moves images of tools behind all results',
@@ -150,8 +155,8 @@ suite('settleHistory', () => {
   test('begins the prompt of the next turn with that of the last one, when a server caches it', () => {
     const first = [system('a'), user('x'), system('b'), answer('', 'c'), { ...result('c', ''), images: [image] }];
     const next = [...first, answer('y'), system('d'), user('z')];
-    const before = settled(...(first as Message[]));
-    assert.deepEqual(settled(...(next as Message[])).slice(0, before.length), before);
+    const before = settled(...first);
+    assert.deepEqual(settled(...next).slice(0, before.length), before);
   });
 
   // In quadratic time it would take more than a minute.

@@ -5,7 +5,8 @@ import type { ChatEvent } from '../../src/chat/event.ts';
 import { estimatedInputTokens, estimatedTokensIn } from '../../src/chat/estimate.ts';
 import type { ChatResult } from '../../src/chat/accumulator.ts';
 import type { AnswerHead, EmbeddingsProtocol, GenerationCall, GenerationProtocol } from '../../src/chat/protocol.ts';
-import type { GenerationRequest } from '../../src/chat/request.ts';
+import type { GenerationRequest, Message } from '../../src/chat/request.ts';
+import { settleHistory } from '../../src/chat/settle-history.ts';
 import { GatewayError, asGatewayError } from '../../src/errors.ts';
 import { clientProtocols, nativeRoutes } from '../../src/protocols/index.ts';
 import { parseJson } from '../../src/http/request-body.ts';
@@ -59,10 +60,15 @@ function assertJson(value: unknown): void {
 /** @returns the request with image data in place of image URLs, as after the images were fetched */
 function withFetchedImages(request: GenerationRequest): GenerationRequest {
   if (request.kind !== 'chat') return request;
-  const messages = request.messages.map((message) =>
-    message.role === 'user' ? { ...message, images: message.images.map(() => ({ base64: 'aGk=' })) } : message,
-  );
-  return { ...request, messages };
+  const messages = request.messages.map((message): Message => {
+    const { images = [], audio = [], documents: _, ...rest } = message;
+    return {
+      ...rest,
+      images: images.map(() => ({ base64: 'aGk=' })),
+      audio: audio.map(() => ({ base64: 'aGk=', format: 'wav', param: 'p' })),
+    };
+  });
+  return settleHistory({ ...request, messages });
 }
 
 /** Runs every step between a parsed request and the backends. */

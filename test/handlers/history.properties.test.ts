@@ -26,35 +26,17 @@ const id = fc.constantFrom('', 'a', 'b', 'c', '__proto__', null, 7);
 const anything = fc.oneof(fc.constant(null), fc.constant(undefined), fc.jsonValue({ maxDepth: 2 }));
 const png = 'iVBORw0KGgoAAAANSUhEUgAA';
 
+const partTypes = (
+  'text image_url image input_image input_audio file input_file document search_result thinking redacted_thinking tool_use ' +
+  'tool_result server_tool_use compaction hologram refusal'
+).split(' ');
 const textPart = fc.record({ type: fc.constantFrom('text', 'input_text', 'output_text'), text: marker });
 const oddPart = fc.oneof(
   fc.constant({ type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } }),
   fc.constant({ type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } }),
   fc.constant({ type: 'input_image', image_url: 'https://images.example/a.png' }),
   fc.record({
-    type: fc.constantFrom(
-      ...[
-        'text',
-        'image_url',
-        'image',
-        'input_image',
-        'input_audio',
-        'file',
-        'input_file',
-        'document',
-        'search_result',
-      ],
-      ...[
-        'thinking',
-        'redacted_thinking',
-        'tool_use',
-        'tool_result',
-        'server_tool_use',
-        'compaction',
-        'hologram',
-        'refusal',
-      ],
-    ),
+    type: fc.constantFrom(...partTypes),
     text: anything,
     image_url: anything,
     source: anything,

@@ -54,7 +54,7 @@ suite('the parts of a content', () => {
     [{ type: 'input_file', filename: 'a.txt', file_url: `data:text/plain;base64,${base64('b')}` }, 'a.txt\nb'],
   ];
   for (const [part, text] of texts) {
-    test(`${String(JSON.stringify(part)).slice(0, 90)} are a text`, () => {
+    test(`${JSON.stringify([part]).slice(0, 90)} are a text`, () => {
       const content = read(part);
       assert.equal(textOf(content), text);
       assert.deepEqual(content.dropped, []);

@@ -31,7 +31,7 @@ suite('the arguments of a call in a history', () => {
     [deep, { arguments: deep }],
   ];
   for (const [value, expected] of cases) {
-    test(`${String(JSON.stringify(value)).slice(0, 60)} are read as ${JSON.stringify(expected).slice(0, 60)}`, () => {
+    test(`${JSON.stringify([value]).slice(0, 60)} are read as ${JSON.stringify(expected).slice(0, 60)}`, () => {
       assert.deepEqual(new ToolCallReader().readArguments(value), expected);
     });
   }

@@ -220,7 +220,7 @@ suite('a chat request for an OpenAI server', () => {
       calls('c', 'c', 'nameless'),
       result('c', '3'),
       result('c', '4'),
-    ]) as unknown as { role: string; content: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
+    ]) as { role: string; content: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
     const called = (message: (typeof seen)[number]): string[] => message.tool_calls?.map(({ id }) => id) ?? [];
     assert.deepEqual(
       seen.map((message) => [message.role, message.tool_call_id ?? called(message).join(), message.content]),
