@@ -24,6 +24,7 @@ export interface Services {
     | 'strict'
     | 'validate_json'
     | 'images'
+    | 'documents'
     | 'default_for_unknown'
   >;
   readonly rules: ModelRules;

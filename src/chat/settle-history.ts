@@ -14,17 +14,17 @@ import { inCallOrder } from './tool-results.ts';
  */
 export function settleHistory(request: ChatRequest): ChatRequest {
   const { messages } = request;
-  const settled = needsMoves(messages) ? moved(inCallOrder(messages)) : inCallOrder(messages);
+  let [hasResults, hasMoves] = [false, false];
+  for (let index = 0; index < messages.length; index += 1) {
+    const message = messages[index] as Message;
+    if (message.role === 'tool') hasResults = true;
+    // A system message that is not the first, and attachments of a message that is not the user's.
+    if (message.role === 'system' && index > 0 && message.isPinned !== true) hasMoves = true;
+    if (message.role !== 'user' && hasMedia(message)) hasMoves = true;
+  }
+  const ordered = hasResults ? inCallOrder(messages) : messages;
+  const settled = hasMoves ? moved(ordered) : ordered;
   return settled === messages ? request : { ...request, messages: settled };
-}
-
-/** True for a system message that is not the first, and for attachments of a message that is not the user's. */
-function needsMoves(messages: readonly Message[]): boolean {
-  return messages.some(
-    (message, index) =>
-      (message.role === 'system' && index > 0 && message.isPinned !== true) ||
-      (message.role !== 'user' && hasMedia(message)),
-  );
 }
 
 function hasMedia({ images = [], audio = [] }: Attachments): boolean {

@@ -10,7 +10,6 @@ import type { AssistantMessage, Message, ToolCall, ToolMessage } from './request
  * @returns the same array when there is nothing to move
  */
 export function inCallOrder(messages: readonly Message[]): readonly Message[] {
-  if (!messages.some(({ role }) => role === 'tool')) return messages;
   const rounds = roundsOf(messages);
   assignResults(messages, rounds);
   const ordered: Message[] = [];

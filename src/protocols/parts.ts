@@ -12,7 +12,9 @@ import { type Content, type Part, type PartContext, leaveOut } from './part.ts';
  */
 export function readParts(value: unknown, path: string, context: PartContext): Content {
   const content: Content = { texts: [], thoughts: [], images: [], audio: [], documents: [], calls: [], leftOut: [] };
-  readInto(content, value, path, context);
+  // Most contents are a string.
+  if (typeof value !== 'string') readInto(content, value, path, context);
+  else if (value !== '') content.texts.push(value);
   return content;
 }
 

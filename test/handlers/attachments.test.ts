@@ -198,6 +198,17 @@ suite('a PDF', () => {
     });
   }
 
+  test('beyond the limit is left out, the oldest first', async () => {
+    await using upstream = await ollamaWith({ m: ['completion'] });
+    await using gateway = await testGateway(upstream, { documents: { extract: true, count: 1 } });
+    const messages = [said('user', [file]), said('assistant', 'Hm.'), said('user', [file])];
+    const response = await gateway.chat({ model: 'm', messages });
+    assert.equal(response.headers.get('x-llamaduct-dropped'), 'messages.content.file', await response.text());
+    const [first, , last] = sentTo(upstream);
+    assert.match(first?.content ?? '', /left out/);
+    assert.match(last?.content ?? '', /Herons stand/);
+  });
+
   test('without text, or that cannot be read, is left out', async () => {
     await using upstream = await ollamaWith({ m: ['completion'] });
     await using gateway = await testGateway(upstream, { documents: { extract: true } });

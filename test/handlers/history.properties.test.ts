@@ -15,7 +15,7 @@ import { backends } from '../../src/upstreams/index.ts';
 // Whatever a history contains: it is no error, both kinds of servers get it in a form that they take, and no text is lost.
 
 const services = {
-  config: { images: { count: 2 } },
+  config: { images: { count: 2 }, documents: { count: 2 } },
   pool: { models: { details: () => Promise.resolve({}) } },
 } as unknown as Services;
 const exchange = { abortSignal: new AbortController().signal, key: undefined };

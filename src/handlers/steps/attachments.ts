@@ -28,36 +28,42 @@ export async function prepareMessages(
   services: Services,
   exchange: Pick<Exchange, 'abortSignal' | 'key'>,
 ): Promise<Prepared> {
-  const [first, ...others] = requests;
+  const [first] = requests;
   if (first.kind !== 'chat') return { requests, dropped: [] };
-  const { messages, dropped } = await withAttachments(first, services, exchange);
-  const settled = settleHistory(messages === first.messages ? first : { ...first, messages });
+  if (!first.messages.some(hasAttachments)) return withMessages(requests, settleHistory(first), []);
+  const { messages, dropped } = await readAttachments(first, services, exchange);
+  return withMessages(requests, settleHistory({ ...first, messages }), dropped);
+}
+
+function withMessages(requests: Requests, settled: ChatRequest, dropped: readonly string[]): Prepared {
+  const [first, ...others] = requests;
   if (settled === first) return { requests, dropped };
   const filled = (request: GenerationRequest): GenerationRequest =>
     ({ ...request, messages: settled.messages }) as GenerationRequest;
   return { requests: [settled, ...others.map(filled)], dropped };
 }
 
-async function withAttachments(
+async function readAttachments(
   request: ChatRequest,
   services: Services,
   exchange: Pick<Exchange, 'abortSignal' | 'key'>,
 ): Promise<{ readonly messages: readonly Message[]; readonly dropped: readonly string[] }> {
   const { messages } = request;
-  if (!messages.some(hasAttachments)) return { messages, dropped: [] };
   const lastAnswer = messages.findLastIndex(({ role }) => role === 'assistant' || role === 'tool');
   const isNew = (index: number): boolean => index > lastAnswer && messages[index]?.role === 'user';
   const { count } = services.config.images;
-  let addresses = 0;
+  let [addresses, documents] = [0, 0];
   messages.forEach((message, index) => {
     const here = addressesIn(message);
     if (isNew(index) && here > count) {
       throw invalidValue('messages', `At most ${count} images a request can be named by address.`);
     }
     addresses += here;
+    documents += message.documents?.length ?? 0;
   });
   const details = await services.pool.models.details(request.model);
-  const reader = new AttachmentReader(services, exchange, details, addresses - count);
+  const tooMany = { addresses: addresses - count, documents: documents - services.config.documents.count };
+  const reader = new AttachmentReader(services, exchange, details, tooMany);
   const read: Message[] = [];
   // One after the other, so that one client cannot take all places of the fetcher.
   for (const [index, message] of messages.entries()) read.push(await reader.read(message, isNew(index)));
@@ -78,14 +84,14 @@ class AttachmentReader {
   readonly #services: Services;
   readonly #exchange: Pick<Exchange, 'abortSignal' | 'key'>;
   readonly #capabilities: readonly string[] | undefined;
-  /** The oldest images by URL, which are left out because there are too many. */
-  #tooMany: number;
+  /** The oldest images by URL, and the oldest documents, which are left out. */
+  readonly #tooMany: { addresses: number; documents: number };
 
   constructor(
     services: Services,
     exchange: Pick<Exchange, 'abortSignal' | 'key'>,
     { capabilities }: ModelDetails,
-    tooMany: number,
+    tooMany: { addresses: number; documents: number },
   ) {
     this.#services = services;
     this.#exchange = exchange;
@@ -130,8 +136,8 @@ class AttachmentReader {
     if (this.#lacks('vision')) return '[An image is left out: this model does not see images.]';
     if ('base64' in image) return image;
     if ('fault' in image) return orThrow(image.fault, isNew);
-    this.#tooMany -= 1;
-    if (this.#tooMany >= 0) return '[An image is left out: there are too many.]';
+    this.#tooMany.addresses -= 1;
+    if (this.#tooMany.addresses >= 0) return '[An image is left out: there are too many.]';
     const { images } = this.#services;
     if (images === undefined) {
       const message = `${image.param} must be a data URI: addresses are not fetched here.`;
@@ -164,7 +170,9 @@ class AttachmentReader {
 
   /** Replaces a document's placeholder by its text. */
   async #withText(text: string, { placeholder, name, base64, field }: Document): Promise<string> {
-    const extracted = await this.#services.documents?.extract(base64, this.#exchange.abortSignal);
+    this.#tooMany.documents -= 1;
+    const extractor = this.#tooMany.documents >= 0 ? undefined : this.#services.documents;
+    const extracted = await extractor?.extract(base64, this.#exchange.abortSignal);
     if (extracted === undefined) {
       this.dropped.add(field);
       return text;

@@ -20,6 +20,7 @@ export const commonFields = [
 /** Ollama's names of fields, by their names in OpenAI's chat completions. */
 export const fieldNames = {
   'messages.content.image_url': 'images',
+  'messages.content.input_audio': 'images',
   reasoning_effort: 'think',
   response_format: 'format',
 } as const;

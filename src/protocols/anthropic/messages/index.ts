@@ -24,6 +24,7 @@ const common = {
     'inference_geo',
     'mcp_servers',
     'messages.content.citations',
+    'messages.content.document',
     'messages.content.redacted_thinking',
     'metadata',
     'service_tier',
