@@ -81,7 +81,6 @@ export const requestChecks: readonly Check[] = [
       for (const [param, value] of [
         ['response_format', { type: 'yaml' }],
         ['response_format', { type: 'json_schema' }],
-        ['response_format', { type: 'json_schema', json_schema: { schema: { type: 'object' } } }],
         ['response_format', { type: 'json_schema', json_schema: { name: 'n', schema: 'object' } }],
         ['response_format', { type: 'json_schema', json_schema: { name: 'n', schema: { type: 'nonsense' } } }],
         ['stop', 5],
