@@ -35,7 +35,10 @@ export interface ToolCallEvent {
   /** Unique within the response. */
   readonly id: string;
   readonly name: string;
-  /** A JSON object, as text: numbers keep every digit the backend sent. */
+  /**
+   * The text of a JSON object, in which numbers keep every digit that the backend sent; or the text that the model wrote
+   * instead of one.
+   */
   readonly arguments: string;
 }
 

@@ -108,16 +108,13 @@ function wrapped(value: unknown): JsonObject {
 /**
  * Parses the arguments of a model's tool call, for dialects that send them as an object. Numbers keep all their digits.
  *
- * @throws {GatewayError} 502 for arguments that are not a JSON object: these dialects cannot express them
+ * @returns an object; or, for text that is not the JSON of one, that text, with which clients can tell the model what is wrong
  */
-export function parseCallArguments(text: string): JsonObject {
-  const message = 'The model called a tool with arguments that are not a JSON object.';
-  let parsed: unknown;
+export function parseCallArguments(text: string): JsonObject | string {
   try {
-    parsed = parseExact(text);
-  } catch (cause) {
-    throw new GatewayError('upstream_protocol_error', message, { cause });
+    const parsed = parseExact(text);
+    return isObject(parsed) ? parsed : text;
+  } catch {
+    return text;
   }
-  if (!isObject(parsed)) throw new GatewayError('upstream_protocol_error', message);
-  return parsed;
 }

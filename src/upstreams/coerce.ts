@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts';
-import { isObject, parseExact } from '../framing/json.ts';
+import { parseExact } from '../framing/json.ts';
 
 /** Readers for JSON from upstreams, which may hold anything. */
 
@@ -60,19 +60,14 @@ export function parseToolCalls(json: string): unknown {
 }
 
 /**
- * @param args the arguments of a tool call as the upstream sent them
- * @returns the JSON text of an object: `{}` for blank text and null
- * @throws {GatewayError} `upstream_error` for anything else
+ * Text that is not the JSON of an object is returned unchanged: clients tell the model what is wrong with its arguments and go
+ * on, but an error would end their turn.
+ *
+ * @param args the arguments of a tool call: text as the upstream sent it, or any JSON value
+ * @returns the text for the client: `{}` for blank text and null
  */
-export function argumentsText(args: string): string {
-  if (args.trim() === '') return '{}';
-  let value: unknown;
-  try {
-    value = JSON.parse(args);
-  } catch {
-    // Handled below like other text that is not an object.
-  }
-  if (value === null) return '{}';
-  if (isObject(value)) return args;
-  throw new GatewayError('upstream_error', 'The model called a tool with arguments that are not a JSON object.');
+export function argumentsText(args: unknown): string {
+  const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
+  const blank = text.trim();
+  return blank === '' || blank === 'null' ? '{}' : text;
 }

@@ -34,6 +34,9 @@ const extensions: Readonly<Record<string, readonly string[]>> = {
   FunctionTool: ['description'],
 };
 
+/** Required properties that are left out where they are not known, by path of their object. */
+const optional: Readonly<Record<string, readonly string[]>> = { 'ResponseUsage/$': ['input_tokens_details'] };
+
 const choiceProperties = '$/properties/choices/items/properties';
 
 /**
@@ -105,13 +108,19 @@ function assertIs(name: string, value: unknown): void {
  */
 function closed(source: Schema, path: string): Schema {
   const schema = mergeAllOf(source);
-  const { nullable, ...rest } = Object.fromEntries(
+  const { nullable, ...entries } = Object.fromEntries(
     Object.entries(schema).map(([keyword, value]) => [keyword, closedPart(keyword, value, `${path}/${keyword}`)]),
   );
+  const rest = withoutRequired(entries, optional[path]);
   const isOpen = 'properties' in rest && !('additionalProperties' in rest);
   const strict = isOpen ? { ...rest, additionalProperties: false } : rest;
   const alternatives = [...(nullable === true ? [{ type: 'null' }] : []), ...[corrections[path] ?? []].flat()];
   return alternatives.length > 0 ? { anyOf: [strict, ...alternatives] } : strict;
+}
+
+function withoutRequired(schema: Schema, names: readonly string[] = []): Schema {
+  const { required } = schema;
+  return Array.isArray(required) ? { ...schema, required: required.filter((name) => !names.includes(name)) } : schema;
 }
 
 /** @returns the objects of an `allOf` merged into one: closed separately they would exclude each other's properties */

@@ -164,11 +164,24 @@ suite('a tool_choice that names a function', () => {
   for (const [answer, line] of [
     ['calls another function', chatLine('', { message: callOfA })],
     ['calls an unknown function', chatLine('{"name":"zzz","arguments":{}}')],
-    ['has no arguments object', chatLine('{"name":"b","arguments":"oops"}')],
+    ['is no call', chatLine('{"b":{}}')],
   ] as const) {
     test(`gives a 502 when the answer ${answer}`, async () => {
       const { status, error } = await errorOf(line);
       assert.deepEqual([status, error.code], [502, 'upstream_error']);
+    });
+  }
+
+  for (const [answer, json, expected] of [
+    ['text for arguments', '{"name":"b","arguments":"oops"}', 'oops'],
+    ['arguments that break off', '{ "name": "b",\n"arguments": {"x": "re', '{"x": "re'],
+  ] as const) {
+    test(`passes on ${answer} as the text that they are`, async () => {
+      await using upstream = await fakeUpstream(answering(json));
+      await using gateway = await testGateway(upstream);
+      const named = { type: 'function', function: { name: 'b' } };
+      const body = (await (await gateway.chat({ tools: [named], tool_choice: named })).json()) as Completion;
+      assert.equal(body.choices[0]?.message.tool_calls?.[0]?.function.arguments, expected);
     });
   }
 

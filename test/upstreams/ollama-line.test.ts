@@ -22,7 +22,9 @@ suite('parseLine', () => {
     ['null', 'upstream_protocol_error'],
     ['{"error":"unexpected EOF"}', 'upstream_error'],
     ['{"error":"failed to load model"}', 'model_load_failed'],
-    ['{"error":null}', 'upstream_error'],
+    ['{"error":null}', 'no error'],
+    ['{"error":""}', 'no error'],
+    ['{"error":{}}', 'upstream_error'],
   ];
   for (const [json, code] of cases) {
     test(`${json}: ${code}`, () =>
@@ -59,7 +61,8 @@ suite('tool calls of a line', () => {
     ['{"name":"f","arguments":null}', '{}'],
     ['{"name":"f","arguments":""}', '{}'],
     ['{"name":"f","arguments":"{\\"a\\": 1}"}', '{"a": 1}'],
-    ['{"name":"f","arguments":[1]}', 'upstream_error'],
+    ['{"name":"f","arguments":[1]}', '[1]'],
+    ['{"name":"f","arguments":"the reed"}', 'the reed'],
     ['{"name":"","arguments":{}}', 'upstream_protocol_error'],
     ['{"arguments":{}}', 'upstream_protocol_error'],
     ['null', 'upstream_protocol_error'],

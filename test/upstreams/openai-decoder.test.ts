@@ -314,9 +314,19 @@ suite('OpenAiDecoder, fragments of tool calls', () => {
     );
   });
 
-  test('fails for arguments that are not an object and for a call without a name', () => {
-    assert.equal(errorOf([sse([f(0, 'a', 'one', '{"x":'), finish('tool_calls')])]).code, 'upstream_error');
-    assert.equal(errorOf([sse([f(0, 'a', 'one', '[1]'), finish('tool_calls')])]).code, 'upstream_error');
+  test('passes on arguments that are not an object as the text that they are', () => {
+    for (const text of ['{"x":', '[1]', 'the reed by the pond', '"{}"']) {
+      const calls = decode([sse([f(0, 'a', 'one', text), finish('tool_calls')])]).filter(
+        (event) => event.type === 'tool-call',
+      );
+      assert.deepEqual(
+        calls.map((call) => call.arguments),
+        [text],
+      );
+    }
+  });
+
+  test('fails for a call without a name', () => {
     assert.equal(errorOf([sse([f(0, 'a', undefined, '{}'), finish('stop')])]).code, 'upstream_protocol_error');
   });
 

@@ -13,10 +13,11 @@ type Counts = Partial<
     ChatResponse,
     'total_duration' | 'load_duration' | 'prompt_eval_count' | 'prompt_eval_duration' | 'eval_count' | 'eval_duration'
   >
->;
+> & { readonly prompt_eval_cached_count?: number };
 
 /**
- * Token counts, and durations in nanoseconds. Left out are those that are unknown, and, as in Ollama, those that are 0.
+ * Token counts, and durations in nanoseconds. Left out are those that are unknown, and, as in Ollama, those that are 0, except
+ * the count of cached tokens.
  *
  * @param beganAt the time at which the answer began to arrive, on the clock of the head; undefined if not observed
  */
@@ -27,11 +28,17 @@ export function toCounts({ usage, timings }: TotalUsage, head: AnswerHead, began
     total_duration: nanoseconds((now - head.arrivedAt) / 1000),
     load_duration: nanoseconds(timings.load),
     prompt_eval_count: usage.inputTokens,
+    prompt_eval_cached_count: usage.cachedTokens,
     prompt_eval_duration: nanoseconds(timings.promptEval),
     eval_count: usage.outputTokens,
     eval_duration: nanoseconds(timings.eval ?? sinceBeginning),
   };
-  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined && count > 0));
+  return Object.fromEntries(
+    Object.entries(counts).filter(
+      ([name, count]) =>
+        count !== undefined && (count > 0 || name === ('prompt_eval_cached_count' satisfies keyof Counts)),
+    ),
+  );
 }
 
 function nanoseconds(seconds: number | undefined): number | undefined {

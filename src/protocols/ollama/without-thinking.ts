@@ -19,7 +19,7 @@ export function withoutThinking(json: string): string {
   const thinks = isText(said['thinking']);
   const speaks = isText(message === undefined ? line['response'] : message['content']);
   const calls = message?.['tool_calls'] != null;
-  if (!speaks && !calls && line['done'] !== true && line['error'] === undefined) return '';
+  if (!speaks && !calls && line['done'] !== true && !line['error']) return '';
   // Log probabilities contain the tokens, which may belong to the thinking.
   const hidden = ['thinking', 'context', ...(thinks || !speaks ? ['logprobs'] : [])];
   return jsonLine(without({ ...line, ...(message && { message: without(message, hidden) }) }, hidden));

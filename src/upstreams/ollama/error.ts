@@ -46,6 +46,11 @@ function paramNamedIn(text: string): string | undefined {
   return option === undefined ? undefined : `options.${option}`;
 }
 
+/** True if the value of `error` in a line of a stream reports one. Servers that imitate Ollama write every field of a line. */
+export function isStreamError(error: unknown): boolean {
+  return error !== undefined && error !== null && error !== '' && error !== false;
+}
+
 /** Translates the value of `error` in a line of a stream. */
 export function streamError(error: unknown): GatewayError {
   return serverError(publicText(messageOf(error)));

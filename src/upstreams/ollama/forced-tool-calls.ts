@@ -1,8 +1,8 @@
 import type { Emit, FinishEvent, ChatEvent } from '../../chat/event.ts';
 import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
-import { isObject, parseExact } from '../../framing/json.ts';
 import { newCallId } from '../call-ids.ts';
+import { beginsAsCall, readCall } from './call-text.ts';
 import type { Budget } from './schema-budget.ts';
 import { inlineRefs } from './schema-refs.ts';
 import { schemaBudgetOf } from './tools.ts';
@@ -60,12 +60,14 @@ export interface TextCalls {
   readonly names: readonly string[];
   /** True when text that is not a call is an error instead of the response. */
   readonly forced: boolean;
+  /** The format of an answer that is not a call; undefined if the text must be a call. */
+  readonly format: ChatRequest['format'];
   /** Characters of the text, which is held back until its end. */
   readonly maxTextLength: number;
 }
 
 /** Turns text that is the JSON of a call into that call. Calls that the model makes by itself pass unchanged. */
-export function callsFromText(emit: Emit, { names, forced, maxTextLength }: TextCalls): Emit {
+export function callsFromText(emit: Emit, { names, forced, format, maxTextLength }: TextCalls): Emit {
   const textEvents: ChatEvent[] = [];
   let text = '';
   let called = false;
@@ -78,7 +80,9 @@ export function callsFromText(emit: Emit, { names, forced, maxTextLength }: Text
       return emit({ ...event, reason: 'tool_calls' });
     }
     if (forced && !called && !cut) throw notCalled();
-    if (!forced) for (const textEvent of textEvents) emit(textEvent);
+    // Half of a call is nothing that a client could use, and its user would read it as the answer.
+    const isHalfCall = forced || (cut && beginsAsCall(text, names, format));
+    if (!isHalfCall) for (const textEvent of textEvents) emit(textEvent);
     emit(event);
   };
   return (event) => {
@@ -104,17 +108,4 @@ export function callsFromText(emit: Emit, { names, forced, maxTextLength }: Text
 
 function notCalled(): GatewayError {
   return new GatewayError('upstream_error', 'The model did not call the required tool.');
-}
-
-/** @returns the call that a text is the JSON of; undefined for other text */
-function readCall(text: string, names: readonly string[]): { name: string; arguments: string } | undefined {
-  let call: unknown;
-  try {
-    call = parseExact(text);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(call) || typeof call['name'] !== 'string' || !names.includes(call['name'])) return undefined;
-  const args = call['arguments'] ?? {};
-  return isObject(args) ? { name: call['name'], arguments: JSON.stringify(args) } : undefined;
 }

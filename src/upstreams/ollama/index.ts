@@ -35,5 +35,5 @@ function emulating(request: GenerationRequest, emit: Emit, maxTextLength: number
   const forced = toolChoice !== undefined;
   if (!forced && (tools === undefined || format === undefined)) return single;
   const names = typeof toolChoice === 'object' ? [toolChoice.name] : (tools ?? []).map(({ name }) => name);
-  return callsFromText(single, { names, forced, maxTextLength });
+  return callsFromText(single, { names, forced, format, maxTextLength });
 }

@@ -2,7 +2,7 @@ import type { ChatResponse, GenerateResponse, Message, ToolCall } from 'ollama';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { argumentsText, parseToolCalls } from '../coerce.ts';
-import { streamError } from './error.ts';
+import { isStreamError, streamError } from './error.ts';
 
 /** One line of a streamed response. Any field may be missing or of another type. */
 export type Line = Partial<Record<keyof ChatResponse | keyof GenerateResponse, unknown>>;
@@ -18,7 +18,7 @@ export function parseLine(json: string): Line {
   if (!isObject(line)) {
     throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not an object.');
   }
-  if (line['error'] !== undefined) throw streamError(line['error']);
+  if (isStreamError(line['error'])) throw streamError(line['error']);
   return line;
 }
 
@@ -44,12 +44,12 @@ export function toolCallsOf(json: string): readonly WireToolCall[] {
   throw new GatewayError('upstream_protocol_error', 'The upstream sent tool calls that cannot be read.');
 }
 
-/** @throws {GatewayError} for a call without a name, and for arguments that are not an object */
+/** @throws {GatewayError} for a call without a name */
 export function toFunctionCall({ function: called }: WireToolCall): { name: string; arguments: string } {
   const { name, arguments: args } = isObject(called) ? called : {};
   if (typeof name !== 'string' || name === '') {
     throw new GatewayError('upstream_protocol_error', 'The upstream sent a tool call without a name.');
   }
   // Some models' arguments arrive as text already.
-  return { name, arguments: argumentsText(typeof args === 'string' ? args : JSON.stringify(args ?? {})) };
+  return { name, arguments: argumentsText(args) };
 }

@@ -3,6 +3,7 @@ import type { JsonObject } from '../../chat/request.ts';
 import { BoundedBytes } from '../../framing/bounded-bytes.ts';
 import { isObject } from '../../framing/json.ts';
 import { JsonOutline } from './json-outline.ts';
+import { isStreamError } from './error.ts';
 import { readUsage } from './usage.ts';
 
 const newline = 0x0a;
@@ -48,6 +49,6 @@ export class OllamaUsageObserver implements UsageObserver {
 }
 
 function outcomeOf({ error, done }: JsonObject): StreamOutcome {
-  if (error !== undefined) return 'failed';
+  if (isStreamError(error)) return 'failed';
   return done === false ? 'incomplete' : 'complete';
 }

@@ -67,7 +67,7 @@ export class ToolCallAssembler {
    * Emits the calls that remain: no more fragments follow.
    *
    * @param cut true when the response was cut at its length; calls that are not complete are then left out
-   * @throws {GatewayError} for a call without a name, or with arguments that are not an object
+   * @throws {GatewayError} for a call without a name
    */
   end(cut: boolean): void {
     for (const call of this.#pending.splice(0)) if (!cut || call.scanner.complete) this.#emitCall(call);

@@ -217,10 +217,10 @@ suite('a tool call', () => {
   });
 
   for (const args of ['{"city": "Seoul", "un', '[1]', '"text"', '']) {
-    test(`with the arguments ${JSON.stringify(args)} fails the answer with a 502`, () => {
-      const expected = { name: 'GatewayError', code: 'upstream_protocol_error' };
-      assert.throws(() => callOf(chat).encoder(ticking()).write(call(args), 0), expected);
-      assert.throws(() => notStreamed(chat, [call(args), finish('tool_calls')]), expected);
+    test(`has the arguments ${JSON.stringify(args)} as the text that they are`, () => {
+      const expected = `"arguments":${JSON.stringify(args)}`;
+      assert.ok(callOf(chat).encoder(ticking()).write(call(args), 0).includes(expected));
+      assert.ok(JSON.stringify(notStreamed(chat, [call(args), finish('tool_calls')])).includes(expected));
     });
   }
 });

@@ -213,7 +213,6 @@ test('a response repeats the fields of its request', async () => {
   assert.partialDeepStrictEqual(response, { ...echo, background: false, previous_response_id: null, error: null });
   assert.deepEqual(response.usage, {
     input_tokens: 4,
-    input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
     output_tokens: 3,
     output_tokens_details: { reasoning_tokens: 0 },
     total_tokens: 7,

@@ -14,7 +14,6 @@ export type AnswerBlock = Omit<TextBlock, 'citations'> | ThinkingBlock | ToolUse
  */
 export const signature = 'bGxhbWFkdWN0';
 
-/** @throws {GatewayError} 502 for arguments that are not a JSON object, which a tool_use block cannot hold */
 export function toToolUse({ id, name, arguments: text }: ToolCallEvent): ToolUseBlock {
   return { type: 'tool_use', id, name, input: parseCallArguments(text), caller: { type: 'direct' } };
 }

@@ -11,9 +11,12 @@ import { type AnswerMessage, emptyMessage } from './response.ts';
 import { toStop } from './stop-reason.ts';
 import { toDeltaUsage } from './usage.ts';
 
-/** The SDK's types lack the ping, and require fields of blocks that are not sent. */
+/** The SDK's types lack the ping, and require fields of blocks and of the usage that are not sent. */
 type StreamEvent =
-  | Exclude<RawMessageStreamEvent, { type: 'message_start' | 'content_block_start' }>
+  | Exclude<RawMessageStreamEvent, { type: 'message_start' | 'content_block_start' | 'message_delta' }>
+  | (Omit<Extract<RawMessageStreamEvent, { type: 'message_delta' }>, 'usage'> & {
+      usage: ReturnType<typeof toDeltaUsage>;
+    })
   | { type: 'message_start'; message: AnswerMessage }
   | { type: 'content_block_start'; index: number; content_block: AnswerBlock }
   | { type: 'ping' };

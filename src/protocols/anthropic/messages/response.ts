@@ -9,11 +9,13 @@ import { toStop } from './stop-reason.ts';
 import { toUsage } from './usage.ts';
 
 /** The SDK's type, with the blocks that answers have here. */
-export type AnswerMessage = Omit<Message, 'content'> & { readonly content: readonly AnswerBlock[] };
+export type AnswerMessage = Omit<Message, 'content' | 'usage'> & {
+  readonly content: readonly AnswerBlock[];
+  readonly usage: ReturnType<typeof toUsage>;
+};
 
 /**
  * @returns an answer that is not streamed
- * @throws {GatewayError} 502 for a tool call whose arguments are not a JSON object
  * @see https://platform.claude.com/docs/en/api/messages
  */
 export function toMessage(results: readonly ChatResult[], { usage }: TotalUsage, head: AnswerHead): AnswerMessage {

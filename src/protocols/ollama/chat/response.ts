@@ -3,18 +3,20 @@ import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
 import { type CompleteResponse, completeResponse } from '../response.ts';
-import { toToolCall } from '../tool-call.ts';
+import { type WireToolCall, toToolCall } from '../tool-call.ts';
 
 /** @returns an answer that is not streamed. @see https://docs.ollama.com/api/chat */
 export function toChatResponse(
   results: readonly ChatResult[],
   total: TotalUsage,
   head: AnswerHead,
-): CompleteResponse<{ message: Message }> {
+): CompleteResponse<{ message: WireMessage }> {
   return completeResponse(results, total, head, (result) => ({ message: toMessage(result) }));
 }
 
-function toMessage({ text, reasoning, toolCalls }: ChatResult): Message {
+type WireMessage = Omit<Message, 'tool_calls'> & { readonly tool_calls?: WireToolCall[] };
+
+function toMessage({ text, reasoning, toolCalls }: ChatResult): WireMessage {
   return {
     role: 'assistant',
     content: text,

@@ -7,7 +7,9 @@ import { type OutputItem, functionCallItem, messageItem, outputText, reasoningIt
 import { toResponseUsage } from './usage.ts';
 
 /** A response as it is sent. SDKs add `output_text` themselves. */
-export type ResponseBody = Omit<Response, 'output_text' | 'access_programs'>;
+export type ResponseBody = Omit<Response, 'output_text' | 'access_programs' | 'usage'> & {
+  readonly usage?: ReturnType<typeof toResponseUsage>;
+};
 
 /** The fields of a request that its response repeats. */
 export type Echo = Pick<
