@@ -18,6 +18,7 @@ const statusOf = {
   method_not_allowed: 405,
   request_timeout: 408,
   request_too_large: 413,
+  unsupported_encoding: 415,
   rate_limit_exceeded: 429,
   insufficient_quota: 429,
   client_closed: 499,

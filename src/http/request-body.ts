@@ -6,6 +6,8 @@ import type { Signal } from '../cancellation.ts';
 import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { type JsonLimits, countValues } from '../framing/depth.ts';
+import { isObject, parseExact } from '../framing/json.ts';
+import { type Coding, decompressorBytes, readCodings, unpack } from './content-coding.ts';
 import type { Env } from './respond.ts';
 import { Turns } from './turns.ts';
 
@@ -32,29 +34,43 @@ export class BodyReader {
   /**
    * Reads a whole request body: JSON, or something that the handler does not parse.
    *
-   * @throws {GatewayError} 413 over `limits.body` bytes, 400 over another limit, 408 after `timeouts.body`, 503 if all bodies
-   *   together take too much memory, `client_closed` if the connection breaks
+   * Unpacks it if it is compressed; all limits apply to the unpacked bytes.
+   *
+   * @param model replaces that of the body
+   * @throws {GatewayError} 413 over `limits.body` bytes, 400 over another limit, 408 after `timeouts.body`, 415 for an unknown
+   *   coding, 503 if all bodies together take too much memory, `client_closed` if the connection breaks
    * @throws the reason that the exchange was cancelled with
    */
-  async read(c: Context<Env>): Promise<Buffer> {
-    // Reading Node's request directly: the web's body costs more than the rest of a small request.
-    const body = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
+  async read(c: Context<Env>, model?: string): Promise<Buffer> {
     const { admitted, signal } = c.get('exchange');
-    const maxBytes = this.#limits.body;
-    const declared = Number(c.req.header('content-length') ?? 0);
-    if (declared > maxBytes) throw tooLarge(maxBytes);
-    admitted?.hold(declared);
-    // Memory for a body without a declared length is counted as it arrives.
-    const onBytes = declared > 0 ? undefined : (length: number): void => admitted?.hold(length);
-    const bytes = await readAll(body, { maxBytes, declared, deadline: this.#deadline, signal, onBytes });
+    const bytes = await this.#receive(c);
     const values = countValues(bytes, this.#limits);
     if (typeof values === 'string') throw overLimit(values, this.#limits[values]);
     admitted?.hold(values * bytesPerValue + (isAscii(bytes) ? 0 : bytes.length * wideText));
     const turn = this.#turns.wait(admitted?.owner ?? '', values * timePerValue + bytes.length * timePerByte);
-    if (turn === undefined) return bytes;
-    await turn;
-    signal.throwIfAborted();
-    return bytes;
+    if (turn !== undefined) {
+      await turn;
+      signal.throwIfAborted();
+    }
+    return model === undefined ? bytes : withModel(bytes, model);
+  }
+
+  async #receive(c: Context<Env>): Promise<Buffer> {
+    // Reading Node's request directly: the web's body costs more than the rest of a small request.
+    const body = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
+    const { admitted, signal } = c.get('exchange');
+    const maxBytes = this.#limits.body;
+    const applied = readCodings(c.req.header('content-encoding'));
+    const declared = Number(c.req.header('content-length') ?? 0);
+    if (declared > maxBytes) throw tooLarge(maxBytes);
+    // Memory for a body whose length is not known is counted as it arrives.
+    const isKnown = declared > 0 && applied.length === 0;
+    admitted?.hold(isKnown ? declared : applied.length * decompressorBytes);
+    const onBytes = isKnown ? undefined : (length: number): void => admitted?.hold(length);
+    const options = { maxBytes, deadline: this.#deadline, signal, onBytes };
+    return applied.length > 0
+      ? await readPacked(body, applied, options)
+      : await readAll(body, { ...options, declared });
   }
 }
 
@@ -82,12 +98,32 @@ interface ReadOptions {
   readonly signal: Signal;
   /** Called with the length of each chunk. What it throws stops the reading. */
   readonly onBytes?: ((length: number) => void) | undefined;
+  /** Converts an error of the stream. Absent: the body ended early. */
+  readonly toError?: (cause: unknown) => GatewayError;
+}
+
+/** Reads a compressed stream to its end. @throws {GatewayError} 400 if it cannot be unpacked */
+async function readPacked(packed: Readable, applied: readonly Coding[], options: ReadOptions): Promise<Buffer> {
+  if (packed.destroyed && !packed.readableEnded) throw endedEarly();
+  const { maxBytes } = options;
+  const unpacked = unpack(packed, { applied, maxBytes, endedEarly, tooLarge: () => tooLarge(maxBytes) });
+  const corrupt = (cause: unknown): GatewayError => {
+    if (cause instanceof GatewayError) return cause;
+    return new GatewayError('invalid_value', `The request body is not ${applied.join(', ')}, or not complete.`, {
+      cause,
+    });
+  };
+  try {
+    return await readAll(unpacked.body, { ...options, toError: corrupt });
+  } finally {
+    unpacked.close();
+  }
 }
 
 /** Reads a stream to its end. */
 export async function readAll(
   body: Readable,
-  { maxBytes, declared = 0, deadline, signal, onBytes }: ReadOptions,
+  { maxBytes, declared = 0, deadline, signal, onBytes, toError = endedEarly }: ReadOptions,
 ): Promise<Buffer> {
   signal.throwIfAborted();
   if (body.destroyed && !body.readableEnded) throw endedEarly();
@@ -98,7 +134,7 @@ export async function readAll(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const late = (): void => reject(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
   const timer = setTimeout(late, deadline);
-  const left = (cause?: unknown): void => reject(endedEarly(cause));
+  const fail = (cause: unknown): void => reject(toError(cause));
   const abort = (): void => reject(signal.reason);
   const take = (chunk: Buffer): void => {
     const start = length;
@@ -115,10 +151,10 @@ export async function readAll(
   const end = (): void => resolve();
   const close = (): void => {
     // Every body closes, and creating an error captures a stack, which is slow.
-    if (!body.readableEnded) left();
+    if (!body.readableEnded) reject(endedEarly());
   };
   signal.addEventListener('abort', abort);
-  body.on('data', take).on('end', end).on('error', left).on('close', close);
+  body.on('data', take).on('end', end).on('error', fail).on('close', close);
   try {
     await promise;
     if (whole !== undefined && length === declared) return whole;
@@ -128,7 +164,7 @@ export async function readAll(
     signal.removeEventListener('abort', abort);
     // A connection that breaks later has nothing to do with the body. The listener for that must not reference the chunks,
     // which would then stay in memory for as long as the answer takes.
-    body.off('data', take).off('end', end).off('close', close).off('error', left).on('error', ignore);
+    body.off('data', take).off('end', end).off('close', close).off('error', fail).on('error', ignore);
   }
 }
 
@@ -142,6 +178,17 @@ function endedEarly(cause?: unknown): GatewayError {
 
 function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
+}
+
+/** @returns a body with another model; one that is not a JSON object stays as it is, for its handler to refuse */
+function withModel(bytes: Buffer, model: string): Buffer {
+  let body: unknown;
+  try {
+    body = parseExact(bytes.toString('utf8'));
+  } catch {
+    return bytes;
+  }
+  return isObject(body) ? Buffer.from(JSON.stringify({ ...body, model })) : bytes;
 }
 
 /** Characters of a body that is searched for its first fault, which takes a hundred times as long as parsing. */

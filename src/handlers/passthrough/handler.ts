@@ -6,6 +6,7 @@ import type { PassThroughRoute } from '../../chat/protocol.ts';
 import { invalidValue } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { type RequestHandler, sendEmpty, sendJson, sendStream, sendStreamWithHeartbeats } from '../../http/respond.ts';
+import { readCodings, unsupportedEncoding } from '../../http/content-coding.ts';
 import { parseJson } from '../../http/request-body.ts';
 import { nativeRules } from '../../policy/native-rules.ts';
 import type { UpstreamPool } from '../../pool/pool.ts';
@@ -30,6 +31,9 @@ export function passthroughHandler(route: PassThroughRoute, services: Services):
   return async (c) => {
     const exchange = c.get('exchange');
     const upstream = upstreamOf(c, services.pool);
+    if (readCodings(c.req.header('content-encoding')).length > 0) {
+      throw unsupportedEncoding('This path takes no compressed request body.');
+    }
     exchange.phase = 'waiting';
     exchange.upstream = upstream.name;
     const { body } = c.req.raw;
