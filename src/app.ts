@@ -1,10 +1,10 @@
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { ErrorFormat } from './chat/protocol.ts';
 import { GatewayError, asGatewayError } from './errors.ts';
 import { type Cors, createCors, preflight } from './http/cors.ts';
 import { Guard } from './http/guard.ts';
 import { healthz, readyz } from './http/ops.ts';
-import { notFound } from './http/paths.ts';
+import { notFound, readTarget, targetOf } from './http/paths.ts';
 import { type Env, type Handler, plainHeaders, sendError } from './http/respond.ts';
 import { type ClientProtocols, errorsFor } from './protocols/index.ts';
 import { createRoutes } from './routes.ts';
@@ -14,7 +14,13 @@ import type { Services } from './services.ts';
 export function createApp(protocols: ClientProtocols, services: Services): Hono<Env> {
   const cors = createCors(services.config.cors);
   const guard = new Guard(services, cors);
-  const app = new Hono<Env>();
+  const { keys_in_path: keysInPath } = services.config;
+  const app = new Hono<Env>({
+    getPath: (request, { env } = {}) => {
+      const target = targetOf(request.url, env);
+      return readTarget(target, keysInPath).path ?? target;
+    },
+  });
   const serve = (path: string, errors: ErrorFormat, handlers: ReadonlyMap<string, Handler>): void => {
     const refuse = guard.open({ errors }, refuseMethod([...handlers.keys()], errors, cors));
     app.all(path, (c) => (handlers.get(c.req.method === 'HEAD' ? 'GET' : c.req.method) ?? refuse)(c));
@@ -50,8 +56,22 @@ function refuseMethod(methods: readonly string[], errors: ErrorFormat, cors: Cor
       c.get('exchange').status = granted.status;
       return granted;
     }
+    if (c.req.method === 'GET' && methods.includes('POST')) return refuseGet(c, errors, allow);
     return sendError(c, new GatewayError('method_not_allowed', `This path takes ${allow}.`), errors, { allow });
   };
+}
+
+/** Refuses a GET of a path that takes POST. A client that asks for a WebSocket goes on over HTTP only after a 426. */
+function refuseGet(c: Context<Env>, errors: ErrorFormat, allow: string): Response {
+  const upgrade = c.req.header('upgrade') ?? '';
+  if (/\bwebsocket\b/i.test(upgrade)) {
+    const message = 'WebSockets are not served here. Send a POST request; with "stream": true the answer is streamed.';
+    const headers = { allow, connection: 'upgrade', upgrade: 'HTTP/1.1' };
+    return sendError(c, new GatewayError('method_not_allowed', message, { status: 426 }), errors, headers);
+  }
+  const wantsEvents = /text\/event-stream/i.test(c.req.header('accept') ?? '');
+  const hint = wantsEvents ? ' Send a POST request with "stream": true to get server-sent events.' : '';
+  return sendError(c, new GatewayError('method_not_allowed', `This path takes ${allow}.${hint}`), errors, { allow });
 }
 
 const malformedTarget = new GatewayError('invalid_value', 'The request target or its Host header is malformed.');

@@ -19,6 +19,7 @@ export interface Services {
     | 'trusted_proxies'
     | 'allowed_hosts'
     | 'cors'
+    | 'keys_in_path'
     | 'limits'
     | 'timeouts'
     | 'strict'

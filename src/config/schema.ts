@@ -59,6 +59,12 @@ const settings = z.strictObject({
     .describe(
       'Origins of the web pages that may send requests (CORS), for example https://chat.example.org. Empty: none.',
     ),
+  keys_in_path: z
+    .boolean()
+    .default(false)
+    .describe(
+      'true: a key may also be the beginning of the path, /k/KEY/api/chat, for clients that can be configured with nothing but an address. Proxies in front of llamaduct may log it.',
+    ),
   allowed_hosts: z
     .array(hostName)
     .default([])

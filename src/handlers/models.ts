@@ -37,7 +37,7 @@ export function modelListHandler(protocol: ModelListProtocol, services: Services
 export function modelHandler(protocol: ModelProtocol, services: Services): RequestHandler {
   const start = protocol.path.indexOf(':');
   return async (c) => {
-    const id = decodeId(new URL(c.req.url).pathname.slice(start));
+    const id = decodeId(c.req.path.slice(start));
     return sendJson(c, 200, protocol.show(await oneModel(id, c.get('exchange'), services)));
   };
 }

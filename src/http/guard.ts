@@ -12,7 +12,7 @@ import { type ClientAddressOf, createClientAddressOf } from './client-address.ts
 import type { Cors } from './cors.ts';
 import { networkOf } from './network-of.ts';
 import { type PageCheck, createPageCheck } from './page-check.ts';
-import { isPlainTarget, notFound } from './paths.ts';
+import { notFound, readTarget, targetOf } from './paths.ts';
 import { BodyReader } from './request-body.ts';
 import { type Env, type Handler, type RequestHandler, plainHeaders, sendError } from './respond.ts';
 
@@ -32,6 +32,12 @@ export interface Route {
   readonly idPrefix?: string;
   /** True if it runs a model: it then counts against limits and gets a usage row. */
   readonly runsModel?: boolean;
+}
+
+interface Admittance {
+  readonly scope: Route['scope'];
+  /** The key in the base path. */
+  readonly secret: string | undefined;
 }
 
 const noBody = Buffer.alloc(0);
@@ -64,8 +70,9 @@ export class Guard {
       exchange.route = pattern;
       exchange.runsModel = route.runsModel === true;
       exchange.idPrefix = route.idPrefix ?? 'req_';
-      await this.#admit(c, exchange, route.scope);
-      return await route.handler(c, route.readsBody === true ? await this.#bodies.read(c) : noBody);
+      const { secret, model } = c.get('target');
+      await this.#admit(c, exchange, { scope: route.scope, secret });
+      return await route.handler(c, route.readsBody === true ? await this.#bodies.read(c, model) : noBody);
     });
   }
 
@@ -76,7 +83,9 @@ export class Guard {
       let thrown: unknown;
       let response: Response;
       try {
-        if (!isPlainTarget(c.env?.incoming?.url ?? new URL(c.req.url).pathname)) throw notFound();
+        const target = readTarget(targetOf(c.req.url, c.env), this.#services.config.keys_in_path);
+        if (target.path === undefined) throw notFound();
+        c.set('target', target);
         response = await handler(c);
       } catch (error) {
         thrown = error;
@@ -124,9 +133,9 @@ export class Guard {
    * @throws {GatewayError} 401, 403, 400 for an unknown priority, 503 when too many are in flight or the service stops, 429
    *   when too many of the key are, and 429 of the limiter
    */
-  async #admit(c: Context<Env>, exchange: Exchange, scope: Scope | undefined): Promise<void> {
+  async #admit(c: Context<Env>, exchange: Exchange, { scope, secret }: Admittance): Promise<void> {
     const { exchanges, gatekeeper, limiter } = this.#services;
-    const key = await gatekeeper.identify(c.req.raw.headers);
+    const key = await gatekeeper.identify(c.req.raw.headers, secret);
     exchange.key = key;
     if (key === anonymous) this.#requireLocalPage(c);
     gatekeeper.requireAddress(key, exchange.client);

@@ -9,11 +9,12 @@ import { NodeSink } from '../streaming/node-sink.ts';
 import type { ResponseSink, ResponseStream } from '../streaming/response-stream.ts';
 import { WebSink } from '../streaming/web-sink.ts';
 import { withTimeout } from '../with-timeout.ts';
+import type { Target } from './paths.ts';
 
 export interface Env {
   /** Empty if the app is called without a server. */
   Bindings: Partial<HttpBindings>;
-  Variables: { exchange: Exchange };
+  Variables: { exchange: Exchange; target: Target };
 }
 
 /**

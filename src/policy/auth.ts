@@ -35,12 +35,14 @@ export class Gatekeeper {
   /**
    * Finds the key of a request.
    *
+   * @param secretInPath the secret in the base path
    * @returns a promise only when a token has to be verified
    * @throws {GatewayError} 401 without a valid key; 503 when a token cannot be verified at the moment
    */
-  identify(headers: Headers): Key | Promise<Key> {
+  identify(headers: Headers, secretInPath?: string): Key | Promise<Key> {
     const { ring, open, tokens } = this.#access;
     const secrets = presentedSecrets(headers);
+    if (secretInPath !== undefined) secrets.push(secretInPath);
     let expired = false;
     for (const secret of secrets) {
       const key = ring.find(secret);
@@ -112,8 +114,8 @@ async function keyForTokens(
 }
 
 /**
- * @returns the non-empty secrets of a request: the bearer token or the password of Basic, then `x-api-key`. Basic
- *   serves clients that can be configured with nothing but an address, http://me:KEY@host.
+ * @returns the non-empty secrets of a request: the bearer token or the password of Basic, then `x-api-key`, then Azure
+ *   OpenAI's `api-key`. Basic serves clients that can be configured with nothing but an address, http://me:KEY@host.
  */
 function presentedSecrets(headers: Headers): string[] {
   const secrets: string[] = [];
@@ -126,7 +128,9 @@ function presentedSecrets(headers: Headers): string[] {
       if (password !== '') secrets.push(password);
     }
   }
-  const apiKey = headers.get('x-api-key') ?? '';
-  if (apiKey !== '') secrets.push(apiKey);
+  for (const name of ['x-api-key', 'api-key']) {
+    const apiKey = headers.get(name) ?? '';
+    if (apiKey !== '') secrets.push(apiKey);
+  }
   return secrets;
 }

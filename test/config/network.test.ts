@@ -55,6 +55,8 @@ const settings: readonly [text: string, faults: string[]][] = [
       (index) => `trusted_proxies[${index}]: expected a network such as 10.1.2.0/24, an IP address, or unix`,
     ),
   ],
+  ['keys_in_path: true', []],
+  ['keys_in_path: /k', ['keys_in_path: expected boolean, received string']],
   ['allowed_hosts: [llm.example.org, gpu1]', []],
   [
     "allowed_hosts: ['*.example.org', 'gpu1:80', GPU1]",

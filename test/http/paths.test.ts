@@ -2,14 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { suite, test } from 'node:test';
-import { isPlainTarget } from '../../src/http/paths.ts';
+import { readTarget } from '../../src/http/paths.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 
 const disguised = [
-  '//api/tags',
-  '/api//tags',
+  '/api//./tags',
   '/api/./tags',
   '/v1/../api/delete',
   '/api/%2e%2e/api/tags',
@@ -17,7 +16,7 @@ const disguised = [
   '/api/%74ags',
   '/api\\tags',
   '/API/tags',
-  '/api/tags/',
+  '/api/tags/%2f',
   '/api/tags;x=1',
   '/v1/models/../../api/delete',
   '/v1/models/%2e%2e/%2e%2e/api/delete',
@@ -84,18 +83,55 @@ suite('a request target', () => {
     assert.deepEqual(upstream.requests, []);
   });
 
-  test('is plain with a query or an encoded model id, but not with dot segments or double slashes', () => {
+  test('leads to the path of a route', () => {
+    const chat = '/v1/chat/completions';
+    const targets: [target: string, expected: ReturnType<typeof readTarget>][] = [
+      ['/', { path: '/' }],
+      ['//', { path: '/' }],
+      ['/api/chat', { path: '/api/chat' }],
+      ['/api/tags?x=%2e%2e', { path: '/api/tags' }],
+      ['/v1/models/hf.co%2Fa%2Fb%3AQ4', { path: '/v1/models/hf.co%2Fa%2Fb%3AQ4' }],
+      ['/v1/models/hf.co/a/b:Q4', { path: '/v1/models/hf.co/a/b:Q4' }],
+      ['//v1///chat/completions//?a=//b', { path: chat }],
+      ['/v1/models/', { path: '/v1/models' }],
+      ['/k/KEY', { path: '/', secret: 'KEY' }],
+      ['/k/KEY/', { path: '/', secret: 'KEY' }],
+      ['/k/K%2BY/api/chat?x', { path: '/api/chat', secret: 'K+Y' }],
+      ['//k//KEY//v1/chat/completions/', { path: chat, secret: 'KEY' }],
+      ['/k/KEY/k/OTHER/api/chat', { path: '/k/OTHER/api/chat', secret: 'KEY' }],
+      ['/openai/v1/chat/completions', { path: chat }],
+      ['/openai/v1/models/a%2Fb', { path: '/v1/models/a%2Fb' }],
+      ['/openai/responses?api-version=2025-04-01-preview', { path: '/v1/responses' }],
+      ['/openai/models?api-version=1', { path: '/v1/models' }],
+      ['/openai/deployments/llama3.1:8b/chat/completions?api-version=1', { path: chat, model: 'llama3.1:8b' }],
+      ['/openai/deployments/hf.co%2Fa%2Fb/embeddings', { path: '/v1/embeddings', model: 'hf.co/a/b' }],
+      ['/openai/deployments/hf.co/a/b/completions', { path: '/v1/completions', model: 'hf.co/a/b' }],
+      ['/k/KEY/openai/deployments/m/responses', { path: '/v1/responses', model: 'm', secret: 'KEY' }],
+    ];
+    for (const [target, expected] of targets) assert.deepEqual(readTarget(target, true), expected, target);
+    assert.deepEqual(readTarget('/k/KEY/api/chat', false), { path: '/k/KEY/api/chat' });
+  });
+
+  test('leads nowhere with dot segments, encoded characters or an absolute form', () => {
     for (const target of [
-      '/',
-      '/api/chat',
-      '/api/tags?x=%2e%2e',
-      '/v1/models/hf.co%2Fa%2Fb%3AQ4',
-      '/v1/models/hf.co/a/b:Q4',
+      '',
+      'api',
+      '/a/../b',
+      '/a//../b',
+      '/v1/models/%2e%2e/x',
+      '/a%20b',
+      '/a%2F',
+      'http://x/a',
+      '/k/%ff/api/chat',
+      '/k/KEY/../api/chat',
+      '/openai/../api/chat',
+      '/openai/deployments/../chat/completions',
+      '/openai/deployments/%2e%2e/chat/completions',
+      '/openai/deployments/%ff/chat/completions',
+      '/openai/deployments/m/chat%2Fcompletions',
     ]) {
-      assert.ok(isPlainTarget(target), target);
+      assert.equal(readTarget(target, true).path, undefined, target);
     }
-    for (const target of ['', 'api', '/a/../b', '/v1/models/%2e%2e/x', '/a//b', '/a%20b'])
-      assert.ok(!isPlainTarget(target), target);
   });
 
   test('can contain a model id with slashes and colons, encoded or not', async () => {
