@@ -24,6 +24,7 @@ export interface Services {
     | 'timeouts'
     | 'strict'
     | 'validate_json'
+    | 'embeddings'
     | 'images'
     | 'documents'
     | 'default_for_unknown'

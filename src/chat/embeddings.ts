@@ -17,6 +17,9 @@ export interface EmbeddingsRequest {
   readonly keepAlive?: string | number;
 }
 
+/** A text, or the token IDs of one in an encoding of OpenAI's. Neither is empty. */
+export type EmbeddingInput = string | readonly number[];
+
 export interface EmbeddingsResult extends TotalUsage {
   /** One per text, in the same order. */
   readonly vectors: readonly number[][];

@@ -1,7 +1,7 @@
 import type { GatewayError } from '../errors.ts';
 import type { ChatResult } from './accumulator.ts';
 import type { ModelDetails, ModelInfo } from './backend.ts';
-import type { EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
+import type { EmbeddingInput, EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
 import type { GenerationRequest, JsonObject, Message } from './request.ts';
 import type { Encoder, TotalUsage } from './stream.ts';
 
@@ -75,7 +75,7 @@ export interface GenerationProtocol extends Endpoint {
 
 /** A parsed embeddings request. */
 export interface EmbeddingsCall {
-  readonly request: EmbeddingsRequest;
+  readonly request: Omit<EmbeddingsRequest, 'input'> & { readonly input: readonly EmbeddingInput[] };
   /** Fields that the client sent and that have no effect. */
   readonly dropped: readonly string[];
   /** The complete answer when `input` is empty, so that no backend is needed. */
@@ -164,6 +164,11 @@ export interface PassThroughRoute {
    * @throws {GatewayError} 502 for a text that is not JSON
    */
   readonly withoutThinking?: (json: string) => string;
+  /**
+   * Creates what moves a `<think>` block at the beginning of the content to the thinking, line by line. Absent for routes
+   * without thinking.
+   */
+  readonly thinkTagFilter?: () => (json: string) => string;
   /** Present when an answer may be a stream of SSE. */
   readonly sse?: {
     /** True when a body asks for such a stream. */

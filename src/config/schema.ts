@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { modelKey, readConfiguredName } from '../chat/model-name.ts';
 import { documents } from './schema/documents.ts';
 import { groups, unknownGroup } from './schema/groups.ts';
+import { embeddings } from './schema/embeddings.ts';
 import { images } from './schema/images.ts';
 import { jwt } from './schema/jwt.ts';
 import { keys } from './schema/keys.ts';
@@ -10,7 +11,7 @@ import { modelRule } from './schema/model-rules.ts';
 import { limits, timeouts } from './schema/service-limits.ts';
 import { responses, usage, valkey } from './schema/storage.ts';
 import { type UpstreamFileConfig, health, queue, retries, upstreams } from './schema/upstreams.ts';
-import { address, origin, sha256 } from './schema/values.ts';
+import { address, modelPattern, origin, sha256 } from './schema/values.ts';
 
 export type { Address } from './schema/values.ts';
 export { type KeyConfig, type Scope, keySchema, scopes } from './schema/keys.ts';
@@ -79,9 +80,17 @@ const settings = z.strictObject({
     .describe('Usage accounting: one row per request with time, key, model, tokens and outcome, but no content.'),
   keys: keys.default([]).describe('The API keys.'),
   aliases: z
-    .record(z.string().min(1), z.string().min(1))
+    .record(
+      modelPattern,
+      z
+        .string()
+        .min(1)
+        .regex(/^[^*]*$/, 'expected the name of a model, without *'),
+    )
     .default({})
-    .describe('Alternative model names, for example gpt-4o-mini: llama3.1:8b.'),
+    .describe(
+      'Alternative model names, for example gpt-4o-mini: llama3.1:8b. * matches any text: claude-*: qwen3-coder. Such an alias is not listed as a model.',
+    ),
   default_model: z
     .string()
     .min(1)
@@ -104,6 +113,7 @@ const settings = z.strictObject({
     .describe(
       'true: checks non-streamed responses against the JSON Schema in the request, and generates once more when one does not match.',
     ),
+  embeddings: embeddings.prefault({}).describe('Embeddings.'),
   images: images.prefault({}).describe('Images that a request refers to by URL.'),
   documents: documents.prefault({}).describe('Text of PDFs in requests.'),
   reasoning_field: z

@@ -15,6 +15,7 @@ import type { Services, UpstreamServices } from '../services.ts';
 import { readJson } from '../upstreams/http/read.ts';
 import { authorizeModel, reserveTokens } from './steps/authorize.ts';
 import { rejectDroppedFields } from './steps/dropped-fields.ts';
+import { tokenTexts } from './steps/token-texts.ts';
 
 /** Answers a request for embeddings of any dialect. */
 export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Services): RequestHandler {
@@ -23,11 +24,13 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
     const exchange = c.get('exchange');
     const call = protocol.read(parseOnce(body));
     const model = await authorizeModel(call.request.model, services, exchange);
-    const dropped = [...call.dropped, ...pool.backendFor(model).embeddings(call.request).dropped];
+    const { input, encoding } = await tokenTexts(call.request.input, config.embeddings.tokens, exchange);
+    const asked = { ...call.request, input };
+    const dropped = [...call.dropped, ...pool.backendFor(model).embeddings(asked).dropped];
     if (config.strict) rejectDroppedFields(dropped);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready);
     const rule = rules.rule(model);
-    const request = { ...call.request, model, ...(rule !== undefined && pinnedOptions(call.request, rule)) };
+    const request = { ...asked, model, ...(rule !== undefined && pinnedOptions(asked, rule)) };
     const mayTruncate = rule?.on_overflow === 'truncate' && request.truncate === undefined;
     const demand = { model, inputTokens: estimatedTokensIn(request.input), outputTokens: 0 };
     await reserveTokens(exchange, demand, services);
@@ -42,6 +45,7 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
     return sendJson(c, 200, call.respond(result, answerHead(exchange, call.request.model || model)), {
       ...droppedFields.headers(dropped),
       ...(truncated && { 'x-llamaduct-truncated': 'true' }),
+      ...(encoding !== undefined && { 'x-llamaduct-decoded-tokens': encoding }),
       // Ollama does not report the other durations for embeddings.
       ...(load !== undefined && { 'server-timing': serverTiming({ load }) }),
     });

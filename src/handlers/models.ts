@@ -81,7 +81,8 @@ function find(name: string, models: readonly ModelInfo[]): ModelInfo | undefined
 }
 
 async function detailed(model: ModelInfo, own: string, { pool }: Services): Promise<Model> {
-  return { ...model, ...(await pool.models.details(own)) };
+  const { capabilities, contextLength } = await pool.models.details(own);
+  return { ...model, ...(capabilities && { capabilities }), ...(contextLength !== undefined && { contextLength }) };
 }
 
 function decodeId(encoded: string): string {

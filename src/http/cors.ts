@@ -40,6 +40,7 @@ export const exposedHeaders = [
   'request-id',
   'retry-after',
   'server-timing',
+  'x-llamaduct-decoded-tokens',
   'x-llamaduct-dropped',
   'x-llamaduct-queue-expected-wait',
   'x-llamaduct-queue-position',

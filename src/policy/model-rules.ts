@@ -2,7 +2,7 @@ import type { FileConfig } from '../config/schema.ts';
 import type { GenerationRequest, Sampling, SystemMessage } from '../chat/request.ts';
 import { exactNumber } from '../framing/json.ts';
 import { modelKey, readConfiguredName, readModelName } from '../chat/model-name.ts';
-import { type Pattern, matches, toPatterns } from './patterns.ts';
+import { type Pattern, matches, toPattern, toPatterns } from './patterns.ts';
 
 export type ModelRule = FileConfig['models'][number];
 
@@ -24,6 +24,8 @@ export class ModelRules {
   #aliases: ReadonlyMap<string, string> = new Map();
   /** Alias targets by the `modelKey` of the alias. */
   #targets: ReadonlyMap<string, string> = new Map();
+  /** Aliases that are patterns, in the order of the configuration. */
+  #patterns: readonly { readonly pattern: Pattern; readonly target: string }[] = [];
   #defaultModel: string | undefined;
   #rules: readonly { readonly patterns: readonly Pattern[]; readonly rule: ModelRule }[] = [];
 
@@ -33,7 +35,11 @@ export class ModelRules {
 
   /** Replaces the configuration for later requests. */
   use({ aliases, default_model: defaultModel, models }: ModelRulesConfig): void {
-    this.#aliases = new Map(Object.entries(aliases));
+    const entries = Object.entries(aliases);
+    this.#patterns = entries
+      .filter(([alias]) => isPattern(alias))
+      .map(([alias, target]) => ({ pattern: toPattern(alias), target }));
+    this.#aliases = new Map(entries.filter(([alias]) => !isPattern(alias)));
     this.#targets = new Map([...this.#aliases].map(([alias, target]) => [modelKey(readConfiguredName(alias)), target]));
     this.#defaultModel = defaultModel;
     this.#rules = models.map((rule) => ({ patterns: toPatterns(rule.match), rule }));
@@ -41,9 +47,11 @@ export class ModelRules {
 
   /** True when no request is ever changed. */
   get isIdle(): boolean {
-    return this.#aliases.size === 0 && this.#defaultModel === undefined && this.#rules.length === 0;
+    const hasAliases = this.#aliases.size > 0 || this.#patterns.length > 0;
+    return !hasAliases && this.#defaultModel === undefined && this.#rules.length === 0;
   }
 
+  /** Targets by alias, without the aliases that are patterns. */
   get aliases(): ReadonlyMap<string, string> {
     return this.#aliases;
   }
@@ -56,10 +64,17 @@ export class ModelRules {
   resolve(given: string, isExactId: IsExactId): ResolvedModel {
     const named = isExactId(given) ? given : readModelName(given);
     const name = named === '' ? toName(this.#defaultModel ?? '', isExactId) : named;
-    const target = this.#targets.get(modelKey(name));
+    const target = this.#targetOf(name);
     if (target === undefined) return { model: name, names: [name] };
     const model = toName(target, isExactId);
     return { model, names: [name, model] };
+  }
+
+  /** An alias that is a name takes precedence over the patterns, of which the first that matches counts. */
+  #targetOf(name: string): string | undefined {
+    const target = this.#targets.get(modelKey(name));
+    if (target !== undefined || name === '' || this.#patterns.length === 0) return target;
+    return this.#patterns.find(({ pattern }) => matches(pattern, name))?.target;
   }
 
   /** @returns the first rule whose pattern matches the model */
@@ -68,13 +83,17 @@ export class ModelRules {
   }
 }
 
+function isPattern(alias: string): boolean {
+  return alias.includes('*');
+}
+
 /**
  * @param maxTokens the key's limit of tokens per answer
  * @returns the rule with the lower one of its own limit and the key's; undefined without either
  */
 export function withTokenCap(rule: ModelRule | undefined, maxTokens: number | undefined): ModelRule | undefined {
   if (maxTokens === undefined) return rule;
-  const base = rule ?? { match: '*', hide_thinking: false, on_overflow: 'error' };
+  const base = rule ?? { match: '*', hide_thinking: false, think_tags: 'keep', on_overflow: 'error' };
   return { ...base, max_tokens: Math.min(base.max_tokens ?? maxTokens, maxTokens) };
 }
 

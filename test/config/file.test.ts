@@ -90,6 +90,21 @@ const invalid: readonly [name: string, text: string, expected: readonly string[]
     'aliases: {fast: "a", "ollama/FAST:latest": "b"}',
     ['1:44 aliases.ollama/FAST:latest another spelling of the alias "fast"'],
   ],
+  [
+    'a pattern as the target of an alias',
+    'aliases: {claude-*: qwen*}',
+    ['1:21 aliases.claude-* expected the name of a model, without *'],
+  ],
+  [
+    'an unknown encoding of tokens',
+    'embeddings: {tokens: p50k_base}',
+    ['1:22 embeddings.tokens expected one of "cl100k_base"|"o200k_base"|"refuse"'],
+  ],
+  [
+    'an unknown value of think_tags',
+    'models: [{match: a, think_tags: on}]',
+    ['1:33 models[0].think_tags expected one of "keep"|"split"'],
+  ],
   ['an empty section', 'limits:\n', ['1:8 limits expected object, received null']],
   ['a list in place of the whole file', '\n- a', ['2:1  expected object, received array']],
   ['a duplicate setting', 'listen: a:1\nlisten: a:2\n', ['2:1  Map keys must be unique']],

@@ -4,11 +4,11 @@ import OpenAI from 'openai';
 import type { CreateEmbeddingResponse } from 'openai/resources/embeddings';
 import { hashSecret } from '../../src/config/secret.ts';
 import { json } from '../helpers/answers.ts';
-import { type TestGateway, secret } from '../helpers/gateway.ts';
+import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
 import { type Proxied, proxied } from '../helpers/proxied.ts';
 import { type Recording, recording, recordings } from '../helpers/recordings.ts';
 import { replay } from '../helpers/replay.ts';
-import type { Answer, SeenRequest } from '../helpers/upstream.ts';
+import { type Answer, type SeenRequest, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 const models = ['scripted-embed:latest', 'scripted-plain:latest'];
@@ -101,7 +101,7 @@ suite('recorded errors of embeddings', () => {
     'ollama-0.17.4/embed-empty-string': { request: badInput, answer: [502, 'upstream_protocol_error', null] },
     'ollama-0.17.4/embed-input-absent': { request: badInput, answer: [502, 'upstream_protocol_error', null] },
     'ollama-0.17.4/embed-input-number': { request: badInput, answer: [400, null, null] },
-    'ollama-0.17.4/embed-input-tokens': { request: badInput, answer: [400, null, null] },
+    'ollama-0.17.4/embed-input-tokens': { answer: [400, null, null] },
     'ollama-0.17.4/embed-model-absent': { request: [400, null, 'model'], answer: [502, 'upstream_error', null] },
     'ollama-0.17.4/embed-truncate-false': { answer: tooLong },
     'ollama-0.17.4/embed-unknown-model': { answer: [404, 'model_not_found', 'model'] },
@@ -210,8 +210,57 @@ suite('embeddings that Ollama would change without an error', () => {
     },
   );
 
-  test('are a 400 for token ids, which never reach Ollama', async () => {
+  for (const [encoding, hello] of [
+    ['cl100k_base', [9906, 11, 289, 9603, 509, 0]],
+    ['o200k_base', [13225, 11, 286, 2877, 582, 0]],
+  ] as const) {
+    test(`takes tokens of ${encoding} as the text that they stand for, and says so`, async () => {
+      await using p = await start(json(200, { embeddings: [[1], [2]] }), { embeddings: { tokens: encoding } });
+      const response = await embed(p.gateway, { input: [hello, 'text'] });
+      assert.equal(response.status, 200, await response.clone().text());
+      assert.equal(response.headers.get('x-llamaduct-decoded-tokens'), encoding);
+      assert.partialDeepStrictEqual(sent(p.upstream.requests[0] as SeenRequest), { input: ['Hello, wörld!', 'text'] });
+      p.upstream.answer = json(200, { embeddings: [[1]] });
+      const text = await embed(p.gateway, { input: 'text' });
+      assert.equal(text.headers.get('x-llamaduct-decoded-tokens'), null);
+      await embed(p.gateway, { input: hello });
+      assert.partialDeepStrictEqual(sent(p.upstream.requests.at(-1) as SeenRequest), { input: ['Hello, wörld!'] });
+    });
+  }
+
+  test('are decoded for a server of kind openai too, also where requests are passed through', async () => {
+    const answer = json(200, { data: [{ index: 0, embedding: [1] }], usage: { prompt_tokens: 1, total_tokens: 1 } });
+    await using upstream = await openaiUpstream(answer, ['scripted-embed']);
+    await using gateway = await testGateway([{ name: 'other', kind: 'openai', url: upstream.url }]);
+    for (const input of [[9906], [[9906]]]) {
+      assert.equal((await embed(gateway, { input })).status, 200);
+      assert.partialDeepStrictEqual(sent(upstream.requests.at(-1) as SeenRequest), { input: ['Hello'] });
+    }
+  });
+
+  test('is a 400 for a number that is no token, and for the tokens of no whole character', async () => {
     await using p = await start(json(200, {}));
+    for (const [input, param] of [
+      [[1, 100_256], 'input'],
+      [['a', [1, 4_294_967_296]], 'input[1]'],
+      [[[9468]], 'input'],
+      [['a', Array.from({ length: 131_073 }, () => 1)], 'input[1]'],
+    ] as const) {
+      assert.deepEqual(await refusal(await embed(p.gateway, { input })), [400, null, param]);
+    }
+    assert.equal(p.upstream.requests.length, 0);
+  });
+
+  test('decodes many tokens whose texts fit into the memory for bodies, and refuses more with a 503', async () => {
+    await using p = await start(json(200, { embeddings: [[1]] }), { limits: { body: '1MiB', bodies_total: '16MiB' } });
+    assert.equal((await embed(p.gateway, { input: Array.from({ length: 50_000 }, () => 9906) })).status, 200);
+    // A token of 128 spaces.
+    const spaces = Array.from({ length: 60_000 }, () => 58_040);
+    assert.equal((await embed(p.gateway, { input: spaces })).status, 503);
+  });
+
+  test('are a 400 for tokens where they are refused', async () => {
+    await using p = await start(json(200, {}), { embeddings: { tokens: 'refuse' } });
     const client = new OpenAI({ baseURL: `${p.gateway.url}/v1`, apiKey: secret });
     for (const input of [
       [1, 2, 3],

@@ -36,6 +36,13 @@ export const modelRule = z.strictObject({
   system_prepend: z.string().min(1).optional().describe('System message to add before those of the request.'),
   system_append: z.string().min(1).optional().describe('System message to add after those of the request.'),
   hide_thinking: z.boolean().default(false).describe('true: responses do not contain the thinking.'),
+  think_tags: z
+    .enum(['keep', 'split'])
+    .default('keep')
+    .describe(
+      'split: a <think> block at the beginning of the content is the thinking, for models whose server does not separate it.',
+    ),
+  validate_json: z.boolean().optional().describe('Overrides the setting validate_json for these models.'),
   on_overflow: z
     .enum(['error', 'truncate'])
     .default('error')

@@ -124,7 +124,7 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   const starting = services.pool.send(exchange, target, async (upstream) => {
     const sending = { request, route, services: { ...services, upstream }, exchange };
     const { answer, dropped } = await (demand === undefined ? sendOrThrow(sending) : sendInSlot(sending, demand));
-    const filter = rewritten.hideThinking ? thinkingFilter(answer, route, services) : undefined;
+    const filter = thinkingFilter(answer, route, rewritten, services);
     const passed = await passedAnswer(answer, { route, filter }, upstream, exchange);
     if (dropped.length === 0) return passed;
     return { ...passed, headers: { ...passed.headers, ...services.droppedFields.headers(dropped) } };
@@ -134,15 +134,31 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   return await sendStreamWithHeartbeats(c, starting, { interval: silence, headers, failure: sse.failure });
 }
 
-/** @returns the filter that removes the thinking from an answer; undefined for errors, and for routes without thinking */
+/** @returns the filter for the thinking in an answer; undefined if there is nothing to change */
 function thinkingFilter(
   { headers, statusCode }: UpstreamAnswer,
-  { withoutThinking }: ModelRoute,
+  route: ModelRoute,
+  rewritten: RewrittenBody,
   { config: { limits } }: Services,
 ): AnswerFilter | undefined {
-  if (withoutThinking === undefined || statusCode >= 300) return undefined;
+  const change = statusCode < 300 ? lineFilter(route, rewritten) : undefined;
+  if (change === undefined) return undefined;
   const isStream = String(headers['content-type']).startsWith('application/x-ndjson');
-  return isStream ? filterLines(withoutThinking, limits.line) : filterWhole(withoutThinking, limits.body);
+  return isStream ? filterLines(change, limits.line) : filterWhole(change, limits.body);
+}
+
+/** @returns what changes a line of an answer; undefined if nothing does, as for errors and for routes without thinking */
+function lineFilter(
+  { thinkTagFilter, withoutThinking }: ModelRoute,
+  { hideThinking, splitsThinkTags }: RewrittenBody,
+): ((json: string) => string) | undefined {
+  const split = splitsThinkTags ? thinkTagFilter?.() : undefined;
+  const hide = hideThinking ? withoutThinking : undefined;
+  if (split === undefined || hide === undefined) return split ?? hide;
+  return (json) => {
+    const line = split(json);
+    return line === '' ? '' : hide(line);
+  };
 }
 
 interface Sending {

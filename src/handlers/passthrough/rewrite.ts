@@ -24,6 +24,8 @@ export interface RewrittenBody {
   readonly bytes: Buffer;
   /** True when the answer must not contain the model's thinking. */
   readonly hideThinking: boolean;
+  /** True when a `<think>` block at the beginning of the content is the thinking. */
+  readonly splitsThinkTags: boolean;
 }
 
 interface PassedBody {
@@ -55,7 +57,7 @@ export async function rewriteBody(
     const isPlain = named.length === 1 && name !== '' && models.get(name) === name && mayStay;
     if (!isPlain || needsTranslation(name, services, exchange) || route.needsGateway?.(body) === true) return undefined;
     learnModel(name, services, exchange);
-    return { ...withMendedHistory(body, bytes, route), hideThinking: false };
+    return { ...withMendedHistory(body, bytes, route), hideThinking: false, splitsThinkTags: false };
   }
   return withNativeRules({ body, bytes, mayStay }, route, { path: route.path, apply, models }, { services, exchange });
 }
@@ -89,12 +91,14 @@ function withNativeRules(
   const sent = ruled ?? body;
   const [model] = modelsIn(sent);
   learnModel(model, services, exchange);
-  const hideThinking = exchange.key?.hideThinking === true || services.rules.rule(model ?? '')?.hide_thinking === true;
-  if (ruled === undefined && mayStay) return { body: sent, bytes, hideThinking };
+  const rule = services.rules.rule(model ?? '');
+  const hideThinking = exchange.key?.hideThinking === true || rule?.hide_thinking === true;
+  const filters = { hideThinking, splitsThinkTags: rule?.think_tags === 'split' };
+  if (ruled === undefined && mayStay) return { body: sent, bytes, ...filters };
   // Parsed once more, so that no number loses digits.
   const exact = parseExact(bytes.toString('utf8'));
   const rewritten = withRules(exact, resolved, services, exchange) ?? exact;
-  return { body: sent, bytes: Buffer.from(JSON.stringify(rewritten)), hideThinking };
+  return { body: sent, bytes: Buffer.from(JSON.stringify(rewritten)), ...filters };
 }
 
 /** A body that is not JSON is the upstream's to refuse, unless keys, limits or rules depend on what it says. */

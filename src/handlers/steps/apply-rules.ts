@@ -22,6 +22,10 @@ export interface PreparedCall {
   /** The estimated tokens of each choice. */
   readonly demands: readonly Demand[];
   readonly hideThinking: boolean;
+  /** True if a `<think>` block at the beginning of the content is the thinking. */
+  readonly splitsThinkTags: boolean;
+  /** True if a whole answer must match its schema. */
+  readonly validatesJson: boolean;
   /** True if a prompt longer than the context may be cut. */
   readonly mayTruncate: boolean;
   /** For each choice the stop sequences that end it here instead of at the upstream. */
@@ -72,6 +76,18 @@ export async function applyRules(call: GenerationCall, services: Services, excha
     demands: requests[0] === shaped[0] ? demands : requests.map(demandOf),
     ...(call.reportsStop === true ? withStopsHere(requests) : { requests, stops: [] }),
     hideThinking: call.hideThinking === true || exchange.key?.hideThinking === true || rule?.hide_thinking === true,
+    ...answerRules(rule, config),
+  };
+}
+
+/** @returns what a rule says of answers */
+function answerRules(
+  rule: ModelRule | undefined,
+  { validate_json: validatesJson }: Services['config'],
+): Pick<PreparedCall, 'splitsThinkTags' | 'validatesJson' | 'mayTruncate'> {
+  return {
+    splitsThinkTags: rule?.think_tags === 'split',
+    validatesJson: rule?.validate_json ?? validatesJson,
     mayTruncate: rule?.on_overflow === 'truncate',
   };
 }

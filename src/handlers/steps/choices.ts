@@ -6,6 +6,7 @@ import { withoutReasoning } from '../../chat/event-filters.ts';
 import { stopAt } from '../../chat/stop-sequences.ts';
 import type { DecoderMaker } from '../../chat/stream.ts';
 import { sumUsage } from '../../chat/sum-usage.ts';
+import { splitThinkTags } from '../../chat/think-tags.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { recordsIn } from '../../framing/records.ts';
@@ -72,25 +73,27 @@ function severalChoices({ abortSignal }: Exchange): Cancellable {
   };
 }
 
-/** Makes a decoder for each choice, with the filters for its events: hidden thinking, and stop sequences that end it here. */
+/** Makes a decoder for each choice, with the filters for its events: tags of thinking, hidden thinking, and stop sequences that end it here. */
 export function choiceDecoders(
-  { requests, stops, hideThinking }: PreparedCall,
+  { requests, stops, hideThinking, splitsThinkTags }: PreparedCall,
   { config, upstream }: UpstreamServices,
   bodies: MergedBodies,
 ): DecoderMaker[] {
   return requests.map((request, choice) => (emit) => {
-    const shown = hideThinking ? withoutReasoning(emit) : emit;
+    let filtered = hideThinking ? withoutReasoning(emit) : emit;
     const ownStops = stops[choice] ?? [];
-    if (ownStops.length === 0) return upstream.backend.decoder(request, shown, config.limits.line);
-    const stopping = stopAt(ownStops, estimatedInputTokens(request), shown, () => {
-      bodies.cut = true;
-    });
-    return upstream.backend.decoder(request, stopping, config.limits.line);
+    if (ownStops.length > 0) {
+      filtered = stopAt(ownStops, estimatedInputTokens(request), filtered, () => {
+        bodies.cut = true;
+      });
+    }
+    if (splitsThinkTags) filtered = splitThinkTags(filtered);
+    return upstream.backend.decoder(request, filtered, config.limits.line);
   });
 }
 
 /**
- * Collects the whole answer to every choice. With `validate_json`, an answer that does not match its schema is requested
+ * Collects the whole answer to every choice. With `validatesJson`, an answer that does not match its schema is requested
  * once more.
  *
  * @throws {GatewayError} when the upstream fails or stops before its answer is complete
@@ -103,7 +106,7 @@ export async function collectChoices(
   const started = await sendChoices(call, services, exchange);
   const { adaptations } = started;
   const results = await collectStarted(started, call, services, exchange);
-  if (!services.config.validate_json) return { adaptations, results };
+  if (!call.validatesJson) return { adaptations, results };
   const valid = await validated(results, call.requests);
   const retried = valid.map(async (result, choice) => result ?? (await retryChoice(call, choice, services, exchange)));
   return { adaptations, results: await Promise.all(retried) };

@@ -4,6 +4,7 @@ import { fieldOf } from './body.ts';
 import { errorLine } from './error.ts';
 import { modelsIn } from './models-in.ts';
 import { hasOddHistory } from './odd-history.ts';
+import { thinkTagFilter } from './think-tags.ts';
 import { withoutThinking } from './without-thinking.ts';
 
 /** @see https://docs.ollama.com/modelfile#valid-parameters-and-values */
@@ -27,6 +28,7 @@ const generates = {
   unseenTokens,
   lineFailure: errorLine,
   withoutThinking,
+  thinkTagFilter,
 } as const;
 
 /**

@@ -29,13 +29,17 @@ function addTexts(value: unknown, texts: string[]): void {
   else if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) addTexts(part, texts);
 }
 
-/** True when only llamaduct can serve the body. Several choices or prompts always need it, so that their limit applies. */
+/**
+ * True when only llamaduct can serve the body. Several choices or prompts always need it, so that their limit applies, and so do
+ * the tokens of another encoding than the model's.
+ */
 function needsGateway(body: unknown): boolean {
   if (!isObject(body)) return true;
   return Object.entries(body).some(([name, value]) => {
     const field = foldedName(name);
     if (field === 'n' || field === 'best_of') return value != null && value !== 1;
     if (field === 'prompt') return Array.isArray(value);
+    if (field === 'input') return Array.isArray(value) && value.some((part) => typeof part !== 'string');
     return value != null && ownFields.includes(field);
   });
 }

@@ -9,7 +9,8 @@ import { embedQuery } from '../../../src/upstreams/ollama/embed.ts';
 /** @returns the body that Ollama gets for an embeddings request's body */
 function native(body: object): unknown {
   const { request } = readEmbeddings({ model: 'm', input: 'hi', ...body });
-  return JSON.parse(JSON.stringify(embedQuery(request).body)) as unknown;
+  const input = request.input.filter((one) => typeof one === 'string');
+  return JSON.parse(JSON.stringify(embedQuery({ ...request, input }).body)) as unknown;
 }
 
 const minimal = { model: 'm', input: ['hi'], truncate: false };
@@ -34,24 +35,38 @@ suite('a /v1/embeddings request', () => {
     test(`takes ${name}`, () => assert.deepEqual(native(body), { ...minimal, ...expected }));
   }
 
-  const tokens = /input contains token IDs.* Send the text itself\.$/;
+  const tokens: [string, unknown, unknown][] = [
+    ['tokens', [1, 2, 3], [[1, 2, 3]]],
+    [
+      '2049 tokens',
+      Array.from({ length: 2049 }, (_, token) => token),
+      [Array.from({ length: 2049 }, (_, token) => token)],
+    ],
+    ['arrays of tokens', [[1, 2], [3]], [[1, 2], [3]]],
+    ['an array of tokens among strings', ['a', [1]], ['a', [1]]],
+  ];
+  for (const [name, input, expected] of tokens) {
+    test(`takes ${name} as input`, () =>
+      assert.deepEqual(readEmbeddings({ model: 'm', input }).request.input, expected));
+  }
+
   const refused: [string, unknown, string | undefined, RegExp][] = [
     ['a body that is not an object', [], undefined, /must be a JSON object/],
     ['a model that is a number', { model: 5 }, 'model', /must be a string/],
     ['no input', { input: undefined }, 'input', /input is required/],
     ['an input that is null', { input: null }, 'input', /input is required/],
-    ['an input that is a number', { input: 5 }, 'input', /must be a string or an array of strings/],
-    ['an input that is an object', { input: { text: 'hi' } }, 'input', /must be a string or an array of strings/],
+    ['an input that is a number', { input: 5 }, 'input', /must be a string, or an array of strings or of tokens/],
+    ['an input that is an object', { input: { text: 'hi' } }, 'input', /must be a string, or an array/],
     ['an empty string', { input: '' }, 'input', /must not be empty/],
     ['an empty array', { input: [] }, 'input', /must not be empty/],
     ['an empty string among others', { input: ['a', ''] }, 'input[1]', /must not be empty/],
     ['null among strings', { input: ['a', null] }, 'input[1]', /must be a string/],
     ['2049 inputs', { input: [...texts, 'x'] }, 'input', /at most 2048/],
-    ['token IDs', { input: [1, 2, 3] }, 'input', tokens],
-    ['2049 token IDs', { input: texts.concat('x').map((_, token) => token) }, 'input', tokens],
-    ['arrays of token IDs', { input: [[1, 2], [3]] }, 'input', tokens],
-    ['an empty array of token IDs', { input: [[]] }, 'input', tokens],
-    ['token IDs among strings', { input: ['a', 5] }, 'input', tokens],
+    ['an empty array of tokens', { input: [[]] }, 'input[0]', /must not be empty/],
+    ['a token among strings', { input: ['a', 5] }, 'input[1]', /must be a string, or an array of tokens/],
+    ['a string among tokens', { input: [5, 'a'] }, 'input[1]', /must be a token/],
+    ['a token that is not a whole number', { input: [[5, 1.5]] }, 'input[0][1]', /must be a token/],
+    ['a negative token', { input: [-1] }, 'input[0]', /must be a token/],
     ['0 dimensions', { dimensions: 0 }, 'dimensions', /at least 1/],
     ['1.5 dimensions', { dimensions: 1.5 }, 'dimensions', /whole number/],
     ['dimensions as a string', { dimensions: '4' }, 'dimensions', /whole number/],

@@ -1,4 +1,5 @@
-import type { EmbeddingsRequest } from '../../../chat/embeddings.ts';
+import type { EmbeddingInput } from '../../../chat/embeddings.ts';
+import type { EmbeddingsCall } from '../../../chat/protocol.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { boolean, defined, integer, object, oneOf, readObjectBody, string } from '../../fields.ts';
@@ -19,7 +20,7 @@ const knownFields: ReadonlySet<string> = new Set([
 ]);
 
 export interface ParsedEmbeddings {
-  readonly request: EmbeddingsRequest;
+  readonly request: EmbeddingsCall['request'];
   readonly encoding: VectorEncoding;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
@@ -29,7 +30,7 @@ export interface ParsedEmbeddings {
  * Reads the body of an embeddings request. Besides OpenAI's fields it takes Ollama's own `truncate`, `options` and
  * `keep_alive`, which OpenAI SDKs pass on as extra fields.
  *
- * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range, and for tokens instead of text
+ * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range
  * @see https://platform.openai.com/docs/api-reference/embeddings/create
  */
 export function readEmbeddings(value: unknown): ParsedEmbeddings {
@@ -52,23 +53,26 @@ export function readEmbeddings(value: unknown): ParsedEmbeddings {
   };
 }
 
-function readInput(input: unknown): string[] {
+/** Reads one text, the tokens of one, or a list of both. */
+function readInput(input: unknown): EmbeddingInput[] {
   if (input == null) throw invalidValue('input', 'input is required.');
   if (typeof input !== 'string' && !Array.isArray(input)) {
-    throw invalidValue('input', 'input must be a string or an array of strings.');
+    throw invalidValue('input', 'input must be a string, or an array of strings or of tokens.');
   }
-  const texts: readonly unknown[] = Array.isArray(input) ? input : [input];
-  if (texts.length === 0 || input === '') throw invalidValue('input', 'input must not be empty.');
-  // LangChain and others send the token IDs of OpenAI's own tokenizer, which stand for other words in other models.
-  if (texts.some((text) => typeof text === 'number' || Array.isArray(text))) {
-    throw invalidValue('input', 'input contains token IDs, which differ between models. Send the text itself.');
-  }
-  if (texts.length > maxInputs) throw invalidValue('input', `input must contain at most ${maxInputs} texts.`);
-  return texts.map((text, index) => readText(text, `input[${index}]`));
+  if (input.length === 0) throw invalidValue('input', 'input must not be empty.');
+  if (typeof input === 'string' || typeof input[0] === 'number') return [readOne(input, 'input')];
+  if (input.length > maxInputs) throw invalidValue('input', `input must contain at most ${maxInputs} texts.`);
+  return input.map((one: unknown, index) => readOne(one, `input[${index}]`));
 }
 
-function readText(text: unknown, path: string): string {
-  if (typeof text !== 'string') throw invalidValue(path, `${path} must be a string.`);
-  if (text === '') throw invalidValue(path, `${path} must not be empty.`);
-  return text;
+function readOne(input: unknown, path: string): EmbeddingInput {
+  if (typeof input !== 'string' && !Array.isArray(input)) {
+    throw invalidValue(path, `${path} must be a string, or an array of tokens.`);
+  }
+  if (input.length === 0) throw invalidValue(path, `${path} must not be empty.`);
+  if (typeof input === 'string') return input;
+  const fault = input.findIndex((token) => !Number.isInteger(token) || token < 0);
+  if (fault >= 0)
+    throw invalidValue(`${path}[${fault}]`, `${path}[${fault}] must be a token: a whole number of at least 0.`);
+  return input as number[];
 }
