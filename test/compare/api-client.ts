@@ -25,12 +25,26 @@ export interface ApiError {
 
 /** @param body absent for a request without one */
 export async function request(target: Server, method: string, path: string, body?: object): Promise<Answer> {
-  const response = await fetch(target.url + path, {
-    method,
-    signal: target.signal,
-    headers: { authorization: `Bearer ${target.key}`, 'content-type': 'application/json' },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
+  return await send(target, path, { method, ...(body !== undefined && { body: JSON.stringify(body) }) });
+}
+
+/** Posts bytes with more headers than every request has; an `authorization` of '' leaves it out. */
+export async function postBytes(
+  target: Server,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  body: Buffer,
+): Promise<Answer> {
+  return await send(target, path, { method: 'POST', headers, body: new Uint8Array(body) });
+}
+
+async function send(target: Server, path: string, { headers: more, ...init }: RequestInit): Promise<Answer> {
+  const headers = new Headers({ authorization: `Bearer ${target.key}`, 'content-type': 'application/json' });
+  for (const [name, value] of new Headers(more)) {
+    if (value === '') headers.delete(name);
+    else headers.set(name, value);
+  }
+  const response = await fetch(target.url + path, { ...init, headers, signal: target.signal });
   const text = await response.text();
   const json = parsed(text);
   const error = (json as { error?: Partial<ApiError> } | null | undefined)?.error ?? {};

@@ -1,10 +1,15 @@
 import { answerChecks } from './checks-answers.ts';
+import { clientChecks } from './checks-clients.ts';
 import { endpointChecks } from './checks-endpoints.ts';
 import { requestChecks } from './checks-requests.ts';
 import { toolChecks } from './checks-tools.ts';
 import type { Check } from './check.ts';
 
 /** All checks, in the order of their numbers. */
-export const checks: readonly Check[] = [...answerChecks, ...toolChecks, ...requestChecks, ...endpointChecks].toSorted(
-  (a, b) => a.number - b.number,
-);
+export const checks: readonly Check[] = [
+  ...answerChecks,
+  ...toolChecks,
+  ...requestChecks,
+  ...endpointChecks,
+  ...clientChecks,
+].toSorted((a, b) => a.number - b.number);
