@@ -8,14 +8,12 @@ import {
   createZstdDecompress,
 } from 'node:zlib';
 import { GatewayError } from '../errors.ts';
+import { RoundRobin } from './turns.ts';
 
 /** Size of the pieces that a body is unpacked in, in bytes: smaller ones cost more, and each decompressor holds one. */
 const chunkSize = 64 * 1024;
 /** Codings of one body. Clients use one, and each takes memory. */
 const maxCodings = 3;
-
-/** Bytes that a decompressor takes before it has unpacked anything. */
-export const decompressorBytes = 2 * chunkSize;
 
 /** The codings that are decoded, by their names in `Content-Encoding`. */
 const codings = {
@@ -58,59 +56,39 @@ export function unsupportedEncoding(message: string): GatewayError {
 interface UnpackOptions {
   /** The codings in the order in which they were applied; at least one. */
   readonly applied: readonly Coding[];
-  /** Limit for the packed body, and for the output of each decompressor but the last. */
+  /** Limit for the output of each decompressor but the last, whose reader has its own. */
   readonly maxBytes: number;
   /** Creates the error for more. */
   readonly tooLarge: () => GatewayError;
-  /** Creates the error for a packed body that breaks off. */
-  readonly endedEarly: (cause?: unknown) => GatewayError;
 }
 
-interface Unpacked {
-  /** Fails with a GatewayError of the options, or with an error of zlib. */
-  readonly body: Readable;
-  /** Frees the decompressors, and ignores the rest of the packed body: to destroy it would close the connection. */
-  close(): void;
-}
-
-/** Unpacks a body as it is read, on other threads than that of the event loop. */
-export function unpack(packed: Readable, { applied, maxBytes, tooLarge, endedEarly }: UnpackOptions): Unpacked {
-  let failed: GatewayError | undefined;
-  const fail = (error: GatewayError): void => {
-    failed ??= error;
-    for (const stage of stages) stage.destroy(failed);
-  };
+/**
+ * Unpacks a body as it is read, on other threads than that of the event loop.
+ *
+ * @returns a stream that fails with the error of `tooLarge` or of zlib. Destroy it to free the decompressors.
+ */
+export function unpack(packed: Buffer, { applied, maxBytes, tooLarge }: UnpackOptions): Readable {
   const counter = (): OnBytes => {
     let bytes = 0;
     return (length) => {
       bytes += length;
-      if (bytes > maxBytes) fail(tooLarge());
+      if (bytes > maxBytes) last?.destroy(tooLarge());
     };
   };
   const stages = applied.toReversed().map((coding): Transform => codings[coding](counter()));
-  const [first, last] = [stages[0], stages.at(-1)];
-  if (first === undefined || last === undefined) throw new RangeError('There is no coding.');
-  const onError = (cause: unknown): void => fail(endedEarly(cause));
-  const onClose = (): void => {
-    if (!packed.readableEnded) fail(endedEarly());
-  };
-  const countPacked = countData(counter());
-  packed.on('data', countPacked).on('error', onError).on('close', onClose).pipe(first);
+  const last = stages.at(-1);
+  if (last === undefined) throw new RangeError('There is no coding.');
   for (const [index, stage] of stages.slice(0, -1).entries()) {
-    // The pieces of the last one are counted by its reader.
     stage
       .on('data', countData(counter()))
       .on('error', (error) => last.destroy(error))
       .pipe(stages[index + 1] ?? last);
   }
-  return {
-    body: last,
-    close() {
-      packed.off('data', countPacked).off('close', onClose).off('error', onError).on('error', ignore).unpipe(first);
-      for (const stage of stages) stage.on('error', ignore).destroy();
-      packed.resume();
-    },
-  };
+  last.on('close', () => {
+    for (const stage of stages) stage.on('error', ignore).destroy();
+  });
+  stages[0]?.end(packed);
+  return last;
 }
 
 function countData(onBytes: OnBytes): (chunk: Buffer) => void {
@@ -119,6 +97,28 @@ function countData(onBytes: OnBytes): (chunk: Buffer) => void {
 
 function ignore(): void {
   // The reader of the body has the first error.
+}
+
+/** Bodies that are unpacked at the same time: each takes up to 16 MiB for its window, and a thread of the four that there are. */
+const maxActive = 2;
+
+/** Bounds the bodies that are unpacked at the same time. Owners take turns. */
+export class Unpackings {
+  readonly #waiting = new RoundRobin();
+  #active = 0;
+
+  /** Runs `task` when it is its turn. @param owner whose body it is */
+  async run<Result>(owner: string, task: () => Promise<Result>): Promise<Result> {
+    if (this.#active < maxActive) this.#active += 1;
+    else await new Promise<void>((start) => this.#waiting.add(owner, { cost: 0, start }));
+    try {
+      return await task();
+    } finally {
+      // The next one takes its place.
+      if (this.#waiting.size > 0) this.#waiting.startNext();
+      else this.#active -= 1;
+    }
+  }
 }
 
 /** The low bits of the first byte of zlib's format. */

@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { type JsonLimits, countValues } from '../framing/depth.ts';
 import { isObject, parseExact } from '../framing/json.ts';
-import { type Coding, decompressorBytes, readCodings, unpack } from './content-coding.ts';
+import { type Coding, Unpackings, readCodings, unpack } from './content-coding.ts';
 import type { Env } from './respond.ts';
 import { Turns } from './turns.ts';
 
@@ -25,6 +25,7 @@ export class BodyReader {
   /** Milliseconds. */
   readonly #deadline: number;
   readonly #turns = new Turns();
+  readonly #unpackings = new Unpackings();
 
   constructor({ limits, timeouts }: Pick<Config, 'limits' | 'timeouts'>) {
     this.#limits = limits;
@@ -63,14 +64,16 @@ export class BodyReader {
     const applied = readCodings(c.req.header('content-encoding'));
     const declared = Number(c.req.header('content-length') ?? 0);
     if (declared > maxBytes) throw tooLarge(maxBytes);
+    admitted?.hold(declared);
     // Memory for a body whose length is not known is counted as it arrives.
-    const isKnown = declared > 0 && applied.length === 0;
-    admitted?.hold(isKnown ? declared : applied.length * decompressorBytes);
-    const onBytes = isKnown ? undefined : (length: number): void => admitted?.hold(length);
-    const options = { maxBytes, deadline: this.#deadline, signal, onBytes };
-    return applied.length > 0
-      ? await readPacked(body, applied, options)
-      : await readAll(body, { ...options, declared });
+    const onBytes = (length: number): void => admitted?.hold(length);
+    const options = { maxBytes, deadline: this.#deadline, signal };
+    const received = await readAll(body, { ...options, declared, ...(declared === 0 && { onBytes }) });
+    if (applied.length === 0) return received;
+    // Not while it arrives: a slow client would keep the decompressor from others.
+    return await this.#unpackings.run(admitted?.owner ?? '', async () => {
+      return await unpackAll(received, applied, { ...options, onBytes });
+    });
   }
 }
 
@@ -102,21 +105,20 @@ interface ReadOptions {
   readonly toError?: (cause: unknown) => GatewayError;
 }
 
-/** Reads a compressed stream to its end. @throws {GatewayError} 400 if it cannot be unpacked */
-async function readPacked(packed: Readable, applied: readonly Coding[], options: ReadOptions): Promise<Buffer> {
-  if (packed.destroyed && !packed.readableEnded) throw endedEarly();
+/** @throws {GatewayError} 400 if the body cannot be unpacked, 413 if it is too large */
+async function unpackAll(packed: Buffer, applied: readonly Coding[], options: ReadOptions): Promise<Buffer> {
   const { maxBytes } = options;
-  const unpacked = unpack(packed, { applied, maxBytes, endedEarly, tooLarge: () => tooLarge(maxBytes) });
-  const corrupt = (cause: unknown): GatewayError => {
+  const body = unpack(packed, { applied, maxBytes, tooLarge: () => tooLarge(maxBytes) });
+  const toError = (cause: unknown): GatewayError => {
     if (cause instanceof GatewayError) return cause;
     return new GatewayError('invalid_value', `The request body is not ${applied.join(', ')}, or not complete.`, {
       cause,
     });
   };
   try {
-    return await readAll(unpacked.body, { ...options, toError: corrupt });
+    return await readAll(body, { ...options, toError });
   } finally {
-    unpacked.close();
+    body.destroy();
   }
 }
 

@@ -82,7 +82,7 @@ interface Waiting {
 }
 
 /** What waits, by owner. */
-class RoundRobin {
+export class RoundRobin {
   /** The owner whose turn it is comes first. */
   readonly #queues = new Map<string, Waiting[]>();
   size = 0;

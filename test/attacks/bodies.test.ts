@@ -1,3 +1,4 @@
+import { brotliCompressSync, constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { attack, overload } from './attack.ts';
 import type { RawRequest } from './client.ts';
 import { MB } from './target.ts';
@@ -63,6 +64,36 @@ for (const [what, request] of Object.entries(wide)) {
     {},
     async ({ target }) => await overload(target, [request()], 8000),
   );
+}
+
+/** Texts of 18 MiB, and of more than any limit, which take a thousandth of it on the wire. */
+const packed: Readonly<Record<string, () => RawRequest>> = {
+  'gzip, of 18 MiB each': () => bomb('gzip', gzipSync, size),
+  'br, of 256 MiB each': () => bomb('br', brotli, 256 * MB),
+  'zstd, of 256 MiB each': () => bomb('zstd', zstdCompressSync, 256 * MB),
+  'gzip twice, of 256 MiB each': () => bomb('gzip, gzip', (bytes) => gzipSync(gzipSync(bytes)), 256 * MB),
+};
+
+function bomb(coding: string, pack: (bytes: Buffer) => Buffer, bytes: number): RawRequest {
+  const body = pack(
+    Buffer.concat([Buffer.from(`{"model":"plain","messages":"`), Buffer.alloc(bytes, 'ab'), Buffer.from('"}')]),
+  );
+  return { path: '/v1/chat/completions', headers: { 'content-encoding': coding }, body };
+}
+
+function brotli(bytes: Buffer): Buffer {
+  return brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 2 } });
+}
+
+for (const [what, request] of Object.entries(packed)) {
+  attack(`50 bodies in ${what}, keep nobody else waiting`, {}, async ({ target }) => {
+    const one = request();
+    return await overload(
+      target,
+      Array.from({ length: 50 }, () => one),
+      15_000,
+    );
+  });
 }
 
 attack('a long conversation below the bounds is served', {}, async ({ target, ollama }) => {

@@ -46,6 +46,17 @@ suite('embeddings are equal to those of /api/embed', () => {
   }
 });
 
+test('embeddings of tokens, which LangChain sends, are those of their text', async () => {
+  const { embeddings } = await nativeEmbeddings({ input: ['Hello, wörld!', 'Hello'] });
+  for (const input of [
+    [[9906, 11, 289, 9603, 509, 0], [9906]],
+    [9906, 11, 289, 9603, 509, 0],
+  ]) {
+    const { data } = await client.embeddings.create({ model, input, encoding_format: 'float' });
+    for (const { embedding, index } of data) assert.deepEqual(embedding, embeddings[index]);
+  }
+});
+
 suite('an input that Ollama rejects or ignores is a 400 that names it', () => {
   const rejected: [string, object, string | null, string | null, RegExp][] = [
     [
