@@ -69,7 +69,7 @@ suite('an input that Ollama rejects or ignores is a 400 that names it', () => {
     ['more dimensions than the model has', { dimensions: 99_999 }, null, 'dimensions', /at most 256/],
     ['an empty string', { input: '' }, null, 'input', /must not be empty/],
     ['an empty string among others', { input: ['', 'a'] }, null, 'input[0]', /must not be empty/],
-    ['tokens', { input: [1, 2, 3] }, null, 'input', /Send the text itself/],
+    ['a number that is not a token', { input: [1, 200_000] }, null, 'input', /not a token of cl100k_base/],
     ['an option of another type', { options: { num_ctx: 'many' } }, null, 'options.num_ctx', /must be of type/],
   ];
   for (const [name, fields, code, param, message] of rejected) {
