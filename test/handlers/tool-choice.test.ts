@@ -82,6 +82,46 @@ suite('tool_choice', () => {
     assert.equal((await second.chat({ tools, tool_choice: 'required' })).status, 502);
   });
 
+  const half = '{ "name": "get_weather", "arguments": {"city": "Os';
+  const requests: [what: string, path: string, body: object][] = [
+    ['required', '/v1/chat/completions', { tools, tool_choice: 'required' }],
+    ['beside a response_format', '/v1/chat/completions', { tools, response_format: { type: 'json_object' } }],
+    [
+      'beside a text.format',
+      '/v1/responses',
+      {
+        input: 'hi',
+        tools: [{ type: 'function', name: 'get_weather', parameters: weather }],
+        text: { format: { type: 'json_schema', name: 'x', schema: { type: 'object', properties: { a: {} } } } },
+      },
+    ],
+    [
+      'of any tool',
+      '/v1/messages',
+      { max_tokens: 9, tools: [{ name: 'get_weather', input_schema: weather }], tool_choice: { type: 'any' } },
+    ],
+  ];
+  for (const [what, path, body] of requests) {
+    test(`half of a call ${what} is not content, and a whole one is a call, in ${path} cut at its length`, async () => {
+      for (const stream of [false, true]) {
+        for (const text of [half, `${half}lo"}}`]) {
+          await using upstream = await fakeUpstream(answering(text, { done_reason: 'length' }));
+          await using gateway = await testGateway(upstream);
+          const messages = [{ role: 'user', content: 'hi' }];
+          const sent = { model: 'scripted-plain', ...('input' in body ? {} : { messages }), ...body, stream };
+          const response = await gateway.fetch(path, { method: 'POST', body: JSON.stringify(sent) });
+          const answer = await response.text();
+          assert.equal(response.status, 200, answer);
+          // Responses repeat the tools of the request.
+          const said = answer.replaceAll(/"tools":\[.*?\],"tool_choice"/g, '');
+          assert.equal(/get_weather.*Oslo|Oslo.*get_weather/s.test(said), text !== half, said);
+          assert.equal(said.includes('Os'), text !== half, said);
+          assert.match(said, /"length"|"max_tokens"|"max_output_tokens"/);
+        }
+      }
+    });
+  }
+
   test('required describes the tools in a system message to a model without tool support', async () => {
     await using upstream = await fakeUpstream((res, { body }) => {
       if (!body.includes('"tools"')) return answering('{"name":"get_weather","arguments":{}}')(res, { body } as never);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { beginsAsCall, readCall } from '../../src/upstreams/ollama/call-text.ts';
+import { beginsAsCall, readBrokenCall, readCall } from '../../src/upstreams/ollama/call-text.ts';
 
 const names = ['look_up', 'camera'];
 
-suite('readCall', () => {
+suite('readCall and readBrokenCall', () => {
   const cases: [text: string, expected: object | undefined][] = [
     [
       '{"name":"look_up","arguments":{"id":9007199254740993}}',
@@ -23,7 +23,7 @@ suite('readCall', () => {
   ];
   for (const [text, expected] of cases) {
     test(`${expected === undefined ? 'finds no call in' : 'reads'} ${text}`, () => {
-      assert.deepEqual(readCall(text, names), expected);
+      assert.deepEqual(readCall(text, names) ?? readBrokenCall(text, names), expected);
     });
   }
 });

@@ -14,22 +14,21 @@ const upToArguments = /^"\s*,\s*"arguments"\s*:\s*/;
 
 /**
  * @param names the tools that may be called
- * @returns the call that a text is the JSON of, with arguments that need not be an object, nor even JSON; undefined for other
- *   text
+ * @returns the call that a text is the JSON of, with arguments that need not be an object; undefined for other text
  */
 export function readCall(text: string, names: readonly string[]): Call | undefined {
   let call: unknown;
   try {
     call = parseExact(text);
   } catch {
-    return brokenCall(text, names);
+    return undefined;
   }
   if (!isObject(call) || typeof call['name'] !== 'string' || !names.includes(call['name'])) return undefined;
   return { name: call['name'], arguments: argumentsText(call['arguments']) };
 }
 
-/** @returns a call whose arguments are not complete or not JSON */
-function brokenCall(text: string, names: readonly string[]): Call | undefined {
+/** @returns a call whose arguments break off or are not JSON; undefined for other text */
+export function readBrokenCall(text: string, names: readonly string[]): Call | undefined {
   const [start = '', name] = upToName.exec(text) ?? [];
   if (name === undefined || !names.includes(name)) return undefined;
   const rest = text.slice(start.length);

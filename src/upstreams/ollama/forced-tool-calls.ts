@@ -2,7 +2,7 @@ import type { Emit, FinishEvent, ChatEvent } from '../../chat/event.ts';
 import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
 import { newCallId } from '../call-ids.ts';
-import { beginsAsCall, readCall } from './call-text.ts';
+import { beginsAsCall, readBrokenCall, readCall } from './call-text.ts';
 import type { Budget } from './schema-budget.ts';
 import { inlineRefs } from './schema-refs.ts';
 import { schemaBudgetOf } from './tools.ts';
@@ -72,12 +72,11 @@ export function callsFromText(emit: Emit, { names, forced, format, maxTextLength
   let text = '';
   let called = false;
   const finish = (event: FinishEvent): void => {
-    // JSON that was cut at the response's length is not complete.
     const cut = event.reason === 'length';
-    const call = called || cut ? undefined : readCall(text, names);
+    const call = called ? undefined : (readCall(text, names) ?? (cut ? undefined : readBrokenCall(text, names)));
     if (call !== undefined) {
       emit({ type: 'tool-call', id: newCallId(), ...call });
-      return emit({ ...event, reason: 'tool_calls' });
+      return emit(cut ? event : { ...event, reason: 'tool_calls' });
     }
     if (forced && !called && !cut) throw notCalled();
     // Half of a call is nothing that a client could use, and its user would read it as the answer.
