@@ -32,12 +32,11 @@ type OnBytes = (length: number) => void;
 /**
  * Reads `Content-Encoding`.
  *
- * @returns the codings in the order in which they were applied; empty for `identity` and without the header
+ * @returns the codings in the order in which they were applied; empty for `identity`
  * @throws {GatewayError} 415 for an unknown coding, and for too many
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-8.4
  */
-export function readCodings(header: string | undefined): readonly Coding[] {
-  if (header === undefined) return [];
+export function readCodings(header: string): readonly Coding[] {
   const names = header
     .split(',')
     .map((name) => name.trim().toLowerCase())

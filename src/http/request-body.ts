@@ -61,7 +61,8 @@ export class BodyReader {
     const body = c.env?.incoming ?? Readable.fromWeb(c.req.raw.body ?? new Blob([]).stream());
     const { admitted, signal } = c.get('exchange');
     const maxBytes = this.#limits.body;
-    const applied = readCodings(c.req.header('content-encoding'));
+    const encoding = c.req.header('content-encoding');
+    const applied = encoding === undefined ? [] : readCodings(encoding);
     const declared = Number(c.req.header('content-length') ?? 0);
     if (declared > maxBytes) throw tooLarge(maxBytes);
     admitted?.hold(declared);

@@ -64,17 +64,16 @@ export class ModelRules {
   resolve(given: string, isExactId: IsExactId): ResolvedModel {
     const named = isExactId(given) ? given : readModelName(given);
     const name = named === '' ? toName(this.#defaultModel ?? '', isExactId) : named;
-    const target = this.#targetOf(name);
+    // An alias that is a name takes precedence over the patterns, of which the first that matches counts.
+    const target =
+      this.#targets.get(modelKey(name)) ?? (this.#patterns.length === 0 ? undefined : this.#targetByPattern(name));
     if (target === undefined) return { model: name, names: [name] };
     const model = toName(target, isExactId);
     return { model, names: [name, model] };
   }
 
-  /** An alias that is a name takes precedence over the patterns, of which the first that matches counts. */
-  #targetOf(name: string): string | undefined {
-    const target = this.#targets.get(modelKey(name));
-    if (target !== undefined || name === '' || this.#patterns.length === 0) return target;
-    return this.#patterns.find(({ pattern }) => matches(pattern, name))?.target;
+  #targetByPattern(name: string): string | undefined {
+    return name === '' ? undefined : this.#patterns.find(({ pattern }) => matches(pattern, name))?.target;
   }
 
   /** @returns the first rule whose pattern matches the model */

@@ -31,7 +31,7 @@ export function passthroughHandler(route: PassThroughRoute, services: Services):
   return async (c) => {
     const exchange = c.get('exchange');
     const upstream = upstreamOf(c, services.pool);
-    if (readCodings(c.req.header('content-encoding')).length > 0) {
+    if (readCodings(c.req.header('content-encoding') ?? '').length > 0) {
       throw unsupportedEncoding('This path takes no compressed request body.');
     }
     exchange.phase = 'waiting';
