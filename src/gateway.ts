@@ -10,7 +10,7 @@ import { networkFilter } from './networks.ts';
 import { startHealthChecks } from './pool/health-checks.ts';
 import { createReload } from './reload.ts';
 import { openState } from './store/index.ts';
-import type { Logger } from './telemetry/logger.ts';
+import { type Logger, lostLines } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
 import { createServices } from './wiring.ts';
@@ -52,6 +52,7 @@ export interface Gateway {
 export async function startGateway(config: Config, logger: Logger, portable = false): Promise<Gateway> {
   const certificate = config.tls && (await readCertificate(config.tls));
   const metrics = new Metrics(version);
+  metrics.lostLogLines = () => lostLines(logger);
   const state = await openState(config, (error) => {
     metrics.usageFailures.inc();
     logger.error({ cause: (error as NodeJS.ErrnoException).code }, 'usage could not be written');

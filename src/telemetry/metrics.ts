@@ -164,6 +164,17 @@ export class Metrics {
     help: 'Usage rows that were lost, and failed attempts to delete expired ones.',
     ...this.#in,
   });
+  /** Returns the number of log lines that were lost so far; read on every scrape. */
+  lostLogLines = (): number => 0;
+  readonly logLinesLost = new Counter({
+    name: 'llamaduct_log_lines_lost_total',
+    help: 'Log lines that could not be written, for example because the disk was full.',
+    collect: () => {
+      this.logLinesLost.reset();
+      this.logLinesLost.inc(this.lostLogLines());
+    },
+    ...this.#in,
+  });
   readonly reloadSuccess = new Gauge({
     name: 'llamaduct_config_last_reload_success',
     help: '1 if the last configuration that was read is in use, otherwise 0.',
