@@ -1,4 +1,4 @@
-import { parseCommand } from './cli/args.ts';
+import { type Command, parseCommand } from './cli/args.ts';
 import { check } from './cli/check.ts';
 import { CommandError } from './cli/error.ts';
 import { printHelp, printVersion } from './cli/help.ts';
@@ -18,7 +18,10 @@ import { ConfigError } from './config/error.ts';
  */
 export async function main(argv: readonly string[]): Promise<void> {
   try {
-    await run(argv);
+    const command = parseCommand(argv);
+    // A gateway does not need its output. Without a listener, an error would end the process with a stack.
+    process.stdout.on('error', command.name === 'serve' ? ignore : onOutputError);
+    await run(command);
   } catch (error) {
     // Anything else is a bug: Node prints the stack and exits with 1.
     if (!(error instanceof CommandError || error instanceof ConfigError)) throw error;
@@ -27,8 +30,18 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-function run(argv: readonly string[]): void | Promise<void> {
-  const command = parseCommand(argv);
+function ignore(): void {
+  // Nothing depends on it.
+}
+
+/** Ends a command that cannot print: quietly if nobody reads any more, as in `keys list | head`. */
+function onOutputError(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`llamaduct: cannot write to standard output: ${error.message}\n`);
+  process.exit(1);
+}
+
+function run(command: Command): void | Promise<void> {
   switch (command.name) {
     case 'help':
       return printHelp();

@@ -18,15 +18,20 @@ import { warnings } from './warnings.ts';
  * @throws {CommandError} when the address cannot be used
  */
 export async function serve(flags: Flags): Promise<void> {
-  const { config, file, upstreamIsImplicit } = await loadConfig(flags);
-  for (const warning of warnings(config)) process.stderr.write(`llamaduct: warning: ${warning}\n`);
+  // Without a listener, the signal would end the process. One that comes before the service runs has nothing to reload.
+  let onHangup: (() => void) | undefined;
+  process.on('SIGHUP', () => onHangup?.());
+  const loaded = await loadConfig(flags);
+  const { config, file, upstreamIsImplicit } = loaded;
+  for (const warning of warnings(loaded)) process.stderr.write(`llamaduct: warning: ${warning}\n`);
   const created = file === undefined && config.keys.length === 0 ? withNewKey(config, 'local', scopes) : undefined;
   const logger = createLogger(config.log_level);
   const service = await startService(created?.config ?? config, upstreamIsImplicit, logger);
   exitOnSignal(async () => await service.close());
 
   const { gateway } = service;
-  if (file !== undefined) await reloadOnChange(gateway, file, { flags, started: config });
+  if (file === undefined) onHangup = () => logger.info('SIGHUP ignored: there is no configuration file to reload');
+  else onHangup = await reloadOnChange(gateway, file, { flags, started: config });
   const metrics = gateway.metricsUrl === undefined ? '' : `, metrics on ${gateway.metricsUrl}`;
   process.stdout.write(`llamaduct is ready on ${gateway.url}${metrics}\n`);
   if (file !== undefined) return;
@@ -34,18 +39,18 @@ export async function serve(flags: Flags): Promise<void> {
   process.stdout.write(banner(toLoopback(gateway.url), key, await firstModel(gateway)));
 }
 
-/** Reloads the configuration when its file changes, and on SIGHUP. */
+/** Reloads the configuration when its file changes. @returns a function that reloads it now */
 async function reloadOnChange(
   gateway: Gateway,
   file: string,
   { flags, started }: { readonly flags: Flags; readonly started: Config },
-): Promise<void> {
+): Promise<() => void> {
   const load = async (): Promise<Config> => (await loadConfig(flags)).config;
   const reload = (): void => void gateway.reload(load);
-  process.on('SIGHUP', reload);
   await watchFile(file, reload);
   // The file may have changed after it was read and before it was watched.
   if (!isDeepStrictEqual(await load().catch(() => undefined), started)) reload();
+  return reload;
 }
 
 /** @returns a placeholder when the upstream has no models, or does not answer */

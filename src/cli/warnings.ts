@@ -1,10 +1,15 @@
-import type { Address, Config } from '../config/schema.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Address } from '../config/schema.ts';
 import { isLoopbackAddress } from '../http/page-check.ts';
 
-/** @returns what an operator must know about a configuration that gives up protection */
-export function warnings({ access, listen, metrics, upstreams }: Config): string[] {
+type Loaded = Pick<LoadedConfig, 'config' | 'file' | 'upstreamsReplacedBy'>;
+
+/** @returns what an operator must know about a configuration: settings without effect, and protection that it gives up */
+export function warnings({ config, file, upstreamsReplacedBy: replacedBy }: Loaded): string[] {
+  const { access, listen, metrics, upstreams } = config;
   const open = access === 'open';
   return [
+    ...(replacedBy === undefined ? [] : [`${replacedBy} replaces the \`upstreams\` of ${file}`]),
     ...(open ? [`access is open: ${whoReaches(listen)} can use the upstream`] : []),
     ...(metrics.listen !== undefined && (open || isOnNetwork(metrics.listen))
       ? [`metrics need no key: ${whoReaches(metrics.listen)} can read them`]

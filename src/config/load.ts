@@ -22,6 +22,8 @@ export interface LoadedConfig {
   readonly upstreamIsImplicit: boolean;
   /** True when a flag or the environment sets the address to listen on. */
   readonly listenIsExplicit: boolean;
+  /** The flag or variable that replaces the upstreams of the file; undefined if none does. */
+  readonly upstreamsReplacedBy: string | undefined;
 }
 
 /** The name of a flag or variable, and its value. */
@@ -63,6 +65,7 @@ export async function loadConfig(
     file,
     upstreamIsImplicit: file === undefined && upstream === undefined,
     listenIsExplicit: listen !== undefined,
+    upstreamsReplacedBy: entries === undefined ? undefined : upstream?.[0],
   };
 }
 

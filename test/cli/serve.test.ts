@@ -177,7 +177,8 @@ test('the warnings name who can use the upstream, who can read the metrics, and 
         ...(unverified && { tls: { rejectUnauthorized: false } }),
       }),
     );
-    return warnings({ ...file, upstreams: [first, ...others] });
+    const config = { ...file, upstreams: [first, ...others] } as const;
+    return warnings({ config, file: undefined, upstreamsReplacedBy: undefined });
   };
   const upstream: UpstreamConfig = { name: 'ollama', kind: 'ollama', url: 'http://gpu1' };
   const network = { metrics: { listen: '0.0.0.0:9464' } };
@@ -198,7 +199,7 @@ test('serve exits with 1 and prints the errors of an invalid configuration', asy
   assert.deepEqual(await run(['--config', file]), {
     code: 1,
     stdout: '',
-    stderr: `llamaduct: ${file}:1:1: listne: unknown setting\n`,
+    stderr: `llamaduct: ${file}:1:1: listne: unknown setting; did you mean listen?\n`,
   });
   const { code, stderr } = await run(['--config', fileOf('empty.yaml', '')]);
   assert.equal(code, 1);
