@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
@@ -190,6 +191,54 @@ test('stop() also cancels a change that is about to be reported', async (t) => {
   stop();
   writeFileSync(file, 'c');
   await expectNone();
+});
+
+test('watchFile reports an edit without an event: of a mounted file, or on a network file system', async (t) => {
+  const [file, outside] = [join(scratch(t), 'llamaduct.yaml'), join(scratch(t), 'llamaduct.yaml')];
+  writeFileSync(outside, 'a');
+  linkSync(outside, file);
+  const { expectChange } = await watched(t, file);
+  for (const text of ['b', 'c']) {
+    writeFileSync(outside, text);
+    await expectChange();
+  }
+});
+
+test('watchFile reports a file in a folder that is replaced, and edits after that', async (t) => {
+  const folder = join(scratch(t), 'etc');
+  const file = join(folder, 'llamaduct.yaml');
+  const { expectChange } = await watched(t, file);
+  for (const text of ['a', 'b']) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+    writeFileSync(file, text);
+    await expectChange();
+  }
+  writeFileSync(file, 'c');
+  await expectChange();
+});
+
+test('watchFile does not report a file while it is being written', async (t) => {
+  const file = createFile(t);
+  const { expectChange, expectNone } = await watched(t, file);
+  writeFileSync(file, '');
+  await expectNone();
+  for (let part = 0; part < 20; part += 1) {
+    appendFileSync(file, 'part of it\n');
+    await sleep(20);
+  }
+  await expectChange();
+  await expectNone();
+});
+
+test('watchFile reports a file that stays missing, and its return with the same content', async (t) => {
+  const file = createFile(t);
+  const changes: number[] = [];
+  t.after(await watchFile(file, () => changes.push(changes.length)));
+  rmSync(file);
+  await until('its absence to be reported', () => changes.length === 1, 10_000);
+  writeFileSync(file, 'a');
+  await until('its return to be reported', () => changes.length === 2);
 });
 
 test('watchFile does not fail when the folder is missing', async (t) => {

@@ -2,12 +2,21 @@ import { readFile } from 'node:fs/promises';
 import { DirectoryWatchers } from './directory-watchers.ts';
 import { type WatchedNames, concerns, pathsTo } from './symlinks.ts';
 
-/** Milliseconds to wait after an event, so that the several writes of one change count once. */
+/** Milliseconds without a further event, and between two reads with the same result, until a change counts as complete. */
 const settleTime = 100;
 
 /**
+ * Milliseconds between two reads. No event comes from a network file system, from a single file that is mounted into a
+ * container and edited outside, and from a folder that was replaced.
+ */
+const pollInterval = 2_000;
+
+/** Reads until a file that is missing or empty counts as such: editors and `cat >` begin by emptying it. */
+const readsUntilGone = 3;
+
+/**
  * Calls `onChange` when the content of a file changes: it is written in place, replaced, or a symbolic link on its path
- * points elsewhere. Nothing is called while the file is missing, or when the operating system cannot watch its folder.
+ * points elsewhere. It is also called when the file stays missing, empty or unreadable for some seconds.
  *
  * @returns a function that stops watching
  */
@@ -22,7 +31,10 @@ class FileWatch {
   readonly #onChange: () => void;
   readonly #directories = new DirectoryWatchers((directory, name) => this.#onEvent(directory, name));
   #watched: WatchedNames = new Map();
-  #text: string | undefined;
+  /** The content that was last reported; undefined if there was none. */
+  #reported: string | undefined;
+  /** The content at the last read, if it differs from that, and the number of reads in a row that found it. */
+  #seen: { readonly text: string | undefined; readonly reads: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** The last check; the next one starts after it. */
   #checks = Promise.resolve();
@@ -36,7 +48,8 @@ class FileWatch {
   async start(): Promise<void> {
     // Watches first and reads then, so that no change between the two is missed.
     await this.#followPath();
-    this.#text = await this.#read();
+    this.#reported = await this.#read();
+    this.#checkIn(pollInterval);
   }
 
   stop(): void {
@@ -46,20 +59,40 @@ class FileWatch {
   }
 
   #onEvent(directory: string, name: string | null): void {
-    if (this.#stopped || !concerns(this.#watched, directory, name)) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#checks = this.#checks.then(async () => await this.#check());
-    }, settleTime).unref();
+    if (concerns(this.#watched, directory, name)) this.#checkIn(settleTime);
   }
 
-  async #check(): Promise<void> {
+  #checkIn(delay: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#checks = this.#checks.then(async () => {
+        const next = await this.#check();
+        // An event during the check has asked for another one already.
+        if (this.#timer === undefined) this.#checkIn(next);
+      });
+    }, delay).unref();
+  }
+
+  /** @returns milliseconds until the next check */
+  async #check(): Promise<number> {
     await this.#followPath();
     const text = await this.#read();
-    // The file may be missing for a moment while it is replaced.
-    if (this.#stopped || text === undefined || text === this.#text) return;
-    this.#text = text;
+    if (this.#stopped || text === this.#reported) {
+      this.#seen = undefined;
+      return pollInterval;
+    }
+    const before = this.#seen;
+    const reads = before !== undefined && before.text === text ? before.reads + 1 : 1;
+    this.#seen = { text, reads };
+    const isGone = text === undefined || text.trim() === '';
+    // A file that is being written has part of its content, which may be valid by itself.
+    if (reads < (isGone ? readsUntilGone : 2)) return isGone ? pollInterval : settleTime;
+    this.#seen = undefined;
+    this.#reported = text;
     this.#onChange();
+    return pollInterval;
   }
 
   /** Watches the directories on the current path, which changes when a symbolic link does. */
