@@ -212,7 +212,7 @@ test('an invalid file changes nothing, and its errors are logged without secrets
   assert.equal(await gateway.metric(success), 1);
   const since = await gateway.metric(`${success}_timestamp_seconds`);
   const invalid: readonly [text: string, message: RegExp][] = [
-    [`access: open\nlistne: x\n${keyLines}`, /:2:1: listne: unknown setting$/],
+    [`access: open\nlistne: x\n${keyLines}`, /:2:1: listne: unknown setting; did you mean listen\?$/],
     [`access: open\nkeys: [{name: a, hash: my-top-secret}]\n`, /:2:\d+: keys\[0\]\.hash: expected sha256/],
     [`access: open\nvalkey: {url: "http://me:my-top-secret@host"}\n`, /valkey\.url: expected a URL/],
     [`access: open\nupstreams: [{url: "ftp://me:my-top-secret@host"}]\n`, /upstreams\[0\]\.url: expected a URL/],

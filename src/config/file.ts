@@ -4,6 +4,8 @@ import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type
 import type { z } from 'zod';
 import { ConfigError, type ConfigIssue } from './error.ts';
 import { configSchema, type FileConfig } from './schema.ts';
+import { nearestSetting } from './suggest.ts';
+import { yamlFaults } from './yaml-faults.ts';
 
 type Path = readonly PropertyKey[];
 
@@ -85,7 +87,8 @@ function toConfigError(offsetIssues: readonly OffsetIssue[], lineCounter: LineCo
 }
 
 function syntaxIssues(document: Document): OffsetIssue[] {
-  const issues = document.errors.map(({ pos, message }): OffsetIssue => ({ offset: pos[0], path: [], message }));
+  const issues = yamlFaults(document.errors).map((fault): OffsetIssue => ({ ...fault, path: [] }));
+  if (issues.length > 0) return issues;
   visit(document, {
     Alias(_, alias) {
       if (alias.resolve(document) !== undefined) return;
@@ -101,12 +104,25 @@ function issuesOf(issue: z.core.$ZodIssue, document: Document): OffsetIssue[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const { node, offset } = locate(document, path);
-      return { offset: startOf(pairOf(node, key)?.key) ?? offset, path: [...path, key], message: 'unknown setting' };
+      const near = nearestSetting(configSchema, path, key);
+      const message = near === undefined ? 'unknown setting' : `unknown setting; did you mean ${near}?`;
+      return { offset: startOf(pairOf(node, key)?.key) ?? offset, path: [...path, key], message };
     });
   }
   const missing = issue.code === 'invalid_type' && issue.input === undefined;
-  const message = missing ? 'is required' : issue.message.replace(/^Invalid (input|option): /, '');
+  const message = missing ? 'is required' : inYamlWords(issue.message.replace(/^Invalid (input|option): /, ''));
   return [{ offset: locate(document, path).offset, path, message }];
+}
+
+/** `expected object, received null` -> `expected a map, received nothing` */
+function inYamlWords(message: string): string {
+  const words: Readonly<Record<string, string>> = {
+    object: 'a map',
+    record: 'a map',
+    array: 'a list',
+    null: 'nothing',
+  };
+  return message.replace(/(?<=^expected |received )(object|record|array|null)\b/g, (type) => words[type] ?? type);
 }
 
 /** Finds the node at `path` and its offset. A setting that is missing gets the offset of its nearest parent. */

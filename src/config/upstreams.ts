@@ -1,7 +1,7 @@
 import type { Environment } from './env.ts';
 import { ConfigError } from './error.ts';
 import { ollamaUrl } from './ollama-url.ts';
-import type { UpstreamFileConfig } from './schema/upstreams.ts';
+import { type UpstreamFileConfig, pathFault } from './schema/upstreams.ts';
 import type { UpstreamConfig, Upstreams } from './schema.ts';
 import { readUpstreamTls } from './upstream-tls.ts';
 
@@ -20,6 +20,8 @@ export function singleUpstream(setting: string, text: string, environment: Envir
   const upstream: UpstreamConfig = url.endsWith('/v1')
     ? { name: 'openai', kind: 'openai', url }
     : { name: 'ollama', kind: 'ollama', url };
+  const fault = pathFault(upstream.kind, url);
+  if (fault !== undefined) throw new ConfigError(`${setting}: ${fault}`);
   return [withParallel(upstream, environment)];
 }
 

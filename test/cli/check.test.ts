@@ -18,7 +18,7 @@ test('check prints every error with line and column and exits with 1', async () 
   writeFileSync(file, 'listen: here\nlimits:\n  bdy: 1MiB\n');
   assert.deepEqual(await run(['check', file]), {
     code: 1,
-    stdout: `${file}:1:9: listen: expected HOST:PORT, for example 127.0.0.1:11435\n${file}:3:3: limits.bdy: unknown setting\n`,
+    stdout: `${file}:1:9: listen: expected HOST:PORT, for example 127.0.0.1:11435\n${file}:3:3: limits.bdy: unknown setting; did you mean body?\n`,
     stderr: '',
   });
 });

@@ -145,7 +145,7 @@ suite('a running llamaduct', () => {
     const { code, stderr } = await served.llamaduct.ended;
     assert.equal(code, 0);
     const [first = '', second = '', ...others] = stderr.match(/^.*"configuration not reloaded".*$/gm) ?? [];
-    assert.match(first, /:8:1: listne: unknown setting"/);
+    assert.match(first, /:8:1: listne: unknown setting; did you mean listen\?"/);
     assert.match(second, /cannot read the configuration file: ENOENT/);
     assert.deepEqual(others, []);
   });

@@ -39,7 +39,9 @@ test('durations, sizes and addresses are parsed', () => {
   assert.equal(config.limits.line, 524_288);
 });
 
-const invalid: readonly [name: string, text: string, expected: readonly string[]][] = [
+const missingColon = 'the colon after this name is missing, or a quote before it is not closed';
+
+const invalid: readonly [name: string, text: string, expected: readonly (string | RegExp)[]][] = [
   ['an invalid value', 'log_level: info\nlisten: here', ['2:9 listen expected HOST:PORT, for example 127.0.0.1:11435']],
   ['a port above 65535', 'listen: a:99999', ['1:9 listen expected a port of at most 65535']],
   [
@@ -47,7 +49,33 @@ const invalid: readonly [name: string, text: string, expected: readonly string[]
     'timeouts: {grace: 30}',
     ['1:19 timeouts.grace expected a duration such as 250ms, 30s, 5m, 1h or 7d'],
   ],
-  ['an unknown setting', 'limits:\n  bdy: 3MiB\n', ['2:3 limits.bdy unknown setting']],
+  ['an unknown setting', 'limits:\n  zzz: 3MiB\n', ['2:3 limits.zzz unknown setting']],
+  [
+    'a misspelt setting, with the nearest one',
+    'limits:\n  bdy: 3MiB\ntimeouts: {firstToken: 2s}\n',
+    [
+      '2:3 limits.bdy unknown setting; did you mean body?',
+      '3:12 timeouts.firstToken unknown setting; did you mean first_token?',
+    ],
+  ],
+  [
+    'a misspelt setting in a list and in a map with free names',
+    `keys:\n  - {name: a, hash: "${hash}", expire: 2030-01-01}\ngroups: {lab: {limits: {concurent: 3}}}\n`,
+    [
+      '2:96 keys[0].expire unknown setting; did you mean expires?',
+      '3:25 groups.lab.limits.concurent unknown setting; did you mean concurrent?',
+    ],
+  ],
+  [
+    'a setting in the wrong map',
+    'first_token: 2s\n',
+    ['1:1 first_token unknown setting; did you mean timeouts.first_token?'],
+  ],
+  [
+    'a misspelt group, with the nearest one',
+    `groups: {lab: {}, staff: {}}\nkeys:\n  - {name: a, hash: "${hash}", group: stuff}\n`,
+    ['3:103 keys[0].group unknown group "stuff"; did you mean staff? (defined groups: lab, staff)'],
+  ],
   [
     'a required setting that is missing',
     `keys:\n  - name: a\n    hash: ${hash}\n  - name: b\n`,
@@ -105,10 +133,20 @@ const invalid: readonly [name: string, text: string, expected: readonly string[]
     'models: [{match: a, think_tags: on}]',
     ['1:33 models[0].think_tags expected one of "keep"|"split"'],
   ],
-  ['an empty section', 'limits:\n', ['1:8 limits expected object, received null']],
-  ['a list in place of the whole file', '\n- a', ['2:1  expected object, received array']],
-  ['a duplicate setting', 'listen: a:1\nlisten: a:2\n', ['2:1  Map keys must be unique']],
-  ['a YAML syntax error', 'access: keys\nlisten: "x', ['2:11  Missing closing "quote']],
+  ['an empty section', 'limits:\n', ['1:8 limits expected a map, received nothing']],
+  ['a list in place of the whole file', '\n- a', ['2:1  expected a map, received a list']],
+  ['a duplicate setting', 'listen: a:1\nlisten: a:2\n', ['2:1  this name is already used in the same map']],
+  ['a quote that is not closed', 'access: keys\nlisten: "x', ['2:11  a quote is not closed']],
+  ['a tab', 'limits:\n\tbody: 1MiB\n', ['2:1  this line is indented with a tab; use spaces']],
+  ['a colon that is missing', 'access keys\nstrict: true\n', [`1:1  ${missingColon}`]],
+  [
+    'a map below a value, once',
+    'access: open\n  - x: [\n',
+    ['1:9  a second value for this name; put text with a colon in quotes, and check the indentation below'],
+  ],
+  ['a bracket that is not closed', 'cors: [a, b\nstrict: true\n', ['2:1  a bracket [ or a brace { is not closed']],
+  ['a star without quotes', 'models:\n  - match: *\n', [/^2:12 {2}an alias such as \*name needs a name/]],
+  ['a value that needs quotes', 'default_model: @a\n', [/must be in quotes$/]],
   ['an alias without an anchor', 'listen: *x', ['1:9  no anchor &x before this alias']],
   [
     'several errors, in the order of the file',
@@ -118,13 +156,42 @@ const invalid: readonly [name: string, text: string, expected: readonly string[]
 ];
 
 for (const [name, text, expected] of invalid) {
-  test(`parseConfig reports line and column of ${name}`, () => assert.deepEqual(issuesOf(text), expected));
+  test(`parseConfig reports line and column of ${name}`, () => {
+    const issues = issuesOf(text);
+    assert.equal(issues.length, expected.length, issues.join('\n'));
+    for (const [index, one] of expected.entries()) {
+      if (typeof one === 'string') assert.equal(issues[index], one);
+      else assert.match(issues[index] ?? '', one);
+    }
+  });
+}
+
+for (const [settings, expected] of [
+  ['url: "http://h:11434/v1"', /without \/v1; for another server with an OpenAI API, set kind: openai$/],
+  ['url: "http://h:11434/v1/"', /without \/v1/],
+  ['url: "http://h:11434/v1/chat/completions"', /without \/v1/],
+  ['url: "http://h:11434/api"', /without \/api/],
+  ['url: "http://h/prefix/api/chat"', /without \/api/],
+  ['url: "http://h/prefix"', undefined],
+  ['url: "https://gateway.test/v1/account/ollama"', undefined],
+  ['kind: openai, url: "http://h:8000"', /with its path, which usually is \/v1/],
+  ['kind: openai, url: "http://me:secret@h:8000/"', /with its path, which usually is \/v1/],
+  ['kind: openai, url: "http://h:8000/v1/chat/completions"', /without the path of a request$/],
+  ['kind: openai, url: "http://h:8000/v1/"', undefined],
+  ['kind: openai, url: "http://h:8000/api"', undefined],
+] as const) {
+  test(`the upstream {${settings}} is ${expected === undefined ? 'accepted' : 'refused'}`, () => {
+    const issues = issuesOf(`upstreams: [{${settings}}]`);
+    assert.equal(issues.length, expected === undefined ? 0 : 1);
+    if (expected !== undefined) assert.match(issues[0] ?? '', expected);
+    assert.doesNotMatch(issues.join(), /secret/);
+  });
 }
 
 test('a ConfigError message has one line per error, with the file name', () => {
   assert.throws(() => parseConfig('foo: 1\nlisten: "', 'my.yaml'), {
     name: 'ConfigError',
-    message: 'my.yaml:2:10: Missing closing "quote',
+    message: 'my.yaml:2:10: a quote is not closed',
   });
   assert.throws(() => parseConfig('foo: 1\nbar: 2', 'my.yaml'), {
     message: 'my.yaml:1:1: foo: unknown setting\nmy.yaml:2:1: bar: unknown setting',

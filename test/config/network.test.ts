@@ -69,7 +69,7 @@ const settings: readonly [text: string, faults: string[]][] = [
     `keys: [{ name: a, hash: '${hash}', addresses: [10.1.2] }]`,
     ['keys[0].addresses[0]: expected a network such as 10.1.2.0/24, or an IP address'],
   ],
-  ['upstreams: [{ url: "https://me:password@gpu1/prefix/v1" }]', []],
+  ['upstreams: [{ kind: openai, url: "https://me:password@gpu1/prefix/v1" }]', []],
   ['upstreams: [{ url: "https://gpu1/?key=secret" }]', [url]],
   ['upstreams: [{ url: "https://gpu1/?" }]', [url]],
   ['upstreams: [{ url: "https://gpu1/#top" }]', [url]],

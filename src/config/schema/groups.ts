@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nearest } from '../suggest.ts';
 import { displayName, modelPatterns } from './values.ts';
 
 const tokens = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
@@ -50,5 +51,8 @@ export const groups = z.record(displayName, group);
 /** @returns the error message for a reference to a group that is not one of `defined` */
 export function unknownGroup(name: string, defined: object): string {
   const names = Object.keys(defined);
-  return `unknown group "${name}" (${names.length === 0 ? 'no groups are defined' : `defined groups: ${names.join(', ')}`})`;
+  const near = nearest(name, names);
+  const suggestion = near === undefined ? '' : `; did you mean ${near}?`;
+  const known = names.length === 0 ? 'no groups are defined' : `defined groups: ${names.join(', ')}`;
+  return `unknown group "${name}"${suggestion} (${known})`;
 }

@@ -76,12 +76,35 @@ export const upstreams = z
   .superRefine((list, context) => {
     requireUniqueNames(list, context, 'upstream');
     for (const [index, one] of list.entries()) {
-      const [setting, message] = tlsFault(one) ?? authorizationFault(one) ?? [];
+      const [setting, message] = urlFault(one) ?? tlsFault(one) ?? authorizationFault(one) ?? [];
       if (setting !== undefined) context.addIssue({ code: 'custom', path: [index, setting], message });
     }
   });
 
 type Fault = readonly [setting: keyof Upstream, message: string];
+
+/** Paths of requests, which users copy from documentation together with the address. */
+const endpoints =
+  /\/(chat|completions|generate|embed|embeddings|messages|models|responses|show|tags|ps|version|pull)\/?$/;
+
+/** @returns the fault in the path of a server's URL; undefined if there is none. The message does not repeat the URL. */
+export function pathFault(kind: Upstream['kind'], url: string): string | undefined {
+  const path = new URL(url).pathname.replace(/\/+$/, '');
+  if (kind === 'openai') {
+    if (path === '') return 'expected the base URL of the API with its path, which usually is /v1: http://HOST:PORT/v1';
+    return endpoints.test(path) ? 'expected the base URL of the API, without the path of a request' : undefined;
+  }
+  const isBelow = (base: string): boolean => path.endsWith(base) || (path.includes(`${base}/`) && endpoints.test(path));
+  if (isBelow('/v1')) {
+    return 'expected the address of Ollama without /v1; for another server with an OpenAI API, set kind: openai';
+  }
+  return isBelow('/api') ? 'expected the address of Ollama without /api, such as http://127.0.0.1:11434' : undefined;
+}
+
+function urlFault({ kind, url }: Upstream): Fault | undefined {
+  const message = pathFault(kind, url);
+  return message === undefined ? undefined : ['url', message];
+}
 
 function tlsFault({ url, ca, cert, key, insecure_skip_verify: unverified }: Upstream): Fault | undefined {
   if (cert !== undefined && key === undefined) return ['cert', '`cert` needs `key`, the file with its private key'];
