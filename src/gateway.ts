@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createApp, refuseMalformed } from './app.ts';
+import { refuseMalformed } from './app.ts';
 import type { Config } from './config/schema.ts';
-import { clientProtocols } from './protocols/index.ts';
-import { readCertificate, watchCertificate } from './http/certificate.ts';
+import { CertificateWatch, readCertificate } from './http/certificate.ts';
+import type { ConnectionLimits } from './http/connections.ts';
 import { type ListenOptions, type Listener, listen } from './http/listener.ts';
 import { metricsOnly } from './http/ops.ts';
 import { createPageCheck } from './http/page-check.ts';
 import { networkFilter } from './networks.ts';
-import { startHealthChecks } from './pool/health-checks.ts';
+import { LiveApp } from './live-app.ts';
 import { createReload } from './reload.ts';
 import { openState } from './store/index.ts';
 import { type Logger, lostLines } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
-import { createServices } from './wiring.ts';
+import type { Wiring } from './wiring.ts';
 
 /** Open connections that the metrics listener accepts. */
 const maxScrapers = 100;
@@ -57,52 +57,52 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
     metrics.usageFailures.inc();
     logger.error({ cause: (error as NodeJS.ErrnoException).code }, 'usage could not be written');
   });
-  const protocols = clientProtocols(config, state.textStore);
-  const services = createServices({ config, protocols, state, metrics, logger });
-  const { exchanges, pool, limiter } = services;
-  const closeClients = async (): Promise<unknown> =>
-    await Promise.all(pool.upstreams.map(async ({ client }) => await client.close()));
-  const app = createApp(protocols, services);
+  const wiring = { config, metrics, logger };
+  const app = new LiveApp(wiring, state);
+  const { exchanges, pool, limiter } = app.services;
   // The metrics listener starts first: if its address is in use, no request has been served yet.
-  const metricsListener = await listenForScrapers(config, metrics);
+  const metricsListener = await listenForScrapers(wiring);
   const fetch: typeof app.fetch = portable ? (request) => app.fetch(request) : app.fetch;
   const main = await listen(fetch, config.listen, refuseMalformed, {
     ...listenOptions(config),
+    ...connectionLimits(config),
     certificate,
-    connections: config.limits.connections,
-    connectionsPerAddress: config.limits.connections_per_address,
-    isExempt: networkFilter(config.trusted_proxies.filter((network) => network !== 'unix')),
     onDropped: () => metrics.connectionsDropped.inc(),
   }).catch(async (error: unknown) => {
-    await Promise.all([metricsListener?.close(0), closeClients()]);
+    await Promise.all([metricsListener?.close(0), app.closeClients()]);
     state.close();
     throw error;
   });
-  const certificateWatch = config.tls && (await watchCertificate(config.tls, main.useCertificate, logger));
-  const reload = createReload(services, config, logger);
-  const stopHealthChecks = startHealthChecks(pool.upstreams, config.health.interval);
+  const certificateWatch = new CertificateWatch(main.useCertificate, logger);
+  await certificateWatch.use(config.tls);
+  const reload = createReload(app.services, config, logger, async (next) => {
+    await certificateWatch.use(next.tls);
+    main.use({ ...listenOptions(next), ...connectionLimits(next), onDropped: () => metrics.connectionsDropped.inc() });
+    app.use(next);
+  });
+  app.startHealthChecks();
   return {
     url: main.url,
     metricsUrl: metricsListener?.url.replace(/^http.*/, '$&/metrics'),
     reload: async (load) => {
-      await Promise.all([reload(load), certificateWatch?.reload()]);
+      await Promise.all([reload(load), certificateWatch.reload()]);
     },
     models: async () => (await pool.models.list()).map(({ name }) => name),
     async close() {
-      const { drain, grace } = config.timeouts;
+      const { drain, grace } = wiring.config.timeouts;
       exchanges.drain();
       main.drain();
       if (drain > 0) await sleep(drain);
-      stopHealthChecks();
-      certificateWatch?.stop();
+      app.stopHealthChecks();
+      certificateWatch.stop();
       const closed = main.close(grace);
       await exchanges.stop(grace);
       await Promise.all([
         closed,
         metricsListener?.close(0),
-        closeClients(),
-        services.images?.close(),
-        services.documents?.close(),
+        app.closeClients(),
+        app.services.images?.close(),
+        app.services.documents?.close(),
       ]);
       limiter.close();
       state.close();
@@ -118,10 +118,19 @@ function listenOptions({
   return { sendTimeout: timeouts.idle, timeouts: { keepAliveTimeout }, socketMode };
 }
 
+function connectionLimits({ limits, trusted_proxies: proxies }: Config): ConnectionLimits {
+  return {
+    connections: limits.connections,
+    connectionsPerAddress: limits.connections_per_address,
+    isExempt: networkFilter(proxies.filter((network) => network !== 'unix')),
+  };
+}
+
 /** @returns the listener of /metrics; undefined without `metrics.listen` */
-async function listenForScrapers(config: Config, metrics: Metrics): Promise<Listener | undefined> {
+async function listenForScrapers(wiring: Wiring): Promise<Listener | undefined> {
+  const { config, metrics } = wiring;
   const { listen: address } = config.metrics;
   if (address === undefined) return undefined;
-  const serve = metricsOnly(metrics, createPageCheck({ ...config, listen: address }));
+  const serve = metricsOnly(metrics, (header) => createPageCheck({ ...wiring.config, listen: address })(header));
   return await listen(serve, address, refuseMalformed, { ...listenOptions(config), connections: maxScrapers });
 }

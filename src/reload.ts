@@ -1,12 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from './config/error.ts';
 import type { Config } from './config/schema.ts';
+import type { Exchange } from './exchange/exchange.ts';
 import type { Services } from './services.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createAccess } from './wiring.ts';
 
-/** Settings that a reload applies. All others need a restart. */
-const reloadable: readonly (keyof Config)[] = ['access', 'aliases', 'default_model', 'groups', 'jwt', 'keys', 'models'];
+/** The settings that only a restart applies: the addresses and files that the process has opened. */
+const fixed: Readonly<Record<string, (config: Config) => unknown>> = {
+  listen: ({ listen, socket_mode: mode }) => [listen, 'path' in listen ? mode : undefined],
+  tls: ({ tls }) => tls !== undefined,
+  'metrics.listen': ({ metrics }) => metrics.listen,
+  'usage.file': ({ usage }) => usage.file,
+  valkey: ({ valkey }) => valkey,
+};
 
 /** Reads a configuration. @throws {ConfigError} when it is invalid */
 type Load = () => Promise<Config>;
@@ -16,10 +23,15 @@ type Load = () => Promise<Config>;
  * that cannot be loaded or applied is logged and changes nothing.
  *
  * @param started the configuration that the services were created with
+ * @param apply applies everything but keys and rules
  * @returns a function that never rejects; calls run one after another, in order
  */
-export function createReload(services: Services, started: Config, logger: Logger): (load: Load) => Promise<void> {
-  const { gatekeeper, metrics, rules } = services;
+export function createReload(
+  { exchanges, gatekeeper, metrics, rules }: Services,
+  started: Config,
+  logger: Logger,
+  apply: (config: Config) => void | Promise<void>,
+): (load: Load) => Promise<void> {
   const recordResult = (success: boolean): void => {
     metrics.reloadSuccess.set(success ? 1 : 0);
     if (success) metrics.reloadedAt.setToCurrentTime();
@@ -27,18 +39,38 @@ export function createReload(services: Services, started: Config, logger: Logger
   recordResult(true);
   let current = started;
   const reload = async (load: Load): Promise<void> => {
+    let config: Config;
+    let cancelled: number;
     try {
-      const config = await load();
-      gatekeeper.use(createAccess(config, { config: current, access: gatekeeper.access }));
+      config = await load();
+      const access = createAccess(config, { config: current, access: gatekeeper.access });
+      await apply(withFixed(config, started));
+      gatekeeper.use(access);
       rules.use(config);
-      current = config;
+      cancelled = exchanges.cancelDisallowed(recheck, config.on_revoke === 'cancel');
     } catch (error) {
       recordResult(false);
       return logger.error({ faults: describe(error) }, 'configuration not reloaded');
     }
     recordResult(true);
-    const pending = settingsNeedingRestart(current, started);
-    logger.info({ needs_restart: pending.length > 0 ? pending : undefined }, 'configuration reloaded');
+    const changed = changedSettings(current, config);
+    const needsRestart = Object.keys(fixed).filter(
+      (name) => !isDeepStrictEqual(fixed[name]?.(config), fixed[name]?.(started)),
+    );
+    current = config;
+    logger.info(
+      {
+        changed: changed.length > 0 ? changed : undefined,
+        cancelled_requests: cancelled > 0 ? cancelled : undefined,
+        needs_restart: needsRestart.length > 0 ? needsRestart : undefined,
+      },
+      'configuration reloaded',
+    );
+  };
+  const recheck = (exchange: Exchange): void => {
+    const { key } = exchange;
+    const { client, modelNames, runsModel } = exchange;
+    if (key !== undefined) gatekeeper.recheck({ key, client, modelNames, runsModel });
   };
   let last = Promise.resolve();
   return async (load) => {
@@ -53,15 +85,23 @@ function describe(error: unknown): string[] {
   return ['unexpected error; it is not logged, because it could contain a secret'];
 }
 
-/** @returns the names of changed settings that the running services do not use yet */
-function settingsNeedingRestart(config: Config, started: Config): string[] {
-  // A setting that only one of the two has counts as changed.
-  const settings = new Set([...Object.keys(config), ...Object.keys(started)]);
-  return [...settings].filter((setting) => {
-    const name = setting as keyof Config;
-    if (reloadable.includes(name)) return false;
-    // Of `metrics`, only `listen` needs a restart: the token is applied with the keys.
-    if (name === 'metrics') return !isDeepStrictEqual(config.metrics.listen, started.metrics.listen);
-    return !isDeepStrictEqual(config[name], started[name]);
-  });
+/** @returns the configuration with the settings that need a restart as they were at the start */
+function withFixed(config: Config, started: Config): Config {
+  const { listen, metrics, socket_mode, tls, usage, valkey } = started;
+  const keepsTls = (config.tls === undefined) === (tls === undefined);
+  return {
+    ...config,
+    listen,
+    socket_mode,
+    tls: keepsTls ? config.tls : tls,
+    metrics: { ...config.metrics, listen: metrics.listen },
+    usage: { ...config.usage, file: usage.file },
+    valkey,
+  };
+}
+
+/** @returns the names of top-level settings that differ, without their values */
+function changedSettings(before: Config, after: Config): string[] {
+  const names = Object.keys({ ...before, ...after }) as (keyof Config)[];
+  return names.filter((name) => !isDeepStrictEqual(before[name], after[name]));
 }

@@ -1,5 +1,6 @@
 import type { Config } from './config/schema.ts';
 import type { ExchangeRegistry } from './exchange/registry.ts';
+import type { Admission } from './http/admission.ts';
 import type { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
 import type { PdfExtractor } from './documents/pdf-extractor.ts';
 import type { ImageFetcher } from './images/fetch.ts';
@@ -35,6 +36,7 @@ export interface Services {
   /** Absent if the text of PDFs is not extracted. */
   readonly documents: PdfExtractor | undefined;
   readonly gatekeeper: Gatekeeper;
+  readonly admission: Admission;
   readonly limiter: Pick<Limiter, 'enterConcurrent' | 'reserve' | 'close'>;
   readonly usage: UsageLedger;
   readonly exchanges: ExchangeRegistry;

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, UpstreamConfig } from './config/schema.ts';
 import { PdfExtractor } from './documents/pdf-extractor.ts';
+import { Admission } from './http/admission.ts';
 import { ImageFetcher } from './images/fetch.ts';
 import { createAddressFilter } from './images/guard.ts';
 import { type Access, Gatekeeper } from './policy/auth.ts';
@@ -14,6 +15,7 @@ import { UpstreamPool } from './pool/pool.ts';
 import { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
 import { UpstreamQueue } from './pool/upstream-queue.ts';
 import { createObservers } from './exchange/observers.ts';
+import type { FairQueueOptions } from './scheduling/fair-queue.ts';
 import type { Services } from './services.ts';
 import type { Upstream } from './pool/upstream.ts';
 import type { State } from './store/index.ts';
@@ -28,26 +30,26 @@ import { backends } from './upstreams/index.ts';
 /** Maximum number of redirects for one image. */
 const maxRedirects = 3;
 
-interface ServicesOptions {
-  readonly config: Config;
-  readonly protocols: ClientProtocols;
-  readonly state: State;
+/** What upstreams are created with. A reload replaces the configuration. */
+export interface Wiring {
+  config: Config;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
 
+interface ServicesOptions {
+  readonly wiring: Wiring;
+  readonly protocols: ClientProtocols;
+  readonly state: State;
+}
+
 /** Creates the parts that handlers work with. */
-export function createServices({ config, protocols, state, metrics, logger }: ServicesOptions): Services {
+export function createServices({ wiring, protocols, state }: ServicesOptions): Services {
+  const { config, metrics, logger } = wiring;
   const { usage, valkey } = state;
   const [first, ...others] = config.upstreams;
-  const upstreams = [
-    createUpstream(first, config, metrics),
-    ...others.map((one) => createUpstream(one, config, metrics)),
-  ] as const;
-  const pool = new UpstreamPool(upstreams, {
-    ...config.retries,
-    onRetry: (upstream, code) => metrics.retries.inc({ upstream, code }),
-  });
+  const upstreams = [createUpstream(first, wiring), ...others.map((one) => createUpstream(one, wiring))] as const;
+  const pool = new UpstreamPool(upstreams, poolOptions(wiring));
   const exchanges = new ExchangeRegistry(createObservers({ metrics, logger, usage, models: pool.models }));
   metrics.running = exchanges;
   return {
@@ -56,10 +58,9 @@ export function createServices({ config, protocols, state, metrics, logger }: Se
     metrics,
     usage,
     rules: new ModelRules(config),
-    images: config.images.fetch
-      ? new ImageFetcher({ ...config.images, redirects: maxRedirects }, createAddressFilter(config.images.allow))
-      : undefined,
-    documents: config.documents.extract ? new PdfExtractor(config.documents) : undefined,
+    images: createImageFetcher(config),
+    documents: createPdfExtractor(config),
+    admission: new Admission(config.limits, ({ label: key }) => metrics.rateLimited.inc({ key, limit: 'in_flight' })),
     gatekeeper: new Gatekeeper(createAccess(config), (reason) => metrics.authFailures.inc({ reason })),
     exchanges,
     limiter: new Limiter({
@@ -78,6 +79,21 @@ export function createServices({ config, protocols, state, metrics, logger }: Se
       protocols.generation.flatMap(({ droppable = [] }) => droppable),
     ),
   };
+}
+
+export function poolOptions({ config, metrics }: Wiring): ConstructorParameters<typeof UpstreamPool>[1] {
+  return { ...config.retries, onRetry: (upstream, code) => metrics.retries.inc({ upstream, code }) };
+}
+
+/** @returns undefined if PDFs are not read */
+export function createPdfExtractor({ documents }: Pick<Config, 'documents'>): PdfExtractor | undefined {
+  return documents.extract ? new PdfExtractor(documents) : undefined;
+}
+
+/** @returns undefined if images are not fetched from URLs */
+export function createImageFetcher({ images }: Pick<Config, 'images'>): ImageFetcher | undefined {
+  if (!images.fetch) return undefined;
+  return new ImageFetcher({ ...images, redirects: maxRedirects }, createAddressFilter(images.allow));
 }
 
 /**
@@ -109,7 +125,8 @@ function verifierSettings({ jwt, groups }: Config): unknown {
   return [jwt, Object.keys(groups).toSorted()];
 }
 
-function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metrics): Upstream {
+export function createUpstream(upstream: UpstreamConfig, wiring: Wiring): Upstream {
+  const { config, metrics } = wiring;
   const { kind, name, weight = 1 } = upstream;
   const backend = backends[kind];
   const { failures, interval } = config.health;
@@ -119,42 +136,46 @@ function createUpstream(upstream: UpstreamConfig, config: Config, metrics: Metri
     onChange: (up) => {
       metrics.ejected.set({ upstream: name }, up ? 0 : 1);
       // Requests that wait for the only server may still be served when it is back.
-      if (!up && config.upstreams.length > 1) queue?.refuseWaiting();
+      if (!up && wiring.config.upstreams.length > 1) queue?.refuseWaiting();
     },
   });
   const client = new UpstreamClient(upstream, config.timeouts, (reached) => {
     metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
   });
   const catalog = new ModelCatalog(client, backend, health);
-  const queue = createQueue(upstream, catalog, config.queue, metrics);
+  const queue = createQueue(upstream, catalog, wiring);
   return { name, kind, client, backend, catalog, health, weight, queue, outputRate: new OutputRate(), outstanding: 0 };
 }
 
 /** @returns the queue in front of a server; undefined without `parallel`, since no request has to wait then */
 function createQueue(
-  { kind, name, parallel, models_in_memory: slots }: UpstreamConfig,
+  upstream: UpstreamConfig,
   catalog: ModelCatalog,
-  limits: Config['queue'],
-  metrics: Metrics,
+  { config, metrics }: Wiring,
 ): UpstreamQueue | undefined {
+  const { kind, name, parallel } = upstream;
   if (parallel === undefined) return undefined;
-  const queue = new UpstreamQueue(
-    {
-      parallel,
-      ...(slots !== undefined && { slots }),
-      maxExtraWait: limits.extra_wait,
-      batchShare: limits.batch_share,
-      maxWaiting: limits.waiting,
-      maxWaitingPerKey: limits.waiting_per_key,
-      ...tuning,
-    },
-    {
-      ...(backends[kind].loaded !== undefined && { loaded: async () => await catalog.loaded() }),
-      waited: (seconds) => metrics.queueWait.observe({ upstream: name }, seconds),
-    },
-  );
+  const queue = new UpstreamQueue(queueOptions({ ...upstream, parallel }, config.queue), {
+    ...(backends[kind].loaded !== undefined && { loaded: async () => await catalog.loaded() }),
+    waited: (seconds) => metrics.queueWait.observe({ upstream: name }, seconds),
+  });
   metrics.queues.set(name, queue);
   return queue;
+}
+
+export function queueOptions(
+  { parallel, models_in_memory: slots }: UpstreamConfig & { readonly parallel: number },
+  limits: Config['queue'],
+): FairQueueOptions {
+  return {
+    parallel,
+    ...(slots !== undefined && { slots }),
+    maxExtraWait: limits.extra_wait,
+    batchShare: limits.batch_share,
+    maxWaiting: limits.waiting,
+    maxWaitingPerKey: limits.waiting_per_key,
+    ...tuning,
+  };
 }
 
 /** `requestsPerMinute` -> `requests_per_minute` */

@@ -195,7 +195,8 @@ async function fromFile(t: TestContext): Promise<{ gateway: TestGateway; write: 
     await upstream[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true });
   });
-  const load = async (): Promise<Config> => (await loadConfig({ config: file }, {}, () => undefined)).config;
+  const load = async (): Promise<Config> =>
+    (await loadConfig({ config: file }, { OLLAMA_HOST: upstream.url }, () => undefined)).config;
   return {
     gateway,
     write: async (text) => {
@@ -279,23 +280,30 @@ test('a reload logs exactly the changed settings that need a restart', async () 
     jwt: { issuer: 'https://a.test', audience: 'b', jwks_url: 'https://a.test/keys' },
   };
   assert.equal(await needsRestart(reloadable), undefined);
-  assert.deepEqual(
-    await needsRestart({ ...reloadable, listen: '127.0.0.1:1', timeouts: { idle: '7s' }, strict: true }),
-    ['listen', 'strict', 'timeouts'],
-  );
-  assert.deepEqual(await needsRestart({ metrics: { listen: '127.0.0.1:0' } }), ['metrics']);
-  assert.deepEqual(await needsRestart({ responses: {} }), ['responses']);
+  const others = {
+    timeouts: { idle: '7s' },
+    strict: true,
+    responses: {},
+    usage: { retention: '3d' },
+    log_level: 'debug',
+  };
+  assert.equal(await needsRestart(others), undefined);
+  assert.deepEqual(await needsRestart({ ...others, listen: '127.0.0.1:1' }), ['listen']);
+  assert.deepEqual(await needsRestart({ listen: 'unix:/run/a.sock', socket_mode: '0600' }), ['listen']);
+  assert.equal(await needsRestart({ socket_mode: '0600' }), undefined);
+  assert.deepEqual(await needsRestart({ metrics: { listen: '127.0.0.1:0' } }), ['metrics.listen']);
+  assert.deepEqual(await needsRestart({ usage: { file: 'usage.db' } }), ['usage.file']);
   assert.deepEqual(await needsRestart({ valkey: { url: 'redis://127.0.0.1:1' } }), ['valkey']);
+  assert.deepEqual(await needsRestart({ tls: { cert: 'a', key: 'b' } }), ['tls']);
   assert.equal(await needsRestart({}), undefined);
 });
 
-test('a reload logs a setting that is now absent as one that needs a restart', async () => {
+test('a reload logs `metrics.listen` that is now absent as a setting that needs a restart, and what has changed', async () => {
   await using upstream = await fakeUpstream(plainAnswer());
   await using gateway = await testGateway(upstream, { keys: [tester], metrics: { listen: '127.0.0.1:0' } });
-  const config = configOf(upstream);
-  const { log_level: _, ...without } = config;
-  await gateway.reload(async () => await Promise.resolve(without as Config));
-  assert.deepEqual(lastLine(gateway, 'configuration reloaded')?.['needs_restart'], ['metrics', 'log_level']);
+  await gateway.reload(async () => await Promise.resolve(configOf(upstream, { strict: true })));
+  const { changed, needs_restart: needsRestart } = lastLine(gateway, 'configuration reloaded') ?? {};
+  assert.deepEqual([changed, needsRestart], [['strict', 'metrics'], ['metrics.listen']]);
 });
 
 test('concurrent reloads are applied in order', async () => {

@@ -79,6 +79,12 @@ const settings = z.strictObject({
     .prefault({})
     .describe('Usage accounting: one row per request with time, key, model, tokens and outcome, but no content.'),
   keys: keys.default([]).describe('The API keys.'),
+  on_revoke: z
+    .enum(['finish', 'cancel'])
+    .default('finish')
+    .describe(
+      'Running responses of a key that a reload removes, or that may not do this any more: finish lets them end, cancel ends them with an error. What waits is refused in both cases.',
+    ),
   aliases: z
     .record(
       modelPattern,

@@ -70,6 +70,8 @@ export class Exchange {
   /** True if the client says that nobody waits for the answer. */
   batch = false;
   model: string | undefined;
+  /** The model's own name and the alias that the client used, for the patterns of its key. */
+  modelNames: readonly string[] | undefined;
   /** Name of the server that the request was last sent to. */
   upstream: string | undefined;
   status = 200;
@@ -174,6 +176,11 @@ export class Exchange {
   /** True while it waits in the queue and none of its choices has a slot. */
   get isQueued(): boolean {
     return this.waitingChoices > 0 && this.startedChoices === 0;
+  }
+
+  /** True once a server works on it, or has begun to. */
+  get isRunning(): boolean {
+    return this.phase === 'streaming' || this.#slots > 0 || (!this.runsModel && this.phase !== 'request');
   }
 
   cancel(reason: GatewayError): void {

@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts';
+import { GatewayError, asGatewayError } from '../errors.ts';
 import { SwapList } from '../swap-list.ts';
 import { Exchange, type ExchangeObservers } from './exchange.ts';
 
@@ -39,6 +39,27 @@ export class ExchangeRegistry {
       if (this.#running.size === 0) this.#onIdle?.();
     });
     return exchange;
+  }
+
+  /**
+   * Cancels the requests that are not allowed any more.
+   *
+   * @param check throws the error of a request that is not allowed
+   * @param includesRunning true for those as well that a server works on
+   * @returns the number of cancelled requests
+   */
+  cancelDisallowed(check: (exchange: Exchange) => void, includesRunning: boolean): number {
+    let cancelled = 0;
+    for (const exchange of this.#running.items) {
+      if (exchange.isRunning && !includesRunning) continue;
+      try {
+        check(exchange);
+      } catch (error) {
+        exchange.cancel(asGatewayError(error));
+        cancelled += 1;
+      }
+    }
+    return cancelled;
   }
 
   /**

@@ -31,7 +31,7 @@ type Limits = Pick<Config['limits'], 'in_flight' | 'bodies_total'>;
 
 /** Bounds the requests under way and the memory of their bodies: of all together, and of each key. */
 export class Admission {
-  readonly #limits: Limits;
+  #limits: Limits;
   readonly #onRefused: (owner: Owner) => void;
   readonly #owners = new Map<string, Counts>();
   readonly #all: Counts = { requests: 0, bytes: 0 };
@@ -40,6 +40,11 @@ export class Admission {
   constructor(limits: Limits, onRefused: (owner: Owner) => void) {
     this.#limits = limits;
     this.#onRefused = onRefused;
+  }
+
+  /** Replaces the limits. Requests under way stay, also when there are now more of them than may be. */
+  use(limits: Limits): void {
+    this.#limits = limits;
   }
 
   /**

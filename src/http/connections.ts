@@ -25,7 +25,7 @@ interface Open {
 
 /** The open connections of a listener. One that is too many takes the place of an idle one; otherwise it is closed at once. */
 export class Connections {
-  readonly #limits: ConnectionLimits;
+  #limits: ConnectionLimits;
   readonly #open = new Map<Socket, Open>();
   /** The oldest first. */
   readonly #byAge = new Set<Open>();
@@ -33,6 +33,11 @@ export class Connections {
   readonly #perNetwork = new Map<string, number>();
 
   constructor(limits: ConnectionLimits) {
+    this.#limits = limits;
+  }
+
+  /** Replaces the limits. Connections that are open stay. */
+  use(limits: ConnectionLimits): void {
     this.#limits = limits;
   }
 

@@ -7,7 +7,7 @@ import { shuttingDown } from '../exchange/registry.ts';
 import { type Key, anonymous } from '../policy/keys.ts';
 import type { Services } from '../services.ts';
 import { afterUsageRows } from '../usage/writer.ts';
-import { Admission, type Owner } from './admission.ts';
+import type { Owner } from './admission.ts';
 import { type ClientAddressOf, createClientAddressOf } from './client-address.ts';
 import type { Cors } from './cors.ts';
 import { networkOf } from './network-of.ts';
@@ -48,7 +48,6 @@ export class Guard {
   readonly #cors: Cors;
   readonly #clientAddressOf: ClientAddressOf;
   readonly #checkPage: PageCheck;
-  readonly #admission: Admission;
   readonly #bodies: BodyReader;
 
   constructor(services: Services, cors: Cors) {
@@ -57,9 +56,6 @@ export class Guard {
     this.#clientAddressOf = createClientAddressOf(services.config);
     this.#checkPage = createPageCheck(services.config);
     this.#bodies = new BodyReader(services.config);
-    this.#admission = new Admission(services.config.limits, ({ label: key }) => {
-      services.metrics.rateLimited.inc({ key, limit: 'in_flight' });
-    });
   }
 
   /** Answers requests with a key that the route accepts. */
@@ -134,7 +130,7 @@ export class Guard {
    *   when too many of the key are, and 429 of the limiter
    */
   async #admit(c: Context<Env>, exchange: Exchange, { scope, secret }: Admittance): Promise<void> {
-    const { exchanges, gatekeeper, limiter } = this.#services;
+    const { admission, exchanges, gatekeeper, limiter } = this.#services;
     const key = await gatekeeper.identify(c.req.raw.headers, secret);
     exchange.key = key;
     if (key === anonymous) this.#requireLocalPage(c);
@@ -146,7 +142,7 @@ export class Guard {
     }
     exchange.batch = priority === 'batch';
     if (exchanges.stopping) throw shuttingDown();
-    this.#admission.enter(exchange, ownerOf(key, exchange.client));
+    admission.enter(exchange, ownerOf(key, exchange.client));
     const subjects = exchange.runsModel ? (key?.limitSubjects ?? []) : [];
     if (subjects.length > 0) exchange.onEnd(limiter.enterConcurrent(subjects));
   }

@@ -60,6 +60,8 @@ export interface ListenOptions extends ConnectionLimits {
 export interface Listener {
   /** The bound address; port 0 is replaced by the real one. `unix:/PATH` for a Unix socket. */
   readonly url: string;
+  /** Replaces timeouts and limits of connections. What is being sent keeps its timeout. */
+  use(this: void, options: Pick<ListenOptions, 'sendTimeout' | 'timeouts' | keyof ConnectionLimits>): void;
   /** Serves new connections with another certificate. */
   useCertificate(this: void, certificate: Certificate): void;
   /** Keeps serving, but sends `Connection: close`, so that a load balancer moves clients to other instances. */
@@ -85,7 +87,8 @@ export async function listen(
   refuse: Refuse,
   options: ListenOptions = {},
 ): Promise<Listener> {
-  const { sendTimeout = 0, timeouts, certificate, socketMode = 0o660 } = options;
+  const { timeouts, certificate, socketMode = 0o660 } = options;
+  let { sendTimeout = 0 } = options;
   const listener = getRequestListener(fetch as Parameters<typeof getRequestListener>[0], {
     errorHandler: () => refuse(),
     // HTTP/1.0 has no Host header.
@@ -125,6 +128,11 @@ export async function listen(
   };
   return {
     url: urlOf(server),
+    use(changed) {
+      sendTimeout = changed.sendTimeout ?? 0;
+      server.keepAliveTimeout = changed.timeouts?.keepAliveTimeout ?? defaults.keepAliveTimeout;
+      connections.use(changed);
+    },
     useCertificate(renewed) {
       if (server instanceof TlsServer) server.setSecureContext(renewed);
     },

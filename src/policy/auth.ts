@@ -13,6 +13,16 @@ export interface Access {
   readonly tokens: Pick<TokenVerifier, 'verify'> | undefined;
 }
 
+/** A request that was let in. */
+interface Admitted {
+  readonly key: Key;
+  /** Its address; undefined when it is not known. */
+  readonly client: string | undefined;
+  /** The names of the model that it asks for; undefined when it has not named one yet. */
+  readonly modelNames: readonly string[] | undefined;
+  readonly runsModel: boolean;
+}
+
 /** Authenticates requests and checks what their keys may do. Counts every refusal by its reason. */
 export class Gatekeeper {
   #access: Access;
@@ -53,6 +63,30 @@ export class Gatekeeper {
     // Decided by the access at this time, also when the configuration changes while a token is verified.
     const withoutKey = (): Key => (open ? anonymous : this.#refuseKey(secrets, expired));
     return tokens === undefined ? withoutKey() : keyForTokens(secrets, tokens, ring).then((key) => key ?? withoutKey());
+  }
+
+  /**
+   * Checks once more whether a request may be served, after the configuration has changed.
+   *
+   * @throws {GatewayError} 401 if its key is revoked or has expired, 403 if the key may not do this any more
+   */
+  recheck({ key, client, modelNames, runsModel }: Admitted): void {
+    const now = this.#current(key);
+    if (now === undefined) return this.refuse('unknown', new GatewayError('invalid_api_key', 'This key was revoked.'));
+    if (now.expires <= Date.now()) {
+      return this.refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
+    }
+    this.requireAddress(now, client);
+    if (runsModel) this.requireScope(now, 'inference');
+    if (modelNames !== undefined) this.requireModel(now, ...modelNames);
+  }
+
+  /** @returns what a key may do now; undefined if it is none any more */
+  #current(key: Key): Key | undefined {
+    const { ring, open, tokens } = this.#access;
+    if (key === anonymous) return open ? key : undefined;
+    if (key.digest !== undefined) return ring.current(key);
+    return tokens === undefined ? undefined : key;
   }
 
   /** @param expired true when one of the secrets belongs to an expired key */

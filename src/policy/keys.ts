@@ -18,6 +18,8 @@ export interface Key {
   readonly mayUseFrom: ((address: string) => boolean) | undefined;
   /** Milliseconds since the epoch. */
   readonly expires: number;
+  /** SHA-256 digest of the secret in hex; undefined for a key that is not in the configuration. */
+  readonly digest?: string;
   readonly hideThinking: boolean;
   /** Share of the queue: a key of weight 2 gets twice the tokens of a key of weight 1. */
   readonly weight: number;
@@ -70,17 +72,18 @@ export class KeyRing {
     for (const config of keys) {
       const key = toKey(config, findGroup(config.group, groups));
       this.#add(config.hash, key);
-      const { retiring } = config;
-      if (retiring === undefined) continue;
-      this.#add(retiring.hash, { ...key, expires: Math.min(key.expires, Date.parse(retiring.until)) });
+      for (const { hash: previous, until } of config.retiring ?? []) {
+        this.#add(previous, { ...key, expires: Math.min(key.expires, Date.parse(until)) });
+      }
     }
     if (metricsToken !== undefined) {
       this.#add(metricsToken, { ...anonymous, name: 'metrics-token', label: 'metrics-token', scopes: ['metrics'] });
     }
   }
 
-  #add(digest: string, key: Key): void {
-    this.#keys.set(digest.slice('sha256:'.length).toLowerCase(), key);
+  #add(hashed: string, key: Key): void {
+    const digest = hashed.slice('sha256:'.length).toLowerCase();
+    this.#keys.set(digest, { ...key, digest });
   }
 
   /**
@@ -91,6 +94,11 @@ export class KeyRing {
    */
   find(secret: string): Key | undefined {
     return this.#keys.get(hash('sha256', secret, 'hex'));
+  }
+
+  /** @returns what is configured now for the secret of a key; undefined for a secret that is not configured any more */
+  current({ digest = '' }: Key): Key | undefined {
+    return this.#keys.get(digest);
   }
 
   /**

@@ -23,7 +23,7 @@ const firstProbe = 1_000;
  * requests until a probe succeeds; without probes, one trial request at a time decides.
  */
 export class Health {
-  readonly #options: Required<HealthOptions>;
+  #options: Required<HealthOptions>;
   readonly #ejectedListeners = new Set<() => void>();
   #isUp = true;
   #consecutiveFailures = 0;
@@ -37,6 +37,11 @@ export class Health {
 
   constructor(options: HealthOptions) {
     this.#options = { recovery: 10_000, ...options };
+  }
+
+  /** Replaces when the upstream is ejected, and how often it is probed. */
+  use({ failures, interval }: Pick<HealthOptions, 'failures' | 'interval'>): void {
+    this.#options = { ...this.#options, failures, interval };
   }
 
   /** Milliseconds until the upstream may be used, as far as that is known; 0 for now. */

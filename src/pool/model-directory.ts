@@ -10,10 +10,15 @@ import { type ModelCatalog, detailsDeadline } from './model-catalog.ts';
  * fails stays valid, because requests for its models are still sent to it.
  */
 export class ModelDirectory {
-  readonly #catalogs: readonly ModelCatalog[];
-  readonly #exact: readonly ModelCatalog[];
+  #catalogs: readonly ModelCatalog[] = [];
+  #exact: readonly ModelCatalog[] = [];
 
   constructor(catalogs: readonly ModelCatalog[]) {
+    this.use(catalogs);
+  }
+
+  /** Replaces the upstreams. */
+  use(catalogs: readonly ModelCatalog[]): void {
     this.#catalogs = catalogs;
     this.#exact = catalogs.filter(({ takesExactIds }) => takesExactIds);
   }

@@ -33,10 +33,10 @@ interface Failures {
 
 /** The servers, and which of them each request goes to. */
 export class UpstreamPool {
-  readonly upstreams: readonly [Upstream, ...Upstream[]];
+  upstreams: readonly [Upstream, ...Upstream[]];
   /** The models of all servers. */
   readonly models: ModelDirectory;
-  readonly #options: PoolOptions;
+  #options: PoolOptions;
   readonly #budget: RetryBudget;
 
   constructor(upstreams: readonly [Upstream, ...Upstream[]], options: PoolOptions) {
@@ -44,6 +44,14 @@ export class UpstreamPool {
     this.models = new ModelDirectory(upstreams.map(({ catalog }) => catalog));
     this.#options = options;
     this.#budget = new RetryBudget(options.share);
+  }
+
+  /** Replaces the servers and options. Requests that are under way move only if they have to. */
+  use(upstreams: readonly [Upstream, ...Upstream[]], options: PoolOptions): void {
+    this.upstreams = upstreams;
+    this.models.use(upstreams.map(({ catalog }) => catalog));
+    this.#options = options;
+    this.#budget.use(options.share);
   }
 
   /** @returns the kind of the servers that have a model; undefined if they differ */
@@ -85,7 +93,8 @@ export class UpstreamPool {
       } catch (thrown) {
         upstream.outstanding -= 1;
         const error = asGatewayError(thrown);
-        if (attempts >= this.#options.attempts || isAnswering(exchange)) throw error;
+        const isLast = attempts >= this.#options.attempts && upstream.isRetired !== true;
+        if (isLast || isAnswering(exchange)) throw error;
         failures ??= { target, tried: new Set(), useless: new Set() };
         failures.tried.add(upstream);
         candidates = await this.#untried(error, upstream, failures);
@@ -167,8 +176,8 @@ export class UpstreamPool {
   }
 }
 
-function isUp({ health }: Upstream): boolean {
-  return health.retryInMs === 0;
+function isUp({ health, isRetired }: Upstream): boolean {
+  return isRetired !== true && health.retryInMs === 0;
 }
 
 /** True if a server's model list has the model, or is not known yet. */

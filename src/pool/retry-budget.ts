@@ -3,11 +3,18 @@ const reserve = 100;
 
 /** Bounds retries to a share of all requests, so that a failing server does not get a multiple of its normal load. */
 export class RetryBudget {
-  readonly #share: number;
+  #share: number;
   #available: number;
 
   /** @param share retries per request; 0 for none at all */
   constructor(share: number) {
+    this.#share = share;
+    this.#available = share > 0 ? reserve : 0;
+  }
+
+  /** Replaces the share. */
+  use(share: number): void {
+    if (share === this.#share) return;
     this.#share = share;
     this.#available = share > 0 ? reserve : 0;
   }

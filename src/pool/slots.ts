@@ -1,4 +1,5 @@
 import type { Signal } from '../cancellation.ts';
+import { GatewayError } from '../errors.ts';
 import type { Ending, Exchange } from '../exchange/exchange.ts';
 import { shuttingDown } from '../exchange/registry.ts';
 import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
@@ -78,12 +79,20 @@ export async function acquireSlot(
   let ticket: Ticket;
   if (entering instanceof Promise) {
     ticket = await waitInQueue(entering, { request, queue, isStopping: exchanges.stopping }, exchange);
+    refuseExpired(ticket, exchange);
   } else {
     ticket = entering;
     exchange.startedChoices += 1;
   }
   const stopTimer = exchange.startFirstTokenTimer(config.timeouts.first_token);
   return createSlot({ ticket, stopTimer, estimatedCost: request.cost, fraction }, exchange);
+}
+
+/** @throws {GatewayError} 401 for a key that has expired while its request waited */
+function refuseExpired(ticket: Ticket, { key }: Exchange): void {
+  if (key === undefined || key.expires > Date.now()) return;
+  ticket.done();
+  throw new GatewayError('invalid_api_key', 'This key has expired.');
 }
 
 interface SlotOptions {

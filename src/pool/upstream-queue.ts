@@ -15,7 +15,7 @@ interface UpstreamQueueHooks {
 /** The queue in front of one server. While requests wait, it reads which models are in memory, since they change by themselves. */
 export class UpstreamQueue {
   /** True if loading one model may unload another, as far as that can be known. */
-  readonly swapsModels: boolean;
+  swapsModels: boolean;
   readonly #queue: FairQueue;
   readonly #hooks: UpstreamQueueHooks;
   #timer: NodeJS.Timeout | undefined;
@@ -25,6 +25,12 @@ export class UpstreamQueue {
     this.swapsModels = options.slots !== undefined || hooks.loaded !== undefined;
     this.#queue = new FairQueue(options);
     this.#hooks = hooks;
+  }
+
+  /** Replaces the options. Requests that wait keep their place. */
+  use(options: FairQueueOptions): void {
+    this.swapsModels = options.slots !== undefined || this.#hooks.loaded !== undefined;
+    this.#queue.use(options);
   }
 
   /** Number of requests that wait. */

@@ -18,7 +18,9 @@ export interface Upstream {
   readonly health: Health;
   readonly outputRate: OutputRate;
   /** Its capacity relative to the other servers. */
-  readonly weight: number;
+  weight: number;
+  /** True once a reload has removed it: it ends what it has begun, and gets nothing new. */
+  isRetired?: boolean;
   /** Number of requests that it serves or that wait in its queue. */
   outstanding: number;
   /** Models in its memory at the last health check; undefined if unknown, or if its queue knows better. */

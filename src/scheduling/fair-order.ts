@@ -8,12 +8,17 @@ import { RoundRobin } from './round-robin.ts';
  */
 export class FairOrder {
   readonly #priorities: Readonly<Record<Entry['work']['priority'], RoundRobin>>;
-  readonly #batchShare: number;
+  #batchShare: number;
   /** Interactive requests dequeued in a row while a batch request was waiting. */
   #sinceBatch = 0;
 
   constructor(quantum: number, batchShare: number) {
     this.#priorities = { interactive: new RoundRobin(quantum), batch: new RoundRobin(quantum) };
+    this.#batchShare = batchShare;
+  }
+
+  /** Replaces the share of batch requests. */
+  use(batchShare: number): void {
     this.#batchShare = batchShare;
   }
 

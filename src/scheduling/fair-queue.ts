@@ -49,7 +49,7 @@ const forecastTtl = 1000;
 
 /** The queue of one upstream. */
 export class FairQueue {
-  readonly #limits: Pick<FairQueueOptions, 'maxWaiting' | 'maxWaitingPerKey'>;
+  #limits: Pick<FairQueueOptions, 'maxWaiting' | 'maxWaitingPerKey'>;
   readonly #now: () => number;
   readonly #scheduler: Scheduler;
   readonly #waiters = new Map<Entry, Waiter>();
@@ -62,6 +62,13 @@ export class FairQueue {
     this.#limits = options;
     this.#now = now;
     this.#scheduler = new Scheduler(options);
+  }
+
+  /** Replaces the options. Requests that wait keep their place, also when there are now more than may wait. */
+  use(options: FairQueueOptions): void {
+    this.#limits = options;
+    this.#scheduler.use(options);
+    this.#startNext();
   }
 
   /** Waiting requests. */

@@ -5,12 +5,18 @@
 export class Residency {
   /** Running requests by model, least recently used model first. */
   readonly #models = new Map<string, number>();
-  readonly #slotsAreKnown: boolean;
+  #slotsAreKnown: boolean;
   #slots: number;
 
   constructor(slots: number | undefined) {
     this.#slotsAreKnown = slots !== undefined;
     this.#slots = slots ?? 1;
+  }
+
+  /** Replaces the number of models that the server holds; undefined if it is not known any more. */
+  use(slots: number | undefined): void {
+    this.#slotsAreKnown = slots !== undefined;
+    this.#slots = slots ?? this.#slots;
   }
 
   get slots(): number {

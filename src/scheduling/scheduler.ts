@@ -33,7 +33,7 @@ export interface SchedulerOptions {
  */
 export class Scheduler {
   readonly pace: Pace;
-  readonly #options: SchedulerOptions;
+  #options: SchedulerOptions;
   readonly #order: FairOrder;
   readonly #modelQueues = new ModelQueues();
   readonly #residency: Residency;
@@ -49,6 +49,13 @@ export class Scheduler {
     this.#order = new FairOrder(options.quantum, options.batchShare);
     this.#residency = new Residency(options.slots);
     this.pace = new Pace(options.serviceTime, options.loadTime);
+  }
+
+  /** Replaces the options, except for the quantum and the assumed times. Requests that wait or run stay as they are. */
+  use(options: SchedulerOptions): void {
+    this.#options = options;
+    this.#order.use(options.batchShare);
+    this.#residency.use(options.slots);
   }
 
   get waiting(): number {

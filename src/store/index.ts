@@ -11,6 +11,8 @@ export interface State {
   readonly usage: UsageLedger;
   /** The connection that instances share their limits through; undefined for a single instance. */
   readonly valkey: Redis | undefined;
+  /** Replaces the bounds of stored responses, and how long usage rows are stored. */
+  use(config: Pick<Config, 'responses' | 'usage'>): void;
   close(): void;
 }
 
@@ -33,6 +35,10 @@ export async function openState(
     textStore,
     usage,
     valkey,
+    use: (config) => {
+      textStore.use(config.responses);
+      usage.use(config.usage.retention);
+    },
     close: () => {
       usage.close();
       valkey?.disconnect();
@@ -41,7 +47,10 @@ export async function openState(
 }
 
 /** Imports the Valkey client only when it is needed, to save memory. */
-async function openValkey(url: string, bounds: Config['responses']): Promise<{ textStore: TextStore; valkey: Redis }> {
+async function openValkey(
+  url: string,
+  bounds: Config['responses'],
+): Promise<{ textStore: TextStore & { use(bounds: Config['responses']): void }; valkey: Redis }> {
   const { ValkeyTextStore, connectValkey } = await import('./valkey.ts');
   const valkey = await connectValkey(url);
   return { textStore: new ValkeyTextStore(valkey, bounds), valkey };

@@ -28,7 +28,7 @@ interface Holding {
  * that store less lose nothing.
  */
 export class MemoryTextStore implements TextStore {
-  readonly #bounds: Bounds;
+  #bounds: Bounds;
   /** In the order of their last `put`, in which they also expire. */
   readonly #entries = new Map<string, Entry>();
   readonly #holdings = new Map<string, Holding>();
@@ -36,6 +36,12 @@ export class MemoryTextStore implements TextStore {
 
   constructor(bounds: Bounds) {
     this.#bounds = bounds;
+  }
+
+  /** Replaces the bounds. A text keeps the time to live that it was stored with. */
+  use(bounds: Bounds): void {
+    this.#bounds = bounds;
+    this.#evict();
   }
 
   async get(owner: string, id: string): Promise<string | undefined> {

@@ -37,10 +37,15 @@ interface QuotaBounds {
 /** Stores texts in Valkey or Redis, which expires them. When a quota is full, its oldest texts are deleted. */
 export class ValkeyTextStore implements TextStore {
   readonly #valkey: Redis;
-  readonly #bounds: QuotaBounds;
+  #bounds: QuotaBounds;
 
   constructor(valkey: Redis, bounds: QuotaBounds) {
     this.#valkey = valkey;
+    this.#bounds = bounds;
+  }
+
+  /** Replaces the bounds for texts that are stored from now on. */
+  use(bounds: QuotaBounds): void {
     this.#bounds = bounds;
   }
 

@@ -200,6 +200,12 @@ export class Metrics {
     for (const phase of phases) this.disconnects.inc({ phase }, 0);
   }
 
+  /** Removes the series that describe the state of an upstream, because it is not configured any more. */
+  forgetUpstream(upstream: string): void {
+    for (const gauge of [this.upstreamUp, this.ejected, this.queueDepth, this.upstreamInFlight])
+      gauge.remove({ upstream });
+  }
+
   #upstreamSeconds(phase: string, activity: string): SeriesHistogram<'model' | 'upstream'> {
     return new SeriesHistogram(this.registry, {
       name: `llamaduct_upstream_${phase}_seconds`,

@@ -53,7 +53,7 @@ const maxNumber = 2 ** 31 - 1;
  */
 export class UsageLedger {
   readonly #database: DatabaseSync;
-  readonly #retention: number;
+  #retention: number;
   readonly #onError: (error: unknown) => void;
   readonly #rows: RowWriter;
   readonly #spentByKey: StatementSync;
@@ -76,6 +76,11 @@ export class UsageLedger {
     this.#spentByKey = this.#database.prepare(`${sumTokens} "key" = ? AND hour >= ?`);
     this.#spentByGroup = this.#database.prepare(`${sumTokens} "group" = ? AND hour >= ?`);
     this.#schedulePruning();
+  }
+
+  /** @param retention milliseconds that rows are kept from now on */
+  use(retention: number): void {
+    this.#retention = retention;
   }
 
   /**

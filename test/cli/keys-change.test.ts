@@ -98,6 +98,25 @@ test('keys rotate --keep keeps the previous secret valid until it expires or the
   assert.deepEqual([after.find(first), after.find(second), after.find(third)?.name], [undefined, undefined, 'alice']);
 });
 
+test('a second keys rotate --keep keeps every promised secret until its own date, and forgets those that are over', async (context) => {
+  const { file, read } = scratch(context);
+  const rotate = async (keep: string): Promise<string> =>
+    secretIn((await run(['keys', 'rotate', 'alice', '--keep', keep, '--config', file])).stdout);
+  const [first, second] = [await rotate('48h'), await rotate('24h')];
+  const newest = await rotate('1h');
+  const ring = new KeyRing(parseConfig(read(), file).keys);
+  const hoursOf = (secret: string): number => Math.round(((ring.find(secret)?.expires ?? 0) - Date.now()) / 3_600_000);
+  assert.deepEqual([hoursOf(first), hoursOf(second), ring.find(newest)?.expires], [24, 1, Infinity]);
+  const [{ retiring } = assert.fail()] = parseConfig(read(), file).keys;
+  assert.equal(retiring?.length, 3);
+  assert.equal(retiring[2]?.hash, alice);
+  assert.match((await run(['keys', 'list', '--config', file])).stdout, /never \(previous key: \S+Z, \S+Z, \S+Z\)/);
+
+  writeFileSync(file, read().replace(/until: .*/, 'until: 2020-01-01T00:00:00Z'));
+  await rotate('1h');
+  assert.equal(parseConfig(read(), file).keys[0]?.retiring?.length, 3);
+});
+
 test('keys commands report invalid input and leave the file unchanged', async (context) => {
   const { file, read } = scratch(context);
   const invalid: readonly [edit: () => Promise<void>, message: RegExp, exitCode?: number][] = [

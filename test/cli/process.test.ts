@@ -148,7 +148,7 @@ test(
 
 test('a pipe under the log without a reader loses lines, and a new reader gets the number of them', async (t) => {
   const pipe = join(folder, 'pipe');
-  execFileSync('mkfifo', [pipe]);
+  execFileSync('bash', ['-c', 'mkfifo "$1"', 'bash', pipe]);
   const reader = spawn('cat', [pipe], { stdio: 'ignore' });
   const { url, stop } = await startLoggingTo(t, pipe);
   reader.kill('SIGKILL');
@@ -167,7 +167,7 @@ test('a pipe under the log without a reader loses lines, and a new reader gets t
 
 test('a reader of the log that reads nothing does not stop the service or its end', async (t) => {
   const pipe = join(folder, 'slow');
-  execFileSync('mkfifo', [pipe]);
+  execFileSync('bash', ['-c', 'mkfifo "$1"', 'bash', pipe]);
   const reader = spawn('bash', ['-c', 'exec 3<"$1"; exec sleep 60', 'bash', pipe], { stdio: 'ignore' });
   t.after(() => reader.kill('SIGKILL'));
   const { url, stop } = await startLoggingTo(t, pipe);

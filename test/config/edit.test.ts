@@ -27,8 +27,15 @@ const hash = (digit: number): string => `sha256:${String(digit).repeat(64)}`;
 const until = '2999-01-01T00:00:00Z';
 const addBob: KeyEdit = { kind: 'add', key: { name: 'bob', hash: hash(2), scopes: ['inference'] } };
 const removeAlice: KeyEdit = { kind: 'remove', name: 'alice' };
-const rotateAlice: KeyEdit = { kind: 'rotate', name: 'alice', hash: hash(3) };
-const rotateAliceKeepingOld: KeyEdit = { ...rotateAlice, retiring: { hash: hash(1), until } };
+const rotateAlice: KeyEdit & { kind: 'rotate' } = { kind: 'rotate', name: 'alice', hash: hash(3), retiring: [] };
+const rotateAliceKeepingOld: KeyEdit = { ...rotateAlice, retiring: [{ hash: hash(1), until }] };
+const rotateAliceKeepingTwo = {
+  ...rotateAlice,
+  retiring: [
+    { hash: hash(1), until },
+    { hash: hash(5), until },
+  ],
+};
 
 async function edited(text: string, edit: KeyEdit): Promise<string> {
   writeFileSync(file, text);
@@ -90,6 +97,18 @@ const cases: readonly [name: string, before: string, edit: KeyEdit, after: strin
     `keys:\n${pair(4)}${indented(retiring(5))}  # x\n`,
     rotateAliceKeepingOld,
     `keys:\n${pair(3)}${indented(retiring(1))}  # x\n`,
+  ],
+  [
+    'rotates a key and keeps an earlier retiring hash beside the previous one',
+    `keys:\n${pair(1)}${indented(retiring(5))}  # x\n`,
+    rotateAliceKeepingTwo,
+    `keys:\n${pair(3)}  retiring:\n${[1, 5].map((digit) => `    - hash: ${hash(digit)}\n      until: ${until}\n`).join('')}  # x\n`,
+  ],
+  [
+    'rotates a key and removes a list of retiring hashes',
+    `keys:\n${pair(1)}  retiring:\n    - hash: ${hash(5)}\n      until: ${until}\n    - {hash: "${hash(6)}", until: ${until}}\n  hide_thinking: true\n`,
+    rotateAlice,
+    `keys:\n${pair(3)}  hide_thinking: true\n`,
   ],
   [
     'rotates a key and removes an earlier retiring hash',
@@ -170,7 +189,11 @@ for (const [layout, before] of [
       [rotateAlice, [{ name: 'alice', hash: hash(3), scopes: ['inference'] }, ...others]],
       [
         rotateAliceKeepingOld,
-        [{ name: 'alice', hash: hash(3), scopes: ['inference'], retiring: { hash: hash(1), until } }, ...others],
+        [{ name: 'alice', hash: hash(3), scopes: ['inference'], retiring: [{ hash: hash(1), until }] }, ...others],
+      ],
+      [
+        rotateAliceKeepingTwo,
+        [{ name: 'alice', hash: hash(3), scopes: ['inference'], retiring: rotateAliceKeepingTwo.retiring }, ...others],
       ],
     ];
     for (const [edit, wanted] of expected) {

@@ -19,9 +19,12 @@ interface JsonSchema {
   readonly items?: JsonSchema;
   /** The schema of a map's values. */
   readonly additionalProperties?: JsonSchema | boolean;
+  readonly anyOf?: readonly JsonSchema[];
 }
 
-function pathsOfSchema({ properties = {}, items, additionalProperties: values }: JsonSchema): string[] {
+function pathsOfSchema({ properties = {}, items, additionalProperties: values, anyOf }: JsonSchema): string[] {
+  const [variant] = anyOf ?? [];
+  if (variant !== undefined) return pathsOfSchema(variant);
   if (typeof values === 'object' && values.properties !== undefined) {
     return ['*', ...pathsOfSchema(values).map((path) => `*.${path}`)];
   }

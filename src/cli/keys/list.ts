@@ -35,10 +35,10 @@ function rowOf(key: KeyConfig, groups: FileConfig['groups']): string[] {
   return [name, scopes.join(','), models?.join(',') ?? 'all', groupName ?? '-', expiryText(key), limits];
 }
 
-function expiryText({ expires, retiring }: KeyConfig): string {
+function expiryText({ expires, retiring = [] }: KeyConfig): string {
   const expired = expires !== undefined && Date.parse(expires) <= Date.now();
-  const previousIsValid = retiring !== undefined && Date.parse(retiring.until) > Date.now();
-  const previous = previousIsValid ? ` (previous key: ${retiring.until})` : '';
+  const valid = retiring.filter(({ until }) => Date.parse(until) > Date.now());
+  const previous = valid.length === 0 ? '' : ` (previous key: ${valid.map(({ until }) => until).join(', ')})`;
   return `${expires ?? 'never'}${expired ? ' (expired)' : ''}${previous}`;
 }
 

@@ -10,7 +10,7 @@ const maxKeep = 366 * 86_400_000;
 
 /**
  * `keys rotate`: replaces the secret of a key and prints the new one. The previous secret becomes invalid at once, or after
- * `--keep`.
+ * `--keep`. With it, earlier ones stay valid for as long as was promised; without it, none does.
  *
  * @throws {CommandError} when there is no key with this name, or `--keep` is invalid
  * @throws {ConfigError} when the file is invalid or cannot be edited
@@ -21,8 +21,9 @@ export async function rotateKey(name: string, flags: ChangeKeyFlags): Promise<vo
   const until = isoSeconds(Date.now() + keep);
   const secret = newSecret();
   await editConfigFile(file, (config) => {
-    const { hash } = requireKey(config, name, file);
-    return { kind: 'rotate', name, hash: hashSecret(secret), ...(keep > 0 && { retiring: { hash, until } }) };
+    const { hash, retiring = [] } = requireKey(config, name, file);
+    const promised = retiring.filter((one) => Date.parse(one.until) > Date.now());
+    return { kind: 'rotate', name, hash: hashSecret(secret), retiring: keep > 0 ? [{ hash, until }, ...promised] : [] };
   });
   const previous = keep > 0 ? `The previous key stays valid until ${until}` : 'The previous key is no longer valid';
   process.stdout.write(`${secretNotice(secret)}Replaced key "${name}" in ${file}. ${previous}.\n`);

@@ -9,8 +9,8 @@ export type KeyEdit =
       readonly kind: 'rotate';
       readonly name: string;
       readonly hash: string;
-      /** The previous secret, when it stays valid for a while; absent when it becomes invalid at once. */
-      readonly retiring?: NonNullable<KeyConfig['retiring']>;
+      /** The previous secrets that stay valid for a while. */
+      readonly retiring: NonNullable<KeyConfig['retiring']>;
     };
 
 /** Applies an edit to a parsed configuration. @returns a copy */
@@ -28,7 +28,7 @@ function applyToKeys(keys: readonly KeyConfig[], edit: KeyEdit): KeyConfig[] {
       return keys.map((key) => {
         if (key.name !== edit.name) return key;
         const { retiring: _, ...rest } = key;
-        return { ...rest, hash: edit.hash, ...(edit.retiring !== undefined && { retiring: edit.retiring }) };
+        return { ...rest, hash: edit.hash, ...(edit.retiring.length > 0 && { retiring: edit.retiring }) };
       });
     default:
       return edit satisfies never;
@@ -54,7 +54,13 @@ export function applyToDocument(document: Document, edit: KeyEdit): void {
   }
   found.key.set('hash', edit.hash);
   found.key.delete('retiring');
-  if (edit.retiring !== undefined) found.key.set('retiring', document.createNode(edit.retiring));
+  const retiring = retiringToWrite(edit);
+  if (retiring !== undefined) found.key.set('retiring', document.createNode(retiring));
+}
+
+/** @returns the value of `retiring`: without a list if there is only one, as earlier versions read it; undefined for none */
+export function retiringToWrite({ retiring }: KeyEdit & { readonly kind: 'rotate' }): object | undefined {
+  return retiring.length > 1 ? retiring : retiring[0];
 }
 
 /** @returns the node of the `keys` list; undefined when the file has none, or something else in its place */

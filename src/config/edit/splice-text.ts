@@ -9,7 +9,7 @@ import {
   isPair,
   stringify,
 } from 'yaml';
-import { type KeyEdit, findKey, keysNode } from './key-edit.ts';
+import { type KeyEdit, findKey, keysNode, retiringToWrite } from './key-edit.ts';
 
 /** Replaces the text between two offsets. */
 interface Replacement {
@@ -82,9 +82,8 @@ function rotateKey(text: string, document: Document, edit: KeyEdit & { kind: 'ro
   const replacements: (Replacement | undefined)[] = [{ from: hashStart, to: hashEnd, text: edit.hash }];
   const previous = pairOf(key, 'retiring');
   if (previous !== undefined) replacements.push(entryRemoval(text, previous, indent));
-  if (edit.retiring !== undefined) {
-    replacements.push(insertionBelow(text, hashEnd, toYaml({ retiring: edit.retiring }, indent)));
-  }
+  const retiring = retiringToWrite(edit);
+  if (retiring !== undefined) replacements.push(insertionBelow(text, hashEnd, toYaml({ retiring }, indent)));
   const possible = replacements.filter((replacement) => replacement !== undefined);
   return possible.length < replacements.length ? undefined : applyReplacements(text, possible);
 }

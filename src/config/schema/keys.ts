@@ -9,6 +9,8 @@ export type Scope = (typeof scopes)[number];
 /** The values of the `key` label for requests that use no key of the configuration file. */
 const reservedNames = /^(anonymous|env|none|metrics-token|token(-.*)?)$/;
 
+const previousSecret = z.strictObject({ hash: sha256, until: z.iso.datetime({ offset: true }) });
+
 /** One entry of `keys`. */
 export const keySchema = z.strictObject({
   name: displayName
@@ -47,9 +49,12 @@ export const keySchema = z.strictObject({
   group: displayName.optional().describe('Name of a group in `groups`.'),
   limits: usageLimits.optional().describe('Limits of this key. They take precedence over those of its group.'),
   retiring: z
-    .strictObject({ hash: sha256, until: z.iso.datetime({ offset: true }) })
+    .union([previousSecret, z.array(previousSecret)])
+    .transform((previous) => [previous].flat())
     .optional()
-    .describe('The previous secret and how long it stays valid. Written by `llamaduct keys rotate --keep`.'),
+    .describe(
+      'The previous secret and how long it stays valid, or a list of them. Written by `llamaduct keys rotate --keep`.',
+    ),
 });
 
 /** One entry of `keys`, parsed. */
@@ -77,8 +82,8 @@ function requireUniqueHashes(list: readonly KeyConfig[], context: z.RefinementCt
     if (seen.has(hash)) context.addIssue({ code: 'custom', path: [...path], message: 'another secret has this hash' });
     seen.add(hash);
   };
-  list.forEach(({ hash, retiring }, index) => {
+  list.forEach(({ hash, retiring = [] }, index) => {
     requireUnseen(hash, [index, 'hash']);
-    if (retiring !== undefined) requireUnseen(retiring.hash, [index, 'retiring', 'hash']);
+    for (const previous of retiring) requireUnseen(previous.hash, [index, 'retiring']);
   });
 }

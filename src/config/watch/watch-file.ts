@@ -68,9 +68,9 @@ class FileWatch {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#checks = this.#checks.then(async () => {
-        const next = await this.#check();
+        const wait = await this.#check();
         // An event during the check has asked for another one already.
-        if (this.#timer === undefined) this.#checkIn(next);
+        if (this.#timer === undefined) this.#checkIn(wait);
       });
     }, delay).unref();
   }

@@ -21,7 +21,9 @@ export async function authorizeModel(name: string, services: Services, exchange:
 }
 
 /** @throws {GatewayError} 403 if the key may not use the model by any of its names */
-export function requireModel({ names }: ResolvedModel, { gatekeeper }: Services, { key }: Exchange): void {
+export function requireModel({ names }: ResolvedModel, { gatekeeper }: Services, exchange: Exchange): void {
+  const { key } = exchange;
+  exchange.modelNames = names;
   if (key !== undefined) gatekeeper.requireModel(key, ...names);
 }
 

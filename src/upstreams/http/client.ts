@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import { type Dispatcher, Pool } from 'undici';
 import type { Signal } from '../../cancellation.ts';
 import type { Config, UpstreamConfig } from '../../config/schema.ts';
@@ -21,33 +22,50 @@ export interface UpstreamRequest {
 /** Milliseconds for the body of an error: it is not generated token by token. */
 const maxErrorTime = 5_000;
 
+type Timeouts = Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>;
+
+/** The settings that connections are opened with. */
+interface Connection {
+  readonly origin: string;
+  readonly tls: UpstreamConfig['tls'] | undefined;
+  /** Milliseconds to open one. */
+  readonly timeout: number;
+}
+
 /** An HTTP client for one upstream, with a pool of keep-alive connections. Does not retry or follow redirects. */
 export class UpstreamClient {
-  readonly #pool: Pool;
-  readonly #basePath: string;
-  readonly #headers: Record<string, string>;
-  readonly #deadlines: ResponseDeadlines;
+  #pool: Pool;
+  #connection: Connection;
+  #basePath = '';
+  #headers: Record<string, string> = {};
+  #deadlines: ResponseDeadlines = { head: 0, errorBody: maxErrorTime };
+  /** Milliseconds between two chunks of a response; 0 for no limit. */
+  #idle = 0;
   readonly #onChange: (reachable: boolean) => void;
   #reachable: boolean | undefined;
 
   /** @param onChange is called after the first request, and whenever the upstream becomes reachable or unreachable */
-  constructor(
-    { url, key, headers, tls }: UpstreamConfig,
-    timeouts: Pick<Config['timeouts'], 'connect' | 'first_byte' | 'idle'>,
-    onChange: (reachable: boolean) => void,
-  ) {
+  constructor(upstream: UpstreamConfig, timeouts: Timeouts, onChange: (reachable: boolean) => void) {
     this.#onChange = onChange;
-    this.#deadlines = { head: timeouts.first_byte, errorBody: Math.min(timeouts.idle || Infinity, maxErrorTime) };
-    const { origin, pathname, username, password } = new URL(url);
+    this.#connection = connectionOf(upstream, timeouts);
+    this.#pool = createPool(this.#connection);
+    this.use(upstream, timeouts);
+  }
+
+  /** Replaces address, credentials and timeouts. Requests that are under way end as they began. */
+  use(upstream: UpstreamConfig, timeouts: Timeouts): void {
+    const { url, key, headers } = upstream;
+    const { pathname, username, password } = new URL(url);
     this.#basePath = pathname.replace(/\/+$/, '');
     const authorization = key !== undefined ? `Bearer ${key}` : username !== '' ? basic(username, password) : undefined;
     this.#headers = { ...(authorization !== undefined && { authorization }), ...headers };
-    this.#pool = new Pool(origin, {
-      connect: { ...tls, timeout: timeouts.connect },
-      headersTimeout: timeouts.first_byte,
-      bodyTimeout: timeouts.idle,
-      pipelining: 1,
-    });
+    this.#deadlines = { head: timeouts.first_byte, errorBody: Math.min(timeouts.idle || Infinity, maxErrorTime) };
+    this.#idle = timeouts.idle;
+    const connection = connectionOf(upstream, timeouts);
+    if (isDeepStrictEqual(connection, this.#connection)) return;
+    void this.#pool.close();
+    this.#connection = connection;
+    this.#pool = createPool(connection);
   }
 
   /**
@@ -68,6 +86,7 @@ export class UpstreamClient {
           headers: { ...this.#headers, ...headers },
           ...(body !== undefined && { body }),
           headersTimeout: deadlines.head,
+          bodyTimeout: this.#idle,
         },
         handler,
       );
@@ -85,11 +104,24 @@ export class UpstreamClient {
     await this.#pool.destroy();
   }
 
+  /** Closes the connections, each after the request that is under way on it. */
+  async drain(): Promise<void> {
+    await this.#pool.close();
+  }
+
   #setReachable(reachable: boolean): void {
     if (this.#reachable === reachable) return;
     this.#reachable = reachable;
     this.#onChange(reachable);
   }
+}
+
+function connectionOf({ url, tls }: UpstreamConfig, { connect: timeout }: Timeouts): Connection {
+  return { origin: new URL(url).origin, tls, timeout };
+}
+
+function createPool({ origin, tls, timeout }: Connection): Pool {
+  return new Pool(origin, { connect: { ...tls, timeout }, pipelining: 1 });
 }
 
 function basic(username: string, password: string): string {
