@@ -74,10 +74,10 @@ export function createServices({ wiring, protocols, state }: ServicesOptions): S
       },
       onUnchecked: (letIn) => metrics.unlimited.inc({ outcome: letIn ? 'let_in' : 'refused' }),
     }),
-    droppedFields: new DroppedFieldReporter(
-      metrics,
-      protocols.generation.flatMap(({ droppable = [] }) => droppable),
-    ),
+    droppedFields: new DroppedFieldReporter(metrics, [
+      'keep_alive',
+      ...protocols.generation.flatMap(({ droppable = [] }) => droppable),
+    ]),
   };
 }
 

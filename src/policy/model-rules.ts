@@ -92,7 +92,13 @@ function isPattern(alias: string): boolean {
  */
 export function withTokenCap(rule: ModelRule | undefined, maxTokens: number | undefined): ModelRule | undefined {
   if (maxTokens === undefined) return rule;
-  const base = rule ?? { match: '*', hide_thinking: false, think_tags: 'keep', on_overflow: 'error' };
+  const base = rule ?? {
+    match: '*',
+    any_keep_alive: false,
+    hide_thinking: false,
+    think_tags: 'keep',
+    on_overflow: 'error',
+  };
   return { ...base, max_tokens: Math.min(base.max_tokens ?? maxTokens, maxTokens) };
 }
 

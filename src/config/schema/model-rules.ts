@@ -22,6 +22,12 @@ export const modelRule = z.strictObject({
     .describe(
       'How long the model stays loaded, for example 10m or a number of seconds; -1: forever. Requests cannot change it.',
     ),
+  any_keep_alive: z
+    .boolean()
+    .default(false)
+    .describe(
+      'true: requests of every key may unload the model at once (keep_alive: 0) or keep it loaded for more than a day (-1). false: only keys with the admin scope may; otherwise the value is ignored and listed in x-llamaduct-dropped.',
+    ),
   think: z
     .union([z.boolean(), z.enum(['low', 'medium', 'high', 'max'])])
     .optional()

@@ -1,13 +1,15 @@
 import type { PassThroughRoute } from '../../chat/protocol.ts';
 import type { JsonObject } from '../../chat/request.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
-import { isObject, parseExact } from '../../framing/json.ts';
+import { foldedName, isObject, parseExact } from '../../framing/json.ts';
 import { parseJson } from '../../http/request-body.ts';
+import { ignoresKeepAlive } from '../../policy/keep-alive.ts';
 import { type NativeRules, nativeRules } from '../../policy/native-rules.ts';
 import { withTokenCap } from '../../policy/model-rules.ts';
 import type { Services } from '../../services.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { requireModel, resolveModel } from '../steps/authorize.ts';
+import { rejectDroppedFields } from '../steps/dropped-fields.ts';
 import { hasOneReading } from './one-reading.ts';
 
 /** A route whose body names models. */
@@ -94,11 +96,33 @@ function withNativeRules(
   const rule = services.rules.rule(model ?? '');
   const hideThinking = exchange.key?.hideThinking === true || rule?.hide_thinking === true;
   const filters = { hideThinking, splitsThinkTags: rule?.think_tags === 'split' };
-  if (ruled === undefined && mayStay) return { body: sent, bytes, ...filters };
+  const dropsKeepAlive = ignoresKeepAlive(keepAliveIn(sent), { key: exchange.key, rule });
+  if (dropsKeepAlive) Object.assign(exchange.headers, reportDropped('keep_alive', services));
+  else if (ruled === undefined && mayStay) return { body: sent, bytes, ...filters };
   // Parsed once more, so that no number loses digits.
   const exact = parseExact(bytes.toString('utf8'));
   const rewritten = withRules(exact, resolved, services, exchange) ?? exact;
-  return { body: sent, bytes: Buffer.from(JSON.stringify(rewritten)), ...filters };
+  const kept = dropsKeepAlive ? withoutKeepAlive(rewritten) : rewritten;
+  return { body: sent, bytes: Buffer.from(JSON.stringify(kept)), ...filters };
+}
+
+/** Ollama ignores the case of field names. */
+function isKeepAlive(field: string): boolean {
+  return foldedName(field) === 'keep_alive';
+}
+
+function keepAliveIn(body: unknown): unknown {
+  return isObject(body) ? Object.entries(body).find(([field]) => isKeepAlive(field))?.[1] : undefined;
+}
+
+function withoutKeepAlive(body: unknown): unknown {
+  return isObject(body) ? Object.fromEntries(Object.entries(body).filter(([field]) => !isKeepAlive(field))) : body;
+}
+
+/** @returns the header that lists a dropped field. @throws {GatewayError} 400 in strict mode */
+function reportDropped(field: string, { config, droppedFields }: Services): Record<string, string> {
+  if (config.strict) rejectDroppedFields([field]);
+  return droppedFields.headers([field]);
 }
 
 /** A body that is not JSON is the upstream's to refuse, unless keys, limits or rules depend on what it says. */

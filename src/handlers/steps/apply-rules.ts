@@ -2,6 +2,7 @@ import type { GenerationCall } from '../../chat/protocol.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
 import { invalidValue } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import { withAllowedKeepAlive } from '../../policy/keep-alive.ts';
 import { type ModelRule, applyRule, withTokenCap } from '../../policy/model-rules.ts';
 import { type Demand, sumDemands } from '../../pool/slots.ts';
 import { checkSchema } from '../../schema/json-schema.ts';
@@ -54,17 +55,19 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   if (typeof asked.format === 'object') checkSchema(asked.format, 'response_format');
   const rule = withTokenCap(rules.rule(model), exchange.key?.maxTokens);
   const countsOnly = call.countsOnly === true;
+  const allowed = (request: GenerationRequest): GenerationRequest =>
+    withAllowedKeepAlive(request, { key: exchange.key, rule });
   const [first, ...others] = call.requests;
   const shaped = [
-    shape(first, model, rule, countsOnly),
-    ...others.map((request) => shape(request, model, rule, countsOnly)),
+    shape(allowed(first), model, rule, countsOnly),
+    ...others.map((request) => shape(allowed(request), model, rule, countsOnly)),
   ] as const;
   pool.backendFor(model).check?.(shaped[0]);
   const demands = shaped.map(demandOf);
   // Before images are fetched, so that a request over a limit fetches none.
   if (call.ready === undefined) await reserveTokens(exchange, sumDemands(demands), services);
   const { requests, dropped: leftOut } = await prepareMessages(shaped, services, exchange);
-  const dropped = [...call.dropped, ...leftOut];
+  const dropped = [...call.dropped, ...leftOut, ...(allowed(asked) === asked ? [] : ['keep_alive'])];
   if (config.strict) {
     // A field that only a rule of the operator sets is not the client's to leave out.
     const own = withMessagesOf(requests[0], asked);
