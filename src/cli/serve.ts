@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { readServiceManager } from '../config/env.ts';
 import { type Flags, loadConfig, withNewKey } from '../config/load.ts';
 import { toLoopback } from '../config/ollama-url.ts';
 import { type Config, scopes } from '../config/schema.ts';
@@ -6,6 +7,7 @@ import { watchFile } from '../config/watch/watch-file.ts';
 import type { Gateway } from '../gateway.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { banner, keyFromEnvironment, literalKey } from './banner.ts';
+import { ServiceManager } from './service-manager.ts';
 import { startService } from './service.ts';
 import { exitOnSignal } from './signals.ts';
 import { warnings } from './warnings.ts';
@@ -27,12 +29,17 @@ export async function serve(flags: Flags): Promise<void> {
   const created = file === undefined && config.keys.length === 0 ? withNewKey(config, 'local', scopes) : undefined;
   const logger = createLogger(config.log_level);
   const service = await startService(created?.config ?? config, upstreamIsImplicit, logger);
-  exitOnSignal(async () => await service.close());
+  const manager = new ServiceManager(readServiceManager(), logger);
+  exitOnSignal(async () => {
+    manager.stopping();
+    await service.close();
+  });
 
   const { gateway } = service;
   if (file === undefined) onHangup = () => logger.info('SIGHUP ignored: there is no configuration file to reload');
   else onHangup = await reloadOnChange(gateway, file, { flags, started: config });
   const metrics = gateway.metricsUrl === undefined ? '' : `, metrics on ${gateway.metricsUrl}`;
+  manager.ready();
   process.stdout.write(`llamaduct is ready on ${gateway.url}${metrics}\n`);
   if (file !== undefined) return;
   const key = created === undefined ? keyFromEnvironment : literalKey(created.secret);

@@ -21,6 +21,21 @@ export function readVariable(name: string): string | undefined {
   return process.env[name]?.trim() || undefined;
 }
 
+/** What systemd expects of a service. */
+export interface ServiceManagerVariables {
+  /** True if it waits to be told that the service is ready. */
+  readonly notifies: boolean;
+  /** Milliseconds within which it expects a sign of life; undefined for none. */
+  readonly watchdog: number | undefined;
+}
+
+/** Reads the variables of systemd that are meant for this process. */
+export function readServiceManager(variables: NodeJS.ProcessEnv = process.env): ServiceManagerVariables {
+  const { NOTIFY_SOCKET: socket = '', WATCHDOG_USEC: microseconds, WATCHDOG_PID: pid } = variables;
+  const isWatched = Number(microseconds) > 0 && (pid === undefined || Number(pid) === process.pid);
+  return { notifies: socket !== '', watchdog: isWatched ? Number(microseconds) / 1000 : undefined };
+}
+
 /** True when `npm start`, `npm run` or `npx` started this process. */
 export function startedByNpm(): boolean {
   return process.env['npm_lifecycle_event'] !== undefined;

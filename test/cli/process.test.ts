@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { execFileSync, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, after, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
@@ -57,6 +57,42 @@ test('SIGUSR1 does not open the inspector', async () => {
   const { code, stderr } = await llamaduct.ended;
   assert.equal(code, 0);
   assert.doesNotMatch(stderr, /[Dd]ebugger/);
+});
+
+test('systemd is told when the service is ready, alive and stopping', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  const [bin, messages] = [join(folder, 'bin'), join(folder, 'messages')];
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'systemd-notify'), `#!/bin/sh\necho "$@" >>"${messages}"\n`, { mode: 0o755 });
+  const llamaduct = startLlamaduct(['--listen', '127.0.0.1:0', '--upstream', upstream.url], {
+    PATH: `${bin}:${process.env['PATH']}`,
+    NOTIFY_SOCKET: '/run/systemd/notify',
+    WATCHDOG_USEC: '200000',
+  });
+  await llamaduct.until(ready);
+  const sent = (): string[] => readFileSync(messages, { encoding: 'utf8', flag: 'a+' }).trim().split('\n');
+  await until('two signs of life', () => sent().filter((message) => message === 'WATCHDOG=1').length >= 2);
+  assert.ok(sent().includes('READY=1'));
+  llamaduct.kill('SIGTERM');
+  assert.equal((await llamaduct.ended).code, 0);
+  await until('the last message', () => sent().includes('STOPPING=1'));
+});
+
+test('a missing systemd-notify is logged once, and the service goes on', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  const bin = dirname(process.execPath);
+  const llamaduct = startLlamaduct(['--listen', '127.0.0.1:0', '--upstream', upstream.url], {
+    PATH: bin,
+    NOTIFY_SOCKET: '/run/systemd/notify',
+    WATCHDOG_USEC: '100000',
+    LLAMADUCT_KEY: secret,
+  });
+  const [, url = ''] = await llamaduct.until(ready);
+  assert.equal(await statusOf(url), 200);
+  llamaduct.kill('SIGTERM');
+  const { code, stderr } = await llamaduct.ended;
+  assert.equal(code, 0);
+  assert.equal(stderr.match(/systemd cannot be notified/g)?.length, 1);
 });
 
 test('LLAMADUCT_UPSTREAM and --upstream say that they replace the upstreams of the file', async () => {
