@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import type { ErrorFormat } from './chat/protocol.ts';
 import { GatewayError, asGatewayError } from './errors.ts';
-import { type Cors, createCors, preflight } from './http/cors.ts';
+import { type Cors, createCors, isPreflight, preflight } from './http/cors.ts';
 import { Guard } from './http/guard.ts';
 import { healthz, readyz } from './http/ops.ts';
 import { notFound, readTarget, targetOf } from './http/paths.ts';
@@ -30,8 +30,13 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
     ['/readyz', readyz(services, cors)],
   ] as const) {
     const errors = errorsFor(path);
-    serve(path, errors, new Map([['GET', guard.status({ errors }, handler)]]));
+    const status = guard.status({ errors }, handler);
+    // HAProxy checks with OPTIONS unless it is told another method.
+    app.options(path, async (c, next) => (isPreflight(c) ? await next() : await status(c)));
+    serve(path, errors, new Map([['GET', status]]));
   }
+  // Its check without a path.
+  app.options('/', async (c, next) => (isPreflight(c) ? await next() : await healthz(cors)(c)));
   for (const [path, routes] of Map.groupBy(createRoutes(protocols, services), (route) => route.path)) {
     const handlers = new Map(routes.map((route) => [route.method, guard.protect(route)]));
     serve(path, routes[0]?.errors ?? errorsFor(path), handlers);

@@ -76,6 +76,11 @@ export function createCors(origins: readonly string[]): Cors {
   return (origin) => (origin === undefined ? denied : (allowed.get(origin) ?? denied));
 }
 
+/** True for an OPTIONS request of a browser. */
+export function isPreflight(c: Context<Env>): boolean {
+  return c.req.header('origin') !== undefined || c.req.header('access-control-request-method') !== undefined;
+}
+
 /** @returns the answer to a CORS preflight; undefined for any other request, and for an origin that is not allowed */
 export function preflight(c: Context<Env>, cors: Cors, methods: readonly string[]): Response | undefined {
   if (c.req.method !== 'OPTIONS' || c.req.header('access-control-request-method') === undefined) return undefined;

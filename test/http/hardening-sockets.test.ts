@@ -209,6 +209,15 @@ suite('a request that HTTP allows', () => {
     assert.deepEqual([statuses, closed], [[200], true]);
   });
 
+  test('can be the check of a load balancer, of HTTP/1.0 and without a Host header or a key', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream);
+    for (const head of ['GET /healthz', 'HEAD /healthz', 'OPTIONS /healthz', 'OPTIONS /readyz', 'OPTIONS /']) {
+      assert.deepEqual((await raw(gateway.url, `${head} HTTP/1.0\r\n\r\n`)).statuses, [200], head);
+    }
+    assert.deepEqual(upstream.requests, []);
+  });
+
   test('can have chunk extensions and trailers, which are not passed on', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
