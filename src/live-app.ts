@@ -2,6 +2,7 @@ import { createApp } from './app.ts';
 import type { Config } from './config/schema.ts';
 import { startHealthChecks } from './pool/health-checks.ts';
 import { RetiredUpstreams } from './pool/retired-upstreams.ts';
+import type { Env } from './http/respond.ts';
 import { clientProtocols } from './protocols/index.ts';
 import { reconfigure } from './reconfigure.ts';
 import type { Services } from './services.ts';
@@ -35,8 +36,8 @@ export class LiveApp {
     return this.#services;
   }
 
-  readonly fetch = (...parameters: Parameters<App['fetch']>): ReturnType<App['fetch']> =>
-    this.#app.fetch(...parameters);
+  readonly fetch = (request: Request, bindings?: Env['Bindings']): Response | Promise<Response> =>
+    this.#app.fetch(request, bindings);
 
   /** Checks the upstreams from now on. */
   startHealthChecks(): void {
