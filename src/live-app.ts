@@ -19,6 +19,7 @@ export class LiveApp {
   #services: Services;
   #app: App;
   #stopHealthChecks: (() => void) | undefined;
+  #isStopping = false;
 
   constructor(wiring: Wiring, state: State) {
     const { config, logger } = wiring;
@@ -42,6 +43,7 @@ export class LiveApp {
   /** Checks the upstreams from now on. */
   startHealthChecks(): void {
     this.#stopHealthChecks?.();
+    if (this.#isStopping) return;
     const { interval } = this.#wiring.config.health;
     this.#stopHealthChecks = startHealthChecks(this.#services.pool.upstreams, interval);
   }
@@ -61,6 +63,7 @@ export class LiveApp {
   }
 
   stopHealthChecks(): void {
+    this.#isStopping = true;
     this.#stopHealthChecks?.();
   }
 

@@ -3,7 +3,7 @@ import { readServiceManager } from '../config/env.ts';
 import { type Flags, loadConfig, withNewKey } from '../config/load.ts';
 import { toLoopback } from '../config/ollama-url.ts';
 import { type Config, scopes } from '../config/schema.ts';
-import { watchFile } from '../config/watch/watch-file.ts';
+import { FileWatches } from '../config/watch/file-watches.ts';
 import type { Gateway } from '../gateway.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { banner, keyFromEnvironment, literalKey } from './banner.ts';
@@ -46,15 +46,20 @@ export async function serve(flags: Flags): Promise<void> {
   process.stdout.write(banner(toLoopback(gateway.url), key, await firstModel(gateway)));
 }
 
-/** Reloads the configuration when its file changes. @returns a function that reloads it now */
+/** Reloads the configuration when its file, or a certificate that it names, changes. @returns a function that reloads it now */
 async function reloadOnChange(
   gateway: Gateway,
   file: string,
   { flags, started }: { readonly flags: Flags; readonly started: Config },
 ): Promise<() => void> {
-  const load = async (): Promise<Config> => (await loadConfig(flags)).config;
+  const load = async (): Promise<Config> => {
+    const { config, certificates } = await loadConfig(flags);
+    await watches.use([file, ...certificates]);
+    return config;
+  };
   const reload = (): void => void gateway.reload(load);
-  await watchFile(file, reload);
+  const watches = new FileWatches(reload);
+  await watches.use([file]);
   // The file may have changed after it was read and before it was watched.
   if (!isDeepStrictEqual(await load().catch(() => undefined), started)) reload();
   return reload;

@@ -18,6 +18,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Path of the configuration file; undefined when there is none. */
   readonly file: string | undefined;
+  /** Paths of the other files that were read: the certificates of upstreams. */
+  readonly certificates: readonly string[];
   /** True when there is no file and the upstream is OLLAMA_HOST or the default: the demo may then stand in for it. */
   readonly upstreamIsImplicit: boolean;
   /** True when a flag or the environment sets the address to listen on. */
@@ -63,6 +65,9 @@ export async function loadConfig(
   return {
     config: deepFreeze(config),
     file,
+    certificates: (upstream === undefined ? (entries ?? []) : []).flatMap(({ ca = [], cert = [], key = [] }) =>
+      [ca, cert, key].flat(),
+    ),
     upstreamIsImplicit: file === undefined && upstream === undefined,
     listenIsExplicit: listen !== undefined,
     upstreamsReplacedBy: entries === undefined ? undefined : upstream?.[0],

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, after, test } from 'node:test';
 import { hashSecret } from '../../src/config/secret.ts';
+import { selfSigned } from '../images/certificate.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
@@ -93,6 +94,19 @@ test('a missing systemd-notify is logged once, and the service goes on', async (
   const { code, stderr } = await llamaduct.ended;
   assert.equal(code, 0);
   assert.equal(stderr.match(/systemd cannot be notified/g)?.length, 1);
+});
+
+test('a renewed certificate of an upstream is used without a restart', async () => {
+  const [file, ca] = [join(folder, 'secure.yaml'), join(folder, 'ca.pem')];
+  const [first, second] = [selfSigned('127.0.0.1'), selfSigned('127.0.0.1')];
+  writeFileSync(ca, first.cert);
+  writeFileSync(file, 'listen: 127.0.0.1:0\naccess: open\nupstreams: [{url: "https://127.0.0.1:1", ca: ca.pem}]\n');
+  const llamaduct = startLlamaduct(['--config', file]);
+  await llamaduct.until(ready);
+  writeFileSync(ca, second.cert);
+  await llamaduct.untilLogged(/"changed":\["upstreams"\],"msg":"configuration reloaded"/);
+  llamaduct.kill('SIGTERM');
+  assert.equal((await llamaduct.ended).code, 0);
 });
 
 test('LLAMADUCT_UPSTREAM and --upstream say that they replace the upstreams of the file', async () => {

@@ -14,6 +14,8 @@ export interface Finished {
 export interface Running {
   /** Waits until standard output matches. @throws {Error} when that takes too long, or the process ends first */
   until(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Waits until standard error matches. @throws {Error} when that takes too long */
+  untilLogged(pattern: RegExp): Promise<void>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Finished>;
 }
@@ -52,6 +54,7 @@ export function start(
   return {
     ended,
     kill: (signal) => void child.kill(signal),
+    untilLogged: async (pattern) => await until(`${String(pattern)} in the log`, () => pattern.test(stderr), deadline),
     async until(pattern) {
       await until(
         `${String(pattern)} in ${JSON.stringify({ stdout, stderr })}`,

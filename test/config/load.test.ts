@@ -101,6 +101,28 @@ test('OLLAMA_HOST alone is an implicit upstream, --upstream and LLAMADUCT_UPSTRE
   assert.equal((await loadConfig({ upstream: 'gpu' }, {})).upstreamIsImplicit, false);
 });
 
+test('an upstream with the path of a request is refused, with the name of the flag or variable', async () => {
+  await assert.rejects(
+    loadConfig({}, { OLLAMA_HOST: 'http://gpu:11434/api' }),
+    /^ConfigError: OLLAMA_HOST: .* without \/api/,
+  );
+  await assert.rejects(
+    loadConfig({ upstream: 'http://gpu:8000/v1/chat/completions' }, {}),
+    /^ConfigError: --upstream: .* without \/v1/,
+  );
+  assert.equal((await loadConfig({ upstream: 'http://gpu:8000/v1' }, {})).config.upstreams[0].kind, 'openai');
+});
+
+test('the flag or variable that replaces the upstreams of the file is reported', async () => {
+  const file = fileOf('access: open\nupstreams: [{url: "http://gpu1"}]');
+  const replacedBy = async (...parameters: Parameters<typeof loadConfig>): Promise<unknown> =>
+    (await loadConfig(...parameters)).upstreamsReplacedBy;
+  assert.equal(await replacedBy({ config: file }, {}), undefined);
+  assert.equal(await replacedBy({ config: file }, { LLAMADUCT_UPSTREAM: 'gpu' }), 'LLAMADUCT_UPSTREAM');
+  assert.equal(await replacedBy({ config: file, upstream: 'gpu' }, { LLAMADUCT_UPSTREAM: 'gpu' }), '--upstream');
+  assert.equal(await replacedBy({ config: fileOf('access: open'), upstream: 'gpu' }, {}), undefined);
+});
+
 test('an invalid OLLAMA_HOST is ignored when an upstream is set', async () => {
   await assert.rejects(loadConfig({}, { OLLAMA_HOST: 'a b' }), /^ConfigError: OLLAMA_HOST: /);
   assert.equal(
