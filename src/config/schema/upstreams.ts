@@ -89,7 +89,7 @@ const endpoints =
 
 /** @returns the fault in the path of a server's URL; undefined if there is none. The message does not repeat the URL. */
 export function pathFault(kind: Upstream['kind'], url: string): string | undefined {
-  const path = new URL(url).pathname.replace(/\/+$/, '');
+  const path = new URL(url).pathname.toLowerCase().replace(/\/+$/, '');
   if (kind === 'openai') {
     if (path === '') return 'expected the base URL of the API with its path, which usually is /v1: http://HOST:PORT/v1';
     return endpoints.test(path) ? 'expected the base URL of the API, without the path of a request' : undefined;
