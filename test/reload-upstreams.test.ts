@@ -168,6 +168,40 @@ suite('a reload', () => {
     assert.deepEqual([after?.authorization, after?.['x-team']], ['Bearer new', 'lab']);
   });
 
+  test('is not noticed by clients, whatever it changes about upstreams', async (t) => {
+    const [one, two, three] = [await plain(t), await plain(t), await plain(t)];
+    const { reload, ask } = await start(t, [as('one', one, { parallel: 2 }), as('two', two)], {
+      retries: { attempts: 3 },
+    });
+    const states = [
+      [as('one', one, { parallel: 4 }), as('three', three)],
+      [as('two', two, { parallel: 1 })],
+      [as('one', two, { parallel: 2 })],
+      [as('one', one), as('two', two, { parallel: 3 }), as('three', three)],
+      [as('three', three, { key: 'another' })],
+    ];
+    let [served, isOver] = [0, false];
+    const failed: unknown[] = [];
+    const clients = Array.from({ length: 12 }, async (_, index) => {
+      while (!isOver) {
+        const { status, text } = await ask('hi', { stream: index % 2 === 0 });
+        if (status === 200 && (index % 2 === 1 || text.endsWith('data: [DONE]\n\n'))) served += 1;
+        else failed.push([status, text]);
+      }
+    });
+    for (let round = 0; round < 20; round += 1) {
+      const before = served;
+      await reload(states[round % states.length] ?? [], {
+        timeouts: { connect: `${5 + (round % 2)}s` },
+        queue: { waiting: 900 + round },
+      });
+      await until('more to be served', () => served > before + 12 || failed.length > 0);
+    }
+    isOver = true;
+    await Promise.all(clients);
+    assert.deepEqual(failed, []);
+  });
+
   test('applies a timeout to the next request, and not to those that run', async (t) => {
     const upstream = await held(t);
     const { reload, ask } = await start(t, [as('one', upstream)]);
