@@ -102,6 +102,11 @@ const invalid: readonly [name: string, text: string, expected: readonly (string 
     ['1:19 upstreams[0].url expected a URL such as http://127.0.0.1:11434'],
   ],
   [
+    'a URL with a port that cannot be, once',
+    'upstreams: [{url: "http://me:secret@x:99999", headers: {authorization: a}}]',
+    ['1:19 upstreams[0].url expected a URL such as http://127.0.0.1:11434'],
+  ],
+  [
     'a duplicate upstream name',
     'upstreams: [{url: "http://a"}, {url: "http://b"}]',
     ['1:32 upstreams[1].name another upstream has this name'],

@@ -89,7 +89,9 @@ const endpoints =
 
 /** @returns the fault in the path of a server's URL; undefined if there is none. The message does not repeat the URL. */
 export function pathFault(kind: Upstream['kind'], url: string): string | undefined {
-  const path = new URL(url).pathname.toLowerCase().replace(/\/+$/, '');
+  // The check of the URL itself has reported one that cannot be parsed.
+  const path = URL.parse(url)?.pathname.toLowerCase().replace(/\/+$/, '');
+  if (path === undefined) return undefined;
   if (kind === 'openai') {
     if (path === '') return 'expected the base URL of the API with its path, which usually is /v1: http://HOST:PORT/v1';
     return endpoints.test(path) ? 'expected the base URL of the API, without the path of a request' : undefined;
@@ -118,7 +120,7 @@ function tlsFault({ url, ca, cert, key, insecure_skip_verify: unverified }: Upst
 
 function authorizationFault({ url, key_env: variable, headers = {} }: Upstream): Fault | undefined {
   if (!Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) return undefined;
-  const { username, password } = new URL(url);
+  const { username = '', password = '' } = URL.parse(url) ?? {};
   if (variable === undefined && username === '' && password === '') return undefined;
   return ['headers', 'authorization is already set by `key_env` or by the user name and password in `url`'];
 }
