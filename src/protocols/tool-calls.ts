@@ -1,6 +1,5 @@
 import { parse as parseTolerantly } from 'jsonc-parser';
 import type { JsonObject, ToolCall } from '../chat/request.ts';
-import { GatewayError } from '../errors.ts';
 import { countValues } from '../framing/depth.ts';
 import { exactNumber, isObject, parseExact } from '../framing/json.ts';
 
