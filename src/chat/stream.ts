@@ -18,6 +18,9 @@ export type DecoderMaker = (emit: Emit) => Decoder;
 /**
  * Turns events into the text of a client's stream. Each method returns the text to send, '' for none. Synchronous, no
  * I/O. An answer may have several choices, each with its own events.
+ *
+ * An attempt that fails before any text is repeated with the same encoder: a `write` that returns '' and `fail` change
+ * nothing that a later text depends on.
  */
 export interface Encoder {
   write(event: ChatEvent, choice: number): string;
@@ -27,6 +30,12 @@ export interface Encoder {
   end(total: TotalUsage): string;
   /** Called instead of `end` when the answer broke: the client must not take it for a complete one. */
   fail(error: GatewayError): string;
+  /**
+   * Returns events without content, for clients that give up when no event comes for a while: they do not count comments.
+   * The first one may be the start of the stream, before anything is known of the answer. Absent for formats without room
+   * for such events.
+   */
+  keepAlive?(): string;
 }
 
 /** A backend's counts and durations, over all choices of an answer. */

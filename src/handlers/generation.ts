@@ -69,23 +69,24 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
   const common = {
     'content-type': contentType,
     'cache-control': 'no-cache',
-    // nginx would buffer the stream.
-    'x-accel-buffering': 'no',
   };
+  // One for all attempts, because the start of the stream may be sent while they wait.
+  const encoder = call.encoder(head);
   const starting = services.pool.send(exchange, targetOf(prepared), async (upstream) => {
     const here = { ...services, upstream };
     const { adaptations, bodies } = await sendChoices(prepared, here, exchange);
-    const translator = new Translator(choiceDecoders(prepared, here, bodies), call.encoder(head));
+    const translator = new Translator(choiceDecoders(prepared, here, bodies), encoder);
     const stream = new TranslatedStream(bodies, translator, exchange);
     await stream.open();
     return { status: 200, headers: { ...headersOf(generation, adaptations, services), ...common }, stream };
   });
   if (!contentType.startsWith('text/event-stream')) return sendStream(c, await starting);
-  // Only SSE has room for something that is not part of the answer.
+  // A line of NDJSON is always part of the answer.
   return await sendStreamWithHeartbeats(c, starting, {
     interval: services.config.timeouts.silence,
     headers: { ...droppedHeader(prepared.dropped.map(names)), ...common },
-    failure: (error) => call.encoder(head).fail(withFieldName(error, names)),
+    keepAlive: () => encoder.keepAlive?.() ?? '',
+    failure: (error) => encoder.fail(withFieldName(error, names)),
   });
 }
 

@@ -4,7 +4,7 @@ import type { Context } from 'hono';
 import type { ErrorFormat } from '../chat/protocol.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { queueHeaders, writeHeartbeats } from '../streaming/heartbeat.ts';
+import { keepStreamAlive, queueHeaders, writeHeartbeats } from '../streaming/heartbeat.ts';
 import { NodeSink } from '../streaming/node-sink.ts';
 import type { ResponseSink, ResponseStream } from '../streaming/response-stream.ts';
 import { WebSink } from '../streaming/web-sink.ts';
@@ -92,31 +92,41 @@ export function sendStream(c: Context<Env>, { status, headers, stream }: Streame
 }
 
 interface Heartbeats {
-  /** Milliseconds of silence before the first comment, and between two; 0 for no comments. */
+  /** Milliseconds of silence before the first heartbeat, and between two; 0 for none. */
   readonly interval: number;
   /** The headers that are known before the answer starts. */
   readonly headers: Headers;
+  /** Returns events of the client's format that say nothing of the answer; '' if the format has none before it starts. */
+  readonly keepAlive: () => string;
   /** Renders the error event of a stream that never starts. */
   readonly failure: (error: GatewayError) => string;
 }
 
 /**
- * Sends an SSE answer. If it has not started after the interval, the response starts with status 200 and comments.
+ * Sends an SSE answer, with a heartbeat whenever it is silent for the interval. If it has not started by the first one, the
+ * response starts with status 200.
  *
  * @throws what `starting` rejects with before the response has started
  */
 export async function sendStreamWithHeartbeats(
   c: Context<Env>,
   starting: Promise<StreamedAnswer>,
-  { interval, headers, failure }: Heartbeats,
+  { interval, headers, ...rest }: Heartbeats,
 ): Promise<Response> {
-  const started = interval === 0 ? await starting : await withTimeout(interval, starting);
-  if (started !== undefined) return sendStream(c, started);
+  if (interval === 0) return sendStream(c, await starting);
   const exchange = c.get('exchange');
+  const started = await withTimeout(interval, starting);
+  if (started !== undefined) {
+    const { stream } = started;
+    const { sink, response } = openSink(c, started.status, started.headers);
+    keepStreamAlive(sink, () => stream.keepAlive(), { exchange, interval });
+    sink.pipe(stream);
+    return response;
+  }
   Object.assign(exchange.headers, queueHeaders(exchange));
   const { sink, response } = openSink(c, 200, headers);
   const late = starting.then((answer) => ({ stream: answer.stream, lateHeaders: changed(headers, answer.headers) }));
-  writeHeartbeats(sink, late, { exchange, interval, failure });
+  writeHeartbeats(sink, late, { exchange, interval, ...rest });
   return response;
 }
 
@@ -127,6 +137,8 @@ function openSink(c: Context<Env>, status: number, headers: Headers): { sink: Re
   exchange.status = status;
   exchange.endedBySink = true;
   const all = allHeaders(exchange, headers);
+  // nginx would hold back a stream until its buffer is full.
+  if (all['content-length'] === undefined) all['x-accel-buffering'] = 'no';
   if (outgoing === undefined) {
     const sink = new WebSink(exchange);
     return { sink, response: new Response(sink.body, { status, headers: all }) };

@@ -1,20 +1,23 @@
 import { type GatewayError, asGatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { sseComment } from '../framing/sse.ts';
 import type { ResponseSink, ResponseStream } from './response-stream.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
 interface HeartbeatOptions {
   readonly exchange: Exchange;
-  /** Milliseconds between two comments. */
+  /** Milliseconds of silence before the first heartbeat, and between two. */
   readonly interval: number;
+  /** Returns events of the client's format that say nothing of the answer; '' if the format has none before it starts. */
+  readonly keepAlive: () => string;
   /** Renders the error event of a stream that never starts. */
   readonly failure: (error: GatewayError) => string;
 }
 
 /**
- * Writes SSE comments until an answer starts, so that neither the client nor a proxy in between times out; then pipes the
- * answer. The comments say where the request stands in the queue, and carry headers that were not known when the response
+ * Writes heartbeats until an answer starts, so that neither the client nor a proxy in between times out; then pipes the
+ * answer. Comments say where the request stands in the queue, and carry headers that were not known when the response
  * started.
  *
  * @param starting resolves with the answer and those headers
@@ -23,19 +26,16 @@ interface HeartbeatOptions {
 export function writeHeartbeats(
   sink: ResponseSink,
   starting: Promise<{ readonly stream: ResponseStream; readonly lateHeaders: Headers }>,
-  { exchange, interval, failure }: HeartbeatOptions,
+  { exchange, interval, keepAlive, failure }: HeartbeatOptions,
 ): void {
-  const beat = (): void => {
-    // A client that does not read would only have more to read later.
-    if (sink.ready) sink.write(`: ${waitingText(exchange)}\n\n`);
-  };
-  beat();
-  const timer = setInterval(beat, interval);
-  exchange.onEnd(() => clearInterval(timer));
+  const waiting = (): string => sseComment(waitingText(exchange)) + keepAlive();
+  let beat = waiting;
+  sink.write(beat());
+  keepStreamAlive(sink, () => beat(), { exchange, interval });
   starting.then(
     ({ stream, lateHeaders }) => {
-      clearInterval(timer);
-      for (const [name, value] of Object.entries(lateHeaders)) sink.write(`: ${name}: ${value}\n\n`);
+      beat = () => stream.keepAlive();
+      for (const [name, value] of Object.entries(lateHeaders)) sink.write(sseComment(`${name}: ${value}`));
       sink.pipe(stream);
     },
     (thrown: unknown) => {
@@ -44,6 +44,32 @@ export function writeHeartbeats(
       sink.end(error);
     },
   );
+}
+
+/**
+ * Writes a heartbeat whenever nothing was written for an interval, and until the exchange ends.
+ *
+ * @param beat returns the heartbeat; '' if none can be written now
+ */
+export function keepStreamAlive(
+  sink: ResponseSink,
+  beat: () => string,
+  { exchange, interval }: Pick<HeartbeatOptions, 'exchange' | 'interval'>,
+): void {
+  let silentTicks = 0;
+  // A timer that starts anew with each token would cost more than one that looks twice in each interval.
+  const timer = setInterval(() => {
+    silentTicks = sink.written ? 0 : silentTicks + 1;
+    sink.written = false;
+    // A client that does not read would only have more to read later.
+    if (silentTicks < 2 || !sink.ready) return;
+    const text = beat();
+    if (text === '') return;
+    silentTicks = 0;
+    sink.write(text);
+    sink.written = false;
+  }, interval / 2);
+  exchange.onEnd(() => clearInterval(timer));
 }
 
 /** The request's position in the queue, and the seconds it is expected to wait. */

@@ -9,6 +9,7 @@ import type { ResponseSink, ResponseStream } from './response-stream.ts';
  * than everything else that is done to a token. What arrives in one turn of the event loop goes out as one HTTP chunk.
  */
 export class NodeSink implements ResponseSink {
+  written = false;
   readonly #outgoing: ServerResponse;
   readonly #exchange: Exchange;
   readonly #onDrain: () => void;
@@ -51,6 +52,7 @@ export class NodeSink implements ResponseSink {
 
   write(data: string | Uint8Array): void {
     if (this.#ended) return;
+    this.written = true;
     if (this.#pending.length === 0) process.nextTick(flush, this);
     if (typeof this.#pending === 'string' && typeof data === 'string') {
       this.#pending += data;

@@ -2,12 +2,15 @@ import type { UsageObserver } from '../chat/stream.ts';
 import { GatewayError, asGatewayError, stoppedEarly } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { recordsIn } from '../framing/records.ts';
+import { sseComment } from '../framing/sse.ts';
 import type { UpstreamAnswer } from '../upstreams/http/body.ts';
 import type { AnswerFilter } from './answer-filter.ts';
 import { type Chunk, MergedBodies } from './merged-bodies.ts';
 import type { ResponseStream, Sink } from './response-stream.ts';
 
 const newline = 10;
+/** The end of an event: two line breaks. */
+const eventEnd = /(\n\r?\n|\r\r)$/;
 
 interface PassthroughOptions {
   readonly answer: UpstreamAnswer;
@@ -24,7 +27,10 @@ export class PassthroughStream implements ResponseStream {
   readonly bodies: MergedBodies;
   readonly #options: PassthroughOptions;
   readonly #refused: boolean;
+  readonly #isSse: boolean;
   #opening: Chunk | undefined;
+  /** The last bytes that were written. */
+  #tail: Buffer = Buffer.alloc(0);
   /** True while the bytes so far end with a whole line. */
   #lineEnded = true;
 
@@ -32,7 +38,9 @@ export class PassthroughStream implements ResponseStream {
     const { answer, exchange, observer } = options;
     this.#options = options;
     this.#refused = answer.statusCode >= 400;
-    const isStream = /^(application\/x-ndjson|text\/event-stream)/.test(String(answer.headers['content-type']));
+    const type = String(answer.headers['content-type']);
+    this.#isSse = type.startsWith('text/event-stream');
+    const isStream = this.#isSse || type.startsWith('application/x-ndjson');
     this.bodies = new MergedBodies([Promise.resolve(answer)], (bytes, pieces) => {
       // An error costs no tokens, and the chunks of an answer that is not streamed are not tokens.
       if (!this.#refused) exchange.onChunk(isStream ? recordsIn(bytes, pieces) : 0);
@@ -74,8 +82,17 @@ export class PassthroughStream implements ResponseStream {
     if (chunk.type === 'end') this.#pass(chunk, sink);
   }
 
+  /** A comment between two events of SSE. Nothing can stand between two lines of JSON, or within an event. */
+  keepAlive(): string {
+    return this.#isSse && eventEnd.test(this.#tail.toString('latin1')) ? sseComment('keep-alive') : '';
+  }
+
   #pass(chunk: Chunk, sink: Sink): void {
-    if (chunk.type === 'bytes') return sink.write(chunk.bytes);
+    if (chunk.type === 'bytes') {
+      const { bytes } = chunk;
+      this.#tail = bytes.length > 2 ? bytes.subarray(-3) : Buffer.concat([this.#tail, bytes]).subarray(-3);
+      return sink.write(bytes);
+    }
     const error = chunk.type === 'broken' ? chunk.error : this.#failureAtEnd();
     this.bodies.complete = error === undefined;
     const { failure } = this.#options;

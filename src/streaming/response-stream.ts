@@ -8,6 +8,8 @@ export interface ResponseStream {
   start(sink: Sink): void;
   /** Writes what a chunk becomes, and ends the sink after the last one. */
   write(chunk: Chunk, sink: Sink): void;
+  /** @returns something without content that can be sent now, so that no idle timer ends the stream; '' if nothing can */
+  keepAlive(): string;
 }
 
 /** Takes the bytes of one answer, and ends its exchange. Calls after its end do nothing. */
@@ -23,5 +25,7 @@ export interface Sink {
 
 /** A sink that an answer can be piped into. Nothing else writes answers to clients. */
 export interface ResponseSink extends Sink {
+  /** True if something was written since it was set to false. */
+  written: boolean;
   pipe(stream: ResponseStream): void;
 }

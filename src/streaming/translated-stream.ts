@@ -45,6 +45,10 @@ export class TranslatedStream implements ResponseStream {
     this.#send(this.#translator.push(chunk), sink);
   }
 
+  keepAlive(): string {
+    return this.#translator.keepAlive();
+  }
+
   #send(text: string, sink: Sink): void {
     const { ended, error, total } = this.#translator;
     if (text !== '') sink.write(text);

@@ -50,6 +50,11 @@ export class Translator {
     return this.#out;
   }
 
+  /** @returns events that keep the client's stream alive; '' if it has no room for them */
+  keepAlive(): string {
+    return this.ended ? '' : (this.#encoder.keepAlive?.() ?? '');
+  }
+
   #emit(choice: number): Emit {
     const emit = (event: ChatEvent): void => {
       if (event.type === 'finish') this.#finished.push(event);
@@ -60,6 +65,7 @@ export class Translator {
     const verbatim: Verbatim = {
       frame: () => this.#encoder.frame?.(choice),
       take: (texts) => {
+        this.hasOutput = true;
         this.#out += texts;
       },
     };

@@ -8,6 +8,7 @@ import type { ResponseSink, ResponseStream } from './response-stream.ts';
 export class WebSink implements ResponseSink {
   /** The body of the response. */
   readonly body: ReadableStream<Uint8Array>;
+  written = false;
   readonly #exchange: Exchange;
   readonly #writable: WritableStream<Chunk>;
   #controller: TransformStreamDefaultController<Uint8Array> | undefined;
@@ -57,6 +58,7 @@ export class WebSink implements ResponseSink {
 
   write(data: string | Uint8Array): void {
     if (this.#ended) return;
+    this.written = true;
     this.#controller?.enqueue(typeof data === 'string' ? Buffer.from(data) : data);
   }
 

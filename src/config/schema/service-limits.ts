@@ -79,7 +79,9 @@ export const timeouts = z.strictObject({
     ),
   idle: timeout
     .prefault('5m')
-    .describe('Longest pause between two chunks of a response, from the upstream and to the client.'),
+    .describe(
+      'Longest pause between two chunks of a response, from the upstream and to the client. For requests with tools or a response format the upstream may pause as long as `first_byte`: servers hold back a tool call until it is complete.',
+    ),
   first_token: timeout
     .prefault('0s')
     .describe(
@@ -92,7 +94,7 @@ export const timeouts = z.strictObject({
   silence: timeout
     .prefault('10s')
     .describe(
-      'While a stream waits for its first chunk, an SSE comment is sent after each such interval, so that proxies do not time out. 0s: never.',
+      'Whenever an SSE stream has nothing to send for this long, before or within its answer, it gets a heartbeat, so that neither clients nor proxies time out. 0s: never.',
     ),
   drain: timeout
     .prefault('0s')

@@ -3,6 +3,7 @@ import type { ReadableStream as WebStream } from 'node:stream/web';
 import { conversationIn } from '../../chat/conversation.ts';
 import { estimatedOutputTokens, estimatedTokensIn } from '../../chat/estimate.ts';
 import type { PassThroughRoute } from '../../chat/protocol.ts';
+import { maySilentlyGenerateIn } from '../../chat/silence.ts';
 import { invalidValue } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { type RequestHandler, sendEmpty, sendJson, sendStream, sendStreamWithHeartbeats } from '../../http/respond.ts';
@@ -119,7 +120,7 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   if (demand !== undefined) await reserveTokens(exchange, demand, services);
   exchange.maxOutputTokens = unseenTokens?.(body);
   exchange.startTotalTimer(total);
-  const request = passedRequest(c, route, bytes);
+  const request = { ...passedRequest(c, route, bytes), mayPause: maySilentlyGenerateIn(body) };
   const target: Target = { model, kind, conversation: () => conversationIn(model, body) };
   const starting = services.pool.send(exchange, target, async (upstream) => {
     const sending = { request, route, services: { ...services, upstream }, exchange };
@@ -131,7 +132,9 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   });
   if (sse?.isRequested(body) !== true) return sendStream(c, await starting);
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
-  return await sendStreamWithHeartbeats(c, starting, { interval: silence, headers, failure: sse.failure });
+  // Comments alone: events of llamaduct's own would have another id than those of the upstream.
+  const heartbeats = { interval: silence, headers, keepAlive: () => '', failure: sse.failure };
+  return await sendStreamWithHeartbeats(c, starting, heartbeats);
 }
 
 /** @returns the filter for the thinking in an answer; undefined if there is nothing to change */

@@ -1,6 +1,7 @@
 import type { Signal } from '../../cancellation.ts';
 import { estimatedInputTokens, estimatedOutputTokens, promptCharacters } from '../../chat/estimate.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
+import { maySilentlyGenerate } from '../../chat/silence.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { type Demand, type ExchangeShare, acquireSlot, holdSlot } from '../../pool/slots.ts';
@@ -65,12 +66,13 @@ async function sendWithFallbacks(
 ): Promise<StartedAnswer> {
   const { backend, catalog, client } = upstream;
   const headers = { 'content-type': 'application/json' };
+  const mayPause = maySilentlyGenerate(original);
   const dropped: string[] = [];
   let request = original;
   let truncated = false;
   for (let adaptations = 0; ; adaptations += 1) {
     const { path, body, dropped: unsupported } = backend.generation(request);
-    const answer = await client.send({ method: 'POST', path, headers, body: JSON.stringify(body), signal });
+    const answer = await client.send({ method: 'POST', path, headers, body: JSON.stringify(body), signal, mayPause });
     if (answer.statusCode === 200) return { body: answer.body, dropped: [...dropped, ...unsupported], truncated };
     const refusal = await readError(answer, backend);
     if (adaptations === maxAdaptations) throw refusal;

@@ -17,6 +17,8 @@ export interface UpstreamRequest {
   readonly signal: Signal;
   /** Milliseconds until the head of the response must have arrived. Absent: the configured `first_byte`. */
   readonly deadline?: number;
+  /** True if the server may pause within its answer for as long as before it, because the model generates unseen. */
+  readonly mayPause?: boolean;
 }
 
 /** Milliseconds for the body of an error: it is not generated token by token. */
@@ -41,6 +43,8 @@ export class UpstreamClient {
   #deadlines: ResponseDeadlines = { head: 0, errorBody: maxErrorTime };
   /** Milliseconds between two chunks of a response; 0 for no limit. */
   #idle = 0;
+  /** The same for a server that may pause within its answer. */
+  #maxPause = 0;
   readonly #onChange: (reachable: boolean) => void;
   #reachable: boolean | undefined;
 
@@ -60,7 +64,9 @@ export class UpstreamClient {
     const authorization = key !== undefined ? `Bearer ${key}` : username !== '' ? basic(username, password) : undefined;
     this.#headers = { ...(authorization !== undefined && { authorization }), ...headers };
     this.#deadlines = { head: timeouts.first_byte, errorBody: Math.min(timeouts.idle || Infinity, maxErrorTime) };
-    this.#idle = timeouts.idle;
+    const { first_byte: firstByte, idle } = timeouts;
+    this.#idle = idle;
+    this.#maxPause = Math.min(firstByte, idle) === 0 ? 0 : Math.max(firstByte, idle);
     const connection = connectionOf(upstream, timeouts);
     if (isDeepStrictEqual(connection, this.#connection)) return;
     void this.#pool.close();
@@ -74,7 +80,7 @@ export class UpstreamClient {
    * @returns the response once its head has arrived. Its body must be read, discarded or destroyed
    * @throws {GatewayError} of `transportError`, or the signal's reason
    */
-  async send({ method, path, headers, body, signal, deadline }: UpstreamRequest): Promise<UpstreamAnswer> {
+  async send({ method, path, headers, body, signal, deadline, mayPause }: UpstreamRequest): Promise<UpstreamAnswer> {
     try {
       signal.throwIfAborted();
       const deadlines = deadline === undefined ? this.#deadlines : { ...this.#deadlines, head: deadline };
@@ -86,7 +92,7 @@ export class UpstreamClient {
           headers: { ...this.#headers, ...headers },
           ...(body !== undefined && { body }),
           headersTimeout: deadlines.head,
-          bodyTimeout: this.#idle,
+          bodyTimeout: mayPause === true ? this.#maxPause : this.#idle,
         },
         handler,
       );

@@ -34,6 +34,8 @@ const emptyDeltas = {
   thinking: { type: 'thinking_delta', thinking: '' },
 } as const satisfies Record<DeltaBlock, RawContentBlockDelta>;
 
+const ping = toText({ type: 'ping' });
+
 /**
  * Encodes events as the events of a streamed message. One block is open at a time. All of a delta but its text is
  * serialised once per block, so a token costs one JSON.stringify of its text.
@@ -53,7 +55,7 @@ export class MessageEncoder implements Encoder {
   /** @param inputTokens an estimate: the count is known only at the end, but clients show one from the beginning */
   constructor(head: AnswerHead, inputTokens: number) {
     const message = emptyMessage(head, inputTokens);
-    this.#start = toText({ type: 'message_start', message }) + toText({ type: 'ping' });
+    this.#start = toText({ type: 'message_start', message }) + ping;
   }
 
   write(event: ChatEvent): string {
@@ -82,6 +84,16 @@ export class MessageEncoder implements Encoder {
 
   fail(error: GatewayError): string {
     return `event: error\ndata: ${jsonLine(anthropicErrors.body(error))}\n\n`;
+  }
+
+  /**
+   * Returns a ping, after an empty delta while a block is open: Anthropic's SDKs hide pings, so a client that counts the
+   * events of its SDK needs the delta.
+   */
+  keepAlive(): string {
+    const start = this.#takeStart();
+    if (start !== '') return start;
+    return this.#open === undefined ? ping : `${this.#deltaStart}""}}\n\n${ping}`;
   }
 
   #takeStart(): string {

@@ -23,6 +23,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
   /** Tool calls written. */
   readonly #toolCalls: number[] = [];
   readonly #frames: Frame[] = [];
+  readonly #finished: boolean[] = [];
 
   constructor(head: AnswerHead, includeUsage: boolean, reasoningField: ReasoningField) {
     const envelope: Omit<ChatCompletionChunk, 'choices' | 'usage'> = {
@@ -47,6 +48,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
       case 'tool-call':
         return this.#chunk(choice, { tool_calls: [this.#toolCall(choice, event)] }, null);
       case 'finish':
+        this.#finished[choice] = true;
         return this.#chunk(choice, {}, event.reason);
       default:
         return event satisfies never;
@@ -60,6 +62,13 @@ export class ChatCompletionEncoder extends ChunkEncoder {
       after: choiceEnd + this.chunkEnd,
     };
     return this.#frames[choice];
+  }
+
+  /** Returns a chunk of a choice that has not finished: some clients would take it for the end of one that has. */
+  keepAlive(): string {
+    let choice = 0;
+    while (this.#finished[choice] === true) choice += 1;
+    return this.#chunk(choice, {}, null);
   }
 
   #chunk(

@@ -16,6 +16,7 @@ export class CompletionEncoder extends ChunkEncoder {
   readonly #echoes: string[];
   /** By choice: characters sent. */
   readonly #lengths: number[] = [];
+  readonly #finished: boolean[] = [];
 
   /** @param echoes the prompt of each choice; empty when prompts are not echoed */
   constructor({ id, created, model }: AnswerHead, includeUsage: boolean, echoes: readonly string[]) {
@@ -30,6 +31,7 @@ export class CompletionEncoder extends ChunkEncoder {
         if (event.text === '' && event.logprobs === undefined) return '';
         return this.#echo(choice) + this.#chunk(choice, event.text, null, event.logprobs);
       case 'finish':
+        this.#finished[choice] = true;
         return this.#echo(choice) + this.#chunk(choice, '', toCompletionFinishReason(event.reason));
       case 'reasoning':
       case 'tool-call':
@@ -37,6 +39,13 @@ export class CompletionEncoder extends ChunkEncoder {
       default:
         return event satisfies never;
     }
+  }
+
+  /** Returns a chunk of a choice that has not finished. */
+  keepAlive(): string {
+    let choice = 0;
+    while (this.#finished[choice] === true) choice += 1;
+    return this.#chunk(choice, '', null);
   }
 
   #echo(choice: number): string {

@@ -70,21 +70,32 @@ export class ResponseEncoder implements Encoder {
   }
 
   fail(error: GatewayError): string {
+    const sequenceNumber = this.#sequenceNumber;
     const start = this.#start();
     const output = this.#open === undefined ? this.#output : [...this.#output, this.#open.item('incomplete')];
     const failed = { status: 'failed', output, error: toResponseError(error) } as const;
-    return (
+    const text =
       start +
       this.#event({ type: 'error', ...toErrorFields(error) }) +
-      this.#lifecycle('failed', responseBody(this.#id, this.#head, this.#echo, failed))
-    );
+      this.#lifecycle('failed', responseBody(this.#id, this.#head, this.#echo, failed));
+    this.#sequenceNumber = sequenceNumber;
+    return text;
+  }
+
+  keepAlive(): string {
+    return this.#start() || this.#lifecycle('in_progress', this.#inProgress());
   }
 
   /** The events before the first item; '' once they are written. */
   #start(): string {
     if (this.#sequenceNumber > 0) return '';
-    const response = responseBody(this.#id, this.#head, this.#echo, { status: 'in_progress', output: [] });
+    const response = this.#inProgress();
     return this.#lifecycle('created', response) + this.#lifecycle('in_progress', response);
+  }
+
+  /** Without output, as OpenAI sends it: SDKs keep the items that they have. */
+  #inProgress(): ResponseBody {
+    return responseBody(this.#id, this.#head, this.#echo, { status: 'in_progress', output: [] });
   }
 
   #delta(type: 'message' | 'reasoning', text: string, logprobs?: readonly TokenLogprob[]): string {
