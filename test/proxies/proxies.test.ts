@@ -71,9 +71,15 @@ interface Reading {
   readonly ended: Promise<unknown>;
 }
 
-async function ask(proxy: Proxy, kind: Kind, path: Path, headers: Record<string, string> = {}): Promise<Reading> {
+async function ask(
+  proxy: Proxy,
+  kind: Kind,
+  path: Path,
+  headers: Record<string, string> = {},
+  fields: object = {},
+): Promise<Reading> {
   const model = kind === 'ollama' ? 'scripted-plain' : 'scripted';
-  const body = JSON.stringify({ model, ...bodies[path] });
+  const body = JSON.stringify({ model, ...bodies[path], ...fields });
   const outgoing = send({
     socketPath: proxy.socket,
     path,
@@ -98,11 +104,16 @@ async function start(
   kind: Kind,
   answer: Answer,
   timeouts: object = {},
+  proxies: readonly string[] = [],
 ): Promise<{ upstream: FakeUpstream; gateway: TestGateway }> {
   const upstream = await (kind === 'ollama' ? fakeUpstream(answer) : openaiUpstream(answer));
   return {
     upstream,
-    gateway: await testGateway(upstream, { timeouts: { grace: '100ms', ...timeouts }, upstream: { kind } }),
+    gateway: await testGateway(upstream, {
+      timeouts: { grace: '100ms', ...timeouts },
+      trusted_proxies: proxies,
+      upstream: { kind },
+    }),
   };
 }
 
@@ -183,6 +194,48 @@ for (const { name, skip, start: startProxy } of [nginx, haproxy]) {
         });
         assert.equal(status, 200, path);
       }
+    });
+  });
+}
+
+for (const { name, skip, start: startProxy } of [nginx, haproxy]) {
+  suite(`the example for ${name} in deploy`, { skip }, () => {
+    test('streams, and shows llamaduct the address of the client', async () => {
+      const { upstream, gateway } = await start(
+        'ollama',
+        wordByWord(async () => undefined),
+        {},
+        ['127.0.0.1'],
+      );
+      await using _upstream = upstream;
+      await using _gateway = gateway;
+      await using proxy = await startProxy(gateway.url, { isExample: true });
+      // On a Unix socket: nginx is told to take the address from the one, HAProxy passes on the other.
+      const forwarded = { 'x-real-ip': '192.0.2.7', 'x-forwarded-for': '192.0.2.7' };
+      await until(
+        'a server that is up',
+        async () => (await proxy.states?.().then((text) => /^one UP L7OK$/m.test(text))) ?? true,
+      );
+      const reading = await ask(proxy, 'ollama', '/v1/chat/completions', forwarded);
+      await reading.ended;
+      assert.match(reading.text(), /alpha[^]*beta[^]*gamma[^]*\[DONE\]/);
+      const line = gateway.log.find(({ route }) => route === '/v1/chat/completions');
+      assert.equal(line?.['client'], '192.0.2.7');
+    });
+
+    test('accepts a prompt of 5 MB', async () => {
+      const { upstream, gateway } = await start(
+        'ollama',
+        wordByWord(async () => undefined),
+      );
+      await using _upstream = upstream;
+      await using _gateway = gateway;
+      await using proxy = await startProxy(gateway.url, { isExample: true });
+      const content = 'x'.repeat(5_000_000);
+      const reading = await ask(proxy, 'ollama', '/v1/chat/completions', {}, { messages: [{ role: 'user', content }] });
+      await reading.ended;
+      assert.match(reading.text(), /gamma/);
+      assert.match(upstream.requests.at(-1)?.body ?? '', /x{5000000}/);
     });
   });
 }

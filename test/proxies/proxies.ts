@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { root } from '../cli/run.ts';
 import { until } from '../helpers/wait.ts';
 
 /** A reverse proxy that runs in front of a gateway. */
@@ -23,11 +24,13 @@ interface ProxyKind {
 }
 
 interface ProxySettings {
+  /** Starts with the example in `deploy`; other settings have no effect. */
+  readonly isExample?: boolean;
   /** For nginx: it compresses whatever it can. */
   readonly compresses?: boolean;
   /** Seconds after which a silent answer is cut off. */
   readonly timeout?: number;
-  /** The request of the health check; HAProxy adds ` HTTP/1.0` and no headers. */
+  /** The request of HAProxy's health check, which adds ` HTTP/1.0` and no headers. */
   readonly check?: string;
 }
 
@@ -39,24 +42,38 @@ function missing(program: string): string | false {
   return error !== undefined && `${program} is not installed`;
 }
 
+/** @returns an example of `deploy` that listens on a Unix socket, in front of this gateway only */
+function example(file: string, directory: string, gateway: string): string {
+  return (
+    readFileSync(join(root, 'deploy', file), 'utf8')
+      // A client on a Unix socket has no address, so nginx takes it from X-Real-IP.
+      .replace('listen 80;', `listen unix:${directory}/socket; set_real_ip_from unix:;`)
+      .replace('bind :80', `bind unix@${directory}/socket`)
+      .replace('http://127.0.0.1:11435', gateway)
+      .replace('127.0.0.1:11435 check', `${new URL(gateway).host} check inter 200ms`)
+      .replace(/^ *server two .*$/m, '')
+  );
+}
+
 export const nginx: ProxyKind = {
   name: 'nginx',
   skip: missing('nginx'),
-  start: async (gateway, { compresses = false, timeout = 60 } = {}) =>
+  start: async (gateway, { isExample = false, compresses = false, timeout = 60 } = {}) =>
     await started('nginx', (directory) => {
       const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
         (name) => `${name}_temp_path ${directory}/${name};`,
       );
       const gzip = compresses ? 'gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1;' : '';
+      const plain = `server {
+        listen unix:${directory}/socket;
+        location / { proxy_pass ${gateway}; proxy_read_timeout ${timeout}s; }
+      }`;
       const config = `
         daemon off; pid ${directory}/pid; worker_processes 1; error_log stderr warn;
         events {}
         http {
           access_log off; ${folders.join(' ')} ${gzip}
-          server {
-            listen unix:${directory}/socket;
-            location / { proxy_pass ${gateway}; proxy_read_timeout ${timeout}s; }
-          }
+          ${isExample ? example('nginx.conf', directory, gateway) : plain}
         }`;
       return { config, args: (file) => ['-e', 'stderr', '-c', file] };
     }),
@@ -65,11 +82,9 @@ export const nginx: ProxyKind = {
 export const haproxy: ProxyKind = {
   name: 'HAProxy',
   skip: missing('haproxy'),
-  start: async (gateway, { timeout = 60, check } = {}) =>
+  start: async (gateway, { isExample = false, timeout = 60, check } = {}) =>
     await started('haproxy', (directory) => {
-      const config = `
-global
-  stats socket ${directory}/stats
+      const plain = `
 defaults
   mode http
   # Otherwise a client that leaves is noticed only when more of the answer comes.
@@ -79,11 +94,13 @@ defaults
   timeout server ${timeout}s
 frontend clients
   bind unix@${directory}/socket
-  default_backend gateways
-backend gateways
+  default_backend llamaduct
+backend llamaduct
   ${check === undefined ? '' : `option httpchk ${check}`}
   server one ${new URL(gateway).host} ${check === undefined ? '' : 'check inter 200ms fall 2 rise 1'}
 `;
+      const global = `global\n  stats socket ${directory}/stats\n`;
+      const config = `${global}${isExample ? example('haproxy.cfg', directory, gateway) : plain}`;
       return { config, args: (file) => ['-db', '-f', file], stats: `${directory}/stats` };
     }),
 };
@@ -96,6 +113,8 @@ interface Setup {
 
 async function started(program: string, setUp: (directory: string) => Setup): Promise<Proxy> {
   const directory = mkdtempSync(join(tmpdir(), 'llamaduct-proxy-'));
+  // The workers of nginx have a user of their own if it is started by root.
+  chmodSync(directory, 0o755);
   const socket = join(directory, 'socket');
   const { args, config, stats } = setUp(directory);
   const file = join(directory, 'config');
