@@ -5,10 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createOpenAI } from '@ai-sdk/openai';
 import { Anthropic } from '@anthropic-ai/sdk';
 import { streamText } from 'ai';
-import { createParser } from 'eventsource-parser';
 import { OpenAI } from 'openai';
 import { ChatCompletionEncoder } from '../../src/protocols/openai/chat-completions/encoder.ts';
 import { CompletionEncoder } from '../../src/protocols/openai/completions/encoder.ts';
+import { EventStream, type StreamEvent, inParts } from '../helpers/event-stream.ts';
 import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
 import { failing, chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
 import { chunk } from '../helpers/openai-answers.ts';
@@ -18,58 +18,6 @@ import { until } from '../helpers/wait.ts';
 const timeouts = { silence: '40ms' };
 /** Milliseconds in which several heartbeats are due. */
 const severalIntervals = 250;
-
-interface Event {
-  readonly type?: string;
-  readonly [field: string]: unknown;
-}
-
-/** A response that is read as it comes. */
-class Stream {
-  /** The whole text so far. */
-  text = '';
-  /** The events so far, as a client's parser passes them on: without comments. */
-  readonly events: Event[] = [];
-  readonly ended: Promise<void>;
-
-  constructor(response: Response) {
-    const parser = createParser({
-      onEvent: ({ data }) => void this.events.push(data === '[DONE]' ? { type: data } : (JSON.parse(data) as Event)),
-    });
-    this.ended = (async () => {
-      assert.equal(response.status, 200);
-      for await (const text of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-        this.text += text;
-        parser.feed(text);
-      }
-    })();
-    this.ended.catch(() => undefined);
-  }
-
-  /** Waits for this many events more than now. */
-  async more(count: number): Promise<void> {
-    const wanted = this.events.length + count;
-    await until(`${wanted} events`, () => this.events.length >= wanted);
-  }
-}
-
-/** An upstream's answer whose parts a test releases, one after the other. */
-function inParts(
-  write: (res: ServerResponse, part: number) => void,
-  parts: number,
-): { answer: Answer; next: () => void } {
-  const gates = Array.from({ length: parts }, () => Promise.withResolvers<void>());
-  let released = 0;
-  return {
-    answer: async (res) => {
-      for (const [part, { promise }] of gates.entries()) {
-        await promise;
-        write(res, part);
-      }
-    },
-    next: () => gates[released++]?.resolve(),
-  };
-}
 
 const ollamaParts = [
   (res: ServerResponse) => void ndjson(res).write(chatLine('Hel')),
@@ -112,14 +60,14 @@ interface Choice {
   readonly finish_reason: string | null;
 }
 
-function kindOf({ type, choices }: Event): string {
+function kindOf({ type, choices }: StreamEvent): string {
   if (type !== undefined) return type;
   const [{ text, delta, finish_reason: reason }] = choices as [Choice];
   return reason ?? (text || delta?.content ? 'text' : 'empty');
 }
 
 /** The text of all events. */
-function textOf(events: readonly Event[]): string {
+function textOf(events: readonly StreamEvent[]): string {
   return events
     .map(({ type, delta, choices }) => {
       if (type === 'response.output_text.delta') return String(delta);
@@ -130,13 +78,15 @@ function textOf(events: readonly Event[]): string {
     .join('');
 }
 
-function assertNumbered(events: readonly Event[]): void {
+function assertNumbered(events: readonly StreamEvent[]): void {
   for (const [index, { sequence_number: number }] of events.entries()) assert.equal(number, index);
 }
 
-async function open(gateway: TestGateway, { path, body }: Pick<Dialect, 'path' | 'body'>): Promise<Stream> {
+async function open(gateway: TestGateway, { path, body }: Pick<Dialect, 'path' | 'body'>): Promise<EventStream> {
   const text = JSON.stringify({ model: 'scripted-plain', stream: true, ...body });
-  return new Stream(await gateway.fetch(path, { method: 'POST', body: text, signal: AbortSignal.timeout(15_000) }));
+  return new EventStream(
+    await gateway.fetch(path, { method: 'POST', body: text, signal: AbortSignal.timeout(15_000) }),
+  );
 }
 
 suite('an idle timer that only events reset', { concurrency: 4 }, () => {
@@ -259,77 +209,6 @@ suite('heartbeats before and within an answer do not disturb an SDK', { concurre
       assert.equal(await readText(gateway), 'Hello');
     });
   }
-});
-
-suite('a tool call that the upstream holds back until it is complete', { concurrency: 4 }, () => {
-  const tools = [{ type: 'function', function: { name: 'save', parameters: { type: 'object', properties: {} } } }];
-  const call = { function: { name: 'save', arguments: {} } };
-  const lines = [
-    (res: ServerResponse) => void ndjson(res).write(chatLine('I save it.')),
-    (res: ServerResponse) => {
-      res.end(chatLine('', { message: { role: 'assistant', content: '', tool_calls: [call] } }) + doneLine());
-    },
-  ];
-  const settings = { timeouts: { ...timeouts, idle: '60ms' } };
-  const toolsOf: Record<string, readonly object[]> = {
-    '/v1/responses': [{ type: 'function', name: 'save', parameters: { type: 'object', properties: {} } }],
-    '/v1/messages': [{ name: 'save', input_schema: { type: 'object', properties: {} } }],
-  };
-
-  for (const dialect of [responses, anthropic, chat]) {
-    test(`is no silence that \`timeouts.idle\` ends, and the client sees heartbeats: ${dialect.path}`, async () => {
-      const { answer, next } = inParts((res, part) => lines[part]?.(res), 2);
-      await using upstream = await fakeUpstream(answer);
-      await using gateway = await testGateway(upstream, settings);
-      const stream = await open(gateway, {
-        ...dialect,
-        body: { ...dialect.body, tools: toolsOf[dialect.path] ?? tools },
-      });
-      next();
-      await until('the text', () => textOf(stream.events) === 'I save it.');
-      await stream.more(6 * dialect.heartbeat.length);
-      next();
-      await stream.ended;
-      assert.match(stream.text, /"name":"save"/);
-      const kinds = stream.events.map(kindOf);
-      assert.ok(['response.completed', 'message_stop', '[DONE]'].includes(kinds.at(-1) ?? ''), kinds.join());
-    });
-  }
-
-  for (const [kind, path, body] of [
-    ['ollama', '/api/chat', { messages, tools }],
-    ['ollama', '/api/generate', { prompt: 'x', format: 'json' }],
-    ['openai', '/v1/chat/completions', { messages, tools, stream: true }],
-    ['openai', '/v1/chat/completions', { messages, response_format: { type: 'json_object' }, stream: true }],
-  ] as const) {
-    test(`is no silence in an answer that is passed through: ${path}, ${Object.keys(body).join(', ')}`, async () => {
-      const parts = kind === 'ollama' ? ollamaParts : openaiParts;
-      const slow: Answer = async (res) => {
-        parts[0]?.(res);
-        await sleep(severalIntervals);
-        parts[1]?.(res);
-      };
-      await using upstream = await (kind === 'ollama' ? fakeUpstream(slow) : openaiUpstream(slow));
-      await using gateway = await testGateway(upstream, { ...settings, upstream: { kind } });
-      const model = kind === 'ollama' ? 'scripted-plain' : 'scripted';
-      const response = await gateway.fetch(path, { method: 'POST', body: JSON.stringify({ model, ...body }) });
-      const text = await response.text();
-      assert.match(text, kind === 'ollama' ? /"done":true/ : /\[DONE\]/);
-      // NDJSON has no room for heartbeats.
-      assert.equal(/^: keep-alive$/m.test(text), kind === 'openai');
-    });
-  }
-
-  test('is a silence that `timeouts.idle` ends if the request has no tools', async () => {
-    const { answer, next } = inParts((res, part) => lines[part]?.(res), 2);
-    await using upstream = await fakeUpstream(answer);
-    await using gateway = await testGateway(upstream, settings);
-    const stream = await open(gateway, anthropic);
-    next();
-    await stream.ended;
-    assert.equal(stream.events.at(-1)?.type, 'error');
-    await until('the log line', () => gateway.log.some(({ error }) => error === 'upstream_idle_timeout'));
-  });
 });
 
 test('a retry on another server after the first heartbeat continues the stream that has begun', async () => {
