@@ -37,6 +37,13 @@ const emptyDeltas = {
 const ping = toText({ type: 'ping' });
 
 /**
+ * Milliseconds. Claude Code gives up after about five minutes in which its SDK yields no event, whatever pings come.
+ *
+ * @see https://code.claude.com/docs/en/network-config
+ */
+const maxUnyielded = 120_000;
+
+/**
  * Encodes events as the events of a streamed message. One block is open at a time. All of a delta but its text is
  * serialised once per block, so a token costs one JSON.stringify of its text.
  *
@@ -51,9 +58,15 @@ export class MessageEncoder implements Encoder {
   /** The event of a delta of the open block, up to the JSON of its text. */
   #deltaStart = '';
   #stop = toStop('stop');
+  readonly #head: AnswerHead;
+  readonly #inputTokens: number;
+  /** The time since which heartbeats between two blocks had no event that SDKs yield, on the clock of the head. */
+  #onlyPingsSince: number | undefined;
 
   /** @param inputTokens an estimate: the count is known only at the end, but clients show one from the beginning */
   constructor(head: AnswerHead, inputTokens: number) {
+    this.#head = head;
+    this.#inputTokens = inputTokens;
     const message = emptyMessage(head, inputTokens);
     this.#start = toText({ type: 'message_start', message }) + ping;
   }
@@ -87,13 +100,23 @@ export class MessageEncoder implements Encoder {
   }
 
   /**
-   * Returns a ping, after an empty delta while a block is open: Anthropic's SDKs hide pings, so a client that counts the
-   * events of its SDK needs the delta.
+   * Returns a ping. Anthropic's SDKs hide pings, so clients that count the events of their SDK get an empty delta too: of the
+   * open block, or now and then of the message.
    */
   keepAlive(): string {
     const start = this.#takeStart();
     if (start !== '') return start;
-    return this.#open === undefined ? ping : `${this.#deltaStart}""}}\n\n${ping}`;
+    return (this.#open === undefined ? this.#messageDelta() : `${this.#deltaStart}""}}\n\n`) + ping;
+  }
+
+  #messageDelta(): string {
+    const now = this.#head.now();
+    this.#onlyPingsSince ??= now;
+    if (now - this.#onlyPingsSince < maxUnyielded) return '';
+    this.#onlyPingsSince = now;
+    const delta = { stop_reason: null, stop_sequence: null, stop_details: null, container: null };
+    const usage = toDeltaUsage({ inputTokens: this.#inputTokens, outputTokens: 0 });
+    return toText({ type: 'message_delta', delta, usage });
   }
 
   #takeStart(): string {
@@ -123,6 +146,7 @@ export class MessageEncoder implements Encoder {
   }
 
   #stopBlock(): string {
+    this.#onlyPingsSince = undefined;
     const stop = toText({ type: 'content_block_stop', index: this.#index });
     this.#index += 1;
     return stop;
