@@ -7,7 +7,9 @@ import { readImageData } from '../images.ts';
 export function readMedia(value: unknown, path: string): { images: Image[]; audio: Audio[] } {
   const images: Image[] = [];
   const audio: Audio[] = [];
-  const items: readonly unknown[] = Array.isArray(value) ? value : [value ?? []].flat();
+  const items: readonly unknown[] = Array.isArray(value)
+    ? value
+    : [value].filter((item) => item != null && item !== '');
   items.forEach((item, index) => {
     const param = `${path}[${index}]`;
     const format = typeof item === 'string' ? audioFormat(Buffer.from(item.slice(0, 16), 'base64')) : undefined;
