@@ -180,10 +180,11 @@ suite('a reload', () => {
       [as('one', one), as('two', two, { parallel: 3 }), as('three', three)],
       [as('three', three, { key: 'another' })],
     ];
-    let [served, isOver] = [0, false];
+    const clientsMay = { go: true };
+    let served = 0;
     const failed: unknown[] = [];
     const clients = Array.from({ length: 12 }, async (_, index) => {
-      while (!isOver) {
+      while (clientsMay.go) {
         const { status, text } = await ask('hi', { stream: index % 2 === 0 });
         if (status === 200 && (index % 2 === 1 || text.endsWith('data: [DONE]\n\n'))) served += 1;
         else failed.push([status, text]);
@@ -197,7 +198,7 @@ suite('a reload', () => {
       });
       await until('more to be served', () => served > before + 12 || failed.length > 0);
     }
-    isOver = true;
+    clientsMay.go = false;
     await Promise.all(clients);
     assert.deepEqual(failed, []);
   });
