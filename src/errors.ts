@@ -44,6 +44,13 @@ const statusOf = {
 
 export type ErrorCode = keyof typeof statusOf;
 
+/** The codes of failures of the upstream, as opposed to the client's and our own. */
+export const upstreamFailures = (Object.keys(statusOf) as ErrorCode[]).filter(isUpstreamFailure);
+
+function isUpstreamFailure(code: ErrorCode): boolean {
+  return code.startsWith('upstream_') || code === 'model_load_failed' || code === 'first_token_timeout';
+}
+
 interface GatewayErrorOptions {
   /** The request field at fault, as a path: `messages[0].content`. */
   readonly param?: string;
@@ -135,8 +142,7 @@ export class GatewayError extends Error {
 
   /** True for failures of the upstream, false for the client's and our own. */
   get fromUpstream(): boolean {
-    const { code } = this;
-    return code.startsWith('upstream_') || code === 'model_load_failed' || code === 'first_token_timeout';
+    return isUpstreamFailure(this.code);
   }
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { refuseMalformed } from './app.ts';
 import type { Config } from './config/schema.ts';
+import { ConnectionLog } from './connection-log.ts';
 import { CertificateWatch, readCertificate } from './http/certificate.ts';
 import type { ConnectionLimits } from './http/connections.ts';
 import { type ListenOptions, type Listener, listen } from './http/listener.ts';
@@ -9,11 +10,12 @@ import { createPageCheck } from './http/page-check.ts';
 import { networkFilter } from './networks.ts';
 import { LiveApp } from './live-app.ts';
 import { createReload } from './reload.ts';
-import { openState } from './store/index.ts';
+import { logStart } from './start-log.ts';
+import { StopLog } from './stop-log.ts';
 import { type Logger, lostLines } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
-import type { Wiring } from './wiring.ts';
+import { type Wiring, openStores } from './wiring.ts';
 
 /** Open connections that the metrics listener accepts. */
 const maxScrapers = 100;
@@ -34,12 +36,16 @@ export interface Gateway {
   models(): Promise<string[]>;
   /** Applies a new configuration. One that is invalid is logged, and the current one stays in effect. Never rejects. */
   reload(load: () => Promise<Config>): Promise<void>;
+  /** Logs what was started. Never rejects. @param file path of the configuration file */
+  logStart(file: string | undefined): Promise<void>;
   /**
    * Shuts down. First /readyz fails while requests are still served, for `timeouts.drain`. Then no connection is accepted,
    * queued requests get an error, and running responses may finish within `timeouts.grace`; after that they are ended with
    * an error in the client's format.
+   *
+   * @param reason for the log, such as SIGTERM
    */
-  close(): Promise<void>;
+  close(reason?: string): Promise<void>;
 }
 
 /**
@@ -53,21 +59,20 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
   const certificate = config.tls && (await readCertificate(config.tls));
   const metrics = new Metrics(version);
   metrics.lostLogLines = () => lostLines(logger);
-  const state = await openState(config, (error) => {
-    metrics.usageFailures.inc();
-    logger.error({ cause: (error as NodeJS.ErrnoException).code }, 'usage could not be written');
-  });
+  const state = await openStores(config, metrics, logger);
   const wiring = { config, metrics, logger };
   const app = new LiveApp(wiring, state);
   const { exchanges, pool, limiter } = app.services;
   // The metrics listener starts first: if its address is in use, no request has been served yet.
   const metricsListener = await listenForScrapers(wiring);
   const fetch: typeof app.fetch = portable ? (request) => app.fetch(request) : app.fetch;
+  const refusals = new ConnectionLog(logger, metrics);
   const main = await listen(fetch, config.listen, refuseMalformed, {
     ...listenOptions(config),
     ...connectionLimits(config),
     certificate,
-    onDropped: () => metrics.connectionsDropped.inc(),
+    onDropped: refusals.dropped,
+    onMalformed: refusals.malformed,
   }).catch(async (error: unknown) => {
     await Promise.all([metricsListener?.close(0), app.closeClients()]);
     state.close();
@@ -77,26 +82,31 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
   await certificateWatch.use(config.tls);
   const reload = createReload(app.services, config, logger, async (next) => {
     await certificateWatch.use(next.tls);
-    main.use({ ...listenOptions(next), ...connectionLimits(next), onDropped: () => metrics.connectionsDropped.inc() });
+    main.use({ ...listenOptions(next), ...connectionLimits(next), onDropped: refusals.dropped });
     app.use(next);
   });
   app.startHealthChecks();
+  const metricsUrl = metricsListener?.url.replace(/^http.*/, '$&/metrics');
   return {
     url: main.url,
-    metricsUrl: metricsListener?.url.replace(/^http.*/, '$&/metrics'),
+    metricsUrl,
+    logStart: async (file) =>
+      await logStart(logger, { config, file, upstreams: pool.upstreams, address: main.url, metricsUrl }),
     reload: async (load) => {
       await Promise.all([reload(load), certificateWatch.reload()]);
     },
     models: async () => (await pool.models.list()).map(({ name }) => name),
-    async close() {
+    async close(reason) {
       const { drain, grace } = wiring.config.timeouts;
+      const log = new StopLog(logger, exchanges, reason);
       exchanges.drain();
       main.drain();
-      if (drain > 0) await sleep(drain);
+      if (drain > 0) await log.draining(drain, sleep(drain));
+      log.stopping(grace);
       app.stopHealthChecks();
       certificateWatch.stop();
       const closed = main.close(grace);
-      await exchanges.stop(grace);
+      const ended = await exchanges.stop(grace);
       await Promise.all([
         closed,
         metricsListener?.close(0),
@@ -106,6 +116,8 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       ]);
       limiter.close();
       state.close();
+      refusals.flush();
+      log.stopped(ended);
     },
   };
 }

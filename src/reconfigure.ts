@@ -3,7 +3,14 @@ import type { Config, UpstreamConfig } from './config/schema.ts';
 import type { RetiredUpstreams } from './pool/retired-upstreams.ts';
 import type { Upstream } from './pool/upstream.ts';
 import type { Services } from './services.ts';
-import { type Wiring, createImageFetcher, createPdfExtractor, createUpstream, poolOptions, queueOptions } from './wiring.ts';
+import {
+  type Wiring,
+  createImageFetcher,
+  createPdfExtractor,
+  createUpstream,
+  poolOptions,
+  queueOptions,
+} from './wiring.ts';
 
 /**
  * Applies a new configuration to running services: to the upstreams, the queues, and the limits of all requests.

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
+import { configChanges } from './config-changes.ts';
 import { ConfigError } from './config/error.ts';
 import type { Config } from './config/schema.ts';
 import type { Exchange } from './exchange/exchange.ts';
+import { metricLabels } from './metric-labels.ts';
 import type { Services } from './services.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createAccess } from './wiring.ts';
@@ -27,7 +29,7 @@ type Load = () => Promise<Config>;
  * @returns a function that never rejects; calls run one after another, in order
  */
 export function createReload(
-  { exchanges, gatekeeper, metrics, rules }: Services,
+  { exchanges, gatekeeper, metrics, pool, rules }: Services,
   started: Config,
   logger: Logger,
   apply: (config: Config) => void | Promise<void>,
@@ -47,20 +49,21 @@ export function createReload(
       await apply(withFixed(config, started));
       gatekeeper.use(access);
       rules.use(config);
+      metrics.configure(metricLabels(config, access.ring, pool.upstreams));
       cancelled = exchanges.cancelDisallowed(recheck, config.on_revoke === 'cancel');
     } catch (error) {
       recordResult(false);
       return logger.error({ faults: describe(error) }, 'configuration not reloaded');
     }
     recordResult(true);
-    const changed = changedSettings(current, config);
+    const changes = configChanges(current, config);
     const needsRestart = Object.keys(fixed).filter(
       (name) => !isDeepStrictEqual(fixed[name]?.(config), fixed[name]?.(started)),
     );
     current = config;
     logger.info(
       {
-        changed: changed.length > 0 ? changed : undefined,
+        ...changes,
         cancelled_requests: cancelled > 0 ? cancelled : undefined,
         needs_restart: needsRestart.length > 0 ? needsRestart : undefined,
       },
@@ -98,10 +101,4 @@ function withFixed(config: Config, started: Config): Config {
     usage: { ...config.usage, file: usage.file },
     valkey,
   };
-}
-
-/** @returns the names of top-level settings that differ, without their values */
-function changedSettings(before: Config, after: Config): string[] {
-  const names = Object.keys({ ...before, ...after }) as (keyof Config)[];
-  return names.filter((name) => !isDeepStrictEqual(before[name], after[name]));
 }

@@ -30,7 +30,12 @@ export function createRoutes(protocols: ClientProtocols, services: Services): Ro
       errors: errorsFor('/metrics'),
       handler: exposition(services.metrics),
     },
-    { method: 'GET', path: '/v1/usage', errors: errorsFor('/v1/usage'), handler: usageHandler(services.usage) },
+    {
+      method: 'GET',
+      path: '/v1/usage',
+      errors: errorsFor('/v1/usage'),
+      handler: usageHandler(services.usage, services.limiter),
+    },
     ...read.filter((route) => !passed.some((other) => isSame(route, other))),
     ...passed,
     ...modelRoutes(protocols, services).map((route) => {

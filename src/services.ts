@@ -37,7 +37,7 @@ export interface Services {
   readonly documents: PdfExtractor | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly admission: Admission;
-  readonly limiter: Pick<Limiter, 'enterConcurrent' | 'reserve' | 'close'>;
+  readonly limiter: Pick<Limiter, 'enterConcurrent' | 'reserve' | 'state' | 'close'>;
   readonly usage: UsageLedger;
   readonly exchanges: ExchangeRegistry;
   readonly metrics: Metrics;

@@ -6,7 +6,10 @@ import { ImageFetcher } from './images/fetch.ts';
 import { createAddressFilter } from './images/guard.ts';
 import { type Access, Gatekeeper } from './policy/auth.ts';
 import { KeyRing } from './policy/keys.ts';
+import { SlowQueueLog } from './queue-log.ts';
+import { metricLabels } from './metric-labels.ts';
 import { Limiter } from './limits/limiter.ts';
+import { settingName } from './limits/window.ts';
 import { ModelRules } from './policy/model-rules.ts';
 import type { JwtOptions } from './policy/tokens.ts';
 import type { ClientProtocols } from './protocols/index.ts';
@@ -18,7 +21,8 @@ import { createObservers } from './exchange/observers.ts';
 import type { FairQueueOptions } from './scheduling/fair-queue.ts';
 import type { Services } from './services.ts';
 import type { Upstream } from './pool/upstream.ts';
-import type { State } from './store/index.ts';
+import { type State, openState } from './store/index.ts';
+import { StoreStatus } from './store/status.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { ModelCatalog } from './pool/model-catalog.ts';
@@ -44,14 +48,17 @@ interface ServicesOptions {
 }
 
 /** Creates the parts that handlers work with. */
-export function createServices({ wiring, protocols, state }: ServicesOptions): Services {
+export function createServices(options: ServicesOptions): Services {
+  const { wiring, protocols, state } = options;
   const { config, metrics, logger } = wiring;
-  const { usage, valkey } = state;
+  const { usage } = state;
   const [first, ...others] = config.upstreams;
   const upstreams = [createUpstream(first, wiring), ...others.map((one) => createUpstream(one, wiring))] as const;
   const pool = new UpstreamPool(upstreams, poolOptions(wiring));
   const exchanges = new ExchangeRegistry(createObservers({ metrics, logger, usage, models: pool.models }));
   metrics.running = exchanges;
+  const access = createAccess(config);
+  metrics.configure(metricLabels(config, access.ring, upstreams));
   return {
     config,
     pool,
@@ -61,19 +68,9 @@ export function createServices({ wiring, protocols, state }: ServicesOptions): S
     images: createImageFetcher(config),
     documents: createPdfExtractor(config),
     admission: new Admission(config.limits, ({ label: key }) => metrics.rateLimited.inc({ key, limit: 'in_flight' })),
-    gatekeeper: new Gatekeeper(createAccess(config), (reason) => metrics.authFailures.inc({ reason })),
+    gatekeeper: new Gatekeeper(access, (reason) => metrics.authFailures.inc({ reason })),
     exchanges,
-    limiter: new Limiter({
-      ...(valkey !== undefined && { valkey }),
-      whenDown: config.valkey?.when_down ?? 'open',
-      spent: (subject, since) => usage.spent(subject, since),
-      onRefused: ({ label: key }, limit) => metrics.rateLimited.inc({ key, limit: asConfigured(limit) }),
-      onStore: (up) => {
-        metrics.limitsUp.set(up ? 1 : 0);
-        if (!up) logger.error('limits cannot be counted');
-      },
-      onUnchecked: (letIn) => metrics.unlimited.inc({ outcome: letIn ? 'let_in' : 'refused' }),
-    }),
+    limiter: createLimiter(options),
     droppedFields: new DroppedFieldReporter(metrics, [
       'keep_alive',
       ...protocols.generation.flatMap(({ droppable = [] }) => droppable),
@@ -94,6 +91,38 @@ export function createPdfExtractor({ documents }: Pick<Config, 'documents'>): Pd
 export function createImageFetcher({ images }: Pick<Config, 'images'>): ImageFetcher | undefined {
   if (!images.fetch) return undefined;
   return new ImageFetcher({ ...images, redirects: maxRedirects }, createAddressFilter(images.allow));
+}
+
+function createLimiter({ wiring: { config, metrics }, state }: ServicesOptions): Limiter {
+  const { usage, valkey, status } = state;
+  return new Limiter({
+    ...(valkey !== undefined && { valkey }),
+    whenDown: config.valkey?.when_down ?? 'open',
+    spent: (subject, since) => usage.spent(subject, since),
+    onRefused: ({ label: key }, limit) => metrics.rateLimited.inc({ key, limit: settingName(limit) }),
+    onCounted: (failure) => (failure === undefined ? status.succeeded() : status.failed(failure)),
+    onUnchecked: (letIn) => metrics.unlimited.inc({ outcome: letIn ? 'let_in' : 'refused' }),
+  });
+}
+
+/** Opens the configured stores, whose failures the log and the metrics report. @throws {ConfigError} see `openState` */
+export async function openStores(config: Config, metrics: Metrics, logger: Logger): Promise<State> {
+  return await openState(config, createStoreStatus(config, metrics, logger), (error) => {
+    metrics.usageFailures.inc();
+    logger.error({ cause: (error as NodeJS.ErrnoException).code }, 'usage could not be written');
+  });
+}
+
+function createStoreStatus({ valkey }: Config, metrics: Metrics, logger: Logger): StoreStatus {
+  const whenDown = valkey?.when_down ?? 'open';
+  const meanwhile =
+    whenDown === 'open' ? 'requests are served without checking limits' : 'requests of keys with limits are refused';
+  return new StoreStatus({
+    onChange: (up) => metrics.limitsUp.set(up ? 1 : 0),
+    onOutage: ({ cause, reason }) =>
+      logger.error({ cause, when_down: whenDown }, `limits store unavailable: ${reason}; ${meanwhile}`),
+    onRecovery: (downMs) => logger.info({ down_ms: Math.round(downMs) }, 'limits store available again'),
+  });
 }
 
 /**
@@ -148,15 +177,14 @@ export function createUpstream(upstream: UpstreamConfig, wiring: Wiring): Upstre
 }
 
 /** @returns the queue in front of a server; undefined without `parallel`, since no request has to wait then */
-function createQueue(
-  upstream: UpstreamConfig,
-  catalog: ModelCatalog,
-  { config, metrics }: Wiring,
-): UpstreamQueue | undefined {
+function createQueue(upstream: UpstreamConfig, catalog: ModelCatalog, wiring: Wiring): UpstreamQueue | undefined {
   const { kind, name, parallel } = upstream;
   if (parallel === undefined) return undefined;
+  const { config, metrics, logger } = wiring;
+  const log = new SlowQueueLog(logger, name, () => wiring.config.queue.slow);
   const queue = new UpstreamQueue(queueOptions({ ...upstream, parallel }, config.queue), {
     ...(backends[kind].loaded !== undefined && { loaded: async () => await catalog.loaded() }),
+    onWaiting: (waiting) => log.observe(waiting),
     waited: (seconds) => metrics.queueWait.observe({ upstream: name }, seconds),
   });
   metrics.queues.set(name, queue);
@@ -176,11 +204,6 @@ export function queueOptions(
     maxWaitingPerKey: limits.waiting_per_key,
     ...tuning,
   };
-}
-
-/** `requestsPerMinute` -> `requests_per_minute` */
-function asConfigured(limit: string): string {
-  return limit.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 /** The finest scheduling quantum. The times, in milliseconds, are assumptions until some requests have been measured. */

@@ -103,10 +103,12 @@ interface Exchange {
 /** A streamed chat with everything there is to report in headers and metrics. */
 async function exchange(): Promise<Exchange> {
   await using upstream = await fakeUpstream(plainAnswer());
-  const limits = { requests_per_minute: 10, tokens_per_minute: 1_000_000 };
+  const budgets = { tokens_per_day: 1_000_000, tokens_per_month: 1_000_000 };
+  const limits = { requests_per_minute: 10, tokens_per_minute: 1_000_000, ...budgets };
   const scopes = ['inference', 'metrics'];
   await using gateway = await testGateway(upstream, {
     upstream: { parallel: 1 },
+    usage: { file: ':memory:' },
     keys: [{ name: 'tester', hash: hashSecret(secret), scopes, limits }],
   });
   const answer = await gateway.chat({ stream: true });

@@ -69,6 +69,8 @@ export interface Backend {
   embeddingsError(status: number, body: string): GatewayError;
   /** True when it compares model names byte by byte. Absent: it reads them as Ollama does. */
   readonly takesExactIds?: boolean;
+  /** The version of the server. Absent when the backend cannot report it. */
+  readonly version?: BackendQuery<string | undefined>;
   /** Lists the models. Details that the list contains are not requested again. */
   readonly models: BackendQuery<(ModelInfo & ModelDetails)[]>;
   /** Absent when the list contains all details. */

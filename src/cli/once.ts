@@ -24,7 +24,7 @@ export async function once(text: string, flags: Flags): Promise<void> {
     tls: undefined,
     metrics: { ...config.metrics, listen: undefined },
   };
-  const service = await startService(ownConfig, upstreamIsImplicit, createLogger('warn'));
+  const service = await startService(ownConfig, upstreamIsImplicit, createLogger('error'));
   try {
     const content = await chat(service.gateway, secret, text);
     process.stdout.write(`---\n${content}\n`);

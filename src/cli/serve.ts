@@ -30,9 +30,9 @@ export async function serve(flags: Flags): Promise<void> {
   const logger = createLogger(config.log_level);
   const service = await startService(created?.config ?? config, upstreamIsImplicit, logger);
   const manager = new ServiceManager(readServiceManager(), logger);
-  exitOnSignal(async () => {
+  exitOnSignal(async (reason) => {
     manager.stopping();
-    await service.close();
+    await service.close(reason);
   });
 
   const { gateway } = service;
@@ -41,6 +41,8 @@ export async function serve(flags: Flags): Promise<void> {
   const metrics = gateway.metricsUrl === undefined ? '' : `, metrics on ${gateway.metricsUrl}`;
   manager.ready();
   process.stdout.write(`llamaduct is ready on ${gateway.url}${metrics}\n`);
+  // Somebody who tries the demo reads the terminal.
+  if (!service.isDemo) void gateway.logStart(file);
   if (file !== undefined) return;
   const key = created === undefined ? keyFromEnvironment : literalKey(created.secret);
   process.stdout.write(banner(toLoopback(gateway.url), key, await firstModel(gateway)));

@@ -10,7 +10,10 @@ const answerTimeout = 1000;
 /** A running gateway, and the demo model behind it if there is one. */
 export interface Service {
   readonly gateway: Gateway;
-  close(): Promise<void>;
+  /** True if the demo model is used. */
+  readonly isDemo: boolean;
+  /** @param reason for the log */
+  close(reason?: string): Promise<void>;
 }
 
 /**
@@ -33,8 +36,9 @@ export async function startService(config: Config, allowDemo: boolean, logger: L
     if (demo === undefined) logUnqueued(upstreams, logger);
     return {
       gateway,
-      async close() {
-        await gateway.close();
+      isDemo: demo !== undefined,
+      async close(reason) {
+        await gateway.close(reason);
         await demo?.close();
       },
     };

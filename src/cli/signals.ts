@@ -10,21 +10,21 @@ const parentCheckInterval = 250;
  * Ends the process on SIGTERM or SIGINT: gracefully at the first signal, with exit code 0, and at once at the second, with
  * exit code 1. Under npm it also ends when npm does.
  *
- * @param close lets running requests finish
+ * @param close lets running requests finish; gets the name of the signal, or says that npm has ended
  */
-export function exitOnSignal(close: () => Promise<void>): void {
+export function exitOnSignal(close: (reason: string) => Promise<void>): void {
   let closingSince: number | undefined;
-  const exit = (): void => {
+  const exit = (reason: string): void => {
     if (closingSince !== undefined) return;
     closingSince = performance.now();
-    void close().then(() => process.exit(0));
+    void close(reason).then(() => process.exit(0));
   };
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (closingSince === undefined) return exit();
+    if (closingSince === undefined) return exit(signal);
     if (signal === 'SIGTERM' || performance.now() - closingSince > repeatWindow) process.exit(1);
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-  if (startedByNpm()) onParentExit(exit);
+  if (startedByNpm()) onParentExit(() => exit('npm has ended'));
 }
 
 /** npm forwards SIGTERM only to its shell, which ends without its child: this process gets another parent. */

@@ -6,7 +6,7 @@ import { Cancellation, type Signal } from '../cancellation.ts';
 import { GatewayError, asGatewayError } from '../errors.ts';
 import type { Key } from '../policy/keys.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
-import type { Phase } from '../telemetry/metrics.ts';
+import type { Outcome, Phase } from '../telemetry/metrics.ts';
 
 /** Called as exchanges run and end. */
 export interface ExchangeObservers {
@@ -32,8 +32,6 @@ export interface Admitted {
   /** Called once, when the exchange ends. */
   leave(): void;
 }
-
-export type Outcome = 'ok' | 'client_error' | 'client_closed' | 'upstream_error' | 'server_error';
 
 type Tokens = Pick<Usage, 'inputTokens' | 'outputTokens'>;
 

@@ -27,7 +27,7 @@ export function createObservers({ metrics, logger, usage, models }: ObserverOpti
     ended: (exchange, ending) => {
       const labels = labelsOf(exchange);
       observe(exchange, ending, labels, metrics);
-      if (!isRefused(exchange, ending) || limit.admit(exchange.key?.name ?? '', errorOf(exchange, ending))) {
+      if (!isRefused(exchange, ending) || limit.admit(exchange, errorOf(exchange, ending))) {
         log(exchange, ending, logger);
       }
       if (exchange.runsModel && exchange.key !== undefined) record(exchange, ending, labels.model, usage);
@@ -73,7 +73,18 @@ function observe(exchange: Exchange, ending: Ending, labels: UpstreamLabels, met
   if (usage.outputTokens > 0) metrics.timePerOutputToken.observe(labels, timings.eval / usage.outputTokens);
 }
 
+/** Routes that monitoring asks every few seconds. Their successful requests are logged at the debug level. */
+const statusRoutes: ReadonlySet<string> = new Set(['/', '/metrics', '/api/version']);
+
+function levelOf({ route }: Exchange, { outcome, failure }: Ending): 'debug' | 'info' | 'warn' | 'error' {
+  if (failure?.code === 'internal_error') return 'error';
+  if (outcome === 'upstream_error' || outcome === 'server_error') return 'warn';
+  return outcome === 'ok' && statusRoutes.has(route) ? 'debug' : 'info';
+}
+
 function log(exchange: Exchange, ending: Ending, logger: Logger): void {
+  const level = levelOf(exchange, ending);
+  if (!logger.isLevelEnabled(level)) return;
   const { outcome, failure, seconds, secondsToFirstChunk, usage } = ending;
   const { queuedMs } = exchange;
   const cause = failure?.cause;
@@ -97,8 +108,7 @@ function log(exchange: Exchange, ending: Ending, logger: Logger): void {
     // A code such as ECONNREFUSED. Never the cause's text: an upstream's errors may quote prompts and answers.
     cause: cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined,
   };
-  if (failure?.code === 'internal_error') logger.error({ ...line, stack: stackOf(failure) }, 'request');
-  else logger.info(line, 'request');
+  logger[level](failure?.code === 'internal_error' ? { ...line, stack: stackOf(failure) } : line, 'request');
 }
 
 function record(exchange: Exchange, ending: Ending, model: string, usage: ObserverOptions['usage']): void {

@@ -41,6 +41,13 @@ export class ExchangeRegistry {
     return exchange;
   }
 
+  /** Number of requests that wait for a slot and have not begun to be served. */
+  get queued(): number {
+    let queued = 0;
+    for (const exchange of this.#running.items) if (exchange.isQueued) queued += 1;
+    return queued;
+  }
+
   /**
    * Cancels the requests that are not allowed any more.
    *
@@ -65,24 +72,30 @@ export class ExchangeRegistry {
   /**
    * Refuses requests that wait for a slot, gives those that run `grace` milliseconds to finish, then ends them with an error
    * in the client's format.
+   *
+   * @returns the number of requests that it ended after the grace time
    */
-  async stop(grace: number): Promise<void> {
-    await this.#end(grace);
+  async stop(grace: number): Promise<number> {
+    const ended = await this.#end(grace);
     this.#observers.stopped();
+    return ended;
   }
 
-  async #end(grace: number): Promise<void> {
+  async #end(grace: number): Promise<number> {
     this.draining = true;
     this.stopping = true;
     for (const exchange of this.#running.items) if (exchange.isQueued) exchange.cancel(shuttingDown());
-    if (this.#running.size === 0) return;
+    if (this.#running.size === 0) return 0;
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
+    let ended = 0;
     const timer = setTimeout(() => {
+      ended = this.#running.size;
       for (const exchange of this.#running.items) exchange.cancel(shuttingDown());
     }, grace);
     await idle;
     clearTimeout(timer);
+    return ended;
   }
 }

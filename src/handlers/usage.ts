@@ -1,4 +1,6 @@
 import { GatewayError, invalidValue } from '../errors.ts';
+import type { LimitState, Limiter } from '../limits/limiter.ts';
+import { settingName } from '../limits/window.ts';
 import type { UsageLedger } from '../usage/ledger.ts';
 import { timeFormatHint, parseTime } from '../usage/parse-time.ts';
 import { type Grouping, type UsageQuery, type UsageReport, groupings, hourAfter, hourOf } from '../usage/report.ts';
@@ -16,11 +18,12 @@ const parameters = ['by', 'since', 'until', 'all'];
  * Reports the usage of the request's own key; with `all=true` and the admin scope, of every key.
  *
  * `by` groups the lines (default: model; key with `all`). `since` (default: 30d) and `until` (default: now) are dates or times
- * ago; the answer shows them rounded to whole hours, as they count.
+ * ago; the answer shows them rounded to whole hours, as they count. `limits` shows what is left of the limits of the key and
+ * its group.
  */
-export function usageHandler(ledger: Pick<UsageLedger, 'report'>): Handler {
+export function usageHandler(ledger: Pick<UsageLedger, 'report'>, limiter: Pick<Limiter, 'state'>): Handler {
   const report = cached((query) => ledger.report(query));
-  return (c) => {
+  return async (c) => {
     const { key } = c.get('exchange');
     const now = Date.now();
     const { all, by, since, until } = readQuery(new URL(c.req.url).searchParams, now);
@@ -28,6 +31,7 @@ export function usageHandler(ledger: Pick<UsageLedger, 'report'>): Handler {
       throw new GatewayError('insufficient_scope', 'all=true needs a key with the admin scope.', { param: 'all' });
     }
     const { lines, more } = report({ by, since, until, ...(!all && { key: key?.name ?? '' }) });
+    const limits = await limiter.state(key?.limitSubjects ?? []);
     return sendJson(c, 200, {
       object: 'list',
       by,
@@ -35,7 +39,23 @@ export function usageHandler(ledger: Pick<UsageLedger, 'report'>): Handler {
       until: Math.floor(Math.min(hourAfter(until), now) / 1000),
       data: lines.map((line) => ({ object: 'usage', ...line })),
       has_more: more,
+      limits: limits.map(describeLimit),
     });
+  };
+}
+
+/** `used` and `remaining` are null while the counts cannot be read. */
+function describeLimit({ subject: { id }, limit, max, used, end }: LimitState): object {
+  const isGroup = id.startsWith('group:');
+  return {
+    object: 'limit',
+    scope: isGroup ? 'group' : 'key',
+    name: id.slice(isGroup ? 'group:'.length : 'key:'.length),
+    limit: settingName(limit),
+    max,
+    used: used ?? null,
+    remaining: used === undefined ? null : Math.max(0, max - used),
+    resets_at: Math.floor(end / 1000),
   };
 }
 

@@ -47,7 +47,8 @@ function lastUntrusted(forwarded: string, isProxy: (address: string) => boolean)
   return client;
 }
 
-function addressOfPeer({ socket: { remoteAddress } }: Pick<IncomingMessage, 'socket'>): string | undefined {
+/** @returns the address of a connection; undefined when it is closed, or on a Unix socket */
+export function addressOfPeer({ socket: { remoteAddress } }: Pick<IncomingMessage, 'socket'>): string | undefined {
   return remoteAddress === undefined ? undefined : normalized(remoteAddress);
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { addressOfPeer } from './client-address.ts';
 import { Connection, type Serve } from './connection.ts';
 import { networkOf } from './network-of.ts';
 
@@ -10,8 +11,8 @@ export interface ConnectionLimits {
   readonly connectionsPerAddress?: number;
   /** True for an address with any number of connections, such as that of a reverse proxy. */
   readonly isExempt?: (address: string) => boolean;
-  /** Called for each connection that is closed because of a limit. */
-  readonly onDropped?: () => void;
+  /** Called for each connection that is closed because of a limit, with its address. */
+  readonly onDropped?: (address: string | undefined) => void;
 }
 
 interface Open {
@@ -114,10 +115,11 @@ export class Connections {
   }
 
   #drop(socket: Socket): void {
+    const address = addressOfPeer({ socket });
     // Now and not when it is closed, so that its place is free for the one that comes.
     this.#remove(socket);
     socket.destroy();
-    this.#limits.onDropped?.();
+    this.#limits.onDropped?.(address);
   }
 
   #remove(socket: Socket): void {

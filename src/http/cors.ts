@@ -32,7 +32,7 @@ const requestHeaderFamilies = /^x-(stainless|llamaduct)-[a-z0-9-]{1,64}$/;
 const maxRequested = 64;
 
 const rates = ['limit', 'remaining', 'reset'].flatMap((what) =>
-  ['requests', 'tokens'].map((family) => `x-ratelimit-${what}-${family}`),
+  ['requests', 'tokens', 'tokens-day', 'tokens-month'].map((family) => `x-ratelimit-${what}-${family}`),
 );
 
 /** Response headers that a page may read, in addition to those that CORS always exposes. */

@@ -8,6 +8,7 @@ import { SwapList } from '../swap-list.ts';
 import { bind } from './bind.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import {
+  type OnRefused,
   type Refuse,
   BadRequestResponder,
   headFault,
@@ -52,6 +53,8 @@ export interface ListenOptions extends ConnectionLimits {
   >;
   /** Serves HTTPS with this certificate. Absent: plain HTTP. */
   readonly certificate?: Certificate | undefined;
+  /** Called for each request that cannot be parsed. */
+  readonly onMalformed?: OnRefused;
   /** Permissions of a Unix socket. Absent: for the owner and the group. */
   readonly socketMode?: number;
 }
@@ -96,7 +99,7 @@ export async function listen(
   });
   const connections = new Connections(options);
   const answers = new SwapList<ServerResponse>();
-  const refusals = new BadRequestResponder(refuse);
+  const refusals = new BadRequestResponder(refuse, options.onMalformed);
   let draining = false;
   const serve: RequestListener = (incoming, outgoing) => {
     const entry = answers.add(outgoing);

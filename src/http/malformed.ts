@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
+import { addressOfPeer } from './client-address.ts';
 
 /** Maximum number of headers of a request. */
 export const maxHeaders = 200;
@@ -44,19 +45,24 @@ function tooManyHeaders(): GatewayError {
 /** Renders the answer to a request that cannot be parsed; without an error, the target or Host header is malformed. */
 export type Refuse = (error?: GatewayError) => Response;
 
+/** Called for each request that is refused, with the address of its connection. */
+export type OnRefused = (address: string | undefined, error: GatewayError) => void;
+
 /** Sends the last response on a connection. Nothing is read after bytes that could be parsed in two ways. */
 export class BadRequestResponder {
   readonly #refuse: Refuse;
+  readonly #onRefused: OnRefused;
   /** Node may report more than one fault for the same bytes. */
   readonly #refused = new WeakSet<Socket>();
 
-  constructor(refuse: Refuse) {
+  constructor(refuse: Refuse, onRefused: OnRefused = () => undefined) {
     this.#refuse = refuse;
+    this.#onRefused = onRefused;
   }
 
   /** Answers what Node parsed as a request. */
   async answer(outgoing: ServerResponse, error: GatewayError): Promise<void> {
-    this.#refused.add(outgoing.req.socket);
+    this.#add(outgoing.req.socket, error);
     const { status, headers, body } = await read(this.#refuse(error));
     outgoing.writeHead(status, headers).end(body);
   }
@@ -64,12 +70,17 @@ export class BadRequestResponder {
   /** Answers bytes that Node could not parse. */
   async end(socket: Socket, error: GatewayError): Promise<void> {
     if (this.#refused.has(socket)) return;
-    this.#refused.add(socket);
+    this.#add(socket, error);
     socket.on('error', () => socket.destroy());
     const { status, headers, body } = await read(this.#refuse(error));
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
     socket.destroySoon();
+  }
+
+  #add(socket: Socket, error: GatewayError): void {
+    this.#refused.add(socket);
+    this.#onRefused(addressOfPeer({ socket }), error);
   }
 }
 

@@ -36,8 +36,8 @@ export function readyz({ exchanges, pool }: Services, cors: Cors): Handler {
 }
 
 /** Answers with the metrics in Prometheus' text format. */
-export function exposition({ registry }: Metrics): Handler {
-  return async (c) => sendText(c, await registry.metrics(), registry.contentType);
+export function exposition(metrics: Metrics): Handler {
+  return async (c) => sendText(c, await metrics.exposition(), metrics.registry.contentType);
 }
 
 /** A status is not an exchange: it has no log line, no metric and no id. */
@@ -46,13 +46,13 @@ function sendStatus(c: Context<Env>, cors: Cors, status: 200 | 503, body: object
 }
 
 /** Serves the metrics, and nothing else, to everybody who reaches the listener, except web pages. */
-export function metricsOnly({ registry }: Metrics, checkPage: PageCheck): (request: Request) => Promise<Response> {
+export function metricsOnly(metrics: Metrics, checkPage: PageCheck): (request: Request) => Promise<Response> {
   return async (request) => {
     const refusal = checkPage((name) => request.headers.get(name) ?? undefined);
     if (refusal !== undefined) return sendMessage(refusal.status, refusal.message);
     if (new URL(request.url).pathname !== '/metrics') return sendMessage(404, 'Only /metrics is served here.');
-    const headers = { ...plainHeaders, 'content-type': registry.contentType };
-    return new Response(await registry.metrics(), { headers });
+    const headers = { ...plainHeaders, 'content-type': metrics.registry.contentType };
+    return new Response(await metrics.exposition(), { headers });
   };
 }
 

@@ -27,6 +27,8 @@ export interface Counts {
    * count was lost: neither 0 nor the ledger's sum includes what would be given back.
    */
   add(window: Window, points: number, now: number): MaybePromise<void>;
+  /** @returns the counts in the order of the windows */
+  read(windows: readonly Window[]): MaybePromise<number[]>;
   close(): void;
 }
 
@@ -52,11 +54,12 @@ export function countInMemory(spent: Spent | undefined, bound = 10_000): Counts 
     if (count === undefined) set(window, initialCount(window, spent) + Math.max(0, points));
     else set(window, Math.max(0, count + points));
   };
+  const read = (windows: readonly Window[]): number[] =>
+    windows.map((window) => countsOf(window).get(window.key) ?? set(window, initialCount(window, spent)));
   return {
+    read,
     reserve(windows) {
-      const used = windows.map(
-        (window) => countsOf(window).get(window.key) ?? set(window, initialCount(window, spent)),
-      );
+      const used = read(windows);
       const fits = windows.every(({ points, max }, index) => (used[index] ?? 0) + points <= max);
       if (fits) for (const window of windows) add(window, window.points);
       return used;
@@ -99,7 +102,7 @@ export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
     now: number,
     initial: (window: Window) => number | '',
   ): Promise<number[] | null> => {
-    const keys = windows.map(({ key }) => `llamaduct:limit:${key}`);
+    const keys = windows.map(storageKey);
     const values = windows.flatMap((window) => [window.points, window.max, secondsLeft(window, now), initial(window)]);
     return (await valkey.eval(addIfAllFit, keys.length, ...keys, ...values)) as number[] | null;
   };
@@ -113,9 +116,20 @@ export function countInValkey(valkey: Redis, spent: Spent | undefined): Counts {
     async add(window, points, now) {
       await reserve([{ ...window, points, max: Number.MAX_SAFE_INTEGER }], now);
     },
+    async read(windows) {
+      const counts = await valkey.mget(windows.map(storageKey));
+      return windows.map((window, index) => {
+        const count = counts[index] ?? undefined;
+        return count === undefined ? initialCount(window, spent) : Number(count);
+      });
+    },
     // The caller owns the connection.
     close: () => undefined,
   };
+}
+
+function storageKey({ key }: Window): string {
+  return `llamaduct:limit:${key}`;
 }
 
 function initialCount(window: Window, spent: Spent | undefined): number {

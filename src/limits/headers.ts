@@ -1,17 +1,25 @@
-import type { Window } from './window.ts';
+import type { Window, WindowLimit } from './window.ts';
 
-const families = (['requests', 'tokens'] as const).map((family) => ({
-  windowLimit: `${family}PerMinute` as const,
-  limit: `x-ratelimit-limit-${family}`,
-  remaining: `x-ratelimit-remaining-${family}`,
-  reset: `x-ratelimit-reset-${family}`,
+const suffixes = {
+  requestsPerMinute: 'requests',
+  tokensPerMinute: 'tokens',
+  tokensPerDay: 'tokens-day',
+  tokensPerMonth: 'tokens-month',
+} as const satisfies Record<WindowLimit, string>;
+
+const families = (Object.keys(suffixes) as WindowLimit[]).map((windowLimit) => ({
+  windowLimit,
+  limit: `x-ratelimit-limit-${suffixes[windowLimit]}`,
+  remaining: `x-ratelimit-remaining-${suffixes[windowLimit]}`,
+  reset: `x-ratelimit-reset-${suffixes[windowLimit]}`,
 }));
 
 /**
- * OpenAI's rate limit headers for requests and for tokens per minute, each for the subject that has the least left.
+ * OpenAI's rate limit headers for requests and for tokens per minute, and the same with `-day` and `-month` for budgets; each
+ * for the subject that has the least left.
  *
  * @param used the counts, in the order of the windows
- * @returns header values by name; empty without limits per minute
+ * @returns header values by name; empty without limits
  * @see https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
  */
 export function limitHeaders(windows: readonly Window[], used: readonly number[], now: number): Record<string, string> {
@@ -31,8 +39,11 @@ export function limitHeaders(windows: readonly Window[], used: readonly number[]
   return headers;
 }
 
-/** `1s`, `6m0s` */
+/** `1s`, `6m0s`, `23h59m50s` */
 function toDuration(milliseconds: number): string {
   const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 0) return `${seconds}s`;
+  if (minutes < 60) return `${minutes}m${seconds % 60}s`;
+  return `${Math.floor(minutes / 60)}h${minutes % 60}m${seconds % 60}s`;
 }

@@ -4,7 +4,7 @@ import { type Counts, type Spent, countInMemory, countInValkey } from './counts.
 import { limitHeaders } from './headers.ts';
 import { neverFits, refusal, tooMany } from './refusal.ts';
 import type { LimitSubject } from './subject.ts';
-import { type LimitName, type Window, currentWindow, isBudget, windowsOf } from './window.ts';
+import { type LimitName, type Window, type WindowLimit, currentWindow, isBudget, windowsOf } from './window.ts';
 
 export interface LimiterOptions {
   /** Where all instances count together. Absent: each process counts for itself. */
@@ -14,17 +14,28 @@ export interface LimiterOptions {
   /** Initial counts of days and months, so that they survive a restart. */
   readonly spent?: Spent;
   onRefused?(subject: LimitSubject, limit: LimitName): void;
-  /** Called after the first attempt to count, and whenever counting starts to fail or works again. */
-  onStore?(up: boolean): void;
+  /** Called after each attempt to count. @param failure what went wrong, if anything did */
+  onCounted?(failure?: unknown): void;
   /** Called for each request that was decided without counting. */
   onUnchecked?(letIn: boolean): void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
+/** One limit of a key or group, as it stands. */
+export interface LimitState {
+  readonly subject: LimitSubject;
+  readonly limit: WindowLimit;
+  readonly max: number;
+  /** Undefined while counting fails. */
+  readonly used: number | undefined;
+  /** When the count starts again at 0, in milliseconds since the epoch. */
+  readonly end: number;
+}
+
 /** The limits' share of an admitted request. */
 export interface Reservation {
-  /** OpenAI's x-ratelimit-* headers; empty when no subject has a limit per minute. */
+  /** The x-ratelimit-* headers; empty when no subject has a limit per minute, day or month. */
   readonly headers: Readonly<Record<string, string>>;
   /** Replaces the estimate by the tokens that were used. Further calls do nothing. Never throws. */
   settle(tokens: number): void;
@@ -43,7 +54,6 @@ export class Limiter {
   readonly #counts: Counts;
   /** Running requests by subject id, of subjects that have any. */
   readonly #running = new Map<string, number>();
-  #storeUp: boolean | undefined;
 
   constructor(options: LimiterOptions) {
     const { valkey, spent, now = Date.now } = options;
@@ -98,11 +108,30 @@ export class Limiter {
     } catch (error) {
       return this.#unchecked(windows, error);
     }
-    this.#reportStore(true);
+    this.#options.onCounted?.();
     const full = longestFull(windows, used);
     if (full !== undefined) throw this.#refused(full.subject, full.limit, refusal(full, windows, used, now));
     const after = used.map((count, index) => count + (windows[index]?.points ?? 0));
     return { headers: limitHeaders(windows, after, now), settle: this.#settler(windows, points) };
+  }
+
+  /** @returns the limits per minute, day and month of every subject. Never rejects. */
+  async state(subjects: readonly LimitSubject[]): Promise<LimitState[]> {
+    const windows = windowsOf(subjects, 0, this.#now());
+    if (windows.length === 0) return [];
+    const used = await this.#read(windows);
+    return windows.map(({ subject, limit, max, end }, index) => ({ subject, limit, max, used: used[index], end }));
+  }
+
+  async #read(windows: readonly Window[]): Promise<readonly number[]> {
+    try {
+      const used = await this.#counts.read(windows);
+      this.#options.onCounted?.();
+      return used;
+    } catch (error) {
+      this.#options.onCounted?.(error);
+      return [];
+    }
   }
 
   /** Forgets the counts of this process. */
@@ -113,7 +142,7 @@ export class Limiter {
   /** Decides without counting. An admitted request is counted when it ends, if counting works again by then. */
   #unchecked(windows: readonly Window[], cause: unknown): Reservation {
     const admitted = this.#options.whenDown === 'open';
-    this.#reportStore(false);
+    this.#options.onCounted?.(cause);
     this.#options.onUnchecked?.(admitted);
     if (admitted) return { headers: {}, settle: this.#settler(windows, 0) };
     const message = 'Limits cannot be checked at the moment.';
@@ -139,20 +168,14 @@ export class Limiter {
   async #add(window: Window, points: number, now: number): Promise<void> {
     try {
       await this.#counts.add(window, points, now);
-    } catch {
-      this.#reportStore(false);
+    } catch (error) {
+      this.#options.onCounted?.(error);
     }
   }
 
   #refused(subject: LimitSubject, limit: LimitName, error: GatewayError): GatewayError {
     this.#options.onRefused?.(subject, limit);
     return error;
-  }
-
-  #reportStore(up: boolean): void {
-    if (this.#storeUp === up) return;
-    this.#storeUp = up;
-    this.#options.onStore?.(up);
   }
 }
 

@@ -39,6 +39,11 @@ export function currentWindow(window: Window, now: number): Window {
   return now < window.end ? window : windowAt(window, now);
 }
 
+/** `requestsPerMinute` -> `requests_per_minute` */
+export function settingName(limit: LimitName): string {
+  return limit.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
 /** True for days and months, which the usage ledger knows too. */
 export function isBudget({ limit }: Window): boolean {
   return limit === 'tokensPerDay' || limit === 'tokensPerMonth';

@@ -81,6 +81,11 @@ export class KeyRing {
     }
   }
 
+  /** The keys, also those that have expired. A key whose secret is being replaced is in it twice. */
+  get keys(): Iterable<Key> {
+    return this.#keys.values();
+  }
+
   #add(hashed: string, key: Key): void {
     const digest = hashed.slice('sha256:'.length).toLowerCase();
     this.#keys.set(digest, { ...key, digest });

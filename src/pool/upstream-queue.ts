@@ -10,6 +10,8 @@ interface UpstreamQueueHooks {
   readonly loaded?: () => Promise<Iterable<string> | undefined>;
   /** Called with the seconds that each request waited for its slot. */
   readonly waited: (seconds: number) => void;
+  /** Called every few seconds while requests wait, and once after that. */
+  readonly onWaiting?: (queue: Pick<FairQueue, 'size' | 'longestWait'>) => void;
 }
 
 /** The queue in front of one server. While requests wait, it reads which models are in memory, since they change by themselves. */
@@ -80,6 +82,7 @@ export class UpstreamQueue {
   #refreshWhileWaiting(): void {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
+      this.#hooks.onWaiting?.(this.#queue);
       if (this.#queue.size > 0) this.#refreshWhileWaiting();
     }, refreshInterval).unref();
     void this.refreshLoaded();

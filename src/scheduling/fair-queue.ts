@@ -76,6 +76,14 @@ export class FairQueue {
     return this.#scheduler.waiting;
   }
 
+  /** Milliseconds that the first interactive request has waited; 0 if none waits. Batch requests may wait for hours. */
+  get longestWait(): number {
+    for (const [{ work }, { since }] of this.#waiters) {
+      if (work.priority === 'interactive') return this.#now() - since;
+    }
+    return 0;
+  }
+
   /** Requests that the upstream is serving. */
   get inFlight(): number {
     return this.#scheduler.running;

@@ -1,27 +1,83 @@
 import { Redis } from 'iovalkey';
-import type { TextStore } from '../chat/protocol.ts';
 import { GatewayError } from '../errors.ts';
+import type { TextStore } from '../chat/protocol.ts';
+import { withTimeout } from '../with-timeout.ts';
+import type { StoreStatus } from './status.ts';
 
-/** Milliseconds for a connection attempt and for each command. */
+/** Milliseconds for a connection attempt, and for the server to respond to a command. */
 const deadline = 2_000;
 
+/** Milliseconds between two probes while the server works, and while it does not. */
+const probeInterval = { up: 5_000, down: 1_000 };
+
+/** Milliseconds that the key of a probe exists. */
+const probeTtl = 10_000;
+
+type Status = Pick<StoreStatus, 'succeeded' | 'failed' | 'isUp' | 'cause'>;
+
+/** Writes as the counting script does, so that a server that only reads does not pass for one that works. */
+const probeScript = `return redis.call('SET', KEYS[1], ARGV[1], 'PX', ${probeTtl})`;
+
 /**
- * Opens a connection that reconnects by itself; while it is down, commands fail at once. Waits for the first attempt,
- * and resolves even if it fails: llamaduct starts without the server.
+ * Opens a connection that reconnects by itself; while it is down, commands fail at once. A server that does not respond to a
+ * command in time is disconnected, so that only one command has to wait for it. Waits for the first attempt, and resolves
+ * even if it fails: llamaduct starts without the server.
+ *
+ * @param status learns whether the server works, from regular probes too
  */
-export async function connectValkey(url: string): Promise<Redis> {
+export async function connectValkey(url: string, status?: Status): Promise<Redis> {
   const valkey = new Redis(url, {
     lazyConnect: true,
     commandTimeout: deadline,
+    socketTimeout: deadline,
     connectTimeout: deadline,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
   });
   // Without a listener the process would exit. Each command reports its own failure.
-  valkey.on('error', () => undefined);
-  await valkey.connect().catch(() => undefined);
+  valkey.on('error', (error) => status?.failed(error));
+  // A server that loads its data takes the connection and is not ready for minutes.
+  await withTimeout(
+    deadline,
+    valkey.connect().catch(() => undefined),
+  );
+  if (status !== undefined) await watch(valkey, status);
   return valkey;
+}
+
+/** Probes the server now, when it is connected again, and at intervals until the connection is closed. */
+async function watch(valkey: Redis, status: Status): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const probe = async (): Promise<void> => {
+    await probeOnce(valkey).then(
+      () => status.succeeded(),
+      (error: unknown) => status.failed(error),
+    );
+  };
+  const schedule = (): void => {
+    if (valkey.status === 'end') return;
+    timer = setTimeout(() => void probeAgain(), status.isUp ? probeInterval.up : probeInterval.down).unref();
+  };
+  const probeAgain = async (): Promise<void> => {
+    await probe();
+    // After a failover, the name of the server may lead to another one.
+    if (status.cause === 'READONLY') valkey.disconnect(true);
+    schedule();
+  };
+  await probe();
+  schedule();
+  valkey.on('ready', () => void probe()).on('end', () => clearTimeout(timer));
+}
+
+/** @throws what keeps the server from being used */
+async function probeOnce(valkey: Redis): Promise<void> {
+  if (valkey.status !== 'ready') {
+    // While it loads its data, it answers only such commands.
+    const info = await valkey.info('persistence');
+    throw new Error(/^loading:1/m.test(info) ? 'LOADING' : 'connection is closed');
+  }
+  await valkey.eval(probeScript, 1, 'llamaduct:probe', Date.now());
 }
 
 /** The bounds of one quota. */

@@ -1,5 +1,6 @@
 import { type Logger, pino, symbols } from 'pino';
 import { LogDestination } from './log-destination.ts';
+import { logFormat } from './log-format.ts';
 
 export type { Logger };
 
@@ -12,7 +13,7 @@ export function createLogger(level: string): Logger {
   const destination = new LogDestination(stderr, (lines) => {
     logger.error({ lines }, 'log lines were lost, because standard error could not be written');
   });
-  const logger: Logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  const logger: Logger = pino({ level, ...logFormat }, destination);
   return logger;
 }
 

@@ -1,4 +1,6 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { upstreamFailures } from '../errors.ts';
+import { type ConfiguredLabels, ConfiguredSeries } from './configured-series.ts';
 import { SeriesHistogram } from './series.ts';
 
 /** Histogram buckets in seconds. */
@@ -16,6 +18,7 @@ const seconds = {
 export class Metrics {
   readonly registry = new Registry();
   readonly #in = { registers: [this.registry] };
+  readonly #configured = new ConfiguredSeries(this.registry);
 
   readonly requests = new Counter({
     name: 'llamaduct_requests_total',
@@ -198,6 +201,51 @@ export class Metrics {
     this.limitsUp.set(1);
     for (const reason of authFailureReasons) this.authFailures.inc({ reason }, 0);
     for (const phase of phases) this.disconnects.inc({ phase }, 0);
+    for (const outcome of ['let_in', 'refused']) this.unlimited.inc({ outcome }, 0);
+    for (const outcome of ['refused', 'truncated']) this.contextOverflow.inc({ model: 'other', outcome }, 0);
+  }
+
+  /**
+   * Creates the series of what is configured, at 0, so that a rate includes their first event. From the next scrape on, series
+   * of keys and upstreams that are not configured are gone, also those of earlier configurations.
+   */
+  configure(labels: ConfiguredLabels): void {
+    this.#configured.use(labels);
+    const none = { route: 'none', model: 'none', upstream: 'none', key: 'none' };
+    for (const limited of labels.limits) this.rateLimited.inc(limited, 0);
+    for (const key of labels.keys) {
+      this.requests.inc({ ...none, key, outcome: 'ok' }, 0);
+      for (const type of ['input', 'output']) this.tokens.inc({ key, model: 'none', type }, 0);
+    }
+    for (const { name: upstream, hasQueue } of labels.upstreams) {
+      this.upstreamUp.inc({ upstream }, 0);
+      this.ejected.inc({ upstream }, 0);
+      for (const outcome of outcomes) this.requests.inc({ ...none, upstream, outcome }, 0);
+      for (const code of upstreamFailures) this.upstreamErrors.inc({ upstream, code }, 0);
+      for (const code of retried) this.retries.inc({ upstream, code }, 0);
+      for (const histogram of this.#byUpstream) histogram.of({ model: 'none', upstream });
+      if (hasQueue) this.queueWait.of({ upstream });
+      else this.queues.delete(upstream);
+    }
+    const names = labels.upstreams.map(({ name }) => name);
+    for (const upstream of this.queues.keys()) if (!names.includes(upstream)) this.queues.delete(upstream);
+  }
+
+  /** @returns all metrics in Prometheus' text format */
+  async exposition(): Promise<string> {
+    await this.#configured.removeOthers();
+    return await this.registry.metrics();
+  }
+
+  get #byUpstream(): readonly SeriesHistogram<'model' | 'upstream'>[] {
+    return [
+      this.firstToken,
+      this.chunkGap,
+      this.timePerOutputToken,
+      this.upstreamLoad,
+      this.upstreamPromptEval,
+      this.upstreamEval,
+    ];
   }
 
   /** Removes the series that describe the state of an upstream, because it is not configured any more. */
@@ -214,6 +262,13 @@ export class Metrics {
     });
   }
 }
+
+const outcomes = ['ok', 'client_error', 'client_closed', 'upstream_error', 'server_error'] as const;
+/** How a request ended. */
+export type Outcome = (typeof outcomes)[number];
+
+/** Errors after which the pool may retry a request. */
+const retried = [...upstreamFailures, 'model_not_found', 'queue_full'] as const;
 
 const authFailureReasons = ['missing', 'unknown', 'expired', 'scope', 'model', 'address', 'host', 'origin'] as const;
 export type AuthFailureReason = (typeof authFailureReasons)[number];

@@ -61,7 +61,11 @@ export class SeriesHistogram<Label extends string = string> {
     this.#options = options;
     const { name } = options;
     // A registry uses nothing else of a metric.
-    registry.registerMetric({ name, get: () => Promise.resolve(this.#collect()) } as unknown as Metric);
+    registry.registerMetric({
+      name,
+      get: () => Promise.resolve(this.#collect()),
+      remove: (labels: Record<string, unknown>) => this.#remove(labels),
+    } as unknown as Metric);
   }
 
   /** @param labels must have a bounded number of values. @returns the series of these labels */
@@ -77,6 +81,12 @@ export class SeriesHistogram<Label extends string = string> {
   /** @param labels must have a bounded number of values */
   observe(labels: Readonly<Record<Label, string>>, value: number): void {
     this.of(labels).observe(value);
+  }
+
+  /** @param labels of one of its samples; the `le` of a bucket is no label of the series */
+  #remove(labels: Record<string, unknown>): void {
+    const own = Object.entries(labels).filter(([name]) => name !== 'le');
+    this.#series.delete(JSON.stringify(Object.fromEntries(own)));
   }
 
   #collect(): Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'type' | 'collect'> & { type: string } {

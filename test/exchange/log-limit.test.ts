@@ -22,6 +22,7 @@ suite('the log lines of refused requests', { concurrency: true }, () => {
     const line = gateway.log.find(({ msg }) => /more refused requests/.test(String(msg)));
     assert.equal(line?.['requests'], 190);
     assert.deepEqual(line['errors'], { invalid_api_key: 190 });
+    assert.deepEqual(line['clients'], { '127.0.0.1': 190 });
     assert.match(String(line['msg']), /^190 more refused requests in the last \d+ s$/);
   });
 
@@ -44,7 +45,8 @@ suite('LogLimit', () => {
     const limit = new LogLimit(() => undefined);
     let admitted = 0;
     for (let key = 0; key < 50; key += 1) {
-      for (let count = 0; count < 20; count += 1) if (limit.admit(`key${key}`, 'invalid_value')) admitted += 1;
+      for (let count = 0; count < 20; count += 1)
+        if (limit.admit({ client: '192.0.2.1', key: { name: `key${key}` } }, 'invalid_value')) admitted += 1;
       if (key === 0) assert.equal(admitted, 10);
     }
     assert.equal(admitted, 200);
@@ -55,14 +57,20 @@ suite('LogLimit', () => {
     const reports: Omitted[] = [];
     const limit = new LogLimit((omitted) => reports.push(omitted));
     for (let count = 0; count < 12; count += 1) {
-      limit.admit('', 'invalid_api_key');
-      limit.admit('', 'not_found');
+      limit.admit({ client: '192.0.2.1', key: undefined }, 'invalid_api_key');
+      limit.admit({ client: '2001:db8::1', key: undefined }, 'not_found');
     }
-    limit.admit('', 'not_found');
+    limit.admit({ client: '2001:db8::1', key: undefined }, 'not_found');
     t.mock.timers.tick(10_000);
     assert.deepEqual(
-      reports.map(({ requests, errors }) => ({ requests, errors })),
-      [{ requests: 5, errors: { invalid_api_key: 2, not_found: 3 } }],
+      reports.map(({ requests, errors, clients }) => ({ requests, errors, clients })),
+      [
+        {
+          requests: 5,
+          errors: { invalid_api_key: 2, not_found: 3 },
+          clients: { '2001:db8::1': 3, '192.0.2.1': 2 },
+        },
+      ],
     );
     limit.flush();
     assert.equal(reports.length, 1);

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { type Config, type UpstreamConfig, type Upstreams, configSchema } from '../../src/config/schema.ts';
 import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { hashSecret } from '../../src/config/secret.ts';
+import { logFormat } from '../../src/telemetry/log-format.ts';
 import type { FakeUpstream } from './upstream.ts';
 
 /** The secret of the key `tester`, which has every scope. */
@@ -48,7 +49,7 @@ export async function testGateway(
       done();
     },
   });
-  const gateway = await startGateway(config, pino({ level: 'debug', base: null }, sink), portable);
+  const gateway = await startGateway(config, pino({ level: 'debug', ...logFormat }, sink), portable);
   await gateway.models().catch(() => undefined);
   const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers = new Headers(init.headers);
@@ -56,7 +57,7 @@ export async function testGateway(
     return await fetch(gateway.url + path, { ...init, headers });
   };
   let closed: Promise<void> | undefined;
-  const close = async (): Promise<void> => await (closed ??= gateway.close());
+  const close = async (reason?: string): Promise<void> => await (closed ??= gateway.close(reason));
   return {
     ...gateway,
     close,
@@ -77,7 +78,7 @@ export async function testGateway(
           ?.slice(series.length + 1) ?? 0,
       );
     },
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: async () => await close(),
   };
 }
 

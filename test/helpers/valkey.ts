@@ -14,13 +14,17 @@ export interface TestValkey extends AsyncDisposable {
   readonly url: string;
   /** Ends the server at once, as if its machine had failed. */
   kill(): Promise<void>;
+  /** Stops the process, so that the server accepts connections and answers nothing. */
+  freeze(): void;
+  thaw(): void;
 }
 
-/** Starts a Valkey or Redis that stores nothing on disk, on this port or on a free one. */
-export async function startValkey(at?: number): Promise<TestValkey> {
+/** Starts a Valkey or Redis that stores nothing on disk, on this port or on a free one. @param more settings of the server */
+export async function startValkey(at?: number, more: Record<string, string> = {}): Promise<TestValkey> {
   if (program === undefined) throw new Error('there is no Valkey server');
   const port = at ?? (await freePort());
-  const options = { '--port': port, '--bind': '127.0.0.1', '--save': '', '--appendonly': 'no', '--daemonize': 'no' };
+  const fixed = { '--port': port, '--bind': '127.0.0.1', '--save': '', '--appendonly': 'no', '--daemonize': 'no' };
+  const options = { ...fixed, ...more };
   const server = spawn(program, Object.entries(options).flat().map(String), { stdio: 'ignore' });
   await accepting(port, server);
   const kill = async (): Promise<void> => {
@@ -28,7 +32,13 @@ export async function startValkey(at?: number): Promise<TestValkey> {
     server.kill('SIGKILL');
     await once(server, 'exit');
   };
-  return { url: `redis://127.0.0.1:${port}`, kill, [Symbol.asyncDispose]: kill };
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    kill,
+    freeze: () => void server.kill('SIGSTOP'),
+    thaw: () => void server.kill('SIGCONT'),
+    [Symbol.asyncDispose]: kill,
+  };
 }
 
 function runs(name: string | undefined): name is string {
@@ -41,7 +51,8 @@ function runs(name: string | undefined): name is string {
   }
 }
 
-async function freePort(): Promise<number> {
+/** @returns a port on which nothing listens */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;

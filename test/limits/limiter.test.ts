@@ -164,7 +164,9 @@ suite('token limits per day and month', () => {
       assert.equal(error.code, 'insufficient_quota');
       assert.equal(error.retryAfter, 3600);
       assert.match(error.message, /Try again after 2027-01-01T00:00Z/);
-      assert.deepEqual(error.headers, {});
+      const suffix = subjects === daily ? 'day' : 'month';
+      assert.equal(error.headers[`x-ratelimit-remaining-tokens-${suffix}`], '0');
+      assert.equal(error.headers[`x-ratelimit-reset-tokens-${suffix}`], '1h0m0s');
     }
     clock.now += 3_600_000;
     for (const subjects of [daily, monthly]) await limiter.reserve(subjects, 100);

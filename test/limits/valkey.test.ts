@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { suite, test } from 'node:test';
 import type { GatewayError } from '../../src/errors.ts';
 import { Limiter, type LimiterOptions } from '../../src/limits/limiter.ts';
+import { StoreStatus } from '../../src/store/status.ts';
 import { connectValkey } from '../../src/store/valkey.ts';
 import { noValkey, startValkey } from '../helpers/valkey.ts';
 import { until } from '../helpers/wait.ts';
@@ -63,6 +64,9 @@ suite('limits shared by processes', { skip: noValkey }, () => {
       'x-ratelimit-limit-tokens': '100',
       'x-ratelimit-remaining-tokens': '0',
       'x-ratelimit-reset-tokens': '50s',
+      'x-ratelimit-limit-tokens-month': '1000',
+      'x-ratelimit-remaining-tokens-month': '900',
+      'x-ratelimit-reset-tokens-month': '227h59m50s',
     });
   });
 
@@ -153,9 +157,14 @@ suite('limits shared by processes', { skip: noValkey }, () => {
     test(`are ${whenDown} when the server is down`, async () => {
       await using server = await startValkey();
       const events: unknown[] = [];
+      const status = new StoreStatus({
+        onChange: (up) => events.push({ up }),
+        onOutage: () => undefined,
+        onRecovery: () => undefined,
+      });
       using here = await joining(server.url, {
         whenDown,
-        onStore: (up) => events.push({ up }),
+        onCounted: (failure) => (failure === undefined ? status.succeeded() : status.failed(failure)),
         onUnchecked: (letIn) => events.push({ letIn }),
       });
       const subjects = [{ id: 'key:alice', label: 'alice', limits: { requestsPerMinute: 2, tokensPerDay: 100 } }];
@@ -182,10 +191,13 @@ suite('limits shared by processes', { skip: noValkey }, () => {
     });
   }
 
-  test('report when the server is back, and count admitted requests at their end', async () => {
+  test('report each attempt to count, and count admitted requests at their end', async () => {
     await using first = await startValkey();
     const changes: boolean[] = [];
-    using here = await joining(first.url, { whenDown: 'open', onStore: (up) => changes.push(up) });
+    using here = await joining(first.url, {
+      whenDown: 'open',
+      onCounted: (failure) => changes.push(failure === undefined),
+    });
     const subjects = [{ id: 'key:alice', label: 'alice', limits: { tokensPerDay: 100 } }];
     here.valkey.disconnect();
     await until('the end of the connection', () => here.valkey.status === 'end');
@@ -194,6 +206,6 @@ suite('limits shared by processes', { skip: noValkey }, () => {
     reservation.settle(60);
     await assert.rejects(here.limiter.reserve(subjects, 41), code('insufficient_quota'));
     await here.limiter.reserve(subjects, 40);
-    assert.deepEqual(changes, [false, true]);
+    assert.deepEqual(changes, [false, true, true]);
   });
 });

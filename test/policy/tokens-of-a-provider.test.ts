@@ -227,7 +227,7 @@ suite('tokens of an identity provider', () => {
       assert.deepEqual([status, headers.get('x-ratelimit-limit-requests')], [200, '1'], group);
     }
     assert.equal((await ask(await identity.token({ sub: '__proto__' }))).status, 200);
-    assert.doesNotMatch(await (await gateway.fetch('/metrics')).text(), /evil|proto|constructor/);
+    assert.doesNotMatch(await (await gateway.fetch('/metrics')).text(), /evil|__proto__|constructor/);
   });
 
   test('are a 503 while the provider is down, and configured keys still work', async (t) => {

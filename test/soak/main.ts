@@ -139,7 +139,7 @@ async function soak(target: Target): Promise<void> {
   const logged = service
     .log()
     .split('\n')
-    .filter((line) => /internal_error|nhandled|Warning|Uncaught|"level":(50|60)/.test(line));
+    .filter((line) => /internal_error|nhandled|Warning|Uncaught|"level":"(error|fatal)"/.test(line));
   report(logged.length === 0, `${kind}: no internal error or warning in the log`, logged.slice(0, 5).join('\n'));
 }
 

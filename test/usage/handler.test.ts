@@ -12,6 +12,8 @@ import { UsageLedger } from '../../src/usage/ledger.ts';
 import type { UsageQuery, UsageReport } from '../../src/usage/report.ts';
 import { day, hour, noon, row } from './rows.ts';
 
+const noLimits = { state: async () => [] };
+
 const sinks = {
   chunkGaps: () => ({ observe: () => undefined }),
   ended: () => undefined,
@@ -69,7 +71,7 @@ const twelve = noon - (noon % hour);
 
 suite('GET /v1/usage', () => {
   const ledger = ledgerOf({}, { model: 'qwen3', time: noon - 8 * day }, { key: 'bob', model: 'secret', group: 'lab' });
-  const handler = usageHandler(ledger);
+  const handler = usageHandler(ledger, noLimits);
 
   test("reports the key's own usage of the last 30 days by model", async () => {
     assert.deepEqual(await ask(handler, '/v1/usage'), {
@@ -84,6 +86,7 @@ suite('GET /v1/usage', () => {
           { ...line, name: 'qwen3' },
         ],
         has_more: false,
+        limits: [],
       },
     });
   });
@@ -97,6 +100,7 @@ suite('GET /v1/usage', () => {
       until: Date.UTC(2026, 10, 3) / 1000,
       data: [{ ...line, name: '2026-11-02' }],
       has_more: false,
+      limits: [],
     });
   });
 
@@ -134,6 +138,7 @@ suite('GET /v1/usage', () => {
       until: noon / 1000,
       data: [],
       has_more: false,
+      limits: [],
     });
   });
 
@@ -162,12 +167,13 @@ suite('GET /v1/usage', () => {
 suite('GET /v1/usage, cached', () => {
   function counted(report = (): UsageReport => ({ lines: [], more: false })) {
     const queries: UsageQuery[] = [];
-    const handler = usageHandler({
-      report: (query) => {
+    const ledgerOfQueries = {
+      report: (query: UsageQuery): UsageReport => {
         queries.push(query);
         return report();
       },
-    });
+    };
+    const handler = usageHandler(ledgerOfQueries, noLimits);
     const get = (query = '', name = 'alice', scopes?: Scope[]) => ask(handler, `/v1/usage${query}`, name, scopes);
     return { queries, get };
   }

@@ -181,4 +181,9 @@ export const queue = z.strictObject({
     .max(1000)
     .default(8)
     .describe('One in this many slots goes to batch requests when both kinds are waiting.'),
+  slow: duration
+    .prefault('10s')
+    .describe(
+      'A wait that the log reports, at most once a minute for each upstream; waits of batch requests are not reported. 0s: never.',
+    ),
 });

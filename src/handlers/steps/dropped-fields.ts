@@ -18,6 +18,7 @@ export class DroppedFieldReporter {
   constructor(metrics: Metrics, known: Iterable<string>) {
     this.#metrics = metrics;
     this.#known = new Set(known);
+    for (const field of [...this.#known, 'other']) metrics.lossy.inc({ field }, 0);
   }
 
   /** Counts the dropped fields of one request. @returns the header that lists them; empty if there are none */

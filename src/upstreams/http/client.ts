@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Dispatcher, Pool } from 'undici';
 import type { Signal } from '../../cancellation.ts';
 import type { Config, UpstreamConfig } from '../../config/schema.ts';
-import { GatewayError } from '../../errors.ts';
+import { type ErrorCode, GatewayError } from '../../errors.ts';
 import type { UpstreamAnswer } from './body.ts';
 import { type ResponseDeadlines, ResponseHandler } from './response-handler.ts';
 import { tlsFault } from './tls-fault.ts';
@@ -101,7 +101,7 @@ export class UpstreamClient {
       return response;
     } catch (thrown) {
       const error = transportError(thrown, 'before its answer');
-      if (error.code === 'upstream_unreachable' || error.code === 'upstream_tls_error') this.#setReachable(false);
+      if (noAnswer.has(error.code)) this.#setReachable(false);
       throw error;
     }
   }
@@ -129,6 +129,14 @@ function connectionOf({ url, tls }: UpstreamConfig, { connect: timeout }: Timeou
 function createPool({ origin, tls, timeout }: Connection): Pool {
   return new Pool(origin, { connect: { ...tls, timeout }, pipelining: 1 });
 }
+
+/** Errors that show that the upstream does not answer at all. */
+const noAnswer: ReadonlySet<ErrorCode> = new Set([
+  'upstream_unreachable',
+  'upstream_tls_error',
+  'upstream_timeout',
+  'upstream_error',
+]);
 
 function basic(username: string, password: string): string {
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;

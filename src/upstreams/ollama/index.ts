@@ -7,7 +7,7 @@ import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuery } from './embed.ts';
 import { statusError } from './error.ts';
 import { callsFromText } from './forced-tool-calls.ts';
-import { contextLength, details, loaded, models } from './models.ts';
+import { contextLength, details, loaded, models, version } from './models.ts';
 import { toOllama } from './request.ts';
 import { checkTools } from './tools.ts';
 import { OllamaUsageObserver } from './usage-observer.ts';
@@ -21,6 +21,7 @@ export const ollama: Backend = {
   observer: () => new OllamaUsageObserver(),
   embeddings: embedQuery,
   embeddingsError: embedError,
+  version,
   models,
   details,
   contextLength,

@@ -5,6 +5,16 @@ import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
 import { onlyStrings, toCount } from '../coerce.ts';
 
+/** The request for the server's version. @see https://docs.ollama.com/api-reference/get-version */
+export const version: BackendQuery<string | undefined> = {
+  method: 'GET',
+  path: '/api/version',
+  read: (body) => {
+    const text = isObject(body) ? body['version'] : undefined;
+    return typeof text === 'string' ? text.slice(0, 64) : undefined;
+  },
+};
+
 /** The request for the list of models. @see https://docs.ollama.com/api/tags */
 export const models: BackendQuery<ModelInfo[]> = {
   method: 'GET',
