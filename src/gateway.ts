@@ -11,6 +11,7 @@ import { networkFilter } from './networks.ts';
 import { LiveApp } from './live-app.ts';
 import { createReload } from './reload.ts';
 import { logStart } from './start-log.ts';
+import type { State } from './store/index.ts';
 import { StopLog } from './stop-log.ts';
 import { type Logger, lostLines } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -62,7 +63,7 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
   const state = await openStores(config, metrics, logger);
   const wiring = { config, metrics, logger };
   const app = new LiveApp(wiring, state);
-  const { exchanges, pool, limiter } = app.services;
+  const { pool } = app.services;
   // The metrics listener starts first: if its address is in use, no request has been served yet.
   const metricsListener = await listenForScrapers(wiring);
   const fetch: typeof app.fetch = portable ? (request) => app.fetch(request) : app.fetch;
@@ -96,30 +97,46 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
       await Promise.all([reload(load), certificateWatch.reload()]);
     },
     models: async () => (await pool.models.list()).map(({ name }) => name),
-    async close(reason) {
-      const { drain, grace } = wiring.config.timeouts;
-      const log = new StopLog(logger, exchanges, reason);
-      exchanges.drain();
-      main.drain();
-      if (drain > 0) await log.draining(drain, sleep(drain));
-      log.stopping(grace);
-      app.stopHealthChecks();
-      certificateWatch.stop();
-      const closed = main.close(grace);
-      const ended = await exchanges.stop(grace);
-      await Promise.all([
-        closed,
-        metricsListener?.close(0),
-        app.closeClients(),
-        app.services.images?.close(),
-        app.services.documents?.close(),
-      ]);
-      limiter.close();
-      state.close();
-      refusals.flush();
-      log.stopped(ended);
-    },
+    close: async (reason) =>
+      await stop({ wiring, app, state, main, metricsListener, certificateWatch, refusals }, reason),
   };
+}
+
+/** What the service stops. */
+interface Running {
+  readonly wiring: Wiring;
+  readonly app: LiveApp;
+  readonly state: State;
+  readonly main: Listener;
+  readonly metricsListener: Listener | undefined;
+  readonly certificateWatch: CertificateWatch;
+  readonly refusals: ConnectionLog;
+}
+
+async function stop(running: Running, reason: string | undefined): Promise<void> {
+  const { wiring, app, state, main, metricsListener, certificateWatch, refusals } = running;
+  const { drain, grace } = wiring.config.timeouts;
+  const { exchanges, limiter } = app.services;
+  const log = new StopLog(wiring.logger, exchanges, reason);
+  exchanges.drain();
+  main.drain();
+  if (drain > 0) await log.draining(drain, sleep(drain));
+  log.stopping(grace);
+  app.stopHealthChecks();
+  certificateWatch.stop();
+  const closed = main.close(grace);
+  const ended = await exchanges.stop(grace);
+  await Promise.all([
+    closed,
+    metricsListener?.close(0),
+    app.closeClients(),
+    app.services.images?.close(),
+    app.services.documents?.close(),
+  ]);
+  limiter.close();
+  state.close();
+  refusals.flush();
+  log.stopped(ended);
 }
 
 function listenOptions({
