@@ -147,10 +147,6 @@ suite('heartbeats of a stream that waits', { concurrency: 4 }, () => {
       const [waited, direct] = [partsOf(text), partsOf(await plain.text())];
       assert.deepEqual(timeless(waited.frames), timeless(direct.frames));
       assert.ok(direct.frames.length > 2);
-      assert.deepEqual(
-        direct.comments.filter((comment) => comment.includes('waiting')),
-        [],
-      );
       const line = gateway.log.find((entry) => entry['route'] === path && entry['queue_ms'] !== undefined);
       assert.deepEqual([line?.['outcome'], line?.['status']], ['ok', 200]);
       await assertFree(gateway, upstream);

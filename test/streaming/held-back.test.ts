@@ -161,19 +161,23 @@ suite('an answer that may pause, passed through', { concurrency: 4 }, () => {
   ] as const) {
     test(`is not ended by \`timeouts.idle\`: ${path}, ${Object.keys(body).join(', ')}`, async () => {
       const parts = kind === 'ollama' ? ollamaParts : openaiParts;
-      const slow: Answer = async (res) => {
-        parts[0]?.(res);
-        await sleep(severalIntervals);
-        parts[1]?.(res);
-      };
-      await using upstream = await (kind === 'ollama' ? fakeUpstream(slow) : openaiUpstream(slow));
+      const { answer, next } = inParts((res, part) => parts[part]?.(res), 2);
+      await using upstream = await (kind === 'ollama' ? fakeUpstream(answer) : openaiUpstream(answer));
       await using gateway = await testGateway(upstream, { ...settings, upstream: { kind } });
       const model = kind === 'ollama' ? 'scripted-plain' : 'scripted';
+      next();
       const response = await gateway.fetch(path, { method: 'POST', body: JSON.stringify({ model, ...body }) });
-      const text = await response.text();
-      assert.match(text, kind === 'ollama' ? /"done":true/ : /\[DONE\]/);
+      let text = '';
+      const ended = (async () => {
+        for await (const more of response.body?.pipeThrough(new TextDecoderStream()) ?? []) text += more;
+      })();
       // NDJSON has no room for heartbeats.
-      assert.equal(/^: keep-alive$/m.test(text), kind === 'openai');
+      if (kind === 'ollama') await sleep(severalIntervals);
+      else await until('heartbeats', () => (text.match(/^: keep-alive$/gm) ?? []).length >= 4);
+      next();
+      await ended;
+      assert.match(text, kind === 'ollama' ? /"done":true/ : /\[DONE\]/);
+      if (kind === 'ollama') assert.doesNotMatch(text, /keep-alive/);
     });
   }
 });
