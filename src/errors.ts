@@ -6,9 +6,11 @@ const statusOf = {
   invalid_json: 400,
   invalid_value: 400,
   context_length_exceeded: 400,
+  max_tokens_too_large: 400,
   previous_response_not_found: 400,
   invalid_api_key: 401,
   insufficient_scope: 403,
+  account_required: 403,
   model_not_allowed: 403,
   address_not_allowed: 403,
   host_not_allowed: 403,
@@ -19,6 +21,7 @@ const statusOf = {
   request_timeout: 408,
   request_too_large: 413,
   unsupported_encoding: 415,
+  upstream_request_failed: 422,
   rate_limit_exceeded: 429,
   insufficient_quota: 429,
   client_closed: 499,
@@ -28,6 +31,8 @@ const statusOf = {
   upstream_tls_error: 502,
   upstream_protocol_error: 502,
   upstream_incomplete: 502,
+  upstream_crashed: 502,
+  upstream_misconfigured: 502,
   model_load_failed: 502,
   upstream_busy: 503,
   upstream_down: 503,
@@ -63,6 +68,20 @@ interface GatewayErrorOptions {
   readonly cause?: unknown;
   /** The upstream's response that this error represents. */
   readonly answered?: Answered;
+  /** The sizes of a request that does not fit into the context. */
+  readonly sizes?: ContextSizes;
+  /** Advice for the operator, for the log only. Without anything of a request or an answer. */
+  readonly advice?: string;
+}
+
+/** Tokens, as far as they are known. */
+export interface ContextSizes {
+  readonly prompt?: number;
+  /** The output that the request asks for. */
+  readonly output?: number;
+  readonly context?: number;
+  /** By how much the prompt exceeds the context. */
+  readonly excess?: number;
 }
 
 interface Answered {
@@ -95,6 +114,8 @@ export class GatewayError extends Error {
   readonly headers: Readonly<Record<string, string>>;
   /** The upstream's response that this error represents; undefined when there was none. */
   readonly answered: Answered | undefined;
+  readonly sizes: ContextSizes | undefined;
+  readonly advice: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
     super(cut(message, maxMessage), { cause: options.cause });
@@ -104,6 +125,8 @@ export class GatewayError extends Error {
     this.retryAfter = options.retryAfter;
     this.headers = options.headers ?? {};
     this.answered = options.answered;
+    this.sizes = options.sizes;
+    this.advice = options.advice;
   }
 
   /** @returns a copy for a field that the client's API calls `param` */
@@ -121,7 +144,7 @@ export class GatewayError extends Error {
   }
 
   #with(options: GatewayErrorOptions): GatewayError {
-    const { code, message, param, headers, retryAfter, status, answered, cause } = this;
+    const { code, message, param, headers, retryAfter, status, answered, cause, sizes, advice } = this;
     return new GatewayError(code, message, {
       status,
       headers,
@@ -129,6 +152,8 @@ export class GatewayError extends Error {
       ...(param !== undefined && { param }),
       ...(retryAfter !== undefined && { retryAfter }),
       ...(answered !== undefined && { answered }),
+      ...(sizes !== undefined && { sizes }),
+      ...(advice !== undefined && { advice }),
       ...options,
     });
   }

@@ -50,6 +50,11 @@ export class Accumulator {
     }
   }
 
+  /** True once some of the answer was added. */
+  get hasOutput(): boolean {
+    return this.#text !== '' || this.#reasoning !== '' || this.#toolCalls.length > 0;
+  }
+
   /** The complete answer; undefined until `finish` was added. */
   get result(): ChatResult | undefined {
     return this.#result;

@@ -66,7 +66,7 @@ export interface Backend {
   observer(): UsageObserver;
   embeddings(request: EmbeddingsRequest): EmbeddingsQuery;
   /** Translates an answer to an embeddings request with a status other than 2xx. */
-  embeddingsError(status: number, body: string): GatewayError;
+  embeddingsError(status: number, body: string, retryAfter?: number): GatewayError;
   /** True when it compares model names byte by byte. Absent: it reads them as Ollama does. */
   readonly takesExactIds?: boolean;
   /** The version of the server. Absent when the backend cannot report it. */

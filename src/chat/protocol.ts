@@ -157,6 +157,8 @@ export interface PassThroughRoute {
    * which shows each token. Absent for routes whose answers have no tokens.
    */
   readonly unseenTokens?: (body: unknown) => number | undefined;
+  /** True when the answer is constrained by a JSON Schema. Absent for routes whose answers cannot be. */
+  readonly hasSchema?: (body: unknown) => boolean;
   /**
    * Removes the model's thinking from a whole answer, or from one line of a streamed answer.
    *

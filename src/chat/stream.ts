@@ -36,6 +36,11 @@ export interface Encoder {
    * for such events.
    */
   keepAlive?(): string;
+  /**
+   * True when some clients ignore what `fail` returns, so that the connection has to be broken after it. Absent: the stream ends
+   * cleanly.
+   */
+  readonly breaksConnection?: boolean;
 }
 
 /** A backend's counts and durations, over all choices of an answer. */

@@ -105,6 +105,7 @@ function log(exchange: Exchange, ending: Ending, logger: Logger): void {
     output_tokens: usage?.usage.outputTokens,
     phase: outcome === 'client_closed' ? exchange.phase : undefined,
     error: failure?.code,
+    advice: failure?.advice,
     // A code such as ECONNREFUSED. Never the cause's text: an upstream's errors may quote prompts and answers.
     cause: cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined,
   };

@@ -1,3 +1,4 @@
+import type { Backend } from '../chat/backend.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from '../chat/embeddings.ts';
 import type { Signal } from '../cancellation.ts';
 import { estimatedTokensIn } from '../chat/estimate.ts';
@@ -111,7 +112,7 @@ async function requestEmbeddings(
   const { method, path, body, read } = backend.embeddings(request);
   const headers = { 'content-type': 'application/json' };
   const answer = await client.send({ method, path, headers, body: JSON.stringify(body), signal });
-  const errors = { error: (status: number, text: string) => backend.embeddingsError(status, text) };
+  const errors: Pick<Backend, 'error'> = { error: (...response) => backend.embeddingsError(...response) };
   return read(await readJson(answer, errors, maxAnswerBytes(request.input.length)));
 }
 

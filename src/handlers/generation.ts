@@ -1,3 +1,4 @@
+import { isConstrained } from '../chat/constrained.ts';
 import { conversationOf } from '../chat/conversation.ts';
 import type { AnswerHead, GenerationCall, GenerationProtocol } from '../chat/protocol.ts';
 import { serverTiming } from '../chat/server-timing.ts';
@@ -91,7 +92,7 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
 }
 
 function targetOf({ requests: [first] }: PreparedCall): Target {
-  return { model: first.model, conversation: () => conversationOf(first) };
+  return { model: first.model, conversation: () => conversationOf(first), hasSchema: isConstrained(first) };
 }
 
 /** The headers that say what the answer does without. */

@@ -29,6 +29,8 @@ interface Failures {
   readonly tried: Set<Upstream>;
   /** Those of them that would fail again. */
   readonly useless: Set<Upstream>;
+  /** True once a server crashed. */
+  crashed: boolean;
 }
 
 /** The servers, and which of them each request goes to. */
@@ -95,7 +97,7 @@ export class UpstreamPool {
         const error = asGatewayError(thrown);
         const isLast = attempts >= this.#options.attempts && upstream.isRetired !== true;
         if (isLast || isAnswering(exchange)) throw error;
-        failures ??= { target, tried: new Set(), useless: new Set() };
+        failures ??= { target, tried: new Set(), useless: new Set(), crashed: target.hasSchema === true };
         failures.tried.add(upstream);
         candidates = await this.#untried(error, upstream, failures);
         // A server that was not tried needs no pause.
@@ -109,6 +111,11 @@ export class UpstreamPool {
     const { target, tried, useless } = failures;
     const retry = retryTarget(error);
     if (retry === undefined) throw error;
+    if (error.code === 'upstream_crashed') {
+      // Each crash also ends the answers of all others on that server.
+      if (failures.crashed) throw error;
+      failures.crashed = true;
+    }
     if (retry === 'other') useless.add(failed);
     const isUnknownModel = error.code === 'model_not_found';
     if (isUnknownModel && this.upstreams.length > 1) await this.#refreshLists();

@@ -20,6 +20,9 @@ export function retryTarget(error: GatewayError): RetryTarget | undefined {
     case 'upstream_tls_error':
     case 'queue_full':
     case 'upstream_timeout':
+    case 'upstream_misconfigured':
+    // The request may have broken it.
+    case 'upstream_crashed':
       return 'other';
     // Nothing was generated, but the pool must find out first which server has the model.
     case 'model_not_found':

@@ -34,6 +34,8 @@ export interface Target {
   readonly conversation: () => string | undefined;
   /** The only kind of server that can take the request. Absent: any kind. */
   readonly kind?: BackendKind;
+  /** True if the answer is constrained by a schema, which is a known cause of crashes. */
+  readonly hasSchema?: boolean;
 }
 
 /**

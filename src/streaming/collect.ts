@@ -1,6 +1,7 @@
 import type { DecoderMaker } from '../chat/stream.ts';
 import { type ChatResult, Accumulator } from '../chat/accumulator.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, asGatewayError } from '../errors.ts';
+import { afterOutput } from './after-output.ts';
 import type { Chunk, MergedBodies } from './merged-bodies.ts';
 
 /**
@@ -38,8 +39,9 @@ export async function collect(
         try {
           take(chunk);
           if (choices.every(({ accumulator }) => accumulator.result !== undefined)) resolve();
-        } catch (error) {
-          reject(error);
+        } catch (thrown) {
+          const error = asGatewayError(thrown);
+          reject(choices.some(({ accumulator }) => accumulator.hasOutput) ? afterOutput(error) : error);
         }
       });
     });

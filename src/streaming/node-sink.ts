@@ -4,6 +4,9 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { afterUsageRows } from '../usage/writer.ts';
 import type { ResponseSink, ResponseStream } from './response-stream.ts';
 
+/** Milliseconds for the last bytes of an answer that breaks off. */
+const maxLastWrite = 2_000;
+
 /**
  * Writes an answer into Node's ServerResponse, whose head is set but not sent. Web streams and their promises cost more
  * than everything else that is done to a token. What arrives in one turn of the event loop goes out as one HTTP chunk.
@@ -79,9 +82,17 @@ export class NodeSink implements ResponseSink {
 
   abort(error: GatewayError): void {
     if (this.#ended) return;
-    this.flush();
+    const data = this.#pending;
     this.#finish(error);
-    this.#outgoing.destroy();
+    const outgoing = this.#outgoing;
+    if (data.length === 0) {
+      outgoing.destroy();
+      return;
+    }
+    // The client must get what is pending first, but a client that does not read must not hold the connection.
+    const timer = setTimeout(() => outgoing.destroy(), maxLastWrite);
+    outgoing.once('close', () => clearTimeout(timer));
+    outgoing.write(data, () => outgoing.destroy());
   }
 
   #send(data: string | Uint8Array): boolean {

@@ -18,6 +18,8 @@ interface PassthroughOptions {
   readonly exchange: Exchange;
   /** Renders the error that ends a stream of records which breaks off between two of them. Absent for any other answer. */
   readonly failure: ((error: GatewayError) => string) | undefined;
+  /** True when some clients ignore that error, so that the connection has to be broken after it. */
+  readonly breaksConnection: boolean;
   /** Changes the answer. Absent: it is passed through unchanged. */
   readonly filter?: AnswerFilter | undefined;
 }
@@ -95,12 +97,13 @@ export class PassthroughStream implements ResponseStream {
     }
     const error = chunk.type === 'broken' ? chunk.error : this.#failureAtEnd();
     this.bodies.complete = error === undefined;
-    const { failure } = this.#options;
+    const { failure, breaksConnection } = this.#options;
     const endsItself = chunk.type === 'end' && (failure === undefined || error?.code !== 'upstream_incomplete');
     if (error === undefined || endsItself) return sink.end(error);
     if (failure === undefined || !this.#lineEnded) return sink.abort(error);
     sink.write(failure(error));
-    sink.end(error);
+    if (breaksConnection) sink.abort(error);
+    else sink.end(error);
   }
 
   /** Takes what the upstream counted. @returns why an answer that has ended is not a good one */

@@ -55,6 +55,7 @@ export class TranslatedStream implements ResponseStream {
     if (!ended) return;
     this.bodies.complete = total !== undefined;
     if (total !== undefined) this.#exchange.addUsage(total);
-    sink.end(error);
+    if (error !== undefined && this.#translator.breaksConnection) sink.abort(error);
+    else sink.end(error);
   }
 }

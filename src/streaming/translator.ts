@@ -2,6 +2,7 @@ import type { ChatEvent, Emit, Verbatim } from '../chat/event.ts';
 import type { Decoder, DecoderMaker, Encoder, TotalUsage } from '../chat/stream.ts';
 import { sumUsage } from '../chat/sum-usage.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
+import { afterOutput } from './after-output.ts';
 import type { Chunk } from './merged-bodies.ts';
 
 /**
@@ -21,6 +22,11 @@ export class Translator {
   total: TotalUsage | undefined;
   /** The failure that ended the stream. */
   error: GatewayError | undefined;
+
+  /** True when the connection has to be broken after a failure. */
+  get breaksConnection(): boolean {
+    return this.#encoder.breaksConnection === true;
+  }
 
   /** @param decoders one for each choice */
   constructor(decoders: readonly DecoderMaker[], encoder: Encoder) {
@@ -43,7 +49,8 @@ export class Translator {
         this.#out += this.#encoder.end(this.total);
       }
     } catch (thrown) {
-      this.error = asGatewayError(thrown);
+      const error = asGatewayError(thrown);
+      this.error = this.hasOutput ? afterOutput(error) : error;
       this.ended = true;
       this.#out += this.#encoder.fail(this.error);
     }

@@ -71,7 +71,8 @@ export class WebSink implements ResponseSink {
   abort(error: GatewayError): void {
     if (this.#ended) return;
     this.#finish(error);
-    this.#controller?.error(new Error('The answer broke off.'));
+    // An error drops what is queued, and the client must get that first.
+    setImmediate(() => this.#controller?.error(new Error('The answer broke off.')));
   }
 
   #finish(error?: GatewayError): void {

@@ -91,11 +91,22 @@ async function assertRelayed(client: Client, recording: Recording, kind: Kind, d
     body: JSON.stringify(dialect.body),
     headers: { authorization: `Bearer ${secret}` },
   });
-  const bytes = Buffer.from(await body.bytes());
+  const bytes = await bytesUntilBroken(body);
   const id = String(headers['x-request-id']).slice(dialect.protocol.idPrefix.length);
   const golden = goldenText(dialect, recording);
   if (nativePaths[kind].test(dialect.protocol.path)) assertPassedThrough(bytes, recording, kind, golden);
   else assertTranslated(statusCode, bytes.toString('utf8').replaceAll(id, 'golden'), recording, golden);
+}
+
+/** A stream of Ollama's API that fails ends with an error line and a broken connection. */
+async function bytesUntilBroken(body: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of body) chunks.push(chunk);
+  } catch {
+    assert.match(Buffer.concat(chunks).toString('utf8'), /\n\{"error":"[^\n]*\n$/);
+  }
+  return Buffer.concat(chunks);
 }
 
 const incomplete = 'The model stopped before its answer was complete.';

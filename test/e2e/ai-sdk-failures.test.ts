@@ -110,7 +110,7 @@ const streamFailures = [
     name: 'an error line in mid-stream',
     answer: replay('ollama-0.17.4/chat-harmony-broken-after-text-stream'),
     received: 'Need the weather tool.',
-    expected: { code: 'upstream_error', message: texts.brokenCallText },
+    expected: { code: 'upstream_request_failed', message: texts.brokenCallText },
   },
   {
     name: 'a connection broken in mid-stream',
@@ -147,7 +147,7 @@ for (const { name, answer, received, expected } of streamFailures) {
     }
     await assert.rejects(generateText(settings), {
       name: 'AI_APICallError',
-      statusCode: 502,
+      statusCode: expected.code === 'upstream_request_failed' ? 422 : 502,
       message: expected.message,
     });
     assert.equal(proxy.asked.length, 2);

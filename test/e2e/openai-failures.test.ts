@@ -7,6 +7,7 @@ import {
   BadRequestError,
   type ClientOptions,
   InternalServerError,
+  UnprocessableEntityError,
   NotFoundError,
   OpenAI,
   PermissionDeniedError,
@@ -182,13 +183,13 @@ const streamFailures = [
     name: 'an error line in mid-stream',
     answer: replay('ollama-0.17.4/chat-harmony-broken-after-text-stream'),
     received: 'Need the weather tool.',
-    expected: { code: 'upstream_error', type: 'server_error', message: texts.brokenCallText },
+    expected: { code: 'upstream_request_failed', type: 'server_error', message: texts.brokenCallText },
   },
   {
     name: 'a runner killed in mid-stream',
     answer: replay('ollama-0.17.4/killed-runner-chat-stream'),
     received: ' item1 item2 item3 ite',
-    expected: { code: 'upstream_error', type: 'server_error', message: texts.killedRunnerText },
+    expected: { code: 'upstream_crashed', type: 'server_error', message: texts.killedRunnerText },
   },
   {
     name: 'a connection broken in mid-stream',
@@ -218,7 +219,11 @@ for (const { name, answer, received, expected } of streamFailures) {
     await assert.rejects(read(), { constructor: APIError, status: undefined, ...expected });
     assert.equal(text, received);
     await assert.rejects(completions.stream(hello).finalChatCompletion(), expected);
-    const whole = { constructor: InternalServerError, status: 502, ...expected, message: `502 ${expected.message}` };
+    const [constructor, status] =
+      expected.code === 'upstream_request_failed'
+        ? ([UnprocessableEntityError, 422] as const)
+        : ([InternalServerError, 502] as const);
+    const whole = { constructor, status, ...expected, message: `${status} ${expected.message}` };
     await assert.rejects(completions.create(hello), whole);
     assert.equal(proxy.asked.length, 3);
   });

@@ -297,7 +297,7 @@ const streamFailures = [
     name: 'an error line in mid-stream',
     answer: replay('ollama-0.17.4/chat-harmony-broken-after-text-stream'),
     received: 'Need the weather tool.',
-    expected: { code: 'upstream_error', message: texts.brokenCallText },
+    expected: { code: 'upstream_request_failed', message: texts.brokenCallText },
   },
   {
     name: 'a connection broken in mid-stream',
@@ -328,7 +328,10 @@ for (const { name, answer, received, expected } of streamFailures) {
     await assert.rejects(read(), { constructor: APIError, status: undefined, ...expected });
     assert.equal(text, received);
     await assert.rejects(responses.stream(hello).finalResponse(), expected);
-    await assert.rejects(responses.create(hello), { status: 502, code: expected.code });
+    await assert.rejects(responses.create(hello), {
+      status: expected.code === 'upstream_request_failed' ? 422 : 502,
+      code: expected.code,
+    });
   });
 }
 

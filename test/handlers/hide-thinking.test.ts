@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { textUntilBroken } from '../helpers/broken.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { sendJson } from '../helpers/answers.ts';
@@ -102,9 +103,12 @@ describe('a key that must not see the thinking', () => {
     answer = inPieces(`${text([first])}{"error":"the runner died"}\n`, 1000);
     assert.equal(await (await ask()).text(), '{"error":"the runner died"}\n');
     answer = inPieces(`${text([answers['/api/chat'][3]])}{"message":{"thinking" no JSON\n`, 1000);
-    assert.match(await (await ask()).text(), /Hello.*\n{"error":"The upstream sent an answer that is not JSON\."}\n$/);
+    assert.match(
+      (await textUntilBroken(await ask())).text,
+      /Hello.*\n{"error":"The upstream sent an answer that is not JSON\."}\n$/,
+    );
     answer = (res) => void ndjson(res).write(text([answers['/api/chat'][3]]), () => res.socket?.end());
-    assert.match(await (await ask()).text(), /Hello.*\n{"error":"The upstream broke the connection/);
+    assert.match((await textUntilBroken(await ask())).text, /Hello.*\n{"error":"The upstream broke the connection/);
   });
 
   test('does not see it by a rule for the model, whatever the key', async () => {

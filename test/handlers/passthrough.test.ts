@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { textUntilBroken } from '../helpers/broken.ts';
 import { testGateway } from '../helpers/gateway.ts';
 import { type Recording, recordings } from '../helpers/recordings.ts';
 import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
@@ -33,12 +34,13 @@ suite("Ollama's own API", () => {
       const body = method === 'POST' ? `{ "x":1,  "x":2, "body" : ${JSON.stringify(request)} }` : undefined;
       const response = await gateway.fetch(path, { method, ...(body !== undefined && { body }) });
       const sent = upstream.requests.at(-1);
-      assert.deepEqual(
-        [response.status, response.headers.get('content-type')],
-        [current.status, current.contentType],
-        name,
-      );
-      assert.deepEqual(await response.text(), current.body.toString() + (isCut(current) ? incomplete : ''), name);
+      assert.equal(response.status, current.status, name);
+      if (current.status !== 503) assert.equal(response.headers.get('content-type'), current.contentType, name);
+      const { text, complete } = await textUntilBroken(response);
+      // A busy server is asked again, so its answer is not passed through.
+      if (current.status === 503) assert.deepEqual(JSON.parse(text), JSON.parse(current.body.toString()), name);
+      else assert.equal(text, current.body.toString() + (isCut(current) ? incomplete : ''), name);
+      assert.equal(complete, !isCut(current), name);
       assert.deepEqual([sent?.method, sent?.url, sent?.body], [method, path, body ?? ''], name);
       assert.equal(sent?.headers.authorization, undefined, "the client's key was passed on");
     }
@@ -58,14 +60,16 @@ suite("Ollama's own API", () => {
     assert.equal(Buffer.from((await reader?.read())?.value ?? []).toString(), doneLine());
   });
 
-  test('ends a stream with an error line when the upstream breaks off between lines', async () => {
+  test('ends a stream with an error line and a broken connection when the upstream breaks off between lines', async () => {
     await using upstream = await fakeUpstream(
       (res) => void ndjson(res).write(chatLine('Hel'), () => res.socket?.end()),
     );
     await using gateway = await testGateway(upstream);
     const response = await gateway.fetch('/api/chat', { method: 'POST', body: '{"model":"scripted-plain"}' });
     const error = { error: 'The upstream broke the connection in the middle of its answer.' };
-    assert.equal(await response.text(), `${chatLine('Hel')}${JSON.stringify(error)}\n`);
+    const { text, complete } = await textUntilBroken(response);
+    assert.equal(text, `${chatLine('Hel')}${JSON.stringify(error)}\n`);
+    assert.ok(!complete, 'a client that ignores error lines takes the answer for a complete one');
     await until('the log line', () => gateway.log.some(({ error }) => error === 'upstream_incomplete'));
   });
 

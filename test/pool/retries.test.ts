@@ -17,8 +17,6 @@ suite('an answer that is final', () => {
   for (const [failure, answer] of [
     ['a 401 for the upstream key', json(401, openaiError('Wrong key.', { code: 'invalid_api_key' }))],
     ['a 403', json(403, {})],
-    ['a 404 for an unknown path', json(404, { detail: 'Not Found' })],
-    ['a 405', json(405, {})],
     ['a 429 for a used-up quota', json(429, openaiError('No.', { code: 'insufficient_quota' }))],
     ['a 429 for too many requests', json(429, openaiError('Slowly.'))],
     ['a 400', json(400, openaiError('Wrong.'))],
@@ -44,6 +42,21 @@ suite('an answer that is final', () => {
       assert.equal(response.status, [401, 403].includes(status) ? 502 : status);
       await response.text();
       assert.equal(postsTo(first) + postsTo(second), 1);
+    });
+  }
+});
+
+suite('a server of another kind than configured', () => {
+  for (const [failure, answer] of [
+    ['a 404 for an unknown path', json(404, { detail: 'Not Found' })],
+    ['a 405', json(405, {})],
+  ] satisfies [string, Answer][]) {
+    test(`does not fail a request that another one can serve: ${failure}`, async () => {
+      await using bad = await openaiUpstream(answer, ['scripted-plain']);
+      await using good = await openaiUpstream(saying('Hello'), ['scripted-plain']);
+      await using gateway = await testGateway(upstreamsAt([bad, good], openai), fastRetries);
+      assert.equal((await gateway.chat()).status, 200);
+      assert.equal((await gateway.chat()).status, 200);
     });
   }
 });

@@ -62,7 +62,7 @@ suite('an upstream failure', { concurrency: true }, () => {
   const faults: Record<string, { answer: Answer; code: string; settings?: object }> = {
     'an error line': {
       answer: (res) => void ndjson(res).end(`${chatLine('Hel')}{"error":"unexpected EOF"}\n`),
-      code: 'upstream_error',
+      code: 'upstream_crashed',
     },
     'an end without a done line': {
       answer: (res) => void ndjson(res).end(chatLine('Hel')),
@@ -102,7 +102,7 @@ suite('an upstream failure', { concurrency: true }, () => {
   }
 
   const early: [name: string, answer: Answer, status: number, code: string][] = [
-    ['an error line', (res) => void ndjson(res).end('{"error":"unexpected EOF"}\n'), 502, 'upstream_error'],
+    ['an error line', (res) => void ndjson(res).end('{"error":"unexpected EOF"}\n'), 502, 'upstream_crashed'],
     ['an empty stream', (res) => void ndjson(res).end(), 502, 'upstream_incomplete'],
     ['a connection reset', resetting, 502, 'upstream_error'],
     ['an HTML page', (res) => void res.end('<html>'), 502, 'upstream_protocol_error'],

@@ -77,7 +77,7 @@ const cases: Record<string, Case> = {
   'a 404 for an unknown path': {
     status: 404,
     body: '404 page not found',
-    is: ['upstream_error', 502, undefined, /no such endpoint/],
+    is: ['upstream_misconfigured', 502, undefined, /no such endpoint/],
   },
   "OpenAI's error for a long prompt": {
     status: 400,
@@ -123,7 +123,7 @@ const cases: Record<string, Case> = {
   'a 500 because the model cannot be loaded': {
     status: 500,
     body: cloud('failed to load /models/x.gguf\nat 10.0.0.1'),
-    is: ['model_load_failed', 502, undefined, /^failed to load \[path\]$/],
+    is: ['model_load_failed', 502, undefined, /^failed to load \[path\] at \[address\]$/],
   },
   'a 502 with the HTML page of a proxy': {
     status: 502,

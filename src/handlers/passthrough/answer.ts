@@ -44,7 +44,10 @@ export async function passedAnswer(
   exchange: Exchange,
 ): Promise<StreamedAnswer> {
   const failure = failureOf(answer, route);
-  const stream = new PassthroughStream({ answer, observer: upstream.backend.observer(), exchange, failure, filter });
+  // Open WebUI ignores error lines and shows the answer as complete.
+  const breaksConnection = isNdjson(answer);
+  const observer = upstream.backend.observer();
+  const stream = new PassthroughStream({ answer, observer, exchange, failure, breaksConnection, filter });
   await stream.open();
   const { 'content-length': length, ...headers } = passedHeaders(answer);
   const known = length !== undefined && filter === undefined ? { 'content-length': length } : {};
@@ -56,13 +59,18 @@ export function passedHeaders({ headers }: UpstreamAnswer): Record<string, strin
 }
 
 /** @returns what renders an error between two records of the answer; undefined if the answer has no room for one */
-function failureOf({ headers }: UpstreamAnswer, { lineFailure, sse }: PassThroughRoute): typeof lineFailure {
+function failureOf(answer: UpstreamAnswer, { lineFailure, sse }: PassThroughRoute): typeof lineFailure {
+  const { headers } = answer;
   if (headers['content-length'] !== undefined) return undefined;
+  if (isNdjson(answer)) return lineFailure;
   const type = String(headers['content-type']);
-  if (type.startsWith('application/x-ndjson')) return lineFailure;
   if (!type.startsWith('text/event-stream') || sse === undefined) return undefined;
   // An empty line ends the event that may have begun.
   return (error: GatewayError) => `\n${sse.failure(error)}`;
+}
+
+export function isNdjson({ headers }: UpstreamAnswer): boolean {
+  return String(headers['content-type']).startsWith('application/x-ndjson');
 }
 
 function pick(read: (name: string) => string | string[] | undefined, names: readonly string[]): Record<string, string> {

@@ -20,7 +20,7 @@ import type { UpstreamRequest } from '../../upstreams/http/client.ts';
 import { readError, readJson } from '../../upstreams/http/read.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { resolveModel, reserveTokens } from '../steps/authorize.ts';
-import { passedAnswer, passedHeaders, passedRequest } from './answer.ts';
+import { isNdjson, passedAnswer, passedHeaders, passedRequest } from './answer.ts';
 import { listedFor } from './lists.ts';
 import { inOtherForm } from './other-form.ts';
 import { type ModelRoute, type RewrittenBody, rewriteBody } from './rewrite.ts';
@@ -121,7 +121,12 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   exchange.maxOutputTokens = unseenTokens?.(body);
   exchange.startTotalTimer(total);
   const request = { ...passedRequest(c, route, bytes), mayPause: maySilentlyGenerateIn(body) };
-  const target: Target = { model, kind, conversation: () => conversationIn(model, body) };
+  const target: Target = {
+    model,
+    kind,
+    conversation: () => conversationIn(model, body),
+    hasSchema: route.hasSchema?.(body) === true,
+  };
   const starting = services.pool.send(exchange, target, async (upstream) => {
     const sending = { request, route, services: { ...services, upstream }, exchange };
     const { answer, dropped } = await (demand === undefined ? sendOrThrow(sending) : sendInSlot(sending, demand));
@@ -139,15 +144,14 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
 
 /** @returns the filter for the thinking in an answer; undefined if there is nothing to change */
 function thinkingFilter(
-  { headers, statusCode }: UpstreamAnswer,
+  answer: UpstreamAnswer,
   route: ModelRoute,
   rewritten: RewrittenBody,
   { config: { limits } }: Services,
 ): AnswerFilter | undefined {
-  const change = statusCode < 300 ? lineFilter(route, rewritten) : undefined;
+  const change = answer.statusCode < 300 ? lineFilter(route, rewritten) : undefined;
   if (change === undefined) return undefined;
-  const isStream = String(headers['content-type']).startsWith('application/x-ndjson');
-  return isStream ? filterLines(change, limits.line) : filterWhole(change, limits.body);
+  return isNdjson(answer) ? filterLines(change, limits.line) : filterWhole(change, limits.body);
 }
 
 /** @returns what changes a line of an answer; undefined if nothing does, as for errors and for routes without thinking */
@@ -199,9 +203,14 @@ async function sendOrThrow({ request, route, services, exchange }: Sending): Pro
   throw await readError(second, upstream.backend);
 }
 
-function mayPassOn({ statusCode }: UpstreamAnswer, { kind }: Upstream, { upstreams }: UpstreamPool): boolean {
+function mayPassOn(answer: UpstreamAnswer, { kind }: Upstream, { upstreams }: UpstreamPool): boolean {
+  const { statusCode, headers } = answer;
   if (statusCode < 300) return true;
   // What a server says about llamaduct's own key is not for clients. Ollama has no keys.
   if (statusCode < 400 || nativeRules[kind] === undefined) return false;
+  // A busy server may have a free place in a moment.
+  if (statusCode === 503) return false;
+  // A server that does not know the path is no Ollama, or an older one.
+  if (statusCode === 404 && !String(headers['content-type']).startsWith('application/json')) return false;
   return upstreams.length === 1 || (statusCode < 500 && statusCode !== 404);
 }

@@ -20,7 +20,9 @@ export const anthropicErrors: ErrorFormat = {
   status: ({ status }) => (status === 503 ? 529 : status),
 };
 
-function errorType({ status }: GatewayError): AnthropicError['error']['type'] {
+function errorType({ code, status }: GatewayError): AnthropicError['error']['type'] {
+  // A 422, so that clients do not ask again, but no fault of the request's form.
+  if (code === 'upstream_request_failed') return 'api_error';
   switch (status) {
     case 401:
       return 'authentication_error';
@@ -42,10 +44,19 @@ function errorType({ status }: GatewayError): AnthropicError['error']['type'] {
   }
 }
 
-/** Claude Code recognises a prompt that does not fit by these words, and then shortens its conversation. */
-const tooLong = 'prompt is too long';
-
-function messageOf({ code, message, param }: GatewayError): string {
-  if (code === 'context_length_exceeded') return `${tooLong}: ${message}`;
+/**
+ * Claude Code recognises these words: at the first it shortens its conversation, at the second it lowers `max_tokens`.
+ *
+ * @see https://platform.claude.com/docs/en/build-with-claude/context-windows
+ */
+function messageOf({ code, message, param, sizes: { prompt, output, context } = {} }: GatewayError): string {
+  if (code === 'context_length_exceeded') {
+    const sizes = prompt === undefined || context === undefined ? message : `${prompt} tokens > ${context} maximum`;
+    return `prompt is too long: ${sizes}`;
+  }
+  if (code === 'max_tokens_too_large' && output !== undefined && context !== undefined) {
+    const sum = `${prompt ?? 1} + ${output} > ${context}`;
+    return `input length and \`max_tokens\` exceed context limit: ${sum}, decrease input length or \`max_tokens\` and try again`;
+  }
   return param === undefined || message.includes(param) ? message : `${param}: ${message}`;
 }

@@ -23,6 +23,8 @@ export interface TextField {
  * @see https://docs.ollama.com/api/streaming
  */
 export class LineEncoder implements Encoder {
+  /** Open WebUI ignores error lines and shows the answer as complete. */
+  readonly breaksConnection = true;
   readonly #head: AnswerHead;
   readonly #lineStart: string;
   readonly #beforeText: string;

@@ -21,11 +21,16 @@ function unseenTokens(body: unknown): number | undefined {
   return fieldOf(body, 'stream') === false ? (outputTokens(body) ?? Infinity) : undefined;
 }
 
+function hasSchema(body: unknown): boolean {
+  return isObject(fieldOf(body, 'format'));
+}
+
 const generates = {
   scope: 'inference',
   modelsIn,
   outputTokens,
   unseenTokens,
+  hasSchema,
   lineFailure: errorLine,
   withoutThinking,
   thinkTagFilter,

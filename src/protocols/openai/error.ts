@@ -8,12 +8,13 @@ const codes: Partial<Record<ErrorCode, string | null>> = {
   invalid_value: null,
   invalid_json: null,
   insufficient_scope: 'insufficient_permissions',
+  max_tokens_too_large: 'context_length_exceeded',
 };
 
 function errorBody(error: GatewayError): { error: ErrorObject } {
-  const { code, message, param = null, status } = error;
+  const { code, message, param = null } = error;
   const mapped = codes[code];
-  return { error: { message, type: errorType(status), param, code: mapped === undefined ? code : mapped } };
+  return { error: { message, type: errorType(error), param, code: mapped === undefined ? code : mapped } };
 }
 
 /**
@@ -28,8 +29,10 @@ export function errorEvent(error: GatewayError): string {
   return sseData(JSON.stringify(errorBody(error)));
 }
 
-function errorType(status: number): string {
+function errorType({ code, status }: GatewayError): string {
   if (status === 403) return 'permission_error';
   if (status === 429) return 'rate_limit_error';
+  // A 422, so that clients do not ask again, but no fault of the request's form.
+  if (code === 'upstream_request_failed') return 'server_error';
   return status < 500 ? 'invalid_request_error' : 'server_error';
 }

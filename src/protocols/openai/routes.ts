@@ -54,6 +54,12 @@ function unseenTokens(body: unknown): number | undefined {
   return sse.isRequested(body) ? undefined : (outputTokens(body) ?? Infinity);
 }
 
+function hasSchema(body: unknown): boolean {
+  if (!isObject(body)) return false;
+  const { response_format: format, tool_choice: choice } = body;
+  return (isObject(format) && format['type'] === 'json_schema') || isObject(choice) || choice === 'required';
+}
+
 const sse = { isRequested: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorEvent };
 
 function readHistory(body: JsonObject): History {
@@ -72,6 +78,6 @@ export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '
     modelsIn,
     needsGateway,
     ...(upstreamPath === '/chat/completions' && { mendHistory, readHistory }),
-    ...(upstreamPath === '/embeddings' ? { outputTokens: () => 0 } : { outputTokens, unseenTokens, sse }),
+    ...(upstreamPath === '/embeddings' ? { outputTokens: () => 0 } : { outputTokens, unseenTokens, hasSchema, sse }),
   }),
 );

@@ -35,9 +35,16 @@ async function readBytes({ body }: UpstreamAnswer, maxBytes: number): Promise<Bu
  * @throws {GatewayError} when the connection fails
  */
 export async function readError(answer: UpstreamAnswer, backend: Pick<Backend, 'error'>): Promise<GatewayError> {
-  const retryAfter = Number(answer.headers['retry-after'] ?? NaN);
   const text = (await readBytes(answer, maxErrorBytes)).toString('utf8');
-  return backend.error(answer.statusCode, text, retryAfter > 0 ? retryAfter : undefined);
+  return backend.error(answer.statusCode, text, retryAfterOf(answer));
+}
+
+/** @returns the header's value in seconds; undefined if there is none in the future */
+function retryAfterOf({ headers }: UpstreamAnswer): number | undefined {
+  const value = headers['retry-after'];
+  if (typeof value !== 'string') return undefined;
+  const seconds = /^[\d.]+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  return seconds > 0 ? seconds : undefined;
 }
 
 /**

@@ -44,9 +44,10 @@ function readVectors(body: unknown, count: number): EmbeddingsResult {
  * Translates an error response of `/api/embed`. Some of its 5xx are about the request, so a retry cannot help.
  *
  * @param body the response's body, `{"error":"…"}` or something else
+ * @param retryAfter the response's Retry-After, in seconds
  */
-export function embedError(status: number, body: string): GatewayError {
-  const error = statusError(status, body);
+export function embedError(status: number, body: string, retryAfter?: number): GatewayError {
+  const error = statusError(status, body, retryAfter);
   if (/does not support embeddings/.test(error.message))
     return invalidValue('model', 'The model does not support embeddings.');
   if (/no input provided/.test(error.message)) return invalidValue('input', 'A text of the input has no tokens.');

@@ -1,42 +1,63 @@
 import { GatewayError } from '../../errors.ts';
-import { isObject } from '../../framing/json.ts';
-import { publicText } from '../public-text.ts';
-import { serverError } from '../server-error.ts';
+import { contextError, isContextOverflow } from '../context-overflow.ts';
+import { type ParsedError, parseErrorFields, readErrorBody } from '../error-body.ts';
+import { accountText, isPublicLink, publicLinks, publicText } from '../public-text.ts';
+import { boundedRetryAfter, keyError, misconfigured, serverError } from '../server-error.ts';
 
-/** Seconds after which a busy server may answer: Ollama sends no Retry-After. */
-const retryAfter = 5;
+/** Seconds after which a busy server may answer: Ollama sends no Retry-After, but a proxy in front of it may. */
+const defaultRetryAfter = 5;
 
 /**
  * Translates an error response of Ollama. The text of a 4xx is about the request, and that of a 5xx says what is wrong with
  * a model, so clients get both, without addresses and file paths.
  *
  * @param body the response's body, `{"error":"…"}` or something else
+ * @param retryAfter the response's Retry-After, in seconds
  */
-export function statusError(status: number, body: string): GatewayError {
-  const text = errorText(body);
-  return errorOf(status, text).asAnswer(status, text !== '');
+export function statusError(status: number, body: string, retryAfter?: number): GatewayError {
+  const parsed = readErrorBody(body);
+  return errorOf(status, parsed, retryAfter).asAnswer(status, parsed.message !== '');
 }
 
-function errorOf(status: number, text: string): GatewayError {
-  if (status === 404) {
-    return new GatewayError('model_not_found', text || 'The model does not exist.', { param: 'model' });
+function errorOf(status: number, parsed: ParsedError, retryAfter: number | undefined): GatewayError {
+  const { code, message, sizes } = parsed;
+  const text = publicText(message);
+  if (status === 404 || status === 405) {
+    if (message === '') return misconfigured(status);
+    return new GatewayError('model_not_found', text, { param: 'model' });
   }
-  if (status === 503) return busyError(status, text);
-  if (contextOverflow.test(text)) return new GatewayError('context_length_exceeded', text);
+  if (status === 401 || status === 402 || status === 403) return accountError(parsed);
+  if (status === 503 || status === 429) return busyError(status, message, retryAfter);
+  if (isContextOverflow(text, code)) return contextError(text, sizes);
   const param = paramNamedIn(text);
   if (param !== undefined) return new GatewayError('invalid_value', text, { param });
-  if (status === 429) return busyError(status, text);
-  const aboutRequest = status >= 400 && status < 500 && status !== 401 && status !== 403;
-  if (!aboutRequest) return serverError(text);
+  if (status >= 500 || status < 400) return serverError(text, retryAfter && boundedRetryAfter(retryAfter));
   return new GatewayError('invalid_value', text || 'The upstream refused the request.', { status });
 }
 
-function busyError(status: number, text: string): GatewayError {
-  return new GatewayError('upstream_busy', text || 'The upstream is busy.', { status, retryAfter });
+/**
+ * A model of Ollama's cloud needs an account that is signed in, or has a subscription: that is for the user, with its link.
+ * Anything else is about the key of this gateway, or from a proxy.
+ */
+function accountError({ message, signIn }: ParsedError): GatewayError {
+  if (signIn !== undefined && isPublicLink(signIn)) {
+    return new GatewayError('account_required', `The model server has to be signed in to its account: ${signIn}`);
+  }
+  const text = accountText(message);
+  const isAboutAccount =
+    publicLinks(message).length > 0 || /subscri|sign in|signed in|disabled|unavailable/i.test(text);
+  return isAboutAccount ? new GatewayError('account_required', text) : keyError();
 }
 
-/** Errors for a prompt longer than the context, of Ollama and of llama-server. */
-const contextOverflow = /exceeds? the (available |maximum )?context (length|size)|exceeds maximum context length/;
+/** A used-up quota of the server's account does not pass in a moment, unless the server says when it does. */
+function busyError(status: number, message: string, retryAfter: number | undefined): GatewayError {
+  const isQuota = status === 429 && /usage limit|quota|subscri|upgrade/i.test(message);
+  const wait = retryAfter ?? (isQuota ? undefined : defaultRetryAfter);
+  return new GatewayError('upstream_busy', accountText(message) || 'The upstream is busy.', {
+    status,
+    ...(wait !== undefined && { retryAfter: boundedRetryAfter(wait) }),
+  });
+}
 
 /** The request field that an error is about, by the error's text. */
 function paramNamedIn(text: string): string | undefined {
@@ -53,35 +74,7 @@ export function isStreamError(error: unknown): boolean {
 
 /** Translates the value of `error` in a line of a stream. */
 export function streamError(error: unknown): GatewayError {
-  return serverError(publicText(messageOf(error)));
-}
-
-function errorText(body: string): string {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (isObject(parsed)) return publicText(messageOf(parsed['error']));
-  } catch {
-    // Not from Ollama, but perhaps a proxy's error page. Clients get nothing of it.
-  }
-  return '';
-}
-
-/** How deep an error may be nested in others. */
-const maxDepth = 4;
-
-/**
- * The message of an error. Newer servers put llama-server's own JSON error into the text of theirs.
- *
- * @param depth number of errors around this one
- */
-function messageOf(error: unknown, depth = 0): string {
-  if (depth > maxDepth) return '';
-  if (isObject(error)) return messageOf(error['error'] ?? error['message'], depth + 1);
-  if (typeof error !== 'string') return '';
-  if (!error.startsWith('{')) return error;
-  try {
-    return messageOf(JSON.parse(error), depth + 1) || error;
-  } catch {
-    return error;
-  }
+  const { message, code, sizes } = parseErrorFields(error);
+  const text = publicText(message);
+  return isContextOverflow(text, code) ? contextError(text, sizes) : serverError(text);
 }

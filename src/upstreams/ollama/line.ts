@@ -18,6 +18,7 @@ export function parseLine(json: string): Line {
   if (!isObject(line)) {
     throw new GatewayError('upstream_protocol_error', 'The upstream sent a line that is not an object.');
   }
+  // Servers that imitate Ollama send every field.
   if (isStreamError(line['error'])) throw streamError(line['error']);
   return line;
 }

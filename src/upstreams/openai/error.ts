@@ -1,12 +1,11 @@
 import { GatewayError } from '../../errors.ts';
-import { publicText } from '../public-text.ts';
-import { serverError } from '../server-error.ts';
-import { type ParsedError, readErrorBody, parseErrorFields } from './error-body.ts';
+import { contextError, isContextOverflow } from '../context-overflow.ts';
+import { type ParsedError, readErrorBody, parseErrorFields } from '../error-body.ts';
+import { accountText, isPublicLink, publicLinks, publicText } from '../public-text.ts';
+import { boundedRetryAfter, keyError, misconfigured, serverError } from '../server-error.ts';
 
 /** Seconds, when a busy upstream sends no Retry-After. */
 const defaultRetryAfter = 5;
-/** Seconds: SDKs ignore a longer one and retry at once. */
-const maxRetryAfter = 60;
 
 /**
  * Translates an error response. The text of a 4xx is about the request, so clients get it, without addresses and file
@@ -15,27 +14,37 @@ const maxRetryAfter = 60;
  * @param body the response's body, JSON or not
  * @param retryAfter the response's Retry-After, in seconds
  */
-export function statusError(status: number, body: string, retryAfter = defaultRetryAfter): GatewayError {
+export function statusError(status: number, body: string, retryAfter?: number): GatewayError {
   const parsed = readErrorBody(body);
   return errorOf(status, parsed, retryAfter).asAnswer(status, parsed.message !== '' || parsed.code !== '');
 }
 
-function errorOf(status: number, parsed: ParsedError, retryAfter: number): GatewayError {
-  const { code, message } = parsed;
-  if (status === 401 || status === 402 || status === 403 || keyErrors.has(code)) return keyError();
+function errorOf(status: number, parsed: ParsedError, retryAfter: number | undefined): GatewayError {
+  const { code, message, sizes } = parsed;
+  if (status === 401 || status === 402 || status === 403) return accountError(status, parsed);
+  if (keyErrors.has(code)) return keyError();
   // The message of a 429 may be about the gateway's own account.
   if (status === 429) return busyError(status, '', retryAfter);
-  // Validators list one field a line, so all lines of a 4xx are shown.
-  const text = publicText(status < 500 ? message.trim().replaceAll(/\s*\n\s*/g, ' ') : message);
+  const text = publicText(message);
   if (status === 503) return busyError(status, text, retryAfter);
-  if (isContextOverflow(text, code)) return contextError(text);
-  return status >= 400 && status < 500 ? requestError(status, text, parsed) : serverError(text);
+  if (isContextOverflow(text, code)) return contextError(text, sizes);
+  if (status < 400 || status >= 500) return serverError(text, retryAfter && boundedRetryAfter(retryAfter));
+  return requestError(status, text, parsed);
 }
 
-function busyError(status: number, text: string, retryAfter: number): GatewayError {
+/** The server is another Ollama, whose account needs a subscription or is not signed in: that is for the user. */
+function accountError(status: number, { message, signIn }: ParsedError): GatewayError {
+  if (signIn !== undefined && isPublicLink(signIn)) {
+    return new GatewayError('account_required', `The model server has to be signed in to its account: ${signIn}`);
+  }
+  const needsSubscription = status === 403 && /subscri/i.test(message) && publicLinks(message).length > 0;
+  return needsSubscription ? new GatewayError('account_required', accountText(message)) : keyError();
+}
+
+function busyError(status: number, text: string, retryAfter = defaultRetryAfter): GatewayError {
   return new GatewayError('upstream_busy', text || 'The upstream is busy.', {
     status,
-    retryAfter: Math.min(Math.max(Math.ceil(retryAfter), 1), maxRetryAfter),
+    retryAfter: boundedRetryAfter(retryAfter),
   });
 }
 
@@ -45,7 +54,7 @@ function requestError(status: number, text: string, { code, param }: ParsedError
     return new GatewayError('model_not_found', text || 'The model does not exist.', { param: 'model' });
   }
   if (status === 404 || status === 405) {
-    return new GatewayError('upstream_error', 'The upstream has no such endpoint.');
+    return misconfigured(status);
   }
   return new GatewayError('invalid_value', text || 'The upstream refused the request.', {
     status: status === 413 || status === 422 ? 400 : status,
@@ -55,10 +64,10 @@ function requestError(status: number, text: string, { code, param }: ParsedError
 
 /** Translates an error inside a stream. @param record parsed JSON of any shape, or text */
 export function recordError(record: unknown): GatewayError {
-  const { message, code } = parseErrorFields(record);
+  const { message, code, sizes } = parseErrorFields(record);
   if (keyErrors.has(code)) return keyError();
   const text = publicText(message);
-  return isContextOverflow(text, code) ? contextError(text) : serverError(text);
+  return isContextOverflow(text, code) ? contextError(text, sizes) : serverError(text);
 }
 
 /** Codes and types of errors that are the operator's to solve, not the client's. */
@@ -71,21 +80,6 @@ const keyErrors: ReadonlySet<string> = new Set([
   '402',
   '403',
 ]);
-
-function keyError(): GatewayError {
-  return new GatewayError('upstream_error', 'The upstream rejected the API key or the account of this gateway.');
-}
-
-/** Messages of OpenAI, vLLM, llama.cpp and LM Studio for a prompt longer than the context. */
-const contextOverflow = /context (length|size|window)|maximum model length/i;
-
-function isContextOverflow(text: string, code: string): boolean {
-  return code === 'context_length_exceeded' || code === 'exceed_context_size_error' || contextOverflow.test(text);
-}
-
-function contextError(text: string): GatewayError {
-  return new GatewayError('context_length_exceeded', text || "The prompt is longer than the model's context.");
-}
 
 function isUnknownModel(status: number, text: string, code: string): boolean {
   if (code === 'model_not_found' || code === 'model_not_found_error') return true;

@@ -1,4 +1,5 @@
-import { isObject } from '../../framing/json.ts';
+import type { ContextSizes } from '../errors.ts';
+import { isObject } from '../framing/json.ts';
 
 /** The fields of an error, whichever shape the server uses. */
 export interface ParsedError {
@@ -7,12 +8,16 @@ export interface ParsedError {
   readonly code: string;
   /** The request field at fault. */
   readonly param?: string;
+  /** The sizes that llama.cpp reports for a prompt that is too long. */
+  readonly sizes?: ContextSizes;
+  /** The address where an account of Ollama is signed in. */
+  readonly signIn?: string;
 }
 
 const none: ParsedError = { message: '', code: '' };
 
 /** How deep an error may be nested in others. */
-const maxDepth = 3;
+const maxDepth = 6;
 
 /**
  * Reads the body of an error response: `{"error":{"message","type","code","param"}}` as OpenAI sends it, `{"error":"text"}`,
@@ -38,29 +43,44 @@ function parseJson(text: string): unknown {
  * @param depth number of errors around this one
  */
 export function parseErrorFields(value: unknown, depth = 0): ParsedError {
-  if (typeof value === 'string') return { message: value, code: '' };
-  if (!isObject(value) || depth > maxDepth) return none;
+  if (depth > maxDepth) return none;
+  if (typeof value === 'string') return errorInText(value, depth) ?? { message: value, code: '' };
+  if (!isObject(value)) return none;
   const nested = nestedError(value);
   if (Array.isArray(nested)) return pydanticError(nested);
-  return nested == null ? ownFields(value) : parseErrorFields(nested, depth + 1);
+  const parsed = nested == null ? ownFields(value) : parseErrorFields(nested, depth + 1);
+  const signIn = value['signin_url'];
+  return typeof signIn === 'string' && signIn !== '' ? { ...parsed, signIn } : parsed;
+}
+
+/** Newer versions of Ollama put the JSON of llama.cpp's error into their message, and may add lines of the log after it. */
+function errorInText(text: string, depth: number): ParsedError | undefined {
+  if (!text.startsWith('{')) return undefined;
+  const end = text.lastIndexOf('}') + 1;
+  const json = parseJson(text.slice(0, end));
+  if (!isObject(json)) return undefined;
+  const parsed = parseErrorFields(json, depth + 1);
+  if (parsed.message === '') return undefined;
+  return { ...parsed, message: `${parsed.message}\n${text.slice(end)}`.trim() };
 }
 
 /** @returns the error inside another; null or undefined when `value` itself has the fields */
 function nestedError({ error, detail, message }: Readonly<Record<string, unknown>>): unknown {
   const nested = error ?? (message === undefined ? detail : undefined);
   if (nested != null) return nested;
-  if (isObject(message)) return message;
-  // Newer versions of Ollama put the JSON of llama.cpp's error into their message.
-  return typeof message === 'string' && message.startsWith('{') ? parseJson(message) : undefined;
+  const isNested = isObject(message) || (typeof message === 'string' && message.startsWith('{'));
+  return isNested ? message : undefined;
 }
 
-function ownFields({ message, code, type, param }: Readonly<Record<string, unknown>>): ParsedError {
+function ownFields(fields: Readonly<Record<string, unknown>>): ParsedError {
+  const { message, code, type, param, n_prompt_tokens: prompt, n_ctx: context } = fields;
   // OpenRouter's codes are numbers: HTTP statuses.
   const codes = [typeof code === 'number' ? String(code) : code, type];
   return {
     message: typeof message === 'string' ? message : '',
     code: codes.find((each): each is string => typeof each === 'string' && each !== '') ?? '',
     ...(typeof param === 'string' && param !== '' && { param }),
+    ...(typeof prompt === 'number' && typeof context === 'number' && { sizes: { prompt, context } }),
   };
 }
 
