@@ -17,6 +17,8 @@ export interface ModelDetails {
   readonly capabilities?: readonly string[];
   /** Tokens that the model was made for. It may be loaded with a smaller context. */
   readonly contextLength?: number;
+  /** Tokens of the context with which the model's file says to load it. */
+  readonly configuredContext?: number;
 }
 
 /** A request to a backend that does not generate. @throws {GatewayError} `upstream_protocol_error` from `read` */

@@ -16,6 +16,7 @@ import type { Upstream } from '../pool/upstream.ts';
 import type { Services, UpstreamServices } from '../services.ts';
 import { readJson } from '../upstreams/http/read.ts';
 import { authorizeModel, reserveTokens } from './steps/authorize.ts';
+import { contextOf } from './steps/context-sizes.ts';
 import { rejectDroppedFields } from './steps/dropped-fields.ts';
 import { tokenTexts } from './steps/token-texts.ts';
 
@@ -128,10 +129,10 @@ function maxAnswerBytes(vectors: number): number {
 /** Ollama reports that a text is too long, but not which one, how long it is, or what the limit is. */
 async function withSizes(
   refusal: GatewayError,
-  { input, model, truncate }: EmbeddingsRequest,
-  { catalog }: Upstream,
+  { input, model, truncate, options }: EmbeddingsRequest,
+  upstream: Upstream,
 ): Promise<GatewayError> {
-  const context = await catalog.loadedContext(model);
+  const context = refusal.sizes?.context ?? (await contextOf(model, options, upstream));
   const longest = input.reduce((most, text) => Math.max(most, text.length), 0);
   const parts = [
     `A text of the input is longer than the context of the model${context === undefined ? '' : `, ${context} tokens`}.`,

@@ -97,7 +97,6 @@ export function withTokenCap(rule: ModelRule | undefined, maxTokens: number | un
     any_keep_alive: false,
     hide_thinking: false,
     think_tags: 'keep',
-    on_overflow: 'error',
   };
   return { ...base, max_tokens: Math.min(base.max_tokens ?? maxTokens, maxTokens) };
 }

@@ -47,13 +47,18 @@ function inOneSpelling(body: JsonObject): JsonObject {
   return Object.fromEntries(fields);
 }
 
+/** Routes where Ollama cuts a long prompt unless `truncate` is false. */
+const truncating: ReadonlySet<string> = new Set(['/api/chat', '/api/generate', '/api/embed']);
+
 /** @returns the fields that a rule sets, as far as the route accepts them */
 function ruledValues(path: string, body: JsonObject, rule: ModelRule): JsonObject {
   if (path === '/api/show') return {};
   const options = ruledOptions(body['options'], rule);
+  const refusesLongPrompt = rule.on_overflow === 'error' && body['truncate'] == null && truncating.has(path);
   const common = {
     ...(Object.keys(options).length > 0 && { options }),
     ...(rule.keep_alive !== undefined && { keep_alive: rule.keep_alive }),
+    ...(refusesLongPrompt && { truncate: false }),
   };
   if (path !== '/api/chat' && path !== '/api/generate') return common;
   const think = rule.think !== undefined && body['think'] == null ? { think: rule.think } : {};

@@ -205,7 +205,7 @@ suite('embeddings that Ollama would change without an error', () => {
       assert.equal(error.message, message);
       assert.deepEqual(
         lenient.upstream.requests.map(({ url }) => url),
-        ['/api/embed', '/api/embed', '/api/ps'],
+        ['/api/embed', '/api/embed', '/api/ps', '/api/show'],
       );
     },
   );

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { sendJson } from '../helpers/answers.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { replay } from '../helpers/replay.ts';
@@ -217,6 +218,82 @@ suite('a prompt longer than the context', () => {
     }
     const model = 'model="scripted-plain:latest"';
     assert.equal(await gateway.metric(`llamaduct_context_overflow_total{${model},outcome="refused"}`), 2);
+  });
+
+  /** A server that does not say with which context a model is loaded. */
+  const unloaded =
+    (show: object): Parameters<typeof fakeUpstream>[0] =>
+    (res, request) => {
+      if (request.url === '/api/ps') res.end('{"models":[]}');
+      else if (request.url === '/api/show') sendJson(res, 200, show);
+      else void overflowing(res, request);
+    };
+  const shown = {
+    parameters: 'stop       "<|im_end|>"\nnum_ctx                        2048',
+    model_info: { 'general.architecture': 'llama', 'llama.context_length': 8192 },
+  };
+
+  for (const [source, show, models, context] of [
+    ['the pinned num_ctx', shown, [{ match: '*', pin: { num_ctx: 1024 } }], 1024],
+    ["the model's file", shown, [], 2048],
+    ['what the model was made for', { model_info: shown.model_info }, [], 8192],
+  ] as const) {
+    test(`names the context by ${source} if the model is not loaded`, async () => {
+      await using upstream = await fakeUpstream(unloaded(show));
+      await using gateway = await testGateway(upstream, { models });
+      const response = await gateway.chat({ messages });
+      const { error } = (await response.json()) as { error: { message: string } };
+      assert.match(error.message, new RegExp(`context of ${context} tokens: about \\d+ tokens`));
+    });
+  }
+
+  for (const [path, prompt] of [
+    ['/api/chat', { messages }],
+    ['/api/generate', { prompt: 'x'.repeat(20_000) }],
+    ['/api/embed', { input: 'x'.repeat(20_000) }],
+  ] as const) {
+    test(`is a 400 with both sizes on ${path} with on_overflow: error`, async () => {
+      await using upstream = await fakeUpstream(overflowing);
+      await using gateway = await testGateway(upstream, { models: [{ match: '*', on_overflow: 'error' }] });
+      const send = async (more: object): Promise<Response> => {
+        const body = JSON.stringify({ model: 'scripted-plain', ...prompt, ...more });
+        return await gateway.fetch(path, { method: 'POST', body });
+      };
+      const refused = await send({});
+      assert.equal(refused.status, 400);
+      assert.match(((await refused.json()) as { error: string }).error, /4096 tokens.*50\d\d tokens/);
+      await (await send({ truncate: true })).text();
+      assert.equal(sentBody(upstream.requests.at(-1))['truncate'], true, 'the client asked for it');
+    });
+
+    test(`is what Ollama makes of it on ${path} with another rule`, async () => {
+      await using upstream = await fakeUpstream(overflowing);
+      await using gateway = await testGateway(upstream, { models: [{ match: '*', pin: { num_ctx: 4096 } }] });
+      await gateway.fetch(path, { method: 'POST', body: JSON.stringify({ model: 'scripted-plain', ...prompt }) });
+      assert.ok(!('truncate' in sentBody(upstream.requests.at(-1))));
+    });
+  }
+
+  test('has the words on /v1/messages by which agents shorten the conversation or lower max_tokens', async () => {
+    const words =
+      "This model's maximum context length is 8192 tokens. However, you requested 5000 output tokens and your prompt contains at least 4000 input tokens";
+    for (const [text, message] of [
+      ['prompt too long; exceeded max context length by 777 tokens', 'prompt is too long: 4873 tokens > 4096 maximum'],
+      [
+        words,
+        'input length and `max_tokens` exceed context limit: 4000 + 5000 > 8192, decrease input length or `max_tokens` and try again',
+      ],
+    ]) {
+      await using upstream = await fakeUpstream((res, request) => {
+        if (request.url === '/api/ps') void overflowing(res, request);
+        else sendJson(res, 400, { error: text });
+      });
+      await using gateway = await testGateway(upstream);
+      const body = JSON.stringify({ model: 'scripted-plain', max_tokens: 5000, messages });
+      const response = await gateway.fetch('/v1/messages', { method: 'POST', body });
+      assert.equal(response.status, 400);
+      assert.deepEqual(await response.json(), { type: 'error', error: { type: 'invalid_request_error', message } });
+    }
   });
 
   test("is a 400 with a newer Ollama's own message, which has both sizes", async () => {

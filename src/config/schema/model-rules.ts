@@ -51,8 +51,8 @@ export const modelRule = z.strictObject({
   validate_json: z.boolean().optional().describe('Overrides the setting validate_json for these models.'),
   on_overflow: z
     .enum(['error', 'truncate'])
-    .default('error')
+    .optional()
     .describe(
-      'For a prompt longer than the context. error: the request gets a 400. truncate: the prompt is cut, and the response has the header x-llamaduct-truncated.',
+      "For a prompt longer than the context. error: the request gets a 400. truncate: the prompt is cut, and the response has the header x-llamaduct-truncated. Absent: error, and on Ollama's own API what Ollama does, which is to cut it. A request that sets truncate itself takes precedence.",
     ),
 });

@@ -5,25 +5,21 @@ import { estimatedOutputTokens, estimatedTokensIn } from '../../chat/estimate.ts
 import type { PassThroughRoute } from '../../chat/protocol.ts';
 import { maySilentlyGenerateIn } from '../../chat/silence.ts';
 import { invalidValue } from '../../errors.ts';
-import type { Exchange } from '../../exchange/exchange.ts';
 import { type RequestHandler, sendEmpty, sendJson, sendStream, sendStreamWithHeartbeats } from '../../http/respond.ts';
 import { readCodings, unsupportedEncoding } from '../../http/content-coding.ts';
 import { parseJson } from '../../http/request-body.ts';
-import { nativeRules } from '../../policy/native-rules.ts';
 import type { UpstreamPool } from '../../pool/pool.ts';
-import { type Demand, acquireSlot, holdSlot } from '../../pool/slots.ts';
 import type { Target, Upstream } from '../../pool/upstream.ts';
-import type { Services, UpstreamServices } from '../../services.ts';
+import type { Services } from '../../services.ts';
 import { type AnswerFilter, filterLines, filterWhole } from '../../streaming/answer-filter.ts';
 import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
-import type { UpstreamRequest } from '../../upstreams/http/client.ts';
-import { readError, readJson } from '../../upstreams/http/read.ts';
+import { readJson } from '../../upstreams/http/read.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { resolveModel, reserveTokens } from '../steps/authorize.ts';
 import { isNdjson, passedAnswer, passedHeaders, passedRequest } from './answer.ts';
 import { listedFor } from './lists.ts';
-import { inOtherForm } from './other-form.ts';
 import { type ModelRoute, type RewrittenBody, rewriteBody } from './rewrite.ts';
+import { sendPassedRequest } from './send-passed.ts';
 
 type Context = Parameters<RequestHandler>[0];
 
@@ -128,8 +124,8 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
     hasSchema: route.hasSchema?.(body) === true,
   };
   const starting = services.pool.send(exchange, target, async (upstream) => {
-    const sending = { request, route, services: { ...services, upstream }, exchange };
-    const { answer, dropped } = await (demand === undefined ? sendOrThrow(sending) : sendInSlot(sending, demand));
+    const sending = { request, body, route, services: { ...services, upstream }, exchange };
+    const { answer, dropped } = await sendPassedRequest(sending, demand);
     const filter = thinkingFilter(answer, route, rewritten, services);
     const passed = await passedAnswer(answer, { route, filter }, upstream, exchange);
     if (dropped.length === 0) return passed;
@@ -166,51 +162,4 @@ function lineFilter(
     const line = split(json);
     return line === '' ? '' : hide(line);
   };
-}
-
-interface Sending {
-  readonly request: UpstreamRequest;
-  readonly route: ModelRoute;
-  readonly services: UpstreamServices;
-  readonly exchange: Exchange;
-}
-
-interface SentAnswer {
-  readonly answer: UpstreamAnswer;
-  readonly body: UpstreamAnswer['body'];
-  /** Fields that the request did without. */
-  readonly dropped: readonly string[];
-}
-
-async function sendInSlot(sending: Sending, demand: Demand): Promise<SentAnswer> {
-  const slot = await acquireSlot(sending.exchange, demand, sending.services);
-  return await holdSlot(slot, sendOrThrow(sending));
-}
-
-/** @returns an answer to pass on. @throws {GatewayError} any other answer as an error, because another server may do better */
-async function sendOrThrow({ request, route, services, exchange }: Sending): Promise<SentAnswer> {
-  const { upstream, pool } = services;
-  const answer = await upstream.client.send(request);
-  if (mayPassOn(answer, upstream, pool)) return { answer, body: answer.body, dropped: [] };
-  const refusal = await readError(answer, upstream.backend);
-  // Whatever is wrong with another form, the client sent this one.
-  const other = await inOtherForm(request, route, refusal, { services, exchange }).catch(() => undefined);
-  if (other === undefined) throw refusal;
-  const second = await upstream.client.send(other.request);
-  if (mayPassOn(second, upstream, pool)) {
-    return { answer: second, body: second.body, dropped: other.dropped };
-  }
-  throw await readError(second, upstream.backend);
-}
-
-function mayPassOn(answer: UpstreamAnswer, { kind }: Upstream, { upstreams }: UpstreamPool): boolean {
-  const { statusCode, headers } = answer;
-  if (statusCode < 300) return true;
-  // What a server says about llamaduct's own key is not for clients. Ollama has no keys.
-  if (statusCode < 400 || nativeRules[kind] === undefined) return false;
-  // A busy server may have a free place in a moment.
-  if (statusCode === 503) return false;
-  // A server that does not know the path is no Ollama, or an older one.
-  if (statusCode === 404 && !String(headers['content-type']).startsWith('application/json')) return false;
-  return upstreams.length === 1 || (statusCode < 500 && statusCode !== 404);
 }

@@ -2,13 +2,12 @@ import type { Signal } from '../../cancellation.ts';
 import { estimatedInputTokens, estimatedOutputTokens, promptCharacters } from '../../chat/estimate.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
 import { maySilentlyGenerate } from '../../chat/silence.ts';
-import { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { type Demand, type ExchangeShare, acquireSlot, holdSlot } from '../../pool/slots.ts';
-import type { Upstream } from '../../pool/upstream.ts';
 import type { UpstreamServices } from '../../services.ts';
 import type { UpstreamBody } from '../../upstreams/http/body.ts';
 import { readError } from '../../upstreams/http/read.ts';
+import { withSizes } from './context-sizes.ts';
 
 /** How a request was changed so that the upstream accepts it. */
 export interface Adaptations {
@@ -80,7 +79,7 @@ async function sendWithFallbacks(
       const cut = { ...request, truncate: true };
       const mayCut = mayTruncate && !truncated && !backend.generation(cut).dropped.includes('truncate');
       metrics.contextOverflow.inc({ model: catalog.label(request.model), outcome: mayCut ? 'truncated' : 'refused' });
-      if (!mayCut) throw await withSizes(refusal, request, upstream);
+      if (!mayCut) throw await withSizes(refusal, longPrompt(request), upstream);
       truncated = true;
       request = cut;
       continue;
@@ -92,20 +91,13 @@ async function sendWithFallbacks(
   }
 }
 
-/** Adds the sizes of prompt and context, which older servers do not report. */
-async function withSizes(
-  refusal: GatewayError,
-  request: GenerationRequest,
-  { catalog }: Upstream,
-): Promise<GatewayError> {
-  const reportsSizes = (refusal.message.match(/\d+/g) ?? []).length >= 2;
-  const context = reportsSizes ? undefined : await catalog.loadedContext(request.model);
-  if (context === undefined) return refusal;
-  const tokens = Math.max(estimatedInputTokens(request), context + 1);
-  return new GatewayError(
-    refusal.code,
-    `The prompt is longer than the model's context of ${context} tokens: ` +
-      `about ${tokens} tokens, estimated from its ${promptCharacters(request)} characters.`,
-    { param: request.kind === 'chat' ? 'messages' : 'prompt' },
-  );
+function longPrompt(request: GenerationRequest): Parameters<typeof withSizes>[1] {
+  const { model, options, kind } = request;
+  return {
+    model,
+    options,
+    characters: promptCharacters(request),
+    tokens: estimatedInputTokens(request),
+    param: kind === 'chat' ? 'messages' : 'prompt',
+  };
 }

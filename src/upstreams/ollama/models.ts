@@ -33,9 +33,11 @@ export function details(model: string): BackendQuery<ModelDetails> {
     path: '/api/show',
     body: { model },
     read: (body) => {
-      const { capabilities, model_info: info } = (isObject(body) ? body : {}) as Partial<
-        Record<keyof ShowResponse, unknown>
-      >;
+      const {
+        capabilities,
+        model_info: info,
+        parameters,
+      } = (isObject(body) ? body : {}) as Partial<Record<keyof ShowResponse, unknown>>;
       const architecture = isObject(info) ? info['general.architecture'] : undefined;
       const contextLength =
         isObject(info) && typeof architecture === 'string'
@@ -44,9 +46,16 @@ export function details(model: string): BackendQuery<ModelDetails> {
       return {
         ...(Array.isArray(capabilities) && { capabilities: onlyStrings(capabilities) }),
         ...(contextLength !== undefined && { contextLength }),
+        ...configuredContext(parameters),
       };
     },
   };
+}
+
+/** @param parameters those of the model's file, one a line: `num_ctx    8192` */
+function configuredContext(parameters: unknown): Pick<ModelDetails, 'configuredContext'> {
+  const size = typeof parameters === 'string' ? /^num_ctx\s+(\d+)/m.exec(parameters)?.[1] : undefined;
+  return size === undefined ? {} : { configuredContext: Number(size) };
 }
 
 /** The request for the names of the loaded models. @see https://docs.ollama.com/api/ps */

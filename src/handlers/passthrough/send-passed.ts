@@ -1,0 +1,87 @@
+import { estimatedTokensIn } from '../../chat/estimate.ts';
+import type { JsonObject } from '../../chat/request.ts';
+import type { GatewayError } from '../../errors.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { isObject } from '../../framing/json.ts';
+import { nativeRules } from '../../policy/native-rules.ts';
+import type { UpstreamPool } from '../../pool/pool.ts';
+import { type Demand, acquireSlot, holdSlot } from '../../pool/slots.ts';
+import type { Upstream } from '../../pool/upstream.ts';
+import type { UpstreamServices } from '../../services.ts';
+import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
+import type { UpstreamRequest } from '../../upstreams/http/client.ts';
+import { readError } from '../../upstreams/http/read.ts';
+import { withSizes } from '../steps/context-sizes.ts';
+import { inOtherForm } from './other-form.ts';
+import type { ModelRoute } from './rewrite.ts';
+
+/** A request that is passed on, and what decides how often and in which form it is sent. */
+interface Sending {
+  readonly request: UpstreamRequest;
+  /** The parsed body. */
+  readonly body: unknown;
+  readonly route: ModelRoute;
+  readonly services: UpstreamServices;
+  readonly exchange: Exchange;
+}
+
+interface SentAnswer {
+  readonly answer: UpstreamAnswer;
+  readonly body: UpstreamAnswer['body'];
+  /** Fields that the request did without. */
+  readonly dropped: readonly string[];
+}
+
+/**
+ * Sends a request to one server, in a slot if it needs one.
+ *
+ * @param demand undefined for a request that needs no slot
+ * @returns an answer to pass on
+ * @throws {GatewayError} any other answer as an error, because another server may do better
+ */
+export async function sendPassedRequest(sending: Sending, demand: Demand | undefined): Promise<SentAnswer> {
+  if (demand === undefined) return await sendOrThrow(sending);
+  const slot = await acquireSlot(sending.exchange, demand, sending.services);
+  return await holdSlot(slot, sendOrThrow(sending));
+}
+
+async function sendOrThrow({ request, body, route, services, exchange }: Sending): Promise<SentAnswer> {
+  const { upstream, pool } = services;
+  const answer = await upstream.client.send(request);
+  // Ollama does not report the sizes of a prompt that must not be cut.
+  const mayBeTooLong = isObject(body) && body['truncate'] === false && answer.statusCode === 400;
+  if (!mayBeTooLong && mayPassOn(answer, upstream, pool)) return { answer, body: answer.body, dropped: [] };
+  const refusal = await readError(answer, upstream.backend);
+  if (refusal.code === 'context_length_exceeded' && isObject(body)) throw await overflowError(refusal, body, services);
+  // Whatever is wrong with another form, the client sent this one.
+  const other = await inOtherForm(request, route, refusal, { services, exchange }).catch(() => undefined);
+  if (other === undefined) throw refusal;
+  const second = await upstream.client.send(other.request);
+  if (mayPassOn(second, upstream, pool)) return { answer: second, body: second.body, dropped: other.dropped };
+  throw await readError(second, upstream.backend);
+}
+
+async function overflowError(
+  refusal: GatewayError,
+  body: JsonObject,
+  { upstream, metrics }: UpstreamServices,
+): Promise<GatewayError> {
+  const model = String(body['model']);
+  metrics.contextOverflow.inc({ model: upstream.catalog.label(model), outcome: 'refused' });
+  const tokens = estimatedTokensIn(body);
+  const options = isObject(body['options']) ? body['options'] : undefined;
+  const param = ['messages', 'prompt', 'input'].find((field) => body[field] !== undefined) ?? 'prompt';
+  return await withSizes(refusal, { model, options, tokens, characters: 4 * tokens, param }, upstream);
+}
+
+function mayPassOn(answer: UpstreamAnswer, { kind }: Upstream, { upstreams }: UpstreamPool): boolean {
+  const { statusCode, headers } = answer;
+  if (statusCode < 300) return true;
+  // What a server says about llamaduct's own key is not for clients. Ollama has no keys.
+  if (statusCode < 400 || nativeRules[kind] === undefined) return false;
+  // A busy server may have a free place in a moment.
+  if (statusCode === 503) return false;
+  // A server that does not know the path is no Ollama, or an older one.
+  if (statusCode === 404 && !String(headers['content-type']).startsWith('application/json')) return false;
+  return upstreams.length === 1 || (statusCode < 500 && statusCode !== 404);
+}
