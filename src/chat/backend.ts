@@ -1,7 +1,7 @@
 import type { GatewayError } from '../errors.ts';
 import type { EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
 import type { Emit } from './event.ts';
-import type { GenerationRequest } from './request.ts';
+import type { GenerationRequest, JsonObject } from './request.ts';
 import type { Decoder, UsageObserver } from './stream.ts';
 
 /** A model in a backend's list. */
@@ -50,6 +50,12 @@ export interface BackendRequest {
   readonly dropped: readonly string[];
 }
 
+/** A body in the backend's own API whose schemas it can turn into grammars, and the keywords that they lost. */
+export interface SafeBody {
+  readonly body: JsonObject;
+  readonly dropped: readonly string[];
+}
+
 /** The API of one kind of backend. */
 export interface Backend {
   generation(request: GenerationRequest): BackendRequest;
@@ -66,6 +72,8 @@ export interface Backend {
   /** @returns the request to send after a refusal; undefined when no other form can help */
   adapt(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined;
   observer(): UsageObserver;
+  /** Simplifies the schemas in a body of the backend's own API. @returns the body itself when none needs it */
+  safeSchemas(body: JsonObject): SafeBody;
   embeddings(request: EmbeddingsRequest): EmbeddingsQuery;
   /** Translates an answer to an embeddings request with a status other than 2xx. */
   embeddingsError(status: number, body: string, retryAfter?: number): GatewayError;

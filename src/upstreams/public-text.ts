@@ -63,9 +63,9 @@ export function isPublicLink(address: string): boolean {
 export function accountText(text: string): string {
   const links: string[] = [];
   const marked = text.slice(0, 4 * maxLength).replace(link, (address) => {
-    return isPublicLink(address) ? `\u0001${links.push(address) - 1}\u0001` : address;
+    return isPublicLink(address) ? `\uE000${links.push(address) - 1}\uE000` : address;
   });
-  return publicText(marked).replace(/\u0001(\d+)\u0001/g, (_, index: string) => links[Number(index)] ?? '');
+  return publicText(marked).replace(/\uE000(\d+)\uE000/g, (_, index: string) => links[Number(index)] ?? '');
 }
 
 /** @returns the addresses of public web pages in a text */

@@ -30,7 +30,8 @@ suite('a request that breaks a server', () => {
     await using third = await fakeUpstream(crash);
     await using gateway = await testGateway(upstreamsAt([first, second, third]), fastRetries);
     await refused(gateway);
-    assert.deepEqual(posts([first, second, third]).toSorted(), [0, 1, 1]);
+    assert.equal(postsTo(first) + postsTo(second) + postsTo(third), 2);
+    assert.ok(Math.max(...posts([first, second, third])) === 1, 'one server was sent it twice');
   });
 
   test('is served by the other server if that does not break', async () => {

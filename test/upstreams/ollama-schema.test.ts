@@ -37,7 +37,8 @@ suite('a schema that the Go types support completely is sent unchanged', () => {
     type: fc.oneof(type, fc.array(type, { minLength: 1, maxLength: 3 })),
     description: fc.string(),
     enum: fc.array(json, { minLength: 1, maxLength: 3 }),
-    items: json.filter((value) => value !== null && !isObject(value)),
+    // Boolean schemas are replaced, because llama.cpp does not support them.
+    items: json.filter((value) => value !== null && !isObject(value) && !/true|false/.test(JSON.stringify(value))),
   };
   const { schema } = fc.letrec<{ schema: Json }>((tie) => ({
     schema: fc.oneof(

@@ -16,8 +16,10 @@ import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
 import { readJson } from '../../upstreams/http/read.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { resolveModel, reserveTokens } from '../steps/authorize.ts';
+import { rejectDroppedFields } from '../steps/dropped-fields.ts';
 import { isNdjson, passedAnswer, passedHeaders, passedRequest } from './answer.ts';
 import { listedFor } from './lists.ts';
+import { withSafeSchemas } from './schemas.ts';
 import { type ModelRoute, type RewrittenBody, rewriteBody } from './rewrite.ts';
 import { sendPassedRequest } from './send-passed.ts';
 
@@ -105,7 +107,8 @@ interface PassedCall {
 async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, services: Services): Promise<Response> {
   const exchange = c.get('exchange');
   const { outputTokens, sse, unseenTokens } = route;
-  const { body, bytes } = rewritten;
+  const { body, bytes, dropped } = withSafeSchemas(rewritten, kind);
+  if (services.config.strict) rejectDroppedFields(dropped);
   const { silence, total } = services.config.timeouts;
   const model = exchange.model ?? '';
   const demand = outputTokens && {
@@ -125,11 +128,11 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   };
   const starting = services.pool.send(exchange, target, async (upstream) => {
     const sending = { request, body, route, services: { ...services, upstream }, exchange };
-    const { answer, dropped } = await sendPassedRequest(sending, demand);
-    const filter = thinkingFilter(answer, route, rewritten, services);
-    const passed = await passedAnswer(answer, { route, filter }, upstream, exchange);
-    if (dropped.length === 0) return passed;
-    return { ...passed, headers: { ...passed.headers, ...services.droppedFields.headers(dropped) } };
+    const sent = await sendPassedRequest(sending, demand);
+    const filter = thinkingFilter(sent.answer, route, rewritten, services);
+    const passed = await passedAnswer(sent.answer, { route, filter }, upstream, exchange);
+    const headers = services.droppedFields.headers([...dropped, ...sent.dropped]);
+    return { ...passed, headers: { ...passed.headers, ...headers } };
   });
   if (sse?.isRequested(body) !== true) return sendStream(c, await starting);
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };

@@ -9,7 +9,6 @@ import { withTokenCap } from '../../policy/model-rules.ts';
 import type { Services } from '../../services.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { requireModel, resolveModel } from '../steps/authorize.ts';
-import { rejectDroppedFields } from '../steps/dropped-fields.ts';
 import { hasOneReading } from './one-reading.ts';
 
 /** A route whose body names models. */
@@ -28,6 +27,8 @@ export interface RewrittenBody {
   readonly hideThinking: boolean;
   /** True when a `<think>` block at the beginning of the content is the thinking. */
   readonly splitsThinkTags: boolean;
+  /** Fields that the server does not get. */
+  readonly dropped: readonly string[];
 }
 
 interface PassedBody {
@@ -59,7 +60,7 @@ export async function rewriteBody(
     const isPlain = named.length === 1 && name !== '' && models.get(name) === name && mayStay;
     if (!isPlain || needsTranslation(name, services, exchange) || route.needsGateway?.(body) === true) return undefined;
     learnModel(name, services, exchange);
-    return { ...withMendedHistory(body, bytes, route), hideThinking: false, splitsThinkTags: false };
+    return { ...withMendedHistory(body, bytes, route), hideThinking: false, splitsThinkTags: false, dropped: [] };
   }
   return withNativeRules({ body, bytes, mayStay }, route, { path: route.path, apply, models }, { services, exchange });
 }
@@ -95,15 +96,19 @@ function withNativeRules(
   learnModel(model, services, exchange);
   const rule = services.rules.rule(model ?? '');
   const hideThinking = exchange.key?.hideThinking === true || rule?.hide_thinking === true;
-  const filters = { hideThinking, splitsThinkTags: rule?.think_tags === 'split' };
   const dropsKeepAlive = ignoresKeepAlive(keepAliveIn(sent), { key: exchange.key, rule });
-  if (dropsKeepAlive) Object.assign(exchange.headers, reportDropped('keep_alive', services));
-  else if (ruled === undefined && mayStay) return { body: sent, bytes, ...filters };
+  const common = {
+    body: sent,
+    hideThinking,
+    splitsThinkTags: rule?.think_tags === 'split',
+    dropped: dropsKeepAlive ? ['keep_alive'] : [],
+  };
+  if (ruled === undefined && mayStay && !dropsKeepAlive) return { ...common, bytes };
   // Parsed once more, so that no number loses digits.
   const exact = parseExact(bytes.toString('utf8'));
   const rewritten = withRules(exact, resolved, services, exchange) ?? exact;
   const kept = dropsKeepAlive ? withoutKeepAlive(rewritten) : rewritten;
-  return { body: sent, bytes: Buffer.from(JSON.stringify(kept)), ...filters };
+  return { ...common, bytes: Buffer.from(JSON.stringify(kept)) };
 }
 
 /** Ollama ignores the case of field names. */
@@ -117,12 +122,6 @@ function keepAliveIn(body: unknown): unknown {
 
 function withoutKeepAlive(body: unknown): unknown {
   return isObject(body) ? Object.fromEntries(Object.entries(body).filter(([field]) => !isKeepAlive(field))) : body;
-}
-
-/** @returns the header that lists a dropped field. @throws {GatewayError} 400 in strict mode */
-function reportDropped(field: string, { config, droppedFields }: Services): Record<string, string> {
-  if (config.strict) rejectDroppedFields([field]);
-  return droppedFields.headers([field]);
 }
 
 /** A body that is not JSON is the upstream's to refuse, unless keys, limits or rules depend on what it says. */

@@ -5,7 +5,12 @@ import type { GatewayError } from '../../errors.ts';
 export type FieldNames = (field: string) => string;
 
 export function fieldNamesOf({ fieldNames = {} }: GenerationProtocol): FieldNames {
-  return (field) => (Object.hasOwn(fieldNames, field) ? (fieldNames[field] ?? field) : field);
+  const format = fieldNames['response_format'] ?? 'response_format';
+  return (field) => {
+    if (Object.hasOwn(fieldNames, field)) return fieldNames[field] ?? field;
+    // A keyword of the schema.
+    return field.startsWith('response_format.') ? `${format}${field.slice('response_format'.length)}` : field;
+  };
 }
 
 /** @returns the error format of a dialect, with `param` in the dialect's own names */

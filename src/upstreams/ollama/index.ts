@@ -6,6 +6,7 @@ import { adapt } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuery } from './embed.ts';
 import { statusError } from './error.ts';
+import { safeSchemas } from './native-schemas.ts';
 import { callsFromText } from './forced-tool-calls.ts';
 import { contextLength, details, loaded, models, version } from './models.ts';
 import { toOllama } from './request.ts';
@@ -18,6 +19,7 @@ export const ollama: Backend = {
   decoder: (request, emit, maxLineBytes) => new OllamaDecoder(emulating(request, emit, maxLineBytes), maxLineBytes),
   error: statusError,
   adapt,
+  safeSchemas,
   observer: () => new OllamaUsageObserver(),
   embeddings: embedQuery,
   embeddingsError: embedError,

@@ -6,19 +6,26 @@ import type {
   CompletionRequest,
   GenerationRequest,
   Image,
+  JsonObject,
   Message,
   Tool,
 } from '../../chat/request.ts';
 import { GatewayError } from '../../errors.ts';
+import { grammarSchema } from '../grammar-schema.ts';
 import { formatWithCalls } from './forced-tool-calls.ts';
 import { schemaBudgetOf, toOllamaTools } from './tools.ts';
 
 /** Translates a request for Ollama. It is always streamed, because only a stream can be cancelled and measured. */
 export function toOllama(request: GenerationRequest): BackendRequest {
-  return request.kind === 'chat'
-    ? { path: '/api/chat', body: toOllamaChat(request), dropped: [] }
-    : { path: '/api/generate', body: toOllamaGenerate(request), dropped: [] };
+  const body = request.kind === 'chat' ? toOllamaChat(request) : toOllamaGenerate(request);
+  const { format } = body;
+  const path = request.kind === 'chat' ? '/api/chat' : '/api/generate';
+  if (typeof format !== 'object') return { path, body, dropped: [] };
+  const { schema, dropped } = grammarSchema(format as JsonObject);
+  return { path, body: { ...body, format: schema }, dropped: dropped.map((keyword) => `response_format.${keyword}`) };
 }
+
+type Body = Pick<OllamaChatRequest, 'format'> & Readonly<Record<string, unknown>>;
 
 /** The ollama package does not declare this field yet. */
 interface Truncation {
@@ -27,7 +34,7 @@ interface Truncation {
 }
 
 /** @see https://docs.ollama.com/api/chat */
-function toOllamaChat(request: ChatRequest): object {
+function toOllamaChat(request: ChatRequest): Body {
   return {
     ...toCommon(request),
     messages: request.messages.map(toMessage),
@@ -42,7 +49,7 @@ function toolFields(tools: readonly Tool[], request: ChatRequest): Pick<OllamaCh
 }
 
 /** @see https://docs.ollama.com/api/generate */
-function toOllamaGenerate(request: CompletionRequest): object {
+function toOllamaGenerate(request: CompletionRequest): Body {
   const { prompt, suffix, raw } = request;
   return {
     ...toCommon(request),

@@ -2,6 +2,7 @@ import type { Tool as OllamaTool } from 'ollama';
 import type { JsonObject, Tool } from '../../chat/request.ts';
 import { isObject } from '../../framing/json.ts';
 import type { Budget } from './schema-budget.ts';
+import { grammarSchema } from '../grammar-schema.ts';
 import { withRemarks } from './schema-merge.ts';
 import { inlineRefs } from './schema-refs.ts';
 
@@ -106,7 +107,12 @@ function splitBySupport(
   for (const [key, value] of Object.entries(schema)) {
     const field = Object.hasOwn(fields, key) ? fields[key]?.(value) : undefined;
     if (field === undefined) remarks.push(`${key}: ${JSON.stringify(value)}`);
-    else supported.push([key, field]);
+    else if (key === 'items' && isObject(value)) {
+      // Ollama passes them on to the grammar as they are.
+      const { schema: items, dropped } = grammarSchema(value);
+      supported.push([key, items]);
+      if (dropped.length > 0) remarks.push(`items: ${JSON.stringify(value)}`);
+    } else supported.push([key, field]);
   }
   return { supported: Object.fromEntries(supported), remarks };
 }

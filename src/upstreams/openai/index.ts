@@ -4,6 +4,7 @@ import { adapt } from './adapt.ts';
 import { OpenAiDecoder } from './decoder.ts';
 import { embedQuery } from './embed.ts';
 import { statusError } from './error.ts';
+import { safeSchemas } from './native-schemas.ts';
 import { models } from './models.ts';
 import { toOpenAi } from './request.ts';
 import { OpenAiUsageObserver } from './usage-observer.ts';
@@ -18,6 +19,7 @@ export const openai: Backend = {
   },
   error: statusError,
   adapt,
+  safeSchemas,
   observer: () => new OpenAiUsageObserver(),
   embeddings: embedQuery,
   embeddingsError: statusError,

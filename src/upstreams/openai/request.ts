@@ -2,6 +2,7 @@ import type { ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/
 import type { CompletionCreateParamsStreaming } from 'openai/resources/completions';
 import type { BackendRequest } from '../../chat/backend.ts';
 import type { ChatRequest, CompletionRequest, GenerationRequest, Think, Tool } from '../../chat/request.ts';
+import { grammarSchema } from '../grammar-schema.ts';
 import { toMessages } from './messages.ts';
 import { toSampling } from './options.ts';
 
@@ -24,7 +25,7 @@ export function toOpenAi(request: GenerationRequest): BackendRequest {
   return {
     path: request.kind === 'chat' ? '/chat/completions' : '/completions',
     body: Object.fromEntries(body),
-    dropped: [...dropped, ...droppedFields(request)],
+    dropped: [...dropped, ...droppedFields(request), ...droppedKeywords(request)],
   };
 }
 
@@ -74,11 +75,25 @@ function droppedFields(request: GenerationRequest): string[] {
   ];
 }
 
+/** Keywords that llama.cpp cannot turn into a grammar. Its own error would not say which they are. */
+function droppedKeywords(request: GenerationRequest): string[] {
+  const { format } = request;
+  const tools = request.kind === 'chat' ? (request.tools ?? []) : [];
+  return [
+    ...(typeof format === 'object' ? grammarSchema(format).dropped.map((keyword) => `response_format.${keyword}`) : []),
+    ...tools.flatMap(({ parameters = {} }) => grammarSchema(parameters).dropped.map((keyword) => `tools.${keyword}`)),
+  ];
+}
+
 function toTool({ name, description, parameters = { type: 'object', properties: {} } }: Tool): {
   type: 'function';
   function: { name: string; description?: string; parameters: Record<string, unknown> };
 } {
-  return { type: 'function', function: { name, ...(description !== undefined && { description }), parameters } };
+  const { schema } = grammarSchema(parameters);
+  return {
+    type: 'function',
+    function: { name, ...(description !== undefined && { description }), parameters: schema },
+  };
 }
 
 function toToolChoice(choice: ChatRequest['toolChoice']): Pick<ChatBody, 'tool_choice'> {
@@ -88,7 +103,7 @@ function toToolChoice(choice: ChatRequest['toolChoice']): Pick<ChatBody, 'tool_c
 
 function toResponseFormat(format: NonNullable<ChatRequest['format']>): NonNullable<ChatBody['response_format']> {
   if (format === 'json') return { type: 'json_object' };
-  return { type: 'json_schema', json_schema: { name: 'answer', schema: format } };
+  return { type: 'json_schema', json_schema: { name: 'answer', schema: grammarSchema(format).schema } };
 }
 
 function toEffort(think: Think): string {
