@@ -70,6 +70,8 @@ export interface Timings {
   readonly eval?: number;
   /** The whole request, waiting included. */
   readonly total?: number;
+  /** The wait in the gateway's own queue, before the backend's durations; absent if there was none. */
+  readonly queue?: number;
 }
 
 /** @see https://platform.openai.com/docs/api-reference/chat/object (logprobs.content) */

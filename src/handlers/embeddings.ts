@@ -3,7 +3,7 @@ import type { EmbeddingsRequest, EmbeddingsResult } from '../chat/embeddings.ts'
 import type { Signal } from '../cancellation.ts';
 import { estimatedTokensIn } from '../chat/estimate.ts';
 import type { EmbeddingsProtocol } from '../chat/protocol.ts';
-import { serverTiming } from '../chat/server-timing.ts';
+import { serverTiming, withQueueTime } from '../chat/server-timing.ts';
 import { GatewayError, invalidValue } from '../errors.ts';
 import { answerHead } from '../exchange/answer-head.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -46,12 +46,13 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
       async (upstream) => await embedInSlot({ request, mayTruncate, demand }, { ...services, upstream }, exchange),
     );
     const { load } = result.timings;
+    // Ollama does not report the other durations for embeddings.
+    const timing = serverTiming(withQueueTime(load === undefined ? {} : { load }, exchange.queuedMs));
     return sendJson(c, 200, call.respond(result, answerHead(exchange, call.request.model || model)), {
       ...droppedFields.headers(dropped),
       ...(truncated && { 'x-llamaduct-truncated': 'true' }),
       ...(encoding !== undefined && { 'x-llamaduct-decoded-tokens': encoding }),
-      // Ollama does not report the other durations for embeddings.
-      ...(load !== undefined && { 'server-timing': serverTiming({ load }) }),
+      ...(timing !== '' && { 'server-timing': timing }),
     });
   };
 }

@@ -1,7 +1,7 @@
 import { isConstrained } from '../chat/constrained.ts';
 import { conversationOf } from '../chat/conversation.ts';
 import type { AnswerHead, GenerationCall, GenerationProtocol } from '../chat/protocol.ts';
-import { serverTiming } from '../chat/server-timing.ts';
+import { serverTiming, withQueueTime } from '../chat/server-timing.ts';
 import { sumUsage } from '../chat/sum-usage.ts';
 import { answerHead } from '../exchange/answer-head.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -57,7 +57,7 @@ async function sendWhole(c: Context, generation: Generation, services: Services)
     async (upstream) => await collectChoices(prepared, { ...services, upstream }, exchange),
   );
   const total = sumUsage(results);
-  const timing = serverTiming(total.timings);
+  const timing = serverTiming(withQueueTime(total.timings, exchange.queuedMs));
   const headers = {
     ...headersOf(generation, adaptations, services),
     ...(timing !== '' && { 'server-timing': timing }),
@@ -76,7 +76,7 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
   const starting = services.pool.send(exchange, targetOf(prepared), async (upstream) => {
     const here = { ...services, upstream };
     const { adaptations, bodies } = await sendChoices(prepared, here, exchange);
-    const translator = new Translator(choiceDecoders(prepared, here, bodies), encoder);
+    const translator = new Translator(choiceDecoders(prepared, here, bodies), encoder, () => exchange.queuedMs);
     const stream = new TranslatedStream(bodies, translator, exchange);
     await stream.open();
     return { status: 200, headers: { ...headersOf(generation, adaptations, services), ...common }, stream };

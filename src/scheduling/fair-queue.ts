@@ -234,7 +234,7 @@ export class FairQueue {
   }
 
   #retryAfter(ahead: number): number {
-    return retryAfter(forecastBehind(ahead, this.#scheduler));
+    return retryAfter(forecastBehind(ahead, this.#scheduler), this.#scheduler);
   }
 
   #leave(entry: Entry): void {

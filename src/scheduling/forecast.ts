@@ -35,9 +35,12 @@ export function forecastBehind(ahead: number, scheduler: Scheduler): Forecast {
   return { position: ahead + 1, wait };
 }
 
+/** Most seconds as long as no request was served: an assumed pace would make minutes of a short queue. */
+const maxWhileUnknown = 5;
+
 /** @returns a Retry-After value in seconds, from 1 to 60 */
-export function retryAfter({ wait }: Forecast): number {
-  return Math.min(60, Math.max(1, Math.ceil(wait / 1000)));
+export function retryAfter({ wait }: Forecast, { pace }: Pick<Scheduler, 'pace'>): number {
+  return Math.min(pace.isKnown ? 60 : maxWhileUnknown, Math.max(1, Math.ceil(wait / 1000)));
 }
 
 function untilFree({ pace, parallel, running }: Scheduler): number {

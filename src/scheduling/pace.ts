@@ -13,6 +13,11 @@ export class Pace {
     this.#load = load;
   }
 
+  /** True once a request was observed. */
+  get isKnown(): boolean {
+    return this.#cost !== undefined;
+  }
+
   /** Time to serve one request. */
   get service(): number {
     return this.#service;

@@ -1,5 +1,6 @@
 import type { ChatEvent, Emit, Verbatim } from '../chat/event.ts';
 import type { Decoder, DecoderMaker, Encoder, TotalUsage } from '../chat/stream.ts';
+import { withQueueTime } from '../chat/server-timing.ts';
 import { sumUsage } from '../chat/sum-usage.ts';
 import { type GatewayError, asGatewayError } from '../errors.ts';
 import { afterOutput } from './after-output.ts';
@@ -12,6 +13,7 @@ import type { Chunk } from './merged-bodies.ts';
 export class Translator {
   readonly #decoders: readonly Decoder[];
   readonly #encoder: Encoder;
+  readonly #queuedMs: () => number;
   readonly #finished: TotalUsage[] = [];
   #out = '';
   /** True once some of the answer is translated: before that, an error can still be an HTTP status. */
@@ -28,9 +30,13 @@ export class Translator {
     return this.#encoder.breaksConnection === true;
   }
 
-  /** @param decoders one for each choice */
-  constructor(decoders: readonly DecoderMaker[], encoder: Encoder) {
+  /**
+   * @param decoders one for each choice
+   * @param queuedMs returns the milliseconds that the request waited in the gateway's queue
+   */
+  constructor(decoders: readonly DecoderMaker[], encoder: Encoder, queuedMs: () => number = () => 0) {
     this.#encoder = encoder;
+    this.#queuedMs = queuedMs;
     this.#decoders = decoders.map((decoder, choice) => decoder(this.#emit(choice)));
   }
 
@@ -46,7 +52,7 @@ export class Translator {
       if (this.#finished.length === this.#decoders.length) {
         this.total = sumUsage(this.#finished);
         this.ended = true;
-        this.#out += this.#encoder.end(this.total);
+        this.#out += this.#encoder.end(withQueue(this.total, this.#queuedMs()));
       }
     } catch (thrown) {
       const error = asGatewayError(thrown);
@@ -78,4 +84,8 @@ export class Translator {
     };
     return Object.assign(emit, { verbatim });
   }
+}
+
+function withQueue({ usage, timings }: TotalUsage, queuedMs: number): TotalUsage {
+  return { usage, timings: withQueueTime(timings, queuedMs) };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { serverTiming, serverTimingComment } from '../../src/chat/server-timing.ts';
+import { serverTiming, serverTimingComment, withQueueTime } from '../../src/chat/server-timing.ts';
 import { sumUsage } from '../../src/chat/sum-usage.ts';
 
 suite('sumUsage', () => {
@@ -41,5 +41,8 @@ suite('serverTiming', () => {
 
   test('becomes an SSE comment', () => {
     assert.equal(serverTimingComment({ load: 0.5 }), ': server-timing: load;dur=500\n\n');
+    const waited = withQueueTime({ total: 3, load: 0.5, eval: 1 }, 2_000);
+    assert.equal(serverTiming(waited), 'queue;dur=3500, load;dur=500, generate;dur=1000');
+    assert.equal(serverTiming(withQueueTime({}, 2_000)), 'queue;dur=2000');
   });
 });

@@ -3,9 +3,11 @@ import { suite, test } from 'node:test';
 import { sendJson } from '../helpers/answers.ts';
 import { hashSecret } from '../../src/config/secret.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
+import { heldUpstream } from '../helpers/held-upstream.ts';
 import { replay } from '../helpers/replay.ts';
 import { chatLine, doneLine, ndjson, plainAnswer } from '../helpers/ollama-answers.ts';
 import { type SeenRequest, fakeUpstream } from '../helpers/upstream.ts';
+import { until } from '../helpers/wait.ts';
 
 type Sent = Record<string, unknown> & {
   options?: Record<string, unknown>;
@@ -437,4 +439,29 @@ test('server-timing is a header of a complete answer and a comment in a stream',
     await (await gateway.chat({ stream: true })).text(),
     new RegExp(`\n\n: server-timing: ${timing}\n\ndata: \\[DONE\\]\n\n$`),
   );
+});
+
+test("server-timing's queue includes the wait in llamaduct's queue", async () => {
+  await using upstream = await heldUpstream();
+  await using gateway = await testGateway(upstream, { upstream: { parallel: 1 } });
+  const first = gateway.chat();
+  await until('the first request', () => upstream.held === 1);
+  const waiting = [gateway.chat(), gateway.chat({ stream: true })];
+  await until(
+    'two waiting requests',
+    async () => (await gateway.metric('llamaduct_queue_depth{upstream="ollama"}')) === 2,
+  );
+  upstream.flow();
+  await (await first).text();
+  const [whole, streamed] = await Promise.all(waiting);
+  const text = (await streamed?.text()) ?? '';
+  await whole?.text();
+  for (const [response, timing] of [
+    [whole, whole?.headers.get('server-timing')],
+    [streamed, text],
+  ] as const) {
+    const waited = Number(response?.headers.get('x-llamaduct-queue-wait')) * 1000;
+    const queue = Number(/queue;dur=([\d.]+)/.exec(timing ?? '')?.[1]);
+    assert.ok(waited > 0 && queue >= Math.floor(waited), `${queue} of ${waited}`);
+  }
 });

@@ -100,7 +100,9 @@ suite('fair queue', () => {
     void enter(queue, request({ key: 'y' }));
     await assert.rejects(enter(queue, request({ key: 'z' })), refused(503, 'queue_full', 40));
     const slow = new FairQueue({ ...options, maxWaiting: 0, serviceTime: 1e9 });
-    await enter(slow, request());
+    const first = await enter(slow, request());
+    await assert.rejects(enter(slow, request()), refused(503, 'queue_full', 5), 'nothing is known yet');
+    first.settle({ service: 1e9 });
     await assert.rejects(enter(slow, request()), refused(503, 'queue_full', 60));
   });
 
