@@ -61,7 +61,8 @@ export interface Backend {
   generation(request: GenerationRequest): BackendRequest;
   /** Checks a request before it waits for a slot. Absent: there is nothing to check. @throws {GatewayError} 400 with `param` */
   check?(request: GenerationRequest): void;
-  decoder(request: GenerationRequest, emit: Emit, maxLineBytes: number): Decoder;
+  /** @param watch adds a stage that sees every text before anything is made of it */
+  decoder(request: GenerationRequest, emit: Emit, maxLineBytes: number, watch?: (emit: Emit) => Emit): Decoder;
   /**
    * Translates an answer with a status other than 2xx.
    *

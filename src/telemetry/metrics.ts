@@ -82,6 +82,12 @@ export class Metrics {
     labelNames: ['upstream', 'code'],
     ...this.#in,
   });
+  readonly repetitions = new Counter({
+    name: 'llamaduct_repetitions_ended_total',
+    help: 'Answers that were ended because the model repeated itself.',
+    labelNames: ['model', 'upstream'],
+    ...this.#in,
+  });
   readonly ejected = new Gauge({
     name: 'llamaduct_upstream_ejected',
     help: '1 if the upstream is ejected after consecutive failures, otherwise 0.',

@@ -39,6 +39,12 @@ export const modelRule = z.strictObject({
     .describe(
       'Maximum tokens of one response. It replaces a higher value in a request and applies when there is none.',
     ),
+  repetition_guard: z
+    .enum(['off', 'constrained', 'always'])
+    .optional()
+    .describe(
+      'Ends a response that only repeats itself, for 2,000 characters, as if it had reached its maximum length. constrained: only responses in JSON, where a model that never closes a string repeats itself until its context is full. always: all. Default: constrained.',
+    ),
   system_prepend: z.string().min(1).optional().describe('System message to add before those of the request.'),
   system_append: z.string().min(1).optional().describe('System message to add after those of the request.'),
   hide_thinking: z.boolean().default(false).describe('true: responses do not contain the thinking.'),

@@ -31,6 +31,8 @@ export interface PreparedCall {
   readonly mayTruncate: boolean;
   /** For each choice the stop sequences that end it here instead of at the upstream. */
   readonly stops: readonly (readonly string[])[];
+  /** True if an answer that repeats itself is ended. */
+  readonly endsRepetition: boolean;
 }
 
 /** Every token is compared with each stop sequence and with the beginnings of each. */
@@ -92,7 +94,15 @@ function answerRules(
     splitsThinkTags: rule?.think_tags === 'split',
     validatesJson: rule?.validate_json ?? validatesJson,
     mayTruncate: rule?.on_overflow === 'truncate',
+    endsRepetition: endsRepetition(rule, requests[0]),
   };
+}
+
+/** By default, only an answer in JSON is watched: it cannot end before it is closed, which a model may never do. */
+function endsRepetition(rule: ModelRule | undefined, request: GenerationRequest): boolean {
+  const guard = rule?.repetition_guard ?? 'constrained';
+  if (guard !== 'constrained') return guard === 'always';
+  return request.format !== undefined || (request.kind === 'chat' && request.toolChoice !== undefined);
 }
 
 /** @param countsOnly makes the answer one token long, whatever the operator pinned */

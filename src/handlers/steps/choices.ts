@@ -3,6 +3,7 @@ import type { Signal } from '../../cancellation.ts';
 import type { ChatResult } from '../../chat/accumulator.ts';
 import { estimatedInputTokens } from '../../chat/estimate.ts';
 import { withoutReasoning } from '../../chat/event-filters.ts';
+import { endAtRepetition } from '../../chat/repetition.ts';
 import { stopAt } from '../../chat/stop-sequences.ts';
 import type { DecoderMaker } from '../../chat/stream.ts';
 import { sumUsage } from '../../chat/sum-usage.ts';
@@ -75,20 +76,27 @@ function severalChoices({ abortSignal }: Exchange): Cancellable {
 
 /** Makes a decoder for each choice, with the filters for its events: tags of thinking, hidden thinking, and stop sequences that end it here. */
 export function choiceDecoders(
-  { requests, stops, hideThinking, splitsThinkTags }: PreparedCall,
-  { config, upstream }: UpstreamServices,
+  { requests, stops, hideThinking, splitsThinkTags, endsRepetition }: PreparedCall,
+  { config, metrics, upstream }: UpstreamServices,
   bodies: MergedBodies,
 ): DecoderMaker[] {
   return requests.map((request, choice) => (emit) => {
     let filtered = hideThinking ? withoutReasoning(emit) : emit;
     const ownStops = stops[choice] ?? [];
-    if (ownStops.length > 0) {
-      filtered = stopAt(ownStops, estimatedInputTokens(request), filtered, () => {
-        bodies.cut = true;
-      });
-    }
+    const inputTokens = ownStops.length > 0 || endsRepetition ? estimatedInputTokens(request) : 0;
+    const cut = (): void => {
+      bodies.cut = true;
+    };
+    if (ownStops.length > 0) filtered = stopAt(ownStops, inputTokens, filtered, cut);
     if (splitsThinkTags) filtered = splitThinkTags(filtered);
-    return upstream.backend.decoder(request, filtered, config.limits.line);
+    if (!endsRepetition) return upstream.backend.decoder(request, filtered, config.limits.line);
+    const onRepetition = (): void => {
+      metrics.repetitions.inc({ model: upstream.catalog.label(request.model), upstream: upstream.name });
+      cut();
+    };
+    return upstream.backend.decoder(request, filtered, config.limits.line, (inner) =>
+      endAtRepetition(inputTokens, inner, onRepetition),
+    );
   });
 }
 

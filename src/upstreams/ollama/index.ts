@@ -16,7 +16,9 @@ import { OllamaUsageObserver } from './usage-observer.ts';
 export const ollama: Backend = {
   generation: toOllama,
   check: checkTools,
-  decoder: (request, emit, maxLineBytes) => new OllamaDecoder(emulating(request, emit, maxLineBytes), maxLineBytes),
+  decoder(request, emit, maxLineBytes, watch = (same) => same) {
+    return new OllamaDecoder(watch(emulating(request, emit, maxLineBytes)), maxLineBytes);
+  },
   error: statusError,
   adapt,
   safeSchemas,

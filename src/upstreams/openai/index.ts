@@ -12,10 +12,10 @@ import { OpenAiUsageObserver } from './usage-observer.ts';
 /** Servers with an OpenAI API: vLLM, llama.cpp, LM Studio, clouds, another llamaduct. Their configured URL includes `/v1`. */
 export const openai: Backend = {
   generation: toOpenAi,
-  decoder(request, emit, maxLineBytes) {
+  decoder(request, emit, maxLineBytes, watch = (same) => same) {
     // Not every server honours parallel_tool_calls.
     const single = request.kind === 'chat' && request.parallelToolCalls === false;
-    return new OpenAiDecoder(single ? firstToolCallOnly(emit) : emit, maxLineBytes);
+    return new OpenAiDecoder(watch(single ? firstToolCallOnly(emit) : emit), maxLineBytes);
   },
   error: statusError,
   adapt,
