@@ -157,8 +157,10 @@ export interface PassThroughRoute {
    * which shows each token. Absent for routes whose answers have no tokens.
    */
   readonly unseenTokens?: (body: unknown) => number | undefined;
-  /** True when the answer is constrained by a JSON Schema. Absent for routes whose answers cannot be. */
-  readonly hasSchema?: (body: unknown) => boolean;
+  /** Reads what constrains the answer: a JSON Schema, or JSON of any form. Absent for routes whose answers nothing can. */
+  readonly constraint?: (body: unknown) => 'schema' | 'json' | undefined;
+  /** Formats the end of a stream that is ended before the model ends it, as one that reached its length. */
+  readonly endAtLength?: (model: string, lastRecords: string) => string;
   /**
    * Removes the model's thinking from a whole answer, or from one line of a streamed answer.
    *

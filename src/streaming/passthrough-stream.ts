@@ -6,6 +6,7 @@ import { sseComment } from '../framing/sse.ts';
 import type { UpstreamAnswer } from '../upstreams/http/body.ts';
 import type { AnswerFilter } from './answer-filter.ts';
 import { type Chunk, MergedBodies } from './merged-bodies.ts';
+import type { RepetitionWatch } from './repetition-watch.ts';
 import type { ResponseStream, Sink } from './response-stream.ts';
 
 const newline = 10;
@@ -20,8 +21,16 @@ interface PassthroughOptions {
   readonly failure: ((error: GatewayError) => string) | undefined;
   /** True when some clients ignore that error, so that the connection has to be broken after it. */
   readonly breaksConnection: boolean;
+  /** Ends an answer that only repeats itself. Absent: the answer is not watched. */
+  readonly watch?: WatchOptions | undefined;
   /** Changes the answer. Absent: it is passed through unchanged. */
   readonly filter?: AnswerFilter | undefined;
+}
+
+interface WatchOptions {
+  readonly repetition: RepetitionWatch;
+  /** Renders the end of the answer. */
+  readonly end: (lastRecords: string) => string;
 }
 
 /** An upstream's answer that is passed on unchanged unless it is filtered, while what the upstream counts is observed. */
@@ -72,6 +81,17 @@ export class PassthroughStream implements ResponseStream {
   }
 
   write(chunk: Chunk, sink: Sink): void {
+    this.#filter(chunk, sink);
+    const { watch } = this.#options;
+    if (watch === undefined || chunk.type !== 'bytes' || !watch.repetition.push(chunk.bytes)) return;
+    // Ends the upstream's work as well.
+    this.bodies.complete = true;
+    this.bodies.cut = true;
+    sink.write(watch.end(chunk.bytes.toString('utf8')));
+    sink.end();
+  }
+
+  #filter(chunk: Chunk, sink: Sink): void {
     const { filter } = this.#options;
     if (filter === undefined || chunk.type === 'broken') return this.#pass(chunk, sink);
     let text: string;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { textUntilBroken } from '../helpers/broken.ts';
 import { testGateway } from '../helpers/gateway.ts';
 import { chatLine, ndjson } from '../helpers/ollama-answers.ts';
 import { chunk } from '../helpers/openai-answers.ts';
@@ -49,6 +50,30 @@ suite('a model that repeats itself', () => {
     const body = JSON.stringify({ model: 'scripted-plain', input: 'hi', text: { format: { type: 'json_object' } } });
     const response = await gateway.fetch('/v1/responses', { method: 'POST', body });
     assert.match(await response.text(), /"status":"incomplete".*"reason":"max_output_tokens"/);
+  });
+
+  for (const [path, format, end] of [
+    ['/api/chat', schema, /\n\{"model":"scripted-plain[^\n]*"done":true,"done_reason":"length"\}\n$/],
+    ['/api/chat', 'json', /\n\{"model":"scripted-plain[^\n]*"done":true,"done_reason":"length"\}\n$/],
+  ] as const) {
+    test(`is stopped on ${path} with the format ${JSON.stringify(format)}`, async () => {
+      await using upstream = await fakeUpstream((res, request) => void ollama(ndjson(res), request));
+      await using gateway = await testGateway(upstream);
+      const body = JSON.stringify({ model: 'scripted-plain', messages: [{ role: 'user', content: 'hi' }], format });
+      const { text, complete } = await textUntilBroken(await gateway.fetch(path, { method: 'POST', body }));
+      assert.ok(complete);
+      assert.match(text, end);
+      await until('the end of the upstream request', () => upstream.open === 0);
+      assert.equal(await gateway.metric(ended), 1);
+    });
+  }
+
+  test('is stopped in a stream of a server with an OpenAI API that is passed through', async () => {
+    await using upstream = await openaiUpstream(openai, ['scripted-plain']);
+    await using gateway = await testGateway(upstream, { upstream: { kind: 'openai', url: upstream.url } });
+    const response = await gateway.chat({ ...format, stream: true });
+    assert.match(await response.text(), /"finish_reason":"length"\}\]\}\n\ndata: \[DONE\]\n\n$/);
+    await until('the end of the upstream request', () => upstream.open === 0);
   });
 
   test('is stopped in plain text only with repetition_guard: always', async () => {

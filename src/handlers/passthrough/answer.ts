@@ -4,6 +4,7 @@ import type { Exchange } from '../../exchange/exchange.ts';
 import type { RequestHandler, StreamedAnswer } from '../../http/respond.ts';
 import type { Upstream } from '../../pool/upstream.ts';
 import type { AnswerFilter } from '../../streaming/answer-filter.ts';
+import type { RepetitionWatch } from '../../streaming/repetition-watch.ts';
 import { PassthroughStream } from '../../streaming/passthrough-stream.ts';
 import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
 import type { UpstreamRequest } from '../../upstreams/http/client.ts';
@@ -34,12 +35,14 @@ interface PassedAnswerOptions {
   readonly route: PassThroughRoute;
   /** Removes the thinking. Absent: the answer is not changed. */
   readonly filter?: AnswerFilter | undefined;
+  /** Ends an answer that only repeats itself. Absent: the answer is not watched. */
+  readonly watch?: RepetitionWatch | undefined;
 }
 
 /** @returns the upstream's answer for the client, once some of it came. @throws {GatewayError} if it breaks off before */
 export async function passedAnswer(
   answer: UpstreamAnswer,
-  { route, filter }: PassedAnswerOptions,
+  { route, filter, watch: repetition }: PassedAnswerOptions,
   upstream: Upstream,
   exchange: Exchange,
 ): Promise<StreamedAnswer> {
@@ -47,7 +50,10 @@ export async function passedAnswer(
   // Open WebUI ignores error lines and shows the answer as complete.
   const breaksConnection = isNdjson(answer);
   const observer = upstream.backend.observer();
-  const stream = new PassthroughStream({ answer, observer, exchange, failure, breaksConnection, filter });
+  const { endAtLength } = route;
+  const watch = repetition &&
+    endAtLength && { repetition, end: (last: string) => endAtLength(exchange.model ?? '', last) };
+  const stream = new PassthroughStream({ answer, observer, exchange, failure, breaksConnection, filter, watch });
   await stream.open();
   const { 'content-length': length, ...headers } = passedHeaders(answer);
   const known = length !== undefined && filter === undefined ? { 'content-length': length } : {};
@@ -71,6 +77,10 @@ function failureOf(answer: UpstreamAnswer, { lineFailure, sse }: PassThroughRout
 
 export function isNdjson({ headers }: UpstreamAnswer): boolean {
   return String(headers['content-type']).startsWith('application/x-ndjson');
+}
+
+export function isStream(answer: UpstreamAnswer): boolean {
+  return isNdjson(answer) || String(answer.headers['content-type']).startsWith('text/event-stream');
 }
 
 function pick(read: (name: string) => string | string[] | undefined, names: readonly string[]): Record<string, string> {

@@ -10,14 +10,15 @@ import { readCodings, unsupportedEncoding } from '../../http/content-coding.ts';
 import { parseJson } from '../../http/request-body.ts';
 import type { UpstreamPool } from '../../pool/pool.ts';
 import type { Target, Upstream } from '../../pool/upstream.ts';
-import type { Services } from '../../services.ts';
+import type { Services, UpstreamServices } from '../../services.ts';
 import { type AnswerFilter, filterLines, filterWhole } from '../../streaming/answer-filter.ts';
+import { RepetitionWatch } from '../../streaming/repetition-watch.ts';
 import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
 import { readJson } from '../../upstreams/http/read.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { resolveModel, reserveTokens } from '../steps/authorize.ts';
 import { rejectDroppedFields } from '../steps/dropped-fields.ts';
-import { isNdjson, passedAnswer, passedHeaders, passedRequest } from './answer.ts';
+import { isNdjson, isStream, passedAnswer, passedHeaders, passedRequest } from './answer.ts';
 import { listedFor } from './lists.ts';
 import { withSafeSchemas } from './schemas.ts';
 import { type ModelRoute, type RewrittenBody, rewriteBody } from './rewrite.ts';
@@ -124,13 +125,14 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
     model,
     kind,
     conversation: () => conversationIn(model, body),
-    hasSchema: route.hasSchema?.(body) === true,
+    hasSchema: route.constraint?.(body) === 'schema',
   };
   const starting = services.pool.send(exchange, target, async (upstream) => {
     const sending = { request, body, route, services: { ...services, upstream }, exchange };
     const sent = await sendPassedRequest(sending, demand);
     const filter = thinkingFilter(sent.answer, route, rewritten, services);
-    const passed = await passedAnswer(sent.answer, { route, filter }, upstream, exchange);
+    const watch = watchFor(sent.answer, { route, kind, rewritten }, sending.services);
+    const passed = await passedAnswer(sent.answer, { route, filter, watch }, upstream, exchange);
     const headers = services.droppedFields.headers([...dropped, ...sent.dropped]);
     return { ...passed, headers: { ...passed.headers, ...headers } };
   });
@@ -139,6 +141,23 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   // Comments alone: events of llamaduct's own would have another id than those of the upstream.
   const heartbeats = { interval: silence, headers, keepAlive: () => '', failure: sse.failure };
   return await sendStreamWithHeartbeats(c, starting, heartbeats);
+}
+
+/** @returns what ends an answer that only repeats itself; undefined if it may, or if the answer is no stream */
+function watchFor(
+  answer: UpstreamAnswer,
+  { route, rewritten }: PassedCall,
+  { config, metrics, rules, upstream }: UpstreamServices,
+): RepetitionWatch | undefined {
+  const model = route.modelsIn(rewritten.body)[0] ?? '';
+  const guard = rules.rule(model)?.repetition_guard ?? 'constrained';
+  const isWatched = guard === 'always' || (guard === 'constrained' && route.constraint?.(rewritten.body) !== undefined);
+  if (!isWatched || answer.statusCode !== 200 || !isStream(answer)) return undefined;
+  const request = { kind: 'chat', model, messages: [], sampling: {} } as const;
+  return new RepetitionWatch(
+    (emit) => upstream.backend.decoder(request, emit, config.limits.line),
+    () => metrics.repetitions.inc({ model: upstream.catalog.label(model), upstream: upstream.name }),
+  );
 }
 
 /** @returns the filter for the thinking in an answer; undefined if there is nothing to change */

@@ -82,6 +82,7 @@ export async function applyRules(call: GenerationCall, services: Services, excha
     ...(call.reportsStop === true ? withStopsHere(requests) : { requests, stops: [] }),
     hideThinking: call.hideThinking === true || exchange.key?.hideThinking === true || rule?.hide_thinking === true,
     ...answerRules(rule, config),
+    endsRepetition: endsRepetition(rule, requests[0]),
   };
 }
 
@@ -94,7 +95,6 @@ function answerRules(
     splitsThinkTags: rule?.think_tags === 'split',
     validatesJson: rule?.validate_json ?? validatesJson,
     mayTruncate: rule?.on_overflow === 'truncate',
-    endsRepetition: endsRepetition(rule, requests[0]),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { PassThroughRoute } from '../../chat/protocol.ts';
-import { isObject } from '../../framing/json.ts';
+import { isObject, jsonLine } from '../../framing/json.ts';
 import { fieldOf } from './body.ts';
 import { errorLine } from './error.ts';
 import { modelsIn } from './models-in.ts';
@@ -21,16 +21,24 @@ function unseenTokens(body: unknown): number | undefined {
   return fieldOf(body, 'stream') === false ? (outputTokens(body) ?? Infinity) : undefined;
 }
 
-function hasSchema(body: unknown): boolean {
-  return isObject(fieldOf(body, 'format'));
+function constraint(body: unknown): 'schema' | 'json' | undefined {
+  const format = fieldOf(body, 'format');
+  return isObject(format) ? 'schema' : format === 'json' ? 'json' : undefined;
 }
+
+const endAtLength =
+  (content: object) =>
+  (model: string): string => {
+    const line = { model, created_at: new Date().toISOString(), ...content, done: true, done_reason: 'length' };
+    return `${jsonLine(line)}\n`;
+  };
 
 const generates = {
   scope: 'inference',
   modelsIn,
   outputTokens,
   unseenTokens,
-  hasSchema,
+  constraint,
   lineFailure: errorLine,
   withoutThinking,
   thinkTagFilter,
@@ -44,8 +52,14 @@ const generates = {
  */
 export const ollamaRoutes: readonly PassThroughRoute[] = [
   { method: 'GET', path: '/', scope: 'inference' },
-  { method: 'POST', path: '/api/chat', ...generates, hasOddHistory },
-  { method: 'POST', path: '/api/generate', ...generates },
+  {
+    method: 'POST',
+    path: '/api/chat',
+    ...generates,
+    hasOddHistory,
+    endAtLength: endAtLength({ message: { role: 'assistant', content: '' } }),
+  },
+  { method: 'POST', path: '/api/generate', ...generates, endAtLength: endAtLength({ response: '' }) },
   { method: 'POST', path: '/api/embed', scope: 'inference', modelsIn, outputTokens: () => 0 },
   { method: 'POST', path: '/api/embeddings', scope: 'inference', modelsIn, outputTokens: () => 0 },
   { method: 'POST', path: '/api/show', scope: 'inference', modelsIn },

@@ -1,6 +1,7 @@
 import type { History, PassThroughRoute } from '../../chat/protocol.ts';
 import type { JsonObject } from '../../chat/request.ts';
 import { foldedName, isObject } from '../../framing/json.ts';
+import { sseData } from '../../framing/sse.ts';
 import { DroppedFields } from '../dropped-fields.ts';
 import { readMessages } from './chat-completions/messages.ts';
 import { mendHistory } from './chat-completions/mend-history.ts';
@@ -54,11 +55,25 @@ function unseenTokens(body: unknown): number | undefined {
   return sse.isRequested(body) ? undefined : (outputTokens(body) ?? Infinity);
 }
 
-function hasSchema(body: unknown): boolean {
-  if (!isObject(body)) return false;
+function constraint(body: unknown): 'schema' | 'json' | undefined {
+  if (!isObject(body)) return undefined;
   const { response_format: format, tool_choice: choice } = body;
-  return (isObject(format) && format['type'] === 'json_schema') || isObject(choice) || choice === 'required';
+  const type = isObject(format) ? format['type'] : undefined;
+  if (type === 'json_schema' || isObject(choice) || choice === 'required') return 'schema';
+  return type === 'json_object' ? 'json' : undefined;
 }
+
+const endAtLength =
+  (object: string, content: object) =>
+  (model: string, lastRecords: string): string => {
+    const id = /"id":\s*"([^"\\]{1,200})"/.exec(lastRecords)?.[1] ?? 'cut';
+    const choices = [{ index: 0, ...content, finish_reason: 'length' }];
+    const record = { id, object, created: Math.floor(Date.now() / 1000), model, choices };
+    // An empty line ends the event that may have begun.
+    return `\n${sseData(JSON.stringify(record))}${sseData('[DONE]')}`;
+  };
+const endChatAtLength = endAtLength('chat.completion.chunk', { delta: {} });
+const endCompletionAtLength = endAtLength('text_completion', { text: '' });
 
 const sse = { isRequested: (body: unknown) => isObject(body) && body['stream'] === true, failure: errorEvent };
 
@@ -78,6 +93,14 @@ export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '
     modelsIn,
     needsGateway,
     ...(upstreamPath === '/chat/completions' && { mendHistory, readHistory }),
-    ...(upstreamPath === '/embeddings' ? { outputTokens: () => 0 } : { outputTokens, unseenTokens, hasSchema, sse }),
+    ...(upstreamPath === '/embeddings'
+      ? { outputTokens: () => 0 }
+      : {
+          outputTokens,
+          unseenTokens,
+          constraint,
+          endAtLength: upstreamPath === '/completions' ? endCompletionAtLength : endChatAtLength,
+          sse,
+        }),
   }),
 );
