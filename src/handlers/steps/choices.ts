@@ -80,21 +80,22 @@ export function choiceDecoders(
   { config, metrics, upstream }: UpstreamServices,
   bodies: MergedBodies,
 ): DecoderMaker[] {
+  const { backend } = upstream;
+  const cut = (): void => {
+    bodies.cut = true;
+  };
   return requests.map((request, choice) => (emit) => {
     let filtered = hideThinking ? withoutReasoning(emit) : emit;
     const ownStops = stops[choice] ?? [];
     const inputTokens = ownStops.length > 0 || endsRepetition ? estimatedInputTokens(request) : 0;
-    const cut = (): void => {
-      bodies.cut = true;
-    };
     if (ownStops.length > 0) filtered = stopAt(ownStops, inputTokens, filtered, cut);
     if (splitsThinkTags) filtered = splitThinkTags(filtered);
-    if (!endsRepetition) return upstream.backend.decoder(request, filtered, config.limits.line);
+    if (!endsRepetition) return backend.decoder(request, filtered, config.limits.line);
     const onRepetition = (): void => {
       metrics.repetitions.inc({ model: upstream.catalog.label(request.model), upstream: upstream.name });
       cut();
     };
-    return upstream.backend.decoder(request, filtered, config.limits.line, (inner) =>
+    return backend.decoder(request, filtered, config.limits.line, (inner) =>
       endAtRepetition(inputTokens, inner, onRepetition),
     );
   });
