@@ -89,7 +89,7 @@ suite('an upstream error', () => {
     ['chat-unknown-model', 404, 'model_not_found', null, null],
     ['busy-503', 503, 'upstream_busy', '5', 'true'],
     ['chat-broken-model', 502, 'model_load_failed', null, 'false'],
-    ['killed-runner-chat', 502, 'upstream_error', '2', 'true'],
+    ['killed-runner-chat', 502, 'upstream_crashed', null, 'false'],
   ];
   for (const [name, status, code, retryAfter, shouldRetry] of failures) {
     test(`becomes a ${status} ${code}: the recording ${name}`, async () => {
