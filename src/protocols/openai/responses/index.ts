@@ -39,6 +39,7 @@ export function responses(store: TextStore): GenerationProtocol {
     contentType: sseContentType,
     errors: openaiErrors,
     fieldNames: {
+      max_tokens: 'max_output_tokens',
       messages: 'input',
       'messages.content.image_url': 'input.content.image_url',
       'messages.content.input_audio': 'input.content.input_audio',
