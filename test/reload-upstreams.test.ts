@@ -245,6 +245,18 @@ suite('a reload applies', () => {
     await until('a free place', async () => (await ask('next')).status === 200);
   });
 
+  test('keep_alive_timeout and trusted_proxies', async (t) => {
+    const upstream = await plain(t);
+    const { gateway, reload } = await start(t, [as('one', upstream)]);
+    const headers = { 'x-forwarded-for': '192.0.2.7' };
+    const timeout = async (): Promise<string | null> =>
+      (await gateway.fetch('/v1/models', { headers })).headers.get('keep-alive');
+    assert.equal(await timeout(), 'timeout=65');
+    await reload([as('one', upstream)], { keep_alive_timeout: '7s', trusted_proxies: ['127.0.0.1'] });
+    assert.equal(await timeout(), 'timeout=7');
+    await until('the line of the request', () => gateway.log.some(({ client }) => client === '192.0.2.7'));
+  });
+
   test('cors, reasoning_field and log_level', async (t) => {
     const upstream = await plain(t);
     const { gateway, reload } = await start(t, [as('one', upstream)]);

@@ -2,8 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { DirectoryWatchers } from './directory-watchers.ts';
 import { type WatchedNames, concerns, pathsTo } from './symlinks.ts';
 
-/** Milliseconds without a further event, and between two reads with the same result, until a change counts as complete. */
+/** Milliseconds without a further event until the file is read. */
 const settleTime = 100;
+
+/** Milliseconds between two reads that must agree: a file that is being written may be valid without its rest. */
+const confirmTime = 300;
 
 /**
  * Milliseconds between two reads. No event comes from a network file system, from a single file that is mounted into a
@@ -87,8 +90,7 @@ class FileWatch {
     const reads = before !== undefined && before.text === text ? before.reads + 1 : 1;
     this.#seen = { text, reads };
     const isGone = text === undefined || text.trim() === '';
-    // A file that is being written has part of its content, which may be valid by itself.
-    if (reads < (isGone ? readsUntilGone : 2)) return isGone ? pollInterval : settleTime;
+    if (reads < (isGone ? readsUntilGone : 2)) return isGone ? pollInterval : confirmTime;
     this.#seen = undefined;
     this.#reported = text;
     this.#onChange();
