@@ -91,6 +91,7 @@ function modelRoutes({ generation, embeddings, models }: ClientProtocols, servic
       ...common,
       path: protocol.path,
       errors: protocol.errors,
+      moreValues: protocol.maxTokens ?? 0,
       runsModel: true,
       handler: embeddingsHandler(protocol, services),
     })),

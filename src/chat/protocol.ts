@@ -86,6 +86,8 @@ export interface EmbeddingsCall {
 
 /** A POST endpoint that makes embeddings, in one client dialect. */
 export interface EmbeddingsProtocol extends Endpoint {
+  /** Tokens that a body may contain in addition to `limits.values`. Absent: none. */
+  readonly maxTokens?: number;
   /** Reads a request body. @throws {GatewayError} 400 with `param` for a body that cannot be read */
   read(body: unknown): EmbeddingsCall;
 }

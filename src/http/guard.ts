@@ -28,6 +28,8 @@ export interface Route {
   readonly scope?: Scope;
   /** True if the handler takes the whole body. */
   readonly readsBody?: boolean;
+  /** Values that its body may contain in addition to `limits.values`. */
+  readonly moreValues?: number;
   /** Prefix of the generated request id. */
   readonly idPrefix?: string;
   /** True if it runs a model: it then counts against limits and gets a usage row. */
@@ -68,7 +70,8 @@ export class Guard {
       exchange.idPrefix = route.idPrefix ?? 'req_';
       const { secret, model } = c.get('target');
       await this.#admit(c, exchange, { scope: route.scope, secret });
-      return await route.handler(c, route.readsBody === true ? await this.#bodies.read(c, model) : noBody);
+      if (route.readsBody !== true) return await route.handler(c, noBody);
+      return await route.handler(c, await this.#bodies.read(c, { model, moreValues: route.moreValues ?? 0 }));
     });
   }
 

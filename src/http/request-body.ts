@@ -19,6 +19,13 @@ const wideText = 0.5;
 const timePerValue = 0.001;
 const timePerByte = 10e-6;
 
+interface BodyOptions {
+  /** Replaces the model of the body. */
+  readonly model: string | undefined;
+  /** Values that the body may contain in addition to `limits.values`. */
+  readonly moreValues: number;
+}
+
 /** Reads request bodies, and bounds the memory and the time that they take. */
 export class BodyReader {
   readonly #limits: Limits;
@@ -37,16 +44,16 @@ export class BodyReader {
    *
    * Unpacks it if it is compressed; all limits apply to the unpacked bytes.
    *
-   * @param model replaces that of the body
    * @throws {GatewayError} 413 over `limits.body` bytes, 400 over another limit, 408 after `timeouts.body`, 415 for an unknown
    *   coding, 503 if all bodies together take too much memory, `client_closed` if the connection breaks
    * @throws the reason that the exchange was cancelled with
    */
-  async read(c: Context<Env>, model?: string): Promise<Buffer> {
+  async read(c: Context<Env>, { model, moreValues }: BodyOptions): Promise<Buffer> {
     const { admitted, signal } = c.get('exchange');
     const bytes = await this.#receive(c);
-    const values = countValues(bytes, this.#limits);
-    if (typeof values === 'string') throw overLimit(values, this.#limits[values]);
+    const limits = moreValues === 0 ? this.#limits : { ...this.#limits, values: this.#limits.values + moreValues };
+    const values = countValues(bytes, limits);
+    if (typeof values === 'string') throw overLimit(values, limits[values]);
     admitted?.hold(values * bytesPerValue + (isAscii(bytes) ? 0 : bytes.length * wideText));
     const turn = this.#turns.wait(admitted?.owner ?? '', values * timePerValue + bytes.length * timePerByte);
     if (turn !== undefined) {

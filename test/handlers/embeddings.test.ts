@@ -259,6 +259,17 @@ suite('embeddings that Ollama would change without an error', () => {
     assert.equal((await embed(p.gateway, { input: spaces })).status, 503);
   });
 
+  test('takes as many tokens as LangChain sends in one request, and refuses more than OpenAI would', async () => {
+    const input = Array.from({ length: 1000 }, () => Array.from({ length: 300 }, () => 9906));
+    await using p = await start(json(200, { embeddings: input.map(() => [1]) }));
+    assert.equal((await embed(p.gateway, { input })).status, 200);
+    const { input: texts } = sent(p.upstream.requests[0] as SeenRequest) as { input: string[] };
+    assert.deepEqual([texts.length, texts[999]], [1000, 'Hello'.repeat(300)]);
+    const more = await embed(p.gateway, { input: [...input, ...input] });
+    assert.match(await more.text(), /more than 500000 values/);
+    assert.equal(more.status, 400);
+  });
+
   test('are a 400 for tokens where they are refused', async () => {
     await using p = await start(json(200, {}), { embeddings: { tokens: 'refuse' } });
     const client = new OpenAI({ baseURL: `${p.gateway.url}/v1`, apiKey: secret });

@@ -39,7 +39,7 @@ export const limits = z
       .max(100_000_000)
       .default(200_000)
       .describe(
-        'Maximum number of values in a JSON body: objects, arrays and everything in them. A body with more gets a 400.',
+        'Maximum number of values in a JSON body: objects, arrays and everything in them. A body with more gets a 400. One for /v1/embeddings may have 300,000 more, as tokens.',
       ),
     fields: z
       .int()

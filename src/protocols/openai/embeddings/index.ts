@@ -7,6 +7,8 @@ import { toEmbeddingsList } from './response.ts';
 export const embeddings: EmbeddingsProtocol = {
   path: '/v1/embeddings',
   errors: openaiErrors,
+  // OpenAI's own limit for all texts of a request. LangChain fills its requests up to it.
+  maxTokens: 300_000,
   read(body) {
     const { request, encoding, dropped } = readEmbeddings(body);
     return { request, dropped, respond: (result, head) => toEmbeddingsList(result, head.model, encoding) };
