@@ -184,6 +184,12 @@ export function asGatewayError(thrown: unknown): GatewayError {
   return new GatewayError('internal_error', 'llamaduct failed to handle this request.', { cause: thrown });
 }
 
+/** @returns what was thrown for the bytes of a response with status 200, as an error that represents this response */
+export function errorInAnswer(thrown: unknown): GatewayError {
+  const error = asGatewayError(thrown);
+  return error.fromUpstream && error.answered === undefined ? error.asAnswer(200, true) : error;
+}
+
 /** @returns a 400 about one field of the request */
 export function invalidValue(param: string, message: string): GatewayError {
   return new GatewayError('invalid_value', message, { param });

@@ -16,7 +16,8 @@ import { StopLog } from './stop-log.ts';
 import { type Logger, lostLines } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
-import { type Wiring, openStores } from './wiring.ts';
+import type { Wiring } from './upstream-wiring.ts';
+import { openStores } from './wiring.ts';
 
 /** Open connections that the metrics listener accepts. */
 const maxScrapers = 100;

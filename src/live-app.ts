@@ -7,7 +7,8 @@ import { clientProtocols } from './protocols/index.ts';
 import { reconfigure } from './reconfigure.ts';
 import type { Services } from './services.ts';
 import type { State } from './store/index.ts';
-import { type Wiring, createServices } from './wiring.ts';
+import type { Wiring } from './upstream-wiring.ts';
+import { createServices } from './wiring.ts';
 
 type App = ReturnType<typeof createApp>;
 

@@ -3,14 +3,8 @@ import type { Config, UpstreamConfig } from './config/schema.ts';
 import type { RetiredUpstreams } from './pool/retired-upstreams.ts';
 import type { Upstream } from './pool/upstream.ts';
 import type { Services } from './services.ts';
-import {
-  type Wiring,
-  createImageFetcher,
-  createPdfExtractor,
-  createUpstream,
-  poolOptions,
-  queueOptions,
-} from './wiring.ts';
+import { type Wiring, createUpstream, poolOptions, queueOptions } from './upstream-wiring.ts';
+import { createImageFetcher, createPdfExtractor } from './wiring.ts';
 
 /**
  * Applies a new configuration to running services: to the upstreams, the queues, and the limits of all requests.
@@ -28,7 +22,7 @@ export function reconfigure(services: Services, config: Config, wiring: Wiring, 
   return { ...services, config, documents, images: createImageFetcher(config) };
 }
 
-function updateUpstreams({ pool }: Services, before: Config, wiring: Wiring, retired: RetiredUpstreams): void {
+function updateUpstreams({ pool, rules }: Services, before: Config, wiring: Wiring, retired: RetiredUpstreams): void {
   const { config, logger } = wiring;
   const running = pool.upstreams;
   const keptOrNew = (next: UpstreamConfig): Upstream => {
@@ -42,7 +36,7 @@ function updateUpstreams({ pool }: Services, before: Config, wiring: Wiring, ret
   };
   const [first, ...others] = config.upstreams;
   const upstreams = [keptOrNew(first), ...others.map(keptOrNew)] as const;
-  pool.use(upstreams, poolOptions(wiring));
+  pool.use(upstreams, poolOptions(wiring, rules));
   for (const upstream of running.filter((one) => !upstreams.includes(one))) retire(upstream, wiring, retired);
 }
 
@@ -57,6 +51,7 @@ function updateUpstream(upstream: Upstream, next: UpstreamConfig, config: Config
   upstream.weight = next.weight ?? 1;
   upstream.client.use(next, config.timeouts);
   upstream.health.use(config.health);
+  upstream.modelHealth.use(config.health);
   if (parallel !== undefined) upstream.queue?.use(queueOptions({ ...next, parallel }, config.queue));
   return upstream;
 }

@@ -1,12 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, UpstreamConfig } from './config/schema.ts';
+import type { Config } from './config/schema.ts';
 import { PdfExtractor } from './documents/pdf-extractor.ts';
 import { Admission } from './http/admission.ts';
 import { ImageFetcher } from './images/fetch.ts';
 import { createAddressFilter } from './images/guard.ts';
 import { type Access, Gatekeeper } from './policy/auth.ts';
 import { KeyRing } from './policy/keys.ts';
-import { SlowQueueLog } from './queue-log.ts';
 import { metricLabels } from './metric-labels.ts';
 import { Limiter } from './limits/limiter.ts';
 import { settingName } from './limits/window.ts';
@@ -16,30 +15,16 @@ import type { ClientProtocols } from './protocols/index.ts';
 import { ExchangeRegistry } from './exchange/registry.ts';
 import { UpstreamPool } from './pool/pool.ts';
 import { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
-import { UpstreamQueue } from './pool/upstream-queue.ts';
 import { createObservers } from './exchange/observers.ts';
-import type { FairQueueOptions } from './scheduling/fair-queue.ts';
 import type { Services } from './services.ts';
-import type { Upstream } from './pool/upstream.ts';
+import { type Wiring, createUpstream, poolOptions } from './upstream-wiring.ts';
 import { type State, openState } from './store/index.ts';
 import { StoreStatus } from './store/status.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
-import { ModelCatalog } from './pool/model-catalog.ts';
-import { OutputRate } from './pool/output-rate.ts';
-import { UpstreamClient } from './upstreams/http/client.ts';
-import { Health } from './pool/health.ts';
-import { backends } from './upstreams/index.ts';
 
 /** Maximum number of redirects for one image. */
 const maxRedirects = 3;
-
-/** What upstreams are created with. A reload replaces the configuration. */
-export interface Wiring {
-  config: Config;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-}
 
 interface ServicesOptions {
   readonly wiring: Wiring;
@@ -54,7 +39,8 @@ export function createServices(options: ServicesOptions): Services {
   const { usage } = state;
   const [first, ...others] = config.upstreams;
   const upstreams = [createUpstream(first, wiring), ...others.map((one) => createUpstream(one, wiring))] as const;
-  const pool = new UpstreamPool(upstreams, poolOptions(wiring));
+  const rules = new ModelRules(config);
+  const pool = new UpstreamPool(upstreams, poolOptions(wiring, rules));
   const exchanges = new ExchangeRegistry(createObservers({ metrics, logger, usage, models: pool.models }));
   metrics.running = exchanges;
   const access = createAccess(config);
@@ -64,7 +50,7 @@ export function createServices(options: ServicesOptions): Services {
     pool,
     metrics,
     usage,
-    rules: new ModelRules(config),
+    rules,
     images: createImageFetcher(config),
     documents: createPdfExtractor(config),
     admission: new Admission(config.limits, ({ label: key }) => metrics.rateLimited.inc({ key, limit: 'in_flight' })),
@@ -76,10 +62,6 @@ export function createServices(options: ServicesOptions): Services {
       ...protocols.generation.flatMap(({ droppable = [] }) => droppable),
     ]),
   };
-}
-
-export function poolOptions({ config, metrics }: Wiring): ConstructorParameters<typeof UpstreamPool>[1] {
-  return { ...config.retries, onRetry: (upstream, code) => metrics.retries.inc({ upstream, code }) };
 }
 
 /** @returns undefined if PDFs are not read */
@@ -153,58 +135,3 @@ function createVerifier({ jwt, groups, limits }: Config & { readonly jwt: JwtOpt
 function verifierSettings({ jwt, groups }: Config): unknown {
   return [jwt, Object.keys(groups).toSorted()];
 }
-
-export function createUpstream(upstream: UpstreamConfig, wiring: Wiring): Upstream {
-  const { config, metrics } = wiring;
-  const { kind, name, weight = 1 } = upstream;
-  const backend = backends[kind];
-  const { failures, interval } = config.health;
-  const health = new Health({
-    failures,
-    interval,
-    onChange: (up) => {
-      metrics.ejected.set({ upstream: name }, up ? 0 : 1);
-      // Requests that wait for the only server may still be served when it is back.
-      if (!up && wiring.config.upstreams.length > 1) queue?.refuseWaiting();
-    },
-  });
-  const client = new UpstreamClient(upstream, config.timeouts, (reached) => {
-    metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
-  });
-  const catalog = new ModelCatalog(client, backend, health);
-  const queue = createQueue(upstream, catalog, wiring);
-  return { name, kind, client, backend, catalog, health, weight, queue, outputRate: new OutputRate(), outstanding: 0 };
-}
-
-/** @returns the queue in front of a server; undefined without `parallel`, since no request has to wait then */
-function createQueue(upstream: UpstreamConfig, catalog: ModelCatalog, wiring: Wiring): UpstreamQueue | undefined {
-  const { kind, name, parallel } = upstream;
-  if (parallel === undefined) return undefined;
-  const { config, metrics, logger } = wiring;
-  const log = new SlowQueueLog(logger, name, () => wiring.config.queue.slow);
-  const queue = new UpstreamQueue(queueOptions({ ...upstream, parallel }, config.queue), {
-    ...(backends[kind].loaded !== undefined && { loaded: async () => await catalog.loaded() }),
-    onWaiting: (waiting) => log.observe(waiting),
-    waited: (seconds) => metrics.queueWait.observe({ upstream: name }, seconds),
-  });
-  metrics.queues.set(name, queue);
-  return queue;
-}
-
-export function queueOptions(
-  { parallel, models_in_memory: slots }: UpstreamConfig & { readonly parallel: number },
-  limits: Config['queue'],
-): FairQueueOptions {
-  return {
-    parallel,
-    ...(slots !== undefined && { slots }),
-    maxExtraWait: limits.extra_wait,
-    batchShare: limits.batch_share,
-    maxWaiting: limits.waiting,
-    maxWaitingPerKey: limits.waiting_per_key,
-    ...tuning,
-  };
-}
-
-/** The finest scheduling quantum. The times, in milliseconds, are assumptions until some requests have been measured. */
-const tuning = { quantum: 1, maxEarly: 1000, serviceTime: 10_000, loadTime: 10_000 };

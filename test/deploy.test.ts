@@ -268,7 +268,7 @@ test('deploy/alerts.yml uses only series and labels that llamaduct exposes', asy
     if (body.includes('"broken"')) res.writeHead(500).end('{"error":"it broke"}');
     else void plainAnswer()(res, { method: 'POST', url: '/api/chat', headers: {}, body });
   });
-  await using gateway = await testGateway(upstream, { upstream: { parallel: 1 } });
+  await using gateway = await testGateway(upstream, { upstream: { parallel: 1 }, health: { failures: 1 } });
   await (await gateway.chat({ stream: true })).text();
   await (await gateway.chat({ model: 'broken' })).text();
   await (await fetch(`${gateway.url}/v1/models`)).text();

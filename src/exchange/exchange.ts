@@ -96,11 +96,15 @@ export class Exchange {
   readonly headers: Record<string, string> = {};
   /** True when the client chose the id. */
   readonly idIsChosen: boolean;
-  /** Aborted with a GatewayError when the client leaves, the service stops or the exchange fails. */
+  /** Aborted with a GatewayError when the client leaves, the service stops or the exchange fails. See also `attemptSignal`. */
   readonly signal: Signal;
+  /** Aborted with `signal`, or earlier when the current attempt to get the answer is given up. */
+  attemptSignal: Signal;
 
   readonly #observers: ExchangeObservers;
   readonly #cancellation = new Cancellation();
+  /** That of the exchange before the first attempt. */
+  #attempt = this.#cancellation;
   #id: string | undefined;
   #firstChunkAt: number | undefined;
   #lastChunkAt = 0;
@@ -122,6 +126,7 @@ export class Exchange {
   constructor(method: string, clientId: string | undefined, observers: ExchangeObservers) {
     this.method = method;
     this.signal = this.#cancellation;
+    this.attemptSignal = this.#cancellation;
     this.#id = clientId;
     this.idIsChosen = clientId !== undefined;
     this.#observers = observers;
@@ -131,6 +136,22 @@ export class Exchange {
   get id(): string {
     this.#id ??= this.idPrefix + randomUUID().replaceAll('-', '');
     return this.#id;
+  }
+
+  /**
+   * Begins an attempt to get the answer from a server. It ends with the exchange, or on its own when the server stays silent
+   * for too long; another attempt may follow then.
+   */
+  beginAttempt(): void {
+    this.#attempt = new Cancellation();
+    this.attemptSignal = this.#attempt;
+    if (this.signal.aborted) this.#attempt.abort(this.signal.reason);
+    this.phase = 'waiting';
+  }
+
+  /** The same as `attemptSignal`, for APIs that take nothing else. */
+  get attemptAbortSignal(): AbortSignal {
+    return this.#attempt.signal;
   }
 
   /** Calls `listener` once the exchange ends; at once if it has ended. */
@@ -145,17 +166,24 @@ export class Exchange {
   }
 
   /**
-   * Cancels the exchange if no chunk arrives within `milliseconds`; 0 for no limit. With several choices the first timer
-   * that fires decides.
+   * Ends the attempt if no chunk arrives within `milliseconds`; 0 for no limit. With several choices the first timer that
+   * fires decides.
    *
+   * @param extension called when the time is over; returns how many more milliseconds the attempt gets, 0 for none
    * @returns a function that stops the timer
    */
-  startFirstTokenTimer(milliseconds: number): () => void {
+  startFirstTokenTimer(milliseconds: number, extension: () => number = none): () => void {
     if (milliseconds === 0 || this.#firstChunkAt !== undefined) return noTimer;
-    const timer = setTimeout(() => {
-      const message = 'The model did not begin to answer in time.';
-      this.cancel(new GatewayError('first_token_timeout', message, { retryAfter: 5 }));
-    }, milliseconds);
+    const attempt = this.#attempt;
+    const onTime = (): void => {
+      this.#firstTokenTimers.delete(timer);
+      const more = extension();
+      if (more === 0)
+        return attempt.abort(new GatewayError('first_token_timeout', firstTokenMissing, { retryAfter: 5 }));
+      timer = setTimeout(onTime, more);
+      this.#firstTokenTimers.add(timer);
+    };
+    let timer = setTimeout(onTime, milliseconds);
     this.#firstTokenTimers.add(timer);
     return () => {
       clearTimeout(timer);
@@ -182,7 +210,12 @@ export class Exchange {
   }
 
   cancel(reason: GatewayError): void {
-    if (this.#ending === undefined) this.#cancellation.abort(reason);
+    if (this.#ending === undefined) this.#abort(reason);
+  }
+
+  #abort(reason: GatewayError): void {
+    this.#cancellation.abort(reason);
+    this.#attempt.abort(reason);
   }
 
   /** Called when the client's connection closes, whether or not the answer is complete. */
@@ -191,8 +224,14 @@ export class Exchange {
     if (this.#ending === undefined) this.cancel(new GatewayError('client_closed', 'The client closed the connection.'));
   }
 
-  /** Called when some of the answer arrives from the upstream. @param chunks how many of its chunks, at once */
-  onChunk(chunks: number): void {
+  /**
+   * Called when bytes of an answer arrive from the upstream.
+   *
+   * @param chunks how many of its chunks, at once; 0 for bytes of a stream that are not of the answer, such as a comment
+   * @param isStream false for an answer that comes as a whole, whose chunks are not counted
+   */
+  onChunk(chunks: number, isStream = true): void {
+    if (chunks === 0 && isStream) return;
     const now = performance.now();
     this.#chunks += chunks;
     if (this.#firstChunkAt === undefined) {
@@ -204,6 +243,13 @@ export class Exchange {
       this.#gaps.observe((now - this.#lastChunkAt) / 1000);
     }
     this.#lastChunkAt = now;
+  }
+
+  /** Called when the chunks so far turn out to be no part of an answer, so that another server may be asked. */
+  forgetChunks(): void {
+    this.#chunks = 0;
+    this.#firstChunkAt = undefined;
+    this.phase = 'waiting';
   }
 
   /** Called when a server starts to serve one of its choices. @param now on the clock of `performance.now()` */
@@ -251,7 +297,7 @@ export class Exchange {
     this.admitted?.leave();
     for (const listener of this.#endListeners) listener(ending);
     this.#observers.ended(this, ending);
-    if (failure !== undefined) this.#cancellation.abort(failure);
+    if (failure !== undefined) this.#abort(failure);
   }
 
   /**
@@ -278,8 +324,14 @@ export class Exchange {
   }
 }
 
+const firstTokenMissing = 'The model did not begin to answer in time.';
+
 function noTimer(): void {
   // There is no timer to stop.
+}
+
+function none(): number {
+  return 0;
 }
 
 function outcomeOf(failure: GatewayError | undefined, status: number): Outcome {

@@ -76,7 +76,7 @@ async function embedInSlot(
 ): Promise<Embedded> {
   const slot = await acquireSlot(exchange, demand, services);
   try {
-    const embedded = await embed({ request, mayTruncate }, services, exchange.signal);
+    const embedded = await embed({ request, mayTruncate }, services, exchange.attemptSignal);
     slot.release();
     exchange.addUsage(embedded.result);
     requireDimensions(embedded.result, request.dimensions);

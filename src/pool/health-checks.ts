@@ -49,6 +49,7 @@ async function check(upstream: Upstream, checksMemory: boolean): Promise<void> {
     if (queue !== undefined) await queue.refreshLoaded();
     else if (checksMemory) {
       const loaded = await catalog.loaded();
+      upstream.loadTimes.inMemory(loaded);
       upstream.loadedModels = loaded && new Set(loaded);
     }
   } catch {

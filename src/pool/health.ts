@@ -12,7 +12,16 @@ interface HealthOptions {
    * Called with false on each ejection, including each failed trial or probe of an ejected upstream; with true when it
    * is back.
    */
-  readonly onChange: (up: boolean) => void;
+  readonly onChange: (up: boolean, change: HealthChange) => void;
+}
+
+export interface HealthChange {
+  /** The last failure. */
+  readonly error: unknown;
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Milliseconds since the upstream was ejected; 0 for the ejection itself. */
+  readonly ejectedFor: number;
 }
 
 /** Milliseconds until the first probe after an ejection. */
@@ -32,7 +41,11 @@ export class Health {
    * probe.
    */
   #ejections = 0;
+  /** When it was ejected, or last failed a trial or a probe. */
   #ejectedAt = 0;
+  /** When it was ejected. */
+  #downSince = 0;
+  #error: unknown;
   #onTrial = false;
 
   constructor(options: HealthOptions) {
@@ -82,7 +95,7 @@ export class Health {
       return answer;
     } catch (error) {
       if (isTrial || this.#isUp) {
-        if (isBroken(error)) this.#recordFailure();
+        if (isBroken(error)) this.#recordFailure(error);
         // A trial that the upstream refuses still shows that it answers. Other errors say nothing about the upstream.
         else if (isTrial && error instanceof GatewayError && error.answered !== undefined) this.#recordSuccess();
       }
@@ -101,7 +114,7 @@ export class Health {
     try {
       await send();
     } catch (error) {
-      this.#recordFailure();
+      this.#recordFailure(error);
       throw error;
     }
     // Does not reset the consecutive failures: an upstream that lists its models and fails all else must still be
@@ -116,22 +129,27 @@ export class Health {
   }
 
   #recordSuccess(): void {
+    const failures = this.#consecutiveFailures;
     this.#consecutiveFailures = 0;
     if (this.#isUp) {
       this.#ejections = 0;
       return;
     }
     this.#isUp = true;
-    this.#options.onChange(true);
+    const ejectedFor = performance.now() - this.#downSince;
+    this.#options.onChange(true, { error: this.#error, failures, ejectedFor });
   }
 
-  #recordFailure(): void {
+  #recordFailure(error: unknown): void {
     this.#consecutiveFailures += 1;
     if (this.#isUp && this.#consecutiveFailures < this.#options.failures) return;
-    this.#isUp = false;
     this.#ejectedAt = performance.now();
+    if (this.#isUp) this.#downSince = this.#ejectedAt;
+    this.#isUp = false;
+    this.#error = error;
     this.#ejections += 1;
-    this.#options.onChange(false);
+    const ejectedFor = this.#ejectedAt - this.#downSince;
+    this.#options.onChange(false, { error, failures: this.#consecutiveFailures, ejectedFor });
     for (const listener of this.#ejectedListeners) listener();
   }
 }

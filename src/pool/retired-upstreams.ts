@@ -1,3 +1,4 @@
+import { upstreamDown } from './all-down.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Milliseconds between two checks for upstreams that have nothing left to do. */
@@ -17,7 +18,7 @@ export class RetiredUpstreams {
   /** Retires an upstream. What waits in its queue moves to another one. */
   add(upstream: Upstream): void {
     upstream.isRetired = true;
-    upstream.queue?.refuseWaiting();
+    upstream.queue?.refuseWaiting(upstreamDown());
     this.#busy.add(upstream);
     this.#timer ??= setInterval(() => this.#check(), checkInterval).unref();
   }

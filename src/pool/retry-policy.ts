@@ -1,7 +1,26 @@
-import type { GatewayError } from '../errors.ts';
+import type { ErrorCode, GatewayError } from '../errors.ts';
 
 /** Servers that a failed request may be retried on: any, or any but the one that failed. */
 type RetryTarget = 'any' | 'other';
+
+/** Errors whose cause may pass in a moment. */
+const passing: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_down', 'upstream_incomplete']);
+
+/** Errors that the same server would only repeat. */
+const lasting: ReadonlySet<ErrorCode> = new Set([
+  // The model does not fit there.
+  'model_load_failed',
+  'upstream_tls_error',
+  'queue_full',
+  'upstream_protocol_error',
+  'upstream_misconfigured',
+  // It was silent for as long as a request may wait.
+  'upstream_timeout',
+  'upstream_idle_timeout',
+  'first_token_timeout',
+  // The request may have broken it.
+  'upstream_crashed',
+]);
 
 /**
  * Decides whether a request that failed before anything of its answer came may be retried. Another server may have what this
@@ -10,29 +29,12 @@ type RetryTarget = 'any' | 'other';
  * @returns undefined if a retry would fail in the same way
  */
 export function retryTarget(error: GatewayError): RetryTarget | undefined {
-  switch (error.code) {
-    case 'upstream_unreachable':
-    case 'upstream_down':
-    case 'upstream_incomplete':
-      return 'any';
-    // The model does not fit there, its certificate stays as it is, the queue is full, or the server is silent for as long as a request may wait.
-    case 'model_load_failed':
-    case 'upstream_tls_error':
-    case 'queue_full':
-    case 'upstream_timeout':
-    case 'upstream_misconfigured':
-    // The request may have broken it.
-    case 'upstream_crashed':
-      return 'other';
-    // Nothing was generated, but the pool must find out first which server has the model.
-    case 'model_not_found':
-      return error.answered === undefined ? undefined : 'other';
-    case 'upstream_error':
-    case 'upstream_busy':
-      return targetAfterAnswer(error);
-    default:
-      return undefined;
-  }
+  const { code } = error;
+  if (passing.has(code)) return 'any';
+  if (lasting.has(code)) return 'other';
+  // Nothing was generated, but the pool must find out first which server has the model.
+  if (code === 'model_not_found') return error.answered === undefined ? undefined : 'other';
+  return code === 'upstream_error' || code === 'upstream_busy' ? targetAfterAnswer(error) : undefined;
 }
 
 function targetAfterAnswer({ answered, cause, retryable }: GatewayError): RetryTarget | undefined {

@@ -7,7 +7,8 @@ import type { Forecast } from '../scheduling/forecast.ts';
 import type { UpstreamServices } from '../services.ts';
 import type { UpstreamBody } from '../upstreams/http/body.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
-import { modelToLoad } from './upstream.ts';
+import { isRefusedAtOnce } from './unlisted.ts';
+import { type Upstream, modelToLoad } from './upstream.ts';
 
 /** The tokens that a request is estimated to take. */
 export interface Demand {
@@ -56,19 +57,22 @@ export async function acquireSlot(
   exchange: Exchange,
   demand: Demand,
   { config, exchanges, upstream }: UpstreamServices,
-  { fraction, signal }: ExchangeShare = { fraction: 1, signal: exchange.signal },
+  { fraction, signal }: ExchangeShare = { fraction: 1, signal: exchange.attemptSignal },
 ): Promise<Slot> {
   const { queue } = upstream;
   const { key } = exchange;
+  const { first_token: firstToken } = config.timeouts;
   exchange.outputRate = upstream.outputRate.tokensPerSecond;
-  if (queue === undefined) {
-    const stopTimer = exchange.startFirstTokenTimer(config.timeouts.first_token);
+  const isListed = queue === undefined || upstream.catalog.has(demand.model);
+  if (queue === undefined || (!isListed && (await isRefusedAtOnce(upstream, demand.model, exchange)))) {
+    const stopTimer = startFirstTokenTimer(exchange, demand, upstream, firstToken);
     return createSlot({ ticket: undefined, stopTimer, estimatedCost: 0, fraction }, exchange);
   }
   const request = {
     key: key?.name ?? '',
     weight: key?.weight ?? 1,
     model: modelToLoad(upstream, demand.model),
+    asked: demand.model,
     cost: demand.inputTokens + demand.outputTokens,
     priority: exchange.batch ? 'batch' : (key?.priority ?? 'interactive'),
     signal,
@@ -84,7 +88,7 @@ export async function acquireSlot(
     ticket = entering;
     exchange.startedChoices += 1;
   }
-  const stopTimer = exchange.startFirstTokenTimer(config.timeouts.first_token);
+  const stopTimer = startFirstTokenTimer(exchange, demand, upstream, firstToken);
   return createSlot({ ticket, stopTimer, estimatedCost: request.cost, fraction }, exchange);
 }
 
@@ -93,6 +97,22 @@ function refuseExpired(ticket: Ticket, { key }: Exchange): void {
   if (key === undefined || key.expires > Date.now()) return;
   ticket.done();
   throw new GatewayError('invalid_api_key', 'This key has expired.');
+}
+
+/** Bounds the time to the first token: as configured, or by what is known about the server. @returns a function that stops it */
+function startFirstTokenTimer(
+  exchange: Exchange,
+  { model, inputTokens }: Demand,
+  { loadTimes }: Upstream,
+  configured: number | 'auto',
+): () => void {
+  if (configured !== 'auto') return exchange.startFirstTokenTimer(configured);
+  // All of an answer comes at once, at its end. `first_byte` limits it.
+  if (exchange.maxOutputTokens !== undefined) return exchange.startFirstTokenTimer(0);
+  const since = performance.now();
+  return exchange.startFirstTokenTimer(loadTimes.firstLook(inputTokens), () =>
+    loadTimes.extension(model, inputTokens, since),
+  );
 }
 
 interface SlotOptions {
@@ -125,7 +145,9 @@ function createSlot({ ticket, stopTimer, estimatedCost, fraction }: SlotOptions,
       exchange.onServiceEnd(started, served);
     }
     stopTimer();
-    ticket?.done();
+    if (!abandoned) ticket?.done();
+    // Not before the pool knows of the failure: it may take what waits here to other servers.
+    else if (ticket !== undefined) setImmediate(() => ticket.done());
   };
   const abandon = (): void => {
     if (took === undefined && ticket !== undefined) exchange.startedChoices -= 1;

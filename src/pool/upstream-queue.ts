@@ -1,11 +1,12 @@
 import { FairQueue, type FairQueueOptions, type QueuedRequest, type Ticket } from '../scheduling/fair-queue.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
-import { upstreamDown } from './all-down.ts';
 
 /** Milliseconds between reads of the models in memory, while requests wait. */
 const refreshInterval = 5_000;
 
 interface UpstreamQueueHooks {
+  /** @returns the name under which the server lists a model, or `other` */
+  readonly label: (model: string) => string;
   /** Reads the models in memory; undefined if they cannot be read now. Absent if this kind of server cannot report them. */
   readonly loaded?: () => Promise<Iterable<string> | undefined>;
   /** Called with the seconds that each request waited for its slot. */
@@ -65,9 +66,16 @@ export class UpstreamQueue {
     return this.#queue.delayFor(model);
   }
 
-  /** Refuses with `upstream_down` every waiting request that another server may take, because this one was ejected. */
-  refuseWaiting(): void {
-    this.#queue.refuseWaiting(upstreamDown());
+  /**
+   * Refuses the waiting requests that another server may take, because this one was ejected, or one of its models.
+   *
+   * @param reason what they get
+   * @param model the model that was ejected. Absent: all requests
+   */
+  refuseWaiting(reason: unknown, model?: string): void {
+    const { label } = this.#hooks;
+    const ejected = model && label(model);
+    this.#queue.refuseWaiting(reason, ({ asked }) => ejected === undefined || label(asked ?? '') === ejected);
   }
 
   isWaiting(request: QueuedRequest): boolean {

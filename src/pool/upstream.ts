@@ -2,9 +2,19 @@ import type { Backend } from '../chat/backend.ts';
 import type { UpstreamClient } from '../upstreams/http/client.ts';
 import type { BackendKind } from '../upstreams/index.ts';
 import type { Health } from './health.ts';
+import type { LoadTimes } from './load-times.ts';
 import type { ModelCatalog } from './model-catalog.ts';
+import type { ModelHealth } from './model-health.ts';
 import type { OutputRate } from './output-rate.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
+
+/** How a server answers requests for models that it does not list. */
+export interface Unlisted {
+  /** Undefined as long as that is unknown. Some OpenAI-compatible servers take any name. */
+  known: 'refuses' | 'serves' | undefined;
+  /** Resolves when the request that finds it out has ended; undefined if none is under way. */
+  asking: Promise<void> | undefined;
+}
 
 /** One server, and everything that is known about it. */
 export interface Upstream {
@@ -16,7 +26,10 @@ export interface Upstream {
   /** Absent for a server without `parallel`: it gets every request at once. */
   readonly queue: UpstreamQueue | undefined;
   readonly health: Health;
+  readonly modelHealth: ModelHealth;
+  readonly loadTimes: LoadTimes;
   readonly outputRate: OutputRate;
+  readonly unlisted: Unlisted;
   /** Its capacity relative to the other servers. */
   weight: number;
   /** True once a reload has removed it: it ends what it has begun, and gets nothing new. */

@@ -10,6 +10,8 @@ export interface Work {
   readonly weight: number;
   /** The model that the request needs in memory; '' when nothing has to be loaded. */
   readonly model: string;
+  /** The model that the client asked for, whether or not it has to be loaded. */
+  readonly asked?: string;
   /** Estimated tokens of prompt and answer. */
   readonly cost: number;
   readonly priority: Priority;

@@ -142,10 +142,11 @@ export class FairQueue {
    * Removes the waiting requests that can move to another upstream. They leave nothing behind.
    *
    * @param reason what their `enter` throws
+   * @param concerns true for the requests that are meant
    */
-  refuseWaiting(reason: unknown): void {
+  refuseWaiting(reason: unknown, concerns: (work: Work) => boolean = () => true): void {
     for (const [entry, { isBound, reject }] of this.#waiters) {
-      if (isBound?.() === true) continue;
+      if (isBound?.() === true || !concerns(entry.work)) continue;
       this.#leave(entry);
       reject(reason);
     }

@@ -1,6 +1,7 @@
 import type { DecoderMaker } from '../chat/stream.ts';
 import { type ChatResult, Accumulator } from '../chat/accumulator.ts';
-import { GatewayError, asGatewayError } from '../errors.ts';
+import type { ChatEvent } from '../chat/event.ts';
+import { GatewayError, asGatewayError, errorInAnswer } from '../errors.ts';
 import { afterOutput } from './after-output.ts';
 import type { Chunk, MergedBodies } from './merged-bodies.ts';
 
@@ -9,6 +10,7 @@ import type { Chunk, MergedBodies } from './merged-bodies.ts';
  *
  * @param decoders one for each choice
  * @param maxBytes of all of it
+ * @param onNothing called if it fails before any of it came, so that another server may be asked
  * @returns the result of each choice
  * @throws {GatewayError} when the upstream fails or stops before its answer is complete
  */
@@ -16,12 +18,17 @@ export async function collect(
   bodies: MergedBodies,
   decoders: readonly DecoderMaker[],
   maxBytes: number,
+  onNothing: () => void,
 ): Promise<ChatResult[]> {
+  let [bytes, hasBegun] = [0, false];
   const choices = decoders.map((decoder) => {
     const accumulator = new Accumulator();
-    return { accumulator, decoder: decoder((event) => accumulator.add(event)) };
+    const add = (event: ChatEvent): void => {
+      hasBegun = true;
+      accumulator.add(event);
+    };
+    return { accumulator, decoder: decoder(add) };
   });
-  let bytes = 0;
   const take = (chunk: Chunk): void => {
     const decoder = choices[chunk.choice]?.decoder;
     if (chunk.type === 'broken') throw chunk.error;
@@ -40,7 +47,8 @@ export async function collect(
           take(chunk);
           if (choices.every(({ accumulator }) => accumulator.result !== undefined)) resolve();
         } catch (thrown) {
-          const error = asGatewayError(thrown);
+          if (!hasBegun) onNothing();
+          const error = chunk.type === 'bytes' ? errorInAnswer(thrown) : asGatewayError(thrown);
           reject(choices.some(({ accumulator }) => accumulator.hasOutput) ? afterOutput(error) : error);
         }
       });

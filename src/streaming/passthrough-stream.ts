@@ -13,6 +13,9 @@ const newline = 10;
 /** The end of an event: two line breaks. */
 const eventEnd = /(\n\r?\n|\r\r)$/;
 
+/** Comments that are held until the answer begins. */
+const maxComments = 100;
+
 interface PassthroughOptions {
   readonly answer: UpstreamAnswer;
   readonly observer: UsageObserver;
@@ -23,6 +26,8 @@ interface PassthroughOptions {
   readonly breaksConnection: boolean;
   /** Ends an answer that only repeats itself. Absent: the answer is not watched. */
   readonly watch?: WatchOptions | undefined;
+  /** Recognizes a stream that begins with an error, so that another server may be asked. Absent: it is passed on. */
+  readonly errorAtStart?: ((bytes: Buffer) => GatewayError | undefined) | undefined;
   /** Changes the answer. Absent: it is passed through unchanged. */
   readonly filter?: AnswerFilter | undefined;
 }
@@ -39,9 +44,10 @@ export class PassthroughStream implements ResponseStream {
   readonly #options: PassthroughOptions;
   readonly #refused: boolean;
   readonly #isSse: boolean;
-  #opening: Chunk | undefined;
   /** The last bytes that were written. */
   #tail: Buffer = Buffer.alloc(0);
+  /** What came before the first of the answer, and that. */
+  #opening: Chunk[] = [];
   /** True while the bytes so far end with a whole line. */
   #lineEnded = true;
 
@@ -54,30 +60,41 @@ export class PassthroughStream implements ResponseStream {
     const isStream = this.#isSse || type.startsWith('application/x-ndjson');
     this.bodies = new MergedBodies([Promise.resolve(answer)], (bytes, pieces) => {
       // An error costs no tokens, and the chunks of an answer that is not streamed are not tokens.
-      if (!this.#refused) exchange.onChunk(isStream ? recordsIn(bytes, pieces) : 0);
+      const records = recordsIn(bytes, pieces);
+      if (!this.#refused) exchange.onChunk(isStream ? records : 0, isStream || records === 0);
       this.#lineEnded = bytes.at(-1) === newline;
       observer.push(bytes);
     });
   }
 
-  /** Waits for the first chunk, or the end. @throws {GatewayError} when the upstream fails before anything came */
+  /**
+   * Waits for the first of the answer, or its end. Comments in front of it are no answer.
+   *
+   * @throws {GatewayError} when the upstream fails before anything came
+   */
   async open(): Promise<void> {
+    const { exchange, failure, errorAtStart } = this.#options;
     const first = await new Promise<Chunk>((resolve) => {
       this.bodies.read((chunk) => {
+        this.#opening.push(chunk);
+        const isComment = chunk.type === 'bytes' && !this.#refused && exchange.phase !== 'streaming';
+        if (isComment && this.#opening.length < maxComments) return;
         this.bodies.pause();
         resolve(chunk);
       });
     });
     if (first.type === 'broken') throw first.error;
     // A stream of records without any record has no end either.
-    if (first.type === 'end' && this.#options.failure !== undefined) throw stoppedEarly();
-    this.#opening = first;
+    if (first.type === 'end' && failure !== undefined) throw stoppedEarly();
+    const error = first.type === 'bytes' ? errorAtStart?.(first.bytes) : undefined;
+    if (error === undefined) return;
+    exchange.forgetChunks();
+    this.bodies.close();
+    throw error;
   }
 
   start(sink: Sink): void {
-    const opening = this.#opening;
-    this.#opening = undefined;
-    if (opening !== undefined) this.write(opening, sink);
+    for (const chunk of this.#opening.splice(0)) this.write(chunk, sink);
   }
 
   write(chunk: Chunk, sink: Sink): void {
@@ -132,7 +149,7 @@ export class PassthroughStream implements ResponseStream {
     const { finish, outcome } = observer.end();
     if (finish !== undefined) exchange.addUsage(finish);
     const failed = this.#refused ? answer.statusCode >= 500 : outcome === 'failed';
-    if (failed) return new GatewayError('upstream_error', 'The upstream failed.');
+    if (failed) return new GatewayError('upstream_error', 'The upstream failed.').asAnswer(answer.statusCode, true);
     return this.#refused || outcome === 'complete' ? undefined : stoppedEarly();
   }
 }

@@ -28,6 +28,8 @@ export class TranslatedStream implements ResponseStream {
       this.bodies.read((chunk) => {
         this.#opening = translator.push(chunk);
         if (!translator.hasOutput && !translator.ended) return;
+        // Nothing of an answer came, but an error: another server may be asked.
+        if (!translator.hasOutput && translator.error !== undefined) this.#exchange.forgetChunks();
         this.bodies.pause();
         resolve();
       });

@@ -2,7 +2,7 @@ import type { ChatEvent, Emit, Verbatim } from '../chat/event.ts';
 import type { Decoder, DecoderMaker, Encoder, TotalUsage } from '../chat/stream.ts';
 import { withQueueTime } from '../chat/server-timing.ts';
 import { sumUsage } from '../chat/sum-usage.ts';
-import { type GatewayError, asGatewayError } from '../errors.ts';
+import { type GatewayError, asGatewayError, errorInAnswer } from '../errors.ts';
 import { afterOutput } from './after-output.ts';
 import type { Chunk } from './merged-bodies.ts';
 
@@ -55,7 +55,7 @@ export class Translator {
         this.#out += this.#encoder.end(withQueue(this.total, this.#queuedMs()));
       }
     } catch (thrown) {
-      const error = asGatewayError(thrown);
+      const error = chunk.type === 'bytes' ? errorInAnswer(thrown) : asGatewayError(thrown);
       this.error = this.hasOutput ? afterOutput(error) : error;
       this.ended = true;
       this.#out += this.#encoder.fail(this.error);

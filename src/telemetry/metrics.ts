@@ -94,6 +94,12 @@ export class Metrics {
     labelNames: ['upstream'],
     ...this.#in,
   });
+  readonly modelEjected = new Gauge({
+    name: 'llamaduct_model_ejected',
+    help: '1 if the upstream failed with the model several times in a row, so that other upstreams get its requests, otherwise 0.',
+    labelNames: ['upstream', 'model'],
+    ...this.#in,
+  });
   readonly retries = new Counter({
     name: 'llamaduct_retries_total',
     help: 'Retried requests, by the upstream that failed and its error code.',

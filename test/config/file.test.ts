@@ -28,6 +28,14 @@ test('a timeout is at most 24 days, because a longer timer would fire at once', 
   assert.deepEqual([timeouts.total, timeouts.drain, usage.retention], [24 * day, 24 * day, 90 * day]);
 });
 
+test('the time to the first token is a duration, or auto by default', () => {
+  const firstToken = (text: string): unknown => parseConfig(text, 'f').timeouts.first_token;
+  assert.equal(firstToken(''), 'auto');
+  assert.equal(firstToken('timeouts: {first_token: auto}'), 'auto');
+  assert.equal(firstToken('timeouts: {first_token: 90s}'), 90_000);
+  assert.equal(firstToken('timeouts: {first_token: 0s}'), 0);
+});
+
 test('durations, sizes and addresses are parsed', () => {
   const config = parseConfig(
     'listen: "[::1]:0"\ntimeouts: {idle: 1.5m, connect: 250ms}\nlimits:\n  line: 512KiB\n',
@@ -48,6 +56,11 @@ const invalid: readonly [name: string, text: string, expected: readonly (string 
     'a number in place of a duration',
     'timeouts: {grace: 30}',
     ['1:19 timeouts.grace expected a duration such as 250ms, 30s, 5m, 1h or 7d'],
+  ],
+  [
+    'a time to the first token that is neither auto nor a duration',
+    'timeouts: {first_token: automatic}',
+    ['1:25 timeouts.first_token expected auto, or a duration such as 30s or 5m'],
   ],
   ['an unknown setting', 'limits:\n  zzz: 3MiB\n', ['2:3 limits.zzz unknown setting']],
   [

@@ -19,8 +19,19 @@ const retriedFaults = new Set([
   'redirect',
   'response that is not HTTP',
   'endless headers',
+  'reset after the headers',
+  'close before Content-Length bytes',
+  'stall before the headers',
+  'stall after the headers',
+  'stall after a comment',
+  'status 500 without a body',
+  'error as the first line',
+  'reset in the first line',
+  'body that is not JSON',
 ]);
 const injected = faults.filter(({ name }) => retriedFaults.has(name));
+/** Bytes that are passed through are not parsed. */
+const unnoticed = new Set(['reset in the first line', 'body that is not JSON']);
 
 /** Starts llamaduct in front of two upstreams, with one retry. */
 async function startPair(dialect: Dialect): Promise<Harness & { readonly upstreams: readonly FaultyUpstream[] }> {
@@ -57,6 +68,7 @@ suite('an upstream that fails before the first byte, with a second upstream', { 
       test(`${path} in front of ${kind}, ${streamed ? 'streamed' : 'not streamed'}`, async (t) => {
         await using pair = await startPair(dialect);
         for (const { name, inject, around } of injected) {
+          if (dialect.passedThrough && unnoticed.has(name)) continue;
           await t.test(`${name}: the second upstream answers`, async () => {
             pair.gateway.log.length = 0;
             const requests: UpstreamRequest[] = [];

@@ -9,6 +9,7 @@ import {
   raw,
   reset,
   sendEndlessly,
+  sendNothing,
   sequence,
   throughFirstLine,
   throughHalfCharacter,
@@ -158,6 +159,11 @@ export const faults: readonly Fault[] = [
     inject: async (request) => await request.head(),
     ...beforeFirstByte('504 upstream_idle_timeout'),
   },
+  {
+    name: 'stall after a comment',
+    inject: sequence(async (request) => await request.head(), sendNothing),
+    ...beforeFirstByte('504 upstream_idle_timeout'),
+  },
   { name: 'stall after the first line', inject: throughFirstLine, ...betweenLines(504, 'upstream_idle_timeout') },
   { name: 'stall in the middle of a line', inject: throughHalfLine, ...midLine(504, 'upstream_idle_timeout') },
   {
@@ -178,6 +184,11 @@ export const faults: readonly Fault[] = [
     ...errorStatus('429 upstream_busy'),
   },
   { name: 'status 500', inject: errorAnswer(500, 'the runner failed'), ...errorStatus(failedBefore) },
+  {
+    name: 'status 500 without a body',
+    inject: answering(500, ''),
+    ...errorStatus(failedBefore),
+  },
   {
     name: 'status 502 with an HTML page',
     inject: answering(502, htmlPage, { 'content-type': 'text/html' }),

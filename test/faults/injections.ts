@@ -53,6 +53,11 @@ export const raw =
   async (request: UpstreamRequest): Promise<void> =>
     await request.raw(bytes);
 
+/** Sends what keeps a connection open and is not part of an answer. */
+export function sendNothing(request: UpstreamRequest): void {
+  void request.send(Buffer.from(request.path.startsWith('/api/') ? '\n' : ': waiting\n\n'));
+}
+
 /** Sends lines until the connection is closed. */
 export async function sendEndlessly(request: UpstreamRequest): Promise<void> {
   await request.head();

@@ -15,6 +15,10 @@ test('recordsIn counts pieces, and the records of pieces that were joined', () =
     [`{"text":"${'x'.repeat(10_000)}"}\n`, 1, 1],
     [`{"text":"${'x'.repeat(10_000)}`, 1, 1],
     ['x'.repeat(10_000), 2, 2],
+    [': waiting\n\n', 1, 0],
+    ['\n', 1, 0],
+    ['\r\n', 1, 0],
+    [`: waiting\n\n${event}`, 1, 1],
   ] as const) {
     assert.equal(recordsIn(Buffer.from(text), pieces), expected, text.slice(0, 20));
   }

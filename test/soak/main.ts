@@ -8,6 +8,7 @@ import { type Results, client } from './clients.ts';
 import type { ResourceUsage } from './probe.ts';
 import { Random } from './random.ts';
 import { type Service, keys, startService } from './service.ts';
+import { soakServers } from './servers.ts';
 import { type Kind, type SoakUpstream, soakUpstream } from './upstream.ts';
 
 // Runs minutes of mixed traffic with faulty upstreams and clients that leave. Afterwards no request, socket, timer or
@@ -23,6 +24,9 @@ const settleDeadline = 30_000;
 const keepAlive = 6_000;
 /** Seconds after which everything that grows once has grown: compiled code, pools, the cache of the database. */
 const warmUp = Math.max(0.3 * seconds, Math.min(60, 0.5 * seconds));
+
+/** Seconds of traffic in front of servers that fail in turns, after the rest. */
+const maxServerSeconds = 120;
 
 /** One llamaduct under test and its upstream. */
 interface Target {
@@ -150,9 +154,11 @@ async function main(): Promise<void> {
   try {
     for (const kind of ['ollama', 'openai'] as const) {
       const upstream = await soakUpstream(kind, new Random(seed + (kind === 'openai' ? 7 : 3)), faultShare);
-      started.push({ kind, upstream, service: await startService(kind, upstream.url, folder) });
+      const faulty = { name: 'faulty', kind, url: upstream.url, parallel: 16 };
+      started.push({ kind, upstream, service: await startService(kind, [faulty], folder) });
     }
     await Promise.all(started.map(soak));
+    await soakServers(Math.min(seconds, maxServerSeconds), new Random(seed), folder, report);
   } catch (error) {
     report(false, 'the soak test ran to its end', error instanceof Error ? error.stack : String(error));
   } finally {

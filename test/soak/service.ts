@@ -5,7 +5,6 @@ import { join, resolve } from 'node:path';
 import { hashSecret } from '../../src/config/secret.ts';
 import { until } from '../helpers/wait.ts';
 import type { ResourceUsage } from './probe.ts';
-import type { Kind } from './upstream.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -26,9 +25,21 @@ export interface Service {
   kill(): void;
 }
 
-export async function startService(kind: Kind, upstream: string, folder: string): Promise<Service> {
-  const file = join(folder, `${kind}.yaml`);
-  writeFileSync(file, JSON.stringify(configured(kind, upstream, join(folder, `${kind}.db`))));
+/**
+ * Starts llamaduct.
+ *
+ * @param name of its files
+ * @param upstreams as in a configuration file
+ * @param settings instead of the usual ones
+ */
+export async function startService(
+  name: string,
+  upstreams: readonly { readonly url: string }[],
+  folder: string,
+  settings: object = {},
+): Promise<Service> {
+  const file = join(folder, `${name}.yaml`);
+  writeFileSync(file, JSON.stringify({ ...configured(upstreams, join(folder, `${name}.db`)), ...settings }));
   const args = ['--expose-gc', '--import', resolve(import.meta.dirname, 'probe.ts'), 'src/bin.js', '--config', file];
   const child = spawn(process.execPath, args, {
     cwd: root,
@@ -40,7 +51,9 @@ export async function startService(kind: Kind, upstream: string, folder: string)
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (out += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text));
   const urls = (): string[] =>
-    (out + err).match(/http:\/\/127\.0\.0\.1:\d+(\/metrics)?/g)?.filter((url) => !upstream.startsWith(url)) ?? [];
+    (out + err)
+      .match(/http:\/\/127\.0\.0\.1:\d+(\/metrics)?/g)
+      ?.filter((url) => !upstreams.some((upstream) => upstream.url.startsWith(url))) ?? [];
   const hasExited = (): boolean => child.exitCode !== null;
   await until('llamaduct to listen', () => hasExited() || urls().some((url) => !url.endsWith('/metrics')), 20_000);
   const url = urls().find((candidate) => !candidate.endsWith('/metrics'));
@@ -65,10 +78,10 @@ export async function startService(kind: Kind, upstream: string, folder: string)
 const metricsHeaders = { authorization: 'Bearer ld-soak-metrics', connection: 'close' };
 
 /** @returns a configuration with timeouts so short that every fault occurs and ends many times */
-function configured(kind: Kind, url: string, usage: string): object {
+function configured(upstreams: readonly object[], usage: string): object {
   return {
     listen: '127.0.0.1:0',
-    upstreams: [{ name: 'faulty', kind, url, parallel: 16 }],
+    upstreams,
     keys: [
       { name: 'metrics', hash: hashSecret('ld-soak-metrics'), scopes: ['metrics'] },
       ...keys.map((secret, index) => ({ name: `key${index}`, hash: hashSecret(secret) })),

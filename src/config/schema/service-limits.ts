@@ -82,10 +82,11 @@ export const timeouts = z.strictObject({
     .describe(
       'Longest pause between two chunks of a response, from the upstream and to the client. For requests with tools or a response format the upstream may pause as long as `first_byte`: servers hold back a tool call until it is complete.',
     ),
-  first_token: timeout
-    .prefault('0s')
+  first_token: z
+    .union([z.literal('auto'), timeout], 'expected auto, or a duration such as 30s or 5m')
+    .prefault('auto')
     .describe(
-      'Time from when a request is sent to an upstream until the first part of the response, including loading the model. 0s: no timeout.',
+      'Time from when a request is sent to an upstream until the first part of the response, including loading the model. The request is then sent to another upstream, if there is one. auto: 2 minutes and 50 ms for each token of the prompt, and the time to load the model: none for a model in memory, three times the slowest load that the upstream has reported for it, or else 10 minutes; longer while the upstream answers other requests. A response that is passed through and not streamed is not limited by auto. 0s: no timeout.',
     ),
   total: timeout
     .prefault('0s')

@@ -138,7 +138,13 @@ export const health = z.strictObject({
     .max(1000)
     .default(5)
     .describe(
-      'Consecutive failures after which an upstream is ejected: it gets no requests until a health check succeeds.',
+      'Consecutive failures after which an upstream is ejected: it gets no requests until a health check succeeds. After as many failures with one model, other upstreams get the requests for that model until it works again.',
+    ),
+  trials: z
+    .enum(['probe', 'request'])
+    .default('probe')
+    .describe(
+      'How a model is tried again that an upstream failed with. probe: llamaduct requests one token, when a client has asked for the model. request: a request of a client is sent there. If no other upstream can serve the model, and with `interval: 0s`, requests of clients are used in any case.',
     ),
 });
 

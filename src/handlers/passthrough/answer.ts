@@ -1,3 +1,4 @@
+import type { Backend } from '../../chat/backend.ts';
 import type { PassThroughRoute } from '../../chat/protocol.ts';
 import type { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
@@ -37,27 +38,50 @@ interface PassedAnswerOptions {
   readonly filter?: AnswerFilter | undefined;
   /** Ends an answer that only repeats itself. Absent: the answer is not watched. */
   readonly watch?: RepetitionWatch | undefined;
+  /** True if another server may be asked when the answer is an error. Absent: it is passed on. */
+  readonly hasOthers?: boolean;
 }
 
 /** @returns the upstream's answer for the client, once some of it came. @throws {GatewayError} if it breaks off before */
 export async function passedAnswer(
   answer: UpstreamAnswer,
-  { route, filter, watch: repetition }: PassedAnswerOptions,
-  upstream: Upstream,
+  { route, filter, watch: repetition, hasOthers }: PassedAnswerOptions,
+  { backend }: Upstream,
   exchange: Exchange,
 ): Promise<StreamedAnswer> {
   const failure = failureOf(answer, route);
   // Open WebUI ignores error lines and shows the answer as complete.
   const breaksConnection = isNdjson(answer);
-  const observer = upstream.backend.observer();
+  const errorAtStart =
+    hasOthers === true && answer.statusCode < 300 ? (bytes: Buffer) => errorIn(bytes, backend) : undefined;
+  const observer = backend.observer();
   const { endAtLength } = route;
   const watch = repetition &&
     endAtLength && { repetition, end: (last: string) => endAtLength(exchange.model ?? '', last) };
-  const stream = new PassthroughStream({ answer, observer, exchange, failure, breaksConnection, filter, watch });
+  const stream = new PassthroughStream({
+    answer,
+    observer,
+    exchange,
+    failure,
+    breaksConnection,
+    errorAtStart,
+    filter,
+    watch,
+  });
   await stream.open();
   const { 'content-length': length, ...headers } = passedHeaders(answer);
   const known = length !== undefined && filter === undefined ? { 'content-length': length } : {};
   return { status: answer.statusCode, headers: { ...headers, ...known }, stream };
+}
+
+/** @returns the error with which a stream begins; undefined if it begins with anything else */
+function errorIn(bytes: Buffer, backend: Backend): GatewayError | undefined {
+  if (!bytes.includes('"error"')) return undefined;
+  const observer = backend.observer();
+  observer.push(bytes);
+  if (observer.end().outcome !== 'failed') return undefined;
+  // As if it had come with a status of its own.
+  return backend.error(500, /\{.*\}/.exec(bytes.toString('utf8'))?.[0] ?? '');
 }
 
 export function passedHeaders({ headers }: UpstreamAnswer): Record<string, string> {

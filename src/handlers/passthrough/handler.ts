@@ -128,11 +128,18 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
     hasSchema: route.constraint?.(body) === 'schema',
   };
   const starting = services.pool.send(exchange, target, async (upstream) => {
-    const sending = { request, body, route, services: { ...services, upstream }, exchange };
+    const sending = {
+      request: { ...request, signal: exchange.attemptSignal },
+      body,
+      route,
+      services: { ...services, upstream },
+      exchange,
+    };
     const sent = await sendPassedRequest(sending, demand);
     const filter = thinkingFilter(sent.answer, route, rewritten, services);
     const watch = watchFor(sent.answer, { route, kind, rewritten }, sending.services);
-    const passed = await passedAnswer(sent.answer, { route, filter, watch }, upstream, exchange);
+    const hasOthers = services.pool.upstreams.length > 1;
+    const passed = await passedAnswer(sent.answer, { route, filter, watch, hasOthers }, upstream, exchange);
     const headers = services.droppedFields.headers([...dropped, ...sent.dropped]);
     return { ...passed, headers: { ...passed.headers, ...headers } };
   });

@@ -62,15 +62,15 @@ interface Cancellable {
 }
 
 /** If the only choice fails, there is nothing left to cancel. */
-function onlyChoice({ signal }: Exchange): Cancellable {
-  return { signal, cancel: () => undefined };
+function onlyChoice({ attemptSignal }: Exchange): Cancellable {
+  return { signal: attemptSignal, cancel: () => undefined };
 }
 
-function severalChoices({ abortSignal }: Exchange): Cancellable {
-  const attempt = new AbortController();
+function severalChoices({ attemptAbortSignal }: Exchange): Cancellable {
+  const choices = new AbortController();
   return {
-    signal: AbortSignal.any([abortSignal, attempt.signal]),
-    cancel: () => attempt.abort(new GatewayError('upstream_error', 'The answer is not wanted any more.')),
+    signal: AbortSignal.any([attemptAbortSignal, choices.signal]),
+    cancel: () => choices.abort(new GatewayError('upstream_error', 'The answer is not wanted any more.')),
   };
 }
 
@@ -161,7 +161,8 @@ async function collectStarted(
   services: UpstreamServices,
   exchange: Exchange,
 ): Promise<ChatResult[]> {
-  const results = await collect(bodies, choiceDecoders(call, services, bodies), services.config.limits.body);
+  const decoders = choiceDecoders(call, services, bodies);
+  const results = await collect(bodies, decoders, services.config.limits.body, () => exchange.forgetChunks());
   exchange.addUsage(sumUsage(results));
   return results;
 }
