@@ -6,7 +6,7 @@ import { suite, test } from 'node:test';
 const root = join(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 
-const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'];
+const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'docs/fields.md'];
 const manifest = JSON.parse(read('package.json')) as { version: string; scripts: Record<string, string> };
 
 /** The text without its code blocks, in which nothing is a link or a heading. */

@@ -1,7 +1,8 @@
-import type { JsonObject } from '../chat/request.ts';
-
 /** A field with one of these values changes nothing, so it is not reported. An empty object or array counts too. */
 const neutral: ReadonlySet<unknown> = new Set([undefined, null, false, '', 'auto', 'default']);
+
+/** Names with other characters, or longer ones, are not put into headers, metrics and messages. */
+const plainName = /^[\w.-]{1,64}$/;
 
 /** Collects the fields of one request that have no effect, so that none of them is dropped silently. */
 export class DroppedFields {
@@ -18,8 +19,13 @@ export class DroppedFields {
     if (!isEmpty && !neutral.has(value)) this.names.add(field);
   }
 
-  /** Adds every field of a request body that is not in `known`, unless its value is neutral. */
-  addUnknown(body: JsonObject, known: ReadonlySet<string>): void {
-    for (const [field, value] of Object.entries(body)) if (!known.has(field)) this.add(field, value);
+  /**
+   * Adds an unknown field, whatever its value: nobody knows what `false` means to it.
+   *
+   * @param prefix of its path: `messages.`, or '' for the body
+   * @param name chosen by the client, so it may become `other`
+   */
+  addUnknown(prefix: string, name: string): void {
+    this.names.add(prefix + (plainName.test(name) ? name : 'other'));
   }
 }

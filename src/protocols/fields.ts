@@ -4,20 +4,21 @@ import { isObject } from '../framing/json.ts';
 
 /**
  * Readers of one field of a request body. Each takes the field's value and its path (`messages[0].role`). A field that
- * is missing or null is absent, and its reader returns undefined. A value of another type or out of range is a 400 with
- * the path as its `param`.
+ * is missing or null is absent, and its reader returns undefined. They are as lenient as Ollama and local servers: a text
+ * that spells a number or a boolean is one, `''` and PHP's `[]` for an empty object are absent, and a number out of range
+ * becomes the nearest one. Any other value of another type is a 400 with the path as its `param`.
  */
 
 /** Reads an object. @throws {GatewayError} 400 for any other value */
 export function object(value: unknown, path: string): JsonObject | undefined {
-  if (value == null) return undefined;
+  if (value == null || value === '' || (Array.isArray(value) && value.length === 0)) return undefined;
   if (!isObject(value)) throw invalidValue(path, `${path} must be an object.`);
   return value;
 }
 
 /** Reads an array, whatever its items are. @throws {GatewayError} 400 for any other value */
 export function array(value: unknown, path: string): readonly unknown[] | undefined {
-  if (value == null) return undefined;
+  if (value == null || value === '') return undefined;
   if (!Array.isArray(value)) throw invalidValue(path, `${path} must be an array.`);
   return value;
 }
@@ -31,28 +32,34 @@ export function string(value: unknown, path: string): string | undefined {
 
 /** Reads true or false. @throws {GatewayError} 400 for any other value */
 export function boolean(value: unknown, path: string): boolean | undefined {
-  if (value == null) return undefined;
-  if (typeof value !== 'boolean') throw invalidValue(path, `${path} must be true or false.`);
-  return value;
+  if (typeof value === 'boolean') return value;
+  if (value == null || value === '') return undefined;
+  const word = typeof value === 'string' ? value.toLowerCase() : value;
+  if (word !== 'true' && word !== 'false') throw invalidValue(path, `${path} must be true or false.`);
+  return word === 'true';
 }
 
-/** Reads a number from `min` to `max`, both included. @throws {GatewayError} 400 for any other value */
-export function number(value: unknown, path: string, min: number, max: number): number | undefined {
+/** Larger numbers mean nothing to a sampler, and are infinite to a server that reads them as float32. */
+const largest = 1e6;
+
+/** Reads a number, which becomes the nearest one from `min` to `max`. @throws {GatewayError} 400 for any other value */
+export function number(value: unknown, path: string, min = -largest, max = largest): number | undefined {
   if (value == null) return undefined;
-  if (typeof value !== 'number' || value < min || value > max) {
-    throw invalidValue(path, `${path} must be a number from ${min} to ${max}.`);
-  }
-  return value;
+  if (typeof value === 'string' && value.trim() === '') return undefined;
+  const read = typeof value === 'string' ? Number(value) : value;
+  if (typeof read !== 'number' || Number.isNaN(read)) throw invalidValue(path, `${path} must be a number.`);
+  return Math.min(Math.max(read, min), max);
 }
 
-/** Reads a whole number from `min` to `max`, both included. @throws {GatewayError} 400 for any other value */
-export function integer(value: unknown, path: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
-  if (value == null) return undefined;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-    throw invalidValue(path, `${path} must be a whole number ${range}.`);
-  }
-  return value;
+/** Reads a whole number like `number`. As in Ollama, a fraction is cut off. @throws {GatewayError} 400 for any other value */
+export function integer(
+  value: unknown,
+  path: string,
+  min = Number.MIN_SAFE_INTEGER,
+  max = Number.MAX_SAFE_INTEGER,
+): number | undefined {
+  const read = number(value, path, min, max);
+  return read && Math.trunc(read);
 }
 
 /** Reads one of the strings in `allowed`. @throws {GatewayError} 400 for any other value */
@@ -84,13 +91,6 @@ export function required<T, const Limits extends readonly unknown[]>(
 export function readObjectBody(body: unknown): JsonObject {
   if (!isObject(body)) throw new GatewayError('invalid_value', 'The request body must be a JSON object.');
   return body;
-}
-
-type NamedValue = readonly [path: string, value: unknown];
-
-/** Rejects two fields of the same meaning in one request. @throws {GatewayError} 400 when both are present */
-export function checkExclusive([first, firstValue]: NamedValue, [second, secondValue]: NamedValue): void {
-  if (firstValue != null && secondValue != null) throw invalidValue(second, `Send ${first} or ${second}, not both.`);
 }
 
 type Defined<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };

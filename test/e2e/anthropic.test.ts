@@ -323,10 +323,10 @@ suite('the Anthropic SDK, failures', () => {
       ...badRequest,
       apiMessage: 'max_tokens is required.',
     });
-    const extra: object = { temperature: 2 };
+    const extra: object = { temperature: 'hot' };
     await assert.rejects(messages.create({ ...hello, ...extra }), {
       ...badRequest,
-      apiMessage: 'temperature must be a number from 0 to 1.',
+      apiMessage: 'temperature must be a number.',
     });
     assert.deepEqual(proxy.asked, []);
   });

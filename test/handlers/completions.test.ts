@@ -112,8 +112,7 @@ suite('/v1/completions', () => {
       [{ prompt: [1, 2] }, 'prompt', /Send the text/],
       [{ prompt: [[1, 2]] }, 'prompt', /Send the text/],
       [{ prompt: [{}] }, 'prompt', /must be a string/],
-      [{ logprobs: true }, 'logprobs', /whole number/],
-      [{ n: 2, best_of: 1 }, 'best_of', /at least n/],
+      [{ logprobs: 'all' }, 'logprobs', /must be a number/],
       [{ echo: 'yes' }, 'echo', /true or false/],
     ];
     for (const [body, param, message] of invalid) {

@@ -1,49 +1,55 @@
-import type { GenerationRequest, JsonObject, Think } from '../../chat/request.ts';
-import type { DroppedFields } from '../dropped-fields.ts';
-import { boolean, checkExclusive, defined, integer, object, oneOf, string } from '../fields.ts';
-import { readKeepAlive, readSampling, readThink, samplingFields } from '../shared-fields.ts';
+import type { GenerationRequest, JsonObject } from '../../chat/request.ts';
+import { invalidValue } from '../../errors.ts';
+import { type FieldTable, named, read } from '../field-table.ts';
+import { boolean, integer, object } from '../fields.ts';
+import { optionFields, settingFields, tokenLimit } from '../settings.ts';
+import { thinkingFields } from '../thinking.ts';
+
+/** The fields that OpenAI's APIs for texts have or take, without those of each. */
+export const commonFields = {
+  ...settingFields,
+  ...optionFields,
+  ...thinkingFields,
+  stream: { effect: 'any', read: boolean },
+  prompt_cache_key: named,
+  prompt_cache_options: named,
+  prompt_cache_retention: { ...named, neutral: ['in_memory', 'in-memory'] },
+  safety_identifier: named,
+  user: named,
+} as const satisfies FieldTable;
+
+const maxChoices = 128;
 
 /** The fields that chat completions and completions share. */
-export const commonFields = [
-  'model',
-  'options',
-  'keep_alive',
-  ...samplingFields,
-  'max_tokens',
-  'max_completion_tokens',
-  'n',
-  'stream',
-  'stream_options',
-] as const;
+export const completionFields = {
+  ...commonFields,
+  max_tokens: tokenLimit,
+  max_completion_tokens: tokenLimit,
+  n: { effect: 'any', read: readCount, note: 'Below 1 is 1.' },
+  logit_bias: named,
+  stream_options: {
+    effect: 'any',
+    read: object,
+    fields: { include_usage: read, include_obfuscation: { ...named, note: 'Streams are never obfuscated.' } },
+  },
+} as const satisfies FieldTable;
 
-/**
- * Reads the fields that chat completions and completions share.
- *
- * @returns an absent model as '': the operator may have configured a default
- * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range
- */
-export function readCommon(
-  body: JsonObject,
-): Pick<GenerationRequest, 'model' | 'sampling'> & Partial<Pick<GenerationRequest, 'options' | 'keepAlive'>> {
-  return {
-    model: string(body['model'], 'model') ?? '',
-    sampling: { ...readSampling(body), ...defined({ maxTokens: readMaxTokens(body) }) },
-    ...defined({ options: object(body['options'], 'options'), keepAlive: readKeepAlive(body['keep_alive']) }),
-  };
-}
+/** Fields that only tell OpenAI how to bill and store a request. */
+export const accountFields = {
+  metadata: named,
+  moderation: named,
+  service_tier: { ...named, neutral: ['standard'] },
+  store: named,
+} as const satisfies FieldTable;
 
-/** Reads the new and the deprecated name of the limit. The smaller of two limits satisfies both. */
-function readMaxTokens(body: JsonObject): number | undefined {
-  const limit = integer(body['max_completion_tokens'], 'max_completion_tokens', 1);
-  const deprecated = integer(body['max_tokens'], 'max_tokens', 1);
-  if (limit === undefined || deprecated === undefined) return limit ?? deprecated;
-  return Math.min(limit, deprecated);
+function readCount(value: unknown, path: string): number | undefined {
+  const count = integer(value, path, 1);
+  if (count !== undefined && count > maxChoices) throw invalidValue(path, `${path} must be at most ${maxChoices}.`);
+  return count;
 }
 
 /** @returns true when the client wants the usage in the last chunk of the stream */
-export function readIncludeUsage(value: unknown, dropped: DroppedFields): boolean {
-  const options = object(value, 'stream_options');
-  dropped.add('stream_options.include_obfuscation', options?.['include_obfuscation']);
+export function readIncludeUsage(options: JsonObject | undefined): boolean {
   return boolean(options?.['include_usage'], 'stream_options.include_usage') ?? false;
 }
 
@@ -57,37 +63,9 @@ export function repeatRequest<Request extends GenerationRequest>(
 ): [Request, ...Request[]] {
   const { seed } = request.sampling;
   const others = Array.from({ length: count - 1 }, (_, index) =>
-    seed === undefined ? request : { ...request, sampling: { ...request.sampling, seed: seed + index + 1 } },
+    seed === undefined || seed === -1
+      ? request
+      : { ...request, sampling: { ...request.sampling, seed: seed + index + 1 } },
   );
   return [request, ...others];
-}
-
-/** OpenAI's efforts, and the canonical level of each. */
-const levels: Readonly<Record<string, Think>> = {
-  none: false,
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'max',
-  max: 'max',
-};
-
-/**
- * Reads how hard the model should think, from OpenAI's field for it or from Ollama's own `think`.
- *
- * @param effort the value of OpenAI's field
- * @param path of OpenAI's field
- * @throws {GatewayError} 400 with `param` for an unknown level, and when a client sends both fields
- */
-export function readEffort(body: JsonObject, effort: unknown, path: string): Think | undefined {
-  const think = body['think'];
-  checkExclusive([path, effort], ['think', think]);
-  const level = oneOf(effort, path, Object.keys(levels));
-  return level === undefined ? readThink(think) : levels[level];
-}
-
-/** @returns true when the client does not want to see the thinking. LiteLLM's users write the field `hidethinking`. */
-export function readHideThinking(body: JsonObject): boolean {
-  return boolean(body['hide_thinking'], 'hide_thinking') ?? boolean(body['hidethinking'], 'hidethinking') ?? false;
 }

@@ -34,7 +34,8 @@ export function toSampling({ sampling, options = {} }: GenerationRequest): { fie
   const standardSampling = {
     temperature: sampling.temperature,
     top_p: sampling.topP,
-    seed: sampling.seed,
+    // -1 asks Ollama for a random seed.
+    seed: sampling.seed === -1 ? undefined : sampling.seed,
     stop: sampling.stop,
     frequency_penalty: sampling.frequencyPenalty,
     presence_penalty: sampling.presencePenalty,

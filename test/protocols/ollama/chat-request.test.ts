@@ -77,11 +77,7 @@ suite('an /api/chat request', () => {
       { options: { temperature: null, num_predict: null, num_ctx: null, stop: null, top_k: 40 } },
       { sampling: {}, options: { top_k: 40 } },
     ],
-    [
-      'options with their default values: left out',
-      { options: { seed: -1, num_predict: -1, stop: [] } },
-      { sampling: {} },
-    ],
+    ['options with their default values: left out', { options: { num_predict: -1, stop: [] } }, { sampling: {} }],
     ['num_predict 0: no limit', { options: { num_predict: 0 } }, { sampling: {} }],
   ];
   for (const [name, body, expected] of mapped) {
@@ -156,18 +152,15 @@ suite('an /api/chat request', () => {
 
   const refused: [string, object][] = [
     ['model', { model: 1 }],
-    ['stream', { stream: 'false' }],
+    ['stream', { stream: 'no' }],
     ['messages', { messages: 'hi' }],
     ['messages[0].role', { messages: [{ content: 'hi' }] }],
     ['tools[0].function.name', { tools: [{ type: 'function', function: {} }] }],
     ['tools[0].type', { tools: [{ type: 'web_search', function: { name: 'f' } }] }],
-    ['think', { think: 'hardest' }],
     ['think', { think: 1 }],
     ['format', { format: 'xml' }],
-    ['options', { options: [] }],
     ['options.temperature', { options: { temperature: 'hot' } }],
-    ['options.num_predict', { options: { num_predict: 1.5 } }],
-    ['options.stop', { options: { stop: [''] } }],
+    ['options.stop', { options: { stop: [1] } }],
     ['keep_alive', { keep_alive: {} }],
     ['truncate', { truncate: 'yes' }],
     ['logprobs', { logprobs: 2 }],

@@ -58,7 +58,7 @@ suite('an /api/embed request', () => {
     ['input', { input: 5 }],
     ['input[0]', { input: [1, 2, 3] }],
     ['input[1]', { input: ['a', ''] }],
-    ['dimensions', { input: 'a', dimensions: -1 }],
+    ['dimensions', { input: 'a', dimensions: 'two' }],
     ['truncate', { input: 'a', truncate: 'no' }],
   ];
   for (const [param, body] of refused) {

@@ -1,23 +1,26 @@
 import type { JsonObject } from '../../../chat/request.ts';
-import type { DroppedFields } from '../../dropped-fields.ts';
-import { checkExclusive, object } from '../../fields.ts';
+import type { Values } from '../../field-table.ts';
+import { object } from '../../fields.ts';
 import { readFormatObject } from '../../response-format.ts';
-import { dropUnknown } from './unknown-fields.ts';
+import { settleFormat } from '../../settings.ts';
+import type { messagesFields } from './fields.ts';
 
 /**
  * Reads `output_config.format`, or `output_format`, its former name.
  *
  * @returns a JSON Schema, `json` for any JSON object, or undefined for text
- * @throws {GatewayError} 400 with `param`, also when a client sends both fields
+ * @throws {GatewayError} 400 with `param`, also for two different schemas
  * @see https://platform.claude.com/docs/en/build-with-claude/structured-outputs
  */
-export function readOutputFormat(body: JsonObject, dropped: DroppedFields): 'json' | JsonObject | undefined {
-  const config = object(body['output_config'], 'output_config') ?? {};
-  dropUnknown(dropped, 'output_config.', config, ['effort', 'format']);
-  const former = body['output_format'];
-  checkExclusive(['output_config.format', config['format']], ['output_format', former]);
-  const path = former == null ? 'output_config.format' : 'output_format';
-  const format = object(former ?? config['format'], path);
-  if (format === undefined) return undefined;
-  return readFormatObject(format, path, `${path}.schema`);
+export function readOutputFormat(values: Values<typeof messagesFields>): 'json' | JsonObject | undefined {
+  const path = 'output_config.format';
+  return settleFormat(
+    [path, readFormat(values.output_config?.['format'], path)],
+    ['output_format', readFormat(values.output_format, 'output_format')],
+  );
+}
+
+function readFormat(value: unknown, path: string): 'json' | JsonObject | undefined {
+  const format = object(value, path);
+  return format && readFormatObject(format, path, `${path}.schema`);
 }

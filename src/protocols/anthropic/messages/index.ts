@@ -1,8 +1,10 @@
 import { estimatedInputTokens } from '../../../chat/estimate.ts';
 import type { GenerationProtocol } from '../../../chat/protocol.ts';
 import { sseContentType } from '../../../framing/sse.ts';
+import { droppableNames } from '../../field-table.ts';
 import { anthropicErrors } from '../error.ts';
 import { MessageEncoder } from './encoder.ts';
+import { messagesFields } from './fields.ts';
 import { readMessageRequest, readTokenCountRequest } from './request.ts';
 import { toMessage, toTokenCount } from './response.ts';
 
@@ -16,25 +18,7 @@ const common = {
     response_format: 'output_config.format',
     stop: 'stop_sequences',
   },
-  droppable: [
-    'cache_control',
-    'container',
-    'context_management',
-    'diagnostics',
-    'inference_geo',
-    'mcp_servers',
-    'messages.content.citations',
-    'messages.content.document',
-    'messages.content.redacted_thinking',
-    'metadata',
-    'service_tier',
-    'speed',
-    'thinking.type',
-    'tools.defer_loading',
-    'tools.eager_input_streaming',
-    'tools.input_examples',
-    'tools.strict',
-  ],
+  droppable: [...droppableNames(messagesFields), 'messages.content.document', 'messages.content.redacted_thinking'],
 } as const;
 
 /** `POST /v1/messages`. @see https://platform.claude.com/docs/en/api/messages */

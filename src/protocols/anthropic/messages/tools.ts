@@ -1,11 +1,13 @@
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
-import { array, boolean, defined, object, oneOf, required, string } from '../../fields.ts';
+import type { Values } from '../../field-table.ts';
+import { boolean, defined, object, oneOf, required, string } from '../../fields.ts';
 import { readSchema } from '../../json-schema.ts';
 import { type ClientToolChoice, chooseTools } from '../../tools.ts';
-import { dropUnknown } from './unknown-fields.ts';
+import type { messagesFields } from './fields.ts';
 
 type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice' | 'parallelToolCalls'>;
+type ToolValues = Pick<Values<typeof messagesFields>, 'tools' | 'tool_choice'>;
 
 /**
  * Reads `tools` and `tool_choice`.
@@ -13,9 +15,10 @@ type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice' | 'parallelToolCalls'>;
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
  */
-export function readToolUse(body: JsonObject, dropped: DroppedFields): ToolUse {
-  const tools = readTools(body['tools'], dropped);
-  const choice = object(body['tool_choice'], 'tool_choice') ?? { type: 'auto' };
+export function readToolUse(values: ToolValues, dropped: DroppedFields): ToolUse {
+  if (values.tools === undefined && values.tool_choice === undefined) return {};
+  const tools = readTools(values.tools ?? [], dropped);
+  const choice = values.tool_choice ?? { type: 'auto' };
   const type = required(oneOf, choice['type'], 'tool_choice.type', ['auto', 'any', 'tool', 'none']);
   const single = boolean(choice['disable_parallel_tool_use'], 'tool_choice.disable_parallel_tool_use') ?? false;
   const use = chooseTools(tools, toClientChoice(type, choice));
@@ -37,8 +40,8 @@ function toClientChoice(type: 'auto' | 'any' | 'tool' | 'none', choice: JsonObje
 }
 
 /** Reads `tools`. Tools that Anthropic runs, or whose schema only its models know, are dropped. */
-function readTools(value: unknown, dropped: DroppedFields): Tool[] {
-  return (array(value, 'tools') ?? []).flatMap((item, index) => {
+function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
+  return items.flatMap((item, index) => {
     const path = `tools[${index}]`;
     const tool = required(object, item, path);
     const type = string(tool['type'], `${path}.type`) ?? 'custom';
@@ -46,7 +49,6 @@ function readTools(value: unknown, dropped: DroppedFields): Tool[] {
       dropped.add(`tools.${type}`, true);
       return [];
     }
-    dropUnknown(dropped, 'tools.', tool, ['type', 'name', 'description', 'input_schema']);
     return [
       {
         name: required(string, tool['name'], `${path}.name`),

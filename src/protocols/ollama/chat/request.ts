@@ -1,8 +1,10 @@
 import type { ChatRequest } from '../../../chat/request.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
+import { readFields } from '../../field-table.ts';
 import { defined } from '../../fields.ts';
 import { readFoldedBody } from '../body.ts';
-import { commonFields, readCommon, readStream } from '../generation.ts';
+import { chatFields } from '../fields.ts';
+import { toCommon } from '../generation.ts';
 import { readMessages } from './messages.ts';
 import { readTools } from './tools.ts';
 
@@ -14,8 +16,6 @@ export interface ParsedChat {
   readonly dropped: readonly string[];
 }
 
-const knownFields: ReadonlySet<string> = new Set([...commonFields, 'messages', 'tools']);
-
 /**
  * Reads the body of a chat request.
  *
@@ -23,14 +23,13 @@ const knownFields: ReadonlySet<string> = new Set([...commonFields, 'messages', '
  * @see https://docs.ollama.com/api/chat
  */
 export function readChat(value: unknown): ParsedChat {
-  const body = readFoldedBody(value);
   const dropped = new DroppedFields();
+  const values = readFields(chatFields, readFoldedBody(value), dropped);
   const request: ChatRequest = {
     kind: 'chat',
-    ...readCommon(body, dropped),
-    messages: readMessages(body['messages'], dropped),
-    ...defined({ tools: readTools(body['tools'], dropped) }),
+    ...toCommon(values, dropped),
+    messages: readMessages(values.messages, dropped),
+    ...defined({ tools: readTools(values.tools, dropped) }),
   };
-  dropped.addUnknown(body, knownFields);
-  return { request, stream: readStream(body), dropped: [...dropped.names] };
+  return { request, stream: values.stream ?? true, dropped: [...dropped.names] };
 }

@@ -1,11 +1,11 @@
 import type { EmbeddingsRequest } from '../../../chat/embeddings.ts';
-import type { JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { boolean, defined, integer, string } from '../../fields.ts';
-import { readKeepAlive } from '../../shared-fields.ts';
+import { type Values, readFields } from '../../field-table.ts';
+import { defined } from '../../fields.ts';
+import { readOptions, type settingFields } from '../../settings.ts';
 import { readFoldedBody } from '../body.ts';
-import { readPresentOptions } from '../options.ts';
+import { embedFields, legacyEmbeddingsFields } from '../fields.ts';
 
 export interface ParsedEmbed {
   /** Its input is empty when the client sent none, or one empty text: then no backend is needed. */
@@ -14,9 +14,6 @@ export interface ParsedEmbed {
   readonly dropped: readonly string[];
 }
 
-const embedFields: ReadonlySet<string> = new Set(['model', 'input', 'dimensions', 'truncate', 'options', 'keep_alive']);
-const legacyFields: ReadonlySet<string> = new Set(['model', 'prompt', 'options', 'keep_alive']);
-
 /**
  * Reads the body of a request to `/api/embed`.
  *
@@ -24,37 +21,30 @@ const legacyFields: ReadonlySet<string> = new Set(['model', 'prompt', 'options',
  * @see https://docs.ollama.com/api/embed
  */
 export function readEmbed(value: unknown): ParsedEmbed {
-  const body = readFoldedBody(value);
+  const dropped = new DroppedFields();
+  const values = readFields(embedFields, readFoldedBody(value), dropped);
+  const { dimensions, truncate } = values;
   return {
-    request: {
-      ...readCommon(body),
-      input: readInput(body['input']),
-      ...defined({
-        // 0 is Ollama's default: as many as the model makes.
-        dimensions: integer(body['dimensions'], 'dimensions', 0) || undefined,
-        truncate: boolean(body['truncate'], 'truncate'),
-      }),
-    },
-    dropped: unknownFields(body, embedFields),
+    request: { ...toCommon(values), input: readInput(values.input), ...defined({ dimensions, truncate }) },
+    dropped: [...dropped.names],
   };
 }
 
 /** Reads the body of a request to `/api/embeddings`, which has one text. @throws {GatewayError} 400 with `param` */
 export function readLegacyEmbeddings(value: unknown): ParsedEmbed {
-  const body = readFoldedBody(value);
-  const prompt = string(body['prompt'], 'prompt') ?? '';
+  const dropped = new DroppedFields();
+  const values = readFields(legacyEmbeddingsFields, readFoldedBody(value), dropped);
+  const { prompt = '' } = values;
   return {
-    request: { ...readCommon(body), input: prompt === '' ? [] : [prompt] },
-    dropped: unknownFields(body, legacyFields),
+    request: { ...toCommon(values), input: prompt === '' ? [] : [prompt] },
+    dropped: [...dropped.names],
   };
 }
 
-function readCommon(body: JsonObject): Omit<EmbeddingsRequest, 'input'> {
-  const options = readPresentOptions(body['options']);
+function toCommon(values: Values<typeof settingFields>): Omit<EmbeddingsRequest, 'input'> {
   return {
-    model: string(body['model'], 'model') ?? '',
-    ...(Object.keys(options).length > 0 && { options }),
-    ...defined({ keepAlive: readKeepAlive(body['keep_alive']) }),
+    model: values.model ?? '',
+    ...defined({ options: readOptions(values), keepAlive: values.keep_alive }),
   };
 }
 
@@ -68,10 +58,4 @@ function readInput(value: unknown): string[] {
     if (text === '') throw invalidValue(path, `${path} must not be empty.`);
     return text;
   });
-}
-
-function unknownFields(body: JsonObject, known: ReadonlySet<string>): readonly string[] {
-  const dropped = new DroppedFields();
-  dropped.addUnknown(body, known);
-  return [...dropped.names];
 }

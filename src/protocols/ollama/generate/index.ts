@@ -1,6 +1,8 @@
 import type { GenerationProtocol } from '../../../chat/protocol.ts';
+import { droppableNames } from '../../field-table.ts';
 import { ollamaErrors } from '../error.ts';
-import { droppable, fieldNames } from '../generation.ts';
+import { generateFields } from '../fields.ts';
+import { fieldNames } from '../generation.ts';
 import { LineEncoder, ndjsonContentType } from '../line-encoder.ts';
 import { loadOnlyResponse } from '../load-only.ts';
 import { readGenerate } from './request.ts';
@@ -15,7 +17,7 @@ export const generate: GenerationProtocol = {
   contentType: ndjsonContentType,
   errors: ollamaErrors,
   fieldNames,
-  droppable,
+  droppable: droppableNames(generateFields),
   read(body) {
     const { request, loadOnly, ...call } = readGenerate(body);
     return {

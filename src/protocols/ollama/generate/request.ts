@@ -1,9 +1,11 @@
 import type { GenerationRequest, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { array, boolean, defined, string } from '../../fields.ts';
+import { type Values, readFields } from '../../field-table.ts';
+import { defined } from '../../fields.ts';
 import { readFoldedBody } from '../body.ts';
-import { commonFields, readCommon, readStream } from '../generation.ts';
+import { generateFields } from '../fields.ts';
+import { toCommon } from '../generation.ts';
 import { readMedia } from '../images.ts';
 
 export interface ParsedGenerate {
@@ -15,8 +17,6 @@ export interface ParsedGenerate {
   readonly dropped: readonly string[];
 }
 
-const knownFields: ReadonlySet<string> = new Set([...commonFields, 'prompt', 'suffix', 'system', 'images', 'raw']);
-
 /**
  * Reads the body of a generate request. It is a chat with one user message, to which the backend applies its model's
  * template. With `raw` or a `suffix` it is a text to be continued.
@@ -27,27 +27,25 @@ const knownFields: ReadonlySet<string> = new Set([...commonFields, 'prompt', 'su
 export function readGenerate(value: unknown): ParsedGenerate {
   const body = readFoldedBody(value);
   const dropped = new DroppedFields();
-  const prompt = string(body['prompt'], 'prompt') ?? '';
-  const request = readRequest(body, prompt, dropped);
-  array(body['context'], 'context');
-  string(body['template'], 'template');
-  dropped.addUnknown(body, knownFields);
-  return { request, loadOnly: prompt === '', stream: readStream(body), dropped: [...dropped.names] };
+  const values = readFields(generateFields, body, dropped);
+  const { prompt = '', raw = false } = values;
+  if (raw) checkRaw(body);
+  const request = toRequest(values, prompt, dropped);
+  return { request, loadOnly: prompt === '', stream: values.stream ?? true, dropped: [...dropped.names] };
 }
 
-function readRequest(body: JsonObject, prompt: string, dropped: DroppedFields): GenerationRequest {
-  const common = readCommon(body, dropped);
-  const system = string(body['system'], 'system') || undefined;
-  const suffix = string(body['suffix'], 'suffix') || undefined;
-  const raw = boolean(body['raw'], 'raw') || undefined;
-  const { images, audio } = readMedia(body['images'], 'images');
+function toRequest(values: Values<typeof generateFields>, prompt: string, dropped: DroppedFields): GenerationRequest {
+  const common = toCommon(values, dropped);
+  const system = values.system || undefined;
+  const suffix = values.suffix || undefined;
+  const raw = values.raw || undefined;
+  const { images, audio } = readMedia(values.images, 'images');
   if (raw === undefined && suffix === undefined) {
     const instructions = system === undefined ? [] : [{ role: 'system' as const, text: system }];
     const message = { role: 'user' as const, text: prompt, images, ...(audio.length > 0 && { audio }) };
     return { kind: 'chat', ...common, messages: [...instructions, message] };
   }
   if (images.length + audio.length > 0) throw invalidValue('images', 'images cannot be combined with raw or suffix.');
-  if (raw) checkRaw(body);
   // As in Ollama, a template for filling a gap has no place for it.
   dropped.add('system', system);
   return { kind: 'completion', ...common, prompt, ...defined({ suffix, raw }) };

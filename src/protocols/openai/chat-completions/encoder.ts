@@ -2,7 +2,7 @@ import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { ChatEvent, Frame, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import { ChunkEncoder } from '../chunk-encoder.ts';
-import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
+import { type AnswerShape, type ReasoningFields, reasoningFields } from './reasoning.ts';
 
 /** The JSON of a choice that has only a text: the parts before and after the JSON of the text. */
 const choiceStart = (index: number): string => `{"index":${index},"delta":{"content":`;
@@ -17,7 +17,7 @@ type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
  * @see https://platform.openai.com/docs/api-reference/chat/streaming
  */
 export class ChatCompletionEncoder extends ChunkEncoder {
-  readonly #reasoningField: ReasoningField;
+  readonly #shape: AnswerShape;
   /** By choice, like the two below: true once its first chunk, which has the role, is written. */
   readonly #roleSent: boolean[] = [];
   /** Tool calls written. */
@@ -25,7 +25,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
   readonly #frames: Frame[] = [];
   readonly #finished: boolean[] = [];
 
-  constructor(head: AnswerHead, includeUsage: boolean, reasoningField: ReasoningField) {
+  constructor(head: AnswerHead, includeUsage: boolean, shape: AnswerShape) {
     const envelope: Omit<ChatCompletionChunk, 'choices' | 'usage'> = {
       id: head.id,
       object: 'chat.completion.chunk',
@@ -33,7 +33,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
       model: head.model,
     };
     super(envelope, includeUsage);
-    this.#reasoningField = reasoningField;
+    this.#shape = shape;
   }
 
   override write(event: ChatEvent, choice: number): string {
@@ -44,12 +44,14 @@ export class ChatCompletionEncoder extends ChunkEncoder {
           ? this.chunk(choiceStart(choice) + JSON.stringify(event.text) + choiceEnd)
           : this.#chunk(choice, { content: event.text }, null, event.logprobs);
       case 'reasoning':
-        return this.#chunk(choice, reasoningFields(event.text, this.#reasoningField), null);
+        return this.#chunk(choice, reasoningFields(event.text, this.#shape.reasoningField), null);
       case 'tool-call':
-        return this.#chunk(choice, { tool_calls: [this.#toolCall(choice, event)] }, null);
-      case 'finish':
+        return this.#chunk(choice, this.#callDelta(choice, event), null);
+      case 'finish': {
         this.#finished[choice] = true;
-        return this.#chunk(choice, {}, event.reason);
+        const isFunctionCall = this.#shape.usesFunctions && event.reason === 'tool_calls';
+        return this.#chunk(choice, {}, isFunctionCall ? 'function_call' : event.reason);
+      }
       default:
         return event satisfies never;
     }
@@ -81,7 +83,7 @@ export class ChatCompletionEncoder extends ChunkEncoder {
       index,
       delta: this.#roleSent[index]
         ? delta
-        : { role: 'assistant', content: delta.tool_calls === undefined ? '' : null, ...delta },
+        : { role: 'assistant', content: (delta.tool_calls ?? delta.function_call) === undefined ? '' : null, ...delta },
       ...(logprobs && { logprobs: { content: [...logprobs], refusal: null } }),
       finish_reason: finishReason,
     };
@@ -90,9 +92,11 @@ export class ChatCompletionEncoder extends ChunkEncoder {
   }
 
   /** Writes a call in one chunk: Ollama sends calls whole, and clients accept one chunk as well as many. */
-  #toolCall(choice: number, event: ToolCallEvent): ChatCompletionChunk.Choice.Delta.ToolCall {
+  #callDelta(choice: number, { id, name, arguments: text }: ToolCallEvent): Delta {
+    const called = { name, arguments: text };
+    if (this.#shape.usesFunctions) return { function_call: called };
     const index = this.#toolCalls[choice] ?? 0;
     this.#toolCalls[choice] = index + 1;
-    return { index, id: event.id, type: 'function', function: { name: event.name, arguments: event.arguments } };
+    return { tool_calls: [{ index, id, type: 'function', function: called }] };
   }
 }

@@ -1,10 +1,15 @@
 import type { GenerationProtocol } from '../../../chat/protocol.ts';
 import { sseContentType } from '../../../framing/sse.ts';
+import { droppableNames } from '../../field-table.ts';
 import { openaiErrors } from '../error.ts';
 import { ChatCompletionEncoder } from './encoder.ts';
+import { chatCompletionFields } from './fields.ts';
 import type { ReasoningField } from './reasoning.ts';
 import { readChatCompletion } from './request.ts';
 import { toChatCompletion } from './response.ts';
+
+/** Fields that are read, but that a model or a server may have no use for. */
+const reportedByServers = ['messages.content.image_url', 'messages.reasoning_content', 'reasoning_effort'];
 
 /**
  * `POST /v1/chat/completions`.
@@ -18,39 +23,14 @@ export function chatCompletions(reasoningField: ReasoningField): GenerationProto
     idPrefix: 'chatcmpl-',
     contentType: sseContentType,
     errors: openaiErrors,
-    droppable: [
-      'audio',
-      'function_call',
-      'functions',
-      'logit_bias',
-      'messages.audio',
-      'messages.content.file',
-      'messages.content.image_url',
-      'messages.content.image_url.detail',
-      'messages.content.input_audio',
-      'messages.name',
-      'metadata',
-      'modalities',
-      'moderation',
-      'prediction',
-      'prompt_cache_key',
-      'prompt_cache_retention',
-      'reasoning_effort',
-      'safety_identifier',
-      'service_tier',
-      'store',
-      'stream_options.include_obfuscation',
-      'tools.function.strict',
-      'user',
-      'verbosity',
-      'web_search_options',
-    ],
+    droppable: [...droppableNames(chatCompletionFields), ...reportedByServers],
     read(body) {
-      const { includeUsage, ...call } = readChatCompletion(body);
+      const { includeUsage, usesFunctions, ...call } = readChatCompletion(body);
+      const shape = { reasoningField, usesFunctions };
       return {
         ...call,
-        encoder: (head) => new ChatCompletionEncoder(head, includeUsage, reasoningField),
-        respond: (results, total, head) => toChatCompletion(results, total, head, reasoningField),
+        encoder: (head) => new ChatCompletionEncoder(head, includeUsage, shape),
+        respond: (results, total, head) => toChatCompletion(results, total, head, shape),
       };
     },
   };

@@ -13,3 +13,10 @@ export function reasoningFields(text: string, field: ReasoningField): ReasoningF
     ...(field !== 'reasoning_content' && { reasoning: text }),
   };
 }
+
+/** How answers differ between clients. */
+export interface AnswerShape {
+  readonly reasoningField: ReasoningField;
+  /** True for `function_call` instead of `tool_calls`, which clients of the former API know. */
+  readonly usesFunctions: boolean;
+}

@@ -1,15 +1,11 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
-import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { boolean, defined, integer, number, object, readObjectBody, string } from '../../fields.ts';
-import {
-  commonFields,
-  readCommon,
-  readEffort,
-  readHideThinking,
-  readIncludeUsage,
-  repeatRequest,
-} from '../request-fields.ts';
+import { type Values, readFields } from '../../field-table.ts';
+import { defined, readObjectBody } from '../../fields.ts';
+import { readSettings, settleFormat } from '../../settings.ts';
+import { readThinking } from '../../thinking.ts';
+import { readIncludeUsage, repeatRequest } from '../request-fields.ts';
+import { chatCompletionFields } from './fields.ts';
 import { readResponseFormat } from './format.ts';
 import { readMessages } from './messages.ts';
 import { readToolUse } from './tools.ts';
@@ -20,73 +16,62 @@ export interface ParsedChatCompletion {
   readonly stream: boolean;
   readonly includeUsage: boolean;
   readonly hideThinking: boolean;
+  /** True when the client knows `function_call` instead of `tool_calls`. */
+  readonly usesFunctions: boolean;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
 }
 
-const knownFields: ReadonlySet<string> = new Set([
-  ...commonFields,
-  'messages',
-  'tools',
-  'tool_choice',
-  'parallel_tool_calls',
-  'response_format',
-  'format',
-  'reasoning_effort',
-  'think',
-  'hide_thinking',
-  'hidethinking',
-  'logprobs',
-  'top_logprobs',
-]);
-
 /**
- * Reads the body of a chat completion request. Besides OpenAI's fields it takes Ollama's own `options`, `keep_alive`,
- * `think` and `format`, and `hide_thinking`, which OpenAI SDKs pass on as extra fields.
+ * Reads the body of a chat completion request. Besides OpenAI's fields it takes Ollama's own, such as `options` and `think`,
+ * which OpenAI SDKs pass on as extra fields, and other servers' names of some.
  *
- * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range
+ * @throws {GatewayError} 400 with `param` for a field that cannot be read, and for two that contradict each other
  * @see https://platform.openai.com/docs/api-reference/chat/create
  */
 export function readChatCompletion(value: unknown): ParsedChatCompletion {
-  const body = readObjectBody(value);
   const dropped = new DroppedFields();
+  const values = readFields(chatCompletionFields, readObjectBody(value), dropped);
+  const { hideThinking, ...think } = readThinking(values, dropped);
+  const usesFunctions = values.functions !== undefined && values.tools === undefined;
   const request: ChatRequest = {
     kind: 'chat',
-    ...readCommon(body),
-    messages: readMessages(body['messages'], dropped),
-    ...readToolUse(body, dropped),
+    model: values.model ?? '',
+    messages: readMessages(values.messages, dropped),
+    ...readSettings(values),
+    ...readToolUse(values, dropped),
+    ...think,
     ...defined({
-      parallelToolCalls: boolean(body['parallel_tool_calls'], 'parallel_tool_calls'),
-      format: readResponseFormat(body),
-      think: readEffort(body, body['reasoning_effort'], 'reasoning_effort'),
-      logprobs: readLogprobs(body),
+      keepAlive: values.keep_alive,
+      // The former API has room for one call.
+      parallelToolCalls: usesFunctions ? false : values.parallel_tool_calls,
+      format: readFormats(values),
+      logprobs: readLogprobs(values, dropped),
     }),
   };
-  checkDropped(body);
-  const includeUsage = readIncludeUsage(body['stream_options'], dropped);
-  dropped.addUnknown(body, knownFields);
   return {
-    requests: repeatRequest(request, integer(body['n'], 'n', 1, 128) ?? 1),
-    stream: boolean(body['stream'], 'stream') ?? false,
-    includeUsage,
-    hideThinking: readHideThinking(body),
+    requests: repeatRequest(request, values.n ?? 1),
+    stream: values.stream ?? false,
+    includeUsage: readIncludeUsage(values.stream_options),
+    hideThinking,
+    usesFunctions,
     dropped: [...dropped.names],
   };
 }
 
-function readLogprobs(body: JsonObject): ChatRequest['logprobs'] | undefined {
-  const enabled = boolean(body['logprobs'], 'logprobs') ?? false;
-  const top = integer(body['top_logprobs'], 'top_logprobs', 0, 20);
-  if (top !== undefined && !enabled) throw invalidValue('top_logprobs', 'top_logprobs requires logprobs to be true.');
-  return enabled ? { top: top ?? 0 } : undefined;
+type ChatValues = Values<typeof chatCompletionFields>;
+
+function readFormats({ response_format: responseFormat, format }: ChatValues): 'json' | JsonObject | undefined {
+  if (responseFormat === undefined) return format;
+  return settleFormat(['response_format', readResponseFormat(responseFormat)], ['format', format]);
 }
 
-/** Checks the types of fields that have no effect: a wrong type is still a 400. */
-function checkDropped(body: JsonObject): void {
-  const biases = object(body['logit_bias'], 'logit_bias') ?? {};
-  for (const bias of Object.values(biases)) number(bias, 'logit_bias', -100, 100);
-  object(body['metadata'], 'metadata');
-  boolean(body['store'], 'store');
-  string(body['user'], 'user');
-  string(body['service_tier'], 'service_tier');
+/** As in Ollama, `top_logprobs` alone has no effect. */
+function readLogprobs(
+  { logprobs, top_logprobs: top = 0 }: ChatValues,
+  dropped: DroppedFields,
+): ChatRequest['logprobs'] {
+  if (logprobs === true) return { top };
+  if (top > 0) dropped.names.add('top_logprobs');
+  return undefined;
 }

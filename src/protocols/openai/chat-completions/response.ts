@@ -2,7 +2,7 @@ import type { ChatCompletion, ChatCompletionMessage } from 'openai/resources/cha
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
 import type { ChatResult } from '../../../chat/accumulator.ts';
-import { type ReasoningField, type ReasoningFields, reasoningFields } from './reasoning.ts';
+import { type AnswerShape, type ReasoningFields, reasoningFields } from './reasoning.ts';
 import { toUsage } from '../usage.ts';
 
 /** @returns an answer that is not streamed. @see https://platform.openai.com/docs/api-reference/chat/object */
@@ -10,7 +10,7 @@ export function toChatCompletion(
   results: readonly ChatResult[],
   { usage }: TotalUsage,
   head: AnswerHead,
-  reasoningField: ReasoningField,
+  shape: AnswerShape,
 ): ChatCompletion {
   return {
     id: head.id,
@@ -19,27 +19,33 @@ export function toChatCompletion(
     model: head.model,
     choices: results.map((result, index) => ({
       index,
-      message: toMessage(result, reasoningField),
+      message: toMessage(result, shape),
       logprobs: result.logprobs.length > 0 ? { content: [...result.logprobs], refusal: null } : null,
-      finish_reason: result.finishReason,
+      finish_reason:
+        shape.usesFunctions && result.finishReason === 'tool_calls' ? 'function_call' : result.finishReason,
     })),
     usage: toUsage(usage),
   };
 }
 
-function toMessage(result: ChatResult, reasoningField: ReasoningField): ChatCompletionMessage & ReasoningFields {
-  const { text, reasoning, toolCalls } = result;
+function toMessage(
+  { text, reasoning, toolCalls }: ChatResult,
+  { reasoningField, usesFunctions }: AnswerShape,
+): ChatCompletionMessage & ReasoningFields {
+  const [call] = toolCalls;
   return {
     role: 'assistant',
     content: text === '' && toolCalls.length > 0 ? null : text,
     ...(reasoning !== '' && reasoningFields(reasoning, reasoningField)),
     refusal: null,
-    ...(toolCalls.length > 0 && {
-      tool_calls: toolCalls.map((call) => ({
-        id: call.id,
-        type: 'function' as const,
-        function: { name: call.name, arguments: call.arguments },
-      })),
-    }),
+    ...(usesFunctions && call !== undefined && { function_call: { name: call.name, arguments: call.arguments } }),
+    ...(!usesFunctions &&
+      toolCalls.length > 0 && {
+        tool_calls: toolCalls.map((call) => ({
+          id: call.id,
+          type: 'function' as const,
+          function: { name: call.name, arguments: call.arguments },
+        })),
+      }),
   };
 }

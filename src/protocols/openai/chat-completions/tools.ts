@@ -1,19 +1,29 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
+import { invalidValue } from '../../../errors.ts';
+import { isObject } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
+import type { Values } from '../../field-table.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
+import type { chatCompletionFields } from './fields.ts';
 import { chooseTools, readFunctionTool } from '../../tools.ts';
 
 type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice'>;
+type ToolValues = Pick<Values<typeof chatCompletionFields>, 'tools' | 'tool_choice' | 'functions' | 'function_call'>;
 
 /**
- * Reads `tools` and `tool_choice`.
+ * Reads `tools` and `tool_choice`, or their former names `functions` and `function_call`.
  *
  * @throws {GatewayError} 400 with `param` for a tool or a choice that cannot be read
  * @see https://platform.openai.com/docs/api-reference/chat/create (tool_choice)
  */
-export function readToolUse(body: JsonObject, dropped: DroppedFields): ToolUse {
-  const tools = readTools(body['tools'], dropped);
-  const choice = body['tool_choice'] ?? 'auto';
+export function readToolUse(values: ToolValues, dropped: DroppedFields): ToolUse {
+  const { tools: given = [], functions = [], tool_choice: toolChoice, function_call: called } = values;
+  if (given.length === 0 && functions.length === 0 && toolChoice === undefined && called === undefined) return {};
+  const tools = readTools(given, dropped);
+  const names = new Set(tools.map(({ name }) => name));
+  tools.push(...readFunctions(functions, dropped).filter(({ name }) => !names.has(name)));
+  const choice = settleChoice(toolChoice, called);
   if (choice === 'auto' || choice === 'none' || choice === 'required') return chooseTools(tools, choice);
   const fields = required(object, choice, 'tool_choice');
   const type = required(oneOf, fields['type'], 'tool_choice.type', ['function', 'allowed_tools']);
@@ -25,6 +35,22 @@ export function readToolUse(body: JsonObject, dropped: DroppedFields): ToolUse {
     default:
       return type satisfies never;
   }
+}
+
+/** @param called the former `function_call`: a word, or an object with a name */
+function settleChoice(choice: unknown, called: unknown): unknown {
+  const former = isObject(called) ? { type: 'function', function: called } : called || undefined;
+  const settled = choice || former || 'auto';
+  if (former !== undefined && !isDeepStrictEqual(settled, former)) {
+    throw invalidValue('function_call', 'tool_choice and function_call contradict each other.');
+  }
+  // Mistral's word.
+  return settled === 'any' ? 'required' : settled;
+}
+
+/** Reads the former `functions`, which have the fields of a tool's `function`. */
+function readFunctions(items: readonly unknown[], dropped: DroppedFields): Tool[] {
+  return items.map((item, index) => readFunctionTool({ function: item }, `functions[${index}]`, dropped));
 }
 
 /** Sends only the allowed tools. */
@@ -46,8 +72,8 @@ function readFunctionName(fields: JsonObject, path: string): string {
   return required(string, called['name'], `${path}.function.name`);
 }
 
-function readTools(value: unknown, dropped: DroppedFields): Tool[] {
-  return (array(value, 'tools') ?? []).map((item, index) => {
+function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
+  return items.map((item, index) => {
     const path = `tools[${index}]`;
     const tool = required(object, item, path);
     required(oneOf, tool['type'], `${path}.type`, ['function']);

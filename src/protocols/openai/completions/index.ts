@@ -1,7 +1,9 @@
 import type { GenerationCall, GenerationProtocol } from '../../../chat/protocol.ts';
 import { sseContentType } from '../../../framing/sse.ts';
+import { droppableNames } from '../../field-table.ts';
 import { openaiErrors } from '../error.ts';
 import { CompletionEncoder } from './encoder.ts';
+import { textCompletionFields } from './fields.ts';
 import { readCompletion } from './request.ts';
 import { toCompletion } from './response.ts';
 
@@ -11,7 +13,7 @@ export const completions = {
   idPrefix: 'cmpl-',
   contentType: sseContentType,
   errors: openaiErrors,
-  droppable: ['best_of', 'echo', 'logit_bias', 'stream_options.include_obfuscation', 'user'],
+  droppable: droppableNames(textCompletionFields),
   read(body: unknown): GenerationCall {
     const { includeUsage, echo, ...call } = readCompletion(body);
     const echoes = echo ? call.requests.map(({ prompt }) => prompt) : [];

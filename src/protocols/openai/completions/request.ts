@@ -1,8 +1,12 @@
-import type { CompletionRequest, JsonObject } from '../../../chat/request.ts';
+import type { CompletionRequest } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { boolean, defined, integer, readObjectBody, string } from '../../fields.ts';
-import { commonFields, readCommon, readIncludeUsage, repeatRequest } from '../request-fields.ts';
+import { readFields } from '../../field-table.ts';
+import { defined, readObjectBody } from '../../fields.ts';
+import { readSettings } from '../../settings.ts';
+import { readThinking } from '../../thinking.ts';
+import { readIncludeUsage, repeatRequest } from '../request-fields.ts';
+import { textCompletionFields } from './fields.ts';
 
 export interface ParsedCompletion {
   /** One for each prompt and each of `n`. */
@@ -17,36 +21,34 @@ export interface ParsedCompletion {
 
 const maxChoices = 128;
 
-const knownFields: ReadonlySet<string> = new Set([
-  ...commonFields,
-  'prompt',
-  'suffix',
-  'raw',
-  'echo',
-  'logprobs',
-  'think',
-]);
-
-/** A `best_of` that equals `n` asks for nothing. A larger one is unknown here, and so reported. */
-const knownWithBestOf: ReadonlySet<string> = new Set([...knownFields, 'best_of']);
-
 /**
- * Reads the body of a completion request. Besides OpenAI's fields it takes Ollama's own `options`, `keep_alive`, `think`
- * and `raw`. Without `think` the model is asked not to think: the answer has no field for it.
+ * Reads the body of a completion request. Besides OpenAI's fields it takes Ollama's own, such as `options`, `think` and
+ * `raw`. Without `think` the model is asked not to think: the answer has no field for it.
  *
- * @throws {GatewayError} 400 with `param` for a field of the wrong type or out of range
+ * @throws {GatewayError} 400 with `param` for a field that cannot be read, and for two that contradict each other
  * @see https://platform.openai.com/docs/api-reference/completions/create
  */
 export function readCompletion(value: unknown): ParsedCompletion {
-  const body = readObjectBody(value);
   const dropped = new DroppedFields();
-  const settings = readSettings(body);
-  const count = integer(body['n'], 'n', 1, maxChoices) ?? 1;
-  const bestOf = integer(body['best_of'], 'best_of', 1, 20) ?? count;
-  if (bestOf < count) throw invalidValue('best_of', 'best_of must be at least n.');
-  const includeUsage = readIncludeUsage(body['stream_options'], dropped);
-  dropped.addUnknown(body, bestOf === count ? knownWithBestOf : knownFields);
-  const [first, ...others] = readPrompts(body['prompt']);
+  const body = readObjectBody(value);
+  const values = readFields(textCompletionFields, body, dropped);
+  const count = values.n ?? 1;
+  // It asks for the best of several answers, of which only more than the `n` best are lost.
+  if (Number(body['best_of']) <= count) dropped.names.delete('best_of');
+  const { think = false } = readThinking(values, dropped);
+  const settings = {
+    kind: 'completion' as const,
+    model: values.model ?? '',
+    ...readSettings(values),
+    think,
+    ...defined({
+      keepAlive: values.keep_alive,
+      suffix: values.suffix || undefined,
+      raw: values.raw,
+      logprobs: values.logprobs === undefined ? undefined : { top: values.logprobs },
+    }),
+  };
+  const [first, ...others] = readPrompts(values.prompt);
   if ((others.length + 1) * count > maxChoices) {
     throw invalidValue('prompt', `The number of prompts times n must be at most ${maxChoices}.`);
   }
@@ -54,26 +56,10 @@ export function readCompletion(value: unknown): ParsedCompletion {
   for (const prompt of others) requests.push(...repeatRequest({ ...settings, prompt }, count));
   return {
     requests,
-    stream: boolean(body['stream'], 'stream') ?? false,
-    includeUsage,
-    echo: boolean(body['echo'], 'echo') ?? false,
+    stream: values.stream ?? false,
+    includeUsage: readIncludeUsage(values.stream_options),
+    echo: values.echo ?? false,
     dropped: [...dropped.names],
-  };
-}
-
-/** Reads the fields that are the same for every prompt. */
-function readSettings(body: JsonObject): Omit<CompletionRequest, 'prompt'> {
-  const common = readCommon(body);
-  const logprobs = integer(body['logprobs'], 'logprobs', 0, 20);
-  return {
-    kind: 'completion',
-    ...common,
-    think: boolean(body['think'], 'think') ?? false,
-    ...defined({
-      suffix: string(body['suffix'], 'suffix') || undefined,
-      raw: boolean(body['raw'], 'raw'),
-      logprobs: logprobs === undefined ? undefined : { top: logprobs },
-    }),
   };
 }
 

@@ -2,22 +2,14 @@ import type { EmbeddingInput } from '../../../chat/embeddings.ts';
 import type { EmbeddingsCall } from '../../../chat/protocol.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { boolean, defined, integer, object, oneOf, readObjectBody, string } from '../../fields.ts';
-import { readKeepAlive } from '../../shared-fields.ts';
+import { readFields } from '../../field-table.ts';
+import { defined, readObjectBody } from '../../fields.ts';
+import { readOptions } from '../../settings.ts';
+import { embeddingsFields } from './fields.ts';
 import type { VectorEncoding } from './response.ts';
 
 /** OpenAI's own limit on the texts of one request. */
 const maxInputs = 2048;
-
-const knownFields: ReadonlySet<string> = new Set([
-  'model',
-  'input',
-  'encoding_format',
-  'dimensions',
-  'truncate',
-  'options',
-  'keep_alive',
-]);
 
 export interface ParsedEmbeddings {
   readonly request: EmbeddingsCall['request'];
@@ -34,21 +26,20 @@ export interface ParsedEmbeddings {
  * @see https://platform.openai.com/docs/api-reference/embeddings/create
  */
 export function readEmbeddings(value: unknown): ParsedEmbeddings {
-  const body = readObjectBody(value);
   const dropped = new DroppedFields();
-  dropped.addUnknown(body, knownFields);
+  const values = readFields(embeddingsFields, readObjectBody(value), dropped);
   return {
     request: {
-      model: string(body['model'], 'model') ?? '',
-      input: readInput(body['input']),
+      model: values.model ?? '',
+      input: readInput(values.input),
       ...defined({
-        dimensions: integer(body['dimensions'], 'dimensions', 1),
-        truncate: boolean(body['truncate'], 'truncate'),
-        options: object(body['options'], 'options'),
-        keepAlive: readKeepAlive(body['keep_alive']),
+        dimensions: values.dimensions,
+        truncate: values.truncate,
+        options: readOptions(values),
+        keepAlive: values.keep_alive,
       }),
     },
-    encoding: oneOf(body['encoding_format'], 'encoding_format', ['float', 'base64']) ?? 'float',
+    encoding: values.encoding_format ?? 'float',
     dropped: [...dropped.names],
   };
 }

@@ -1,6 +1,5 @@
 import type { ResponseTextConfig } from 'openai/resources/responses/responses';
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
-import type { DroppedFields } from '../../dropped-fields.ts';
 import { boolean, defined, object, string } from '../../fields.ts';
 import { readFormatObject } from '../../response-format.ts';
 
@@ -15,10 +14,8 @@ interface TextFormat {
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.openai.com/docs/api-reference/responses/create (text)
  */
-export function readTextFormat(body: JsonObject, dropped: DroppedFields): TextFormat {
-  const text = object(body['text'], 'text') ?? {};
-  dropped.add('text.verbosity', text['verbosity']);
-  const format = object(text['format'], 'text.format') ?? { type: 'text' };
+export function readTextFormat(text: JsonObject | undefined): TextFormat {
+  const format = object(text?.['format'], 'text.format') ?? { type: 'text' };
   const read = readFormatObject(format, 'text.format', 'text.format.schema');
   if (read === undefined) return { request: {}, echo: { text: { format: { type: 'text' } } } };
   if (read === 'json' || format['type'] === 'json_object') {

@@ -2,8 +2,10 @@ import type { GenerationCall, GenerationProtocol, TextStore } from '../../../cha
 import type { ChatRequest } from '../../../chat/request.ts';
 import { GatewayError, invalidValue, quoted } from '../../../errors.ts';
 import { sseContentType } from '../../../framing/sse.ts';
+import { droppableNames } from '../../field-table.ts';
 import { openaiErrors } from '../error.ts';
 import { ResponseEncoder } from './encoder.ts';
+import { responseFields } from './fields.ts';
 import { History } from './history.ts';
 import { responseId } from './ids.ts';
 import type { InputEntry } from './input.ts';
@@ -15,14 +17,13 @@ import { StoredResponses } from './stored-responses.ts';
 
 export { responseResources } from './resources.ts';
 
-const droppable = (
-  'include.reasoning.encrypted_content input.content.detail input.content.prompt_cache_breakpoint ' +
-  'input.custom_tool_call input.custom_tool_call_output input.encrypted_content input.item_reference ' +
-  'input.content.input_audio input.content.input_file input.local_shell_call input.local_shell_call_output ' +
-  'input.output.input_file input.phase input.web_search_call ' +
-  'client_metadata context_management max_tool_calls prompt_cache_options top_logprobs ' +
-  'text.verbosity tools.code_interpreter tools.computer_use_preview tools.custom tools.file_search ' +
-  'tools.image_generation tools.local_shell tools.mcp tools.namespace tools.strict tools.web_search ' +
+/** Items, tools and parts of the input that are named by their type, and fields that a server may have no use for. */
+const namedByType = (
+  'include.reasoning.encrypted_content input.content.image_url input.custom_tool_call input.custom_tool_call_output ' +
+  'input.content.input_audio input.content.input_file input.output.input_file ' +
+  'input.item_reference input.local_shell_call input.local_shell_call_output input.output.input_image ' +
+  'input.web_search_call reasoning.effort tools.code_interpreter tools.computer_use_preview tools.custom ' +
+  'tools.file_search tools.image_generation tools.local_shell tools.mcp tools.namespace tools.web_search ' +
   'tools.web_search_preview'
 ).split(' ');
 
@@ -47,7 +48,7 @@ export function responses(store: TextStore): GenerationProtocol {
       response_format: 'text.format.schema',
       truncate: 'truncation',
     },
-    droppable,
+    droppable: [...droppableNames(responseFields), ...namedByType],
     read: async (body, owner, quota) => await toCall(readResponse(body), new StoredResponses(store, owner, quota)),
   };
 }

@@ -1,11 +1,15 @@
 import type { FunctionTool, Response } from 'openai/resources/responses/responses';
-import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
+import type { ChatRequest, Tool } from '../../../chat/request.ts';
 import { isObject } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
+import type { Values } from '../../field-table.ts';
 import { array, boolean, defined, object, oneOf, required, string } from '../../fields.ts';
 import { readSchema } from '../../json-schema.ts';
 import { type ClientToolChoice, chooseTools } from '../../tools.ts';
+import type { responseFields } from './fields.ts';
 import { droppedName } from './dropped-name.ts';
+
+type ToolValues = Pick<Values<typeof responseFields>, 'tools' | 'tool_choice'>;
 
 interface ToolUse {
   readonly request: Pick<ChatRequest, 'tools' | 'toolChoice'>;
@@ -27,9 +31,9 @@ interface ToolChoice {
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.openai.com/docs/api-reference/responses/create (tools)
  */
-export function readToolUse(body: JsonObject, dropped: DroppedFields): ToolUse {
-  const tools = readTools(body['tools'], dropped);
-  const { choice, allowed, echo } = readToolChoice(body['tool_choice'] ?? 'auto', tools, dropped);
+export function readToolUse(values: ToolValues, dropped: DroppedFields): ToolUse {
+  const tools = readTools(values.tools ?? [], dropped);
+  const { choice, allowed, echo } = readToolChoice(values.tool_choice || 'auto', tools, dropped);
   return { request: chooseTools(allowed.map(toTool), choice), echo: { tools, tool_choice: echo } };
 }
 
@@ -72,8 +76,8 @@ function readAllowedNames(value: unknown, dropped: DroppedFields): ReadonlySet<s
   return names;
 }
 
-function readTools(value: unknown, dropped: DroppedFields): FunctionTool[] {
-  return (array(value, 'tools') ?? []).flatMap((item, index): FunctionTool[] => {
+function readTools(items: readonly unknown[], dropped: DroppedFields): FunctionTool[] {
+  return items.flatMap((item, index): FunctionTool[] => {
     const path = `tools[${index}]`;
     const tool = required(object, item, path);
     const type = required(string, tool['type'], `${path}.type`);
@@ -82,7 +86,6 @@ function readTools(value: unknown, dropped: DroppedFields): FunctionTool[] {
       return [];
     }
     const strict = boolean(tool['strict'], `${path}.strict`) ?? null;
-    dropped.add('tools.strict', strict);
     return [
       {
         type,

@@ -1,0 +1,87 @@
+import type { JsonObject } from '../../../chat/request.ts';
+import { type Field, type FieldTable, named, read, raw } from '../../field-table.ts';
+import { array, boolean, object } from '../../fields.ts';
+import { optionFields, readStop, settingFields, tokenLimit } from '../../settings.ts';
+import { thinkingFields } from '../../thinking.ts';
+
+const typeOf = ({ type }: JsonObject): unknown => type;
+
+/** May be in any object, and has one name for all. */
+const cacheControl: Field = { ...named, reportedAs: 'cache_control' };
+
+const block: FieldTable = { type: read, cache_control: cacheControl };
+const citations: Field = { effect: 'any', fields: { enabled: { ...named, reportedAs: 'messages.content.citations' } } };
+
+/** The blocks of a content by their type. The reader of messages names blocks of other types. */
+const blocks: Readonly<Record<string, FieldTable>> = {
+  text: { ...block, text: read, citations: named },
+  image: { ...block, source: read, transformations: named },
+  document: { ...block, source: read, title: read, context: read, citations },
+  search_result: { ...block, source: read, title: read, content: read, citations },
+  thinking: { ...block, thinking: read, signature: read },
+  tool_use: { ...block, id: read, name: read, input: read, caller: read, toolset_name: named },
+  tool_result: {
+    ...block,
+    tool_use_id: read,
+    content: { effect: 'any', variantOf: typeOf },
+    is_error: read,
+    toolset_name: named,
+  },
+};
+
+const content: Field = { effect: 'any', variantOf: typeOf, variants: blocks };
+
+const tool: FieldTable = {
+  type: read,
+  name: read,
+  description: read,
+  input_schema: read,
+  cache_control: cacheControl,
+  strict: { ...named, note: 'Calls are checked for their form only.' },
+  allowed_callers: named,
+  defer_loading: named,
+  eager_input_streaming: named,
+  input_examples: named,
+};
+
+/** The fields of `POST /v1/messages` and of `POST /v1/messages/count_tokens`. */
+export const messagesFields = {
+  ...settingFields,
+  ...optionFields,
+  ...thinkingFields,
+  max_tokens: { ...tokenLimit, note: 'Required. 0 and negative numbers are no limit.' },
+  messages: { ...raw, fields: { role: read, content } },
+  system: { ...raw, ...content },
+  tools: { effect: 'any', read: array, variantOf: ({ type }) => type ?? 'custom', variants: { custom: tool } },
+  tool_choice: { effect: 'any', read: object, fields: { type: read, name: read, disable_parallel_tool_use: read } },
+  thinking: {
+    ...thinkingFields.thinking,
+    fields: { ...thinkingFields.thinking.fields, block_binding: named },
+    note: 'Budgets become levels. `between_tools` is named.',
+  },
+  output_config: {
+    effect: 'any',
+    read: object,
+    fields: { effort: read, format: { effect: 'any', fields: { type: read, schema: read } }, task_budget: named },
+  },
+  output_format: { effect: 'any', read: object, fields: { type: read, schema: read } },
+  stop_sequences: { effect: 'any', read: readStop, note: 'Empty sequences are left out.' },
+  stream: { effect: 'any', read: boolean },
+  cache_control: cacheControl,
+  betas: named,
+  billing_policy: named,
+  compaction: named,
+  container: named,
+  context_management: named,
+  diagnostics: named,
+  fallback_credit_token: named,
+  fallbacks: named,
+  inference_geo: named,
+  mcp_servers: named,
+  metadata: named,
+  service_tier: { ...named, neutral: ['standard'] },
+  speed: { ...named, neutral: ['standard'] },
+  thread: named,
+  user_profile_id: named,
+  workspace_id: named,
+} as const satisfies FieldTable;

@@ -1,0 +1,122 @@
+import type { JsonObject } from '../chat/request.ts';
+import { isObject } from '../framing/json.ts';
+import type { DroppedFields } from './dropped-fields.ts';
+
+/** Reads the value of a field, which is not null. @throws {GatewayError} 400 with the path as its `param` */
+type Reader<T> = (value: unknown, path: string, min?: number, max?: number) => T | undefined;
+
+/**
+ * The kind of server that a field has an effect on: `any`, or only one. A request for a server of another kind has it
+ * named. With `none` it is named for all; with `refused` the request is a 400.
+ */
+export type Effect = 'any' | 'ollama' | 'openai' | 'none' | 'refused';
+
+/** What happens to one field of a request body. */
+export interface Field<T = unknown> {
+  readonly effect: Effect;
+  /** Absent: the field is named, or code beside the table reads it. */
+  readonly read?: Reader<T>;
+  /** The limits of a number, which becomes the nearest one in between. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Values that ask for nothing, besides those that `DroppedFields` knows. */
+  readonly neutral?: readonly unknown[];
+  /** The name to report instead of the path. */
+  readonly reportedAs?: string;
+  /** The fields of its object, or of each object in its list. Absent, and for no variant: code beside the table names them. */
+  readonly fields?: FieldTable;
+  /** The fields by the variant of the object, such as the role of a message. Other variants have `fields`. */
+  readonly variants?: Readonly<Record<string, FieldTable>>;
+  readonly variantOf?: (item: JsonObject) => unknown;
+  /** A sentence for the documentation. */
+  readonly note?: string;
+}
+
+/**
+ * The fields of an object in requests. The table is the only place that decides which fields are known: the rest is named
+ * in `x-llamaduct-dropped`, or refused in strict mode.
+ */
+export type FieldTable = Readonly<Record<string, Field>>;
+
+/** The values that the readers of a table return, by the names of their fields. */
+export type Values<Table extends FieldTable> = {
+  readonly [Name in keyof Table]?: Table[Name] extends { readonly read: Reader<infer T> }
+    ? Exclude<T, undefined>
+    : never;
+};
+
+/**
+ * Reads the fields of a request body that are in its table, and names all others, nested ones too.
+ *
+ * @returns the values of the fields that are present and not null
+ * @throws {GatewayError} 400 with `param` for a value that cannot be read
+ */
+export function readFields<Table extends FieldTable>(
+  table: Table,
+  body: JsonObject,
+  dropped: DroppedFields,
+): Values<Table> {
+  const values: Record<string, unknown> = {};
+  for (const name in body) {
+    const value = body[name];
+    const field = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (field === undefined || value == null) {
+      if (field === undefined) dropped.addUnknown('', name);
+      continue;
+    }
+    if (field.read === undefined) nameField(field, name, value, dropped);
+    else values[name] = field.read(value, name, field.min, field.max);
+    if (typeof value === 'object') nameNested(field, value, `${name}.`, dropped);
+  }
+  return values as Values<Table>;
+}
+
+/** Names the fields of a nested object, or of each object in a list, that have no effect. */
+function nameNested(field: Field, value: unknown, prefix: string, dropped: DroppedFields): void {
+  if (Array.isArray(value)) {
+    for (const item of value) nameNested(field, item, prefix, dropped);
+    return;
+  }
+  if (!isObject(value)) return;
+  const table = tableOf(field, value);
+  if (table === undefined) return;
+  for (const name in value) {
+    const nested = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (nested === undefined) {
+      dropped.addUnknown(prefix, name);
+      continue;
+    }
+    if (nested.effect === 'none') nameField(nested, prefix + name, value[name], dropped);
+    if (typeof value[name] === 'object') nameNested(nested, value[name], `${prefix}${name}.`, dropped);
+  }
+}
+
+function tableOf({ fields, variants, variantOf }: Field, item: JsonObject): FieldTable | undefined {
+  const type = variantOf?.(item);
+  return variants !== undefined && typeof type === 'string' && Object.hasOwn(variants, type) ? variants[type] : fields;
+}
+
+/** Names a field that has no effect, unless its value asks for nothing. */
+function nameField({ neutral, reportedAs }: Field, path: string, value: unknown, dropped: DroppedFields): void {
+  const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (neutral === undefined || !items.every((item) => neutral.includes(item))) dropped.add(reportedAs ?? path, value);
+}
+
+/** A field that code beside the table reads, with an effect on servers of all kinds. */
+export const read: Field = { effect: 'any' };
+
+/** The same of the body itself, in which code beside the table reads the value. */
+export const raw = { effect: 'any', read: (value: unknown): unknown => value } as const satisfies Field;
+
+/** A field without effect on any server. */
+export const named: Field = { effect: 'none' };
+
+/** @returns the names of all fields of a table that can be reported as dropped, nested ones with dots */
+export function droppableNames(table: FieldTable, prefix = ''): string[] {
+  return Object.entries(table).flatMap(([name, field]) => {
+    const path = prefix + name;
+    const nested = [...(field.fields ? [field.fields] : []), ...Object.values(field.variants ?? {})];
+    const own = field.effect === 'any' || field.effect === 'refused' ? [] : [field.reportedAs ?? path];
+    return [...own, ...nested.flatMap((fields) => droppableNames(fields, `${path}.`))];
+  });
+}

@@ -1,0 +1,103 @@
+import type { JsonObject } from '../../../chat/request.ts';
+import { type FieldTable, named, read, raw } from '../../field-table.ts';
+import { array, boolean } from '../../fields.ts';
+import { readFormat, readTopLogprobs } from '../../settings.ts';
+import { accountFields, completionFields } from '../request-fields.ts';
+
+const roleOf = ({ role }: JsonObject): unknown => role;
+const typeOf = ({ type }: JsonObject): unknown => type;
+
+const part: FieldTable = { type: read, prompt_cache_breakpoint: named };
+
+/** The parts of a content by their type. The reader of messages names parts of other types. */
+const contentParts: Readonly<Record<string, FieldTable>> = {
+  text: { ...part, text: read },
+  refusal: { ...part, refusal: read },
+  image_url: { ...part, image_url: { effect: 'any', fields: { url: read, detail: named } } },
+  input_audio: { ...part, input_audio: { effect: 'any', fields: { data: read, format: read } } },
+  file: { ...part, file: { effect: 'any', fields: { filename: read, file_data: read, file_id: read } } },
+};
+
+const message: FieldTable = {
+  role: read,
+  content: { effect: 'any', variantOf: typeOf, variants: contentParts },
+  name: { ...named, note: 'The author. In a result the tool, which is read.' },
+};
+
+const call: FieldTable = { name: read, arguments: read };
+
+/** The fields of a message by its role. */
+const messageFields: Readonly<Record<string, FieldTable>> = {
+  assistant: {
+    ...message,
+    refusal: read,
+    reasoning_content: read,
+    reasoning: read,
+    tool_calls: {
+      effect: 'any',
+      fields: {
+        id: read,
+        index: read,
+        type: read,
+        function: { effect: 'any', fields: call },
+        custom: { effect: 'any', fields: { name: read, input: read } },
+      },
+    },
+    function_call: { effect: 'any', fields: call },
+    audio: named,
+    annotations: named,
+  },
+  tool: { ...message, name: read, tool_call_id: read },
+  function: { ...message, name: read },
+};
+
+const functionFields: FieldTable = {
+  name: read,
+  description: read,
+  parameters: read,
+  strict: { ...named, note: 'Calls are checked for their form only.' },
+};
+
+/** The fields of `POST /v1/chat/completions`. */
+export const chatCompletionFields = {
+  ...completionFields,
+  ...accountFields,
+  messages: { ...raw, fields: message, variantOf: roleOf, variants: messageFields },
+  tools: {
+    effect: 'any',
+    read: array,
+    fields: {
+      type: read,
+      function: { effect: 'any', fields: functionFields },
+      custom: { effect: 'any', fields: { name: read, description: read, format: read } },
+    },
+  },
+  tool_choice: {
+    ...raw,
+    fields: {
+      type: read,
+      function: { effect: 'any', fields: { name: read } },
+      custom: { effect: 'any', fields: { name: read } },
+      allowed_tools: { effect: 'any', fields: { mode: read, tools: read } },
+    },
+  },
+  parallel_tool_calls: { effect: 'any', read: boolean },
+  functions: { effect: 'any', read: array, fields: functionFields, note: 'The former name of `tools`.' },
+  function_call: { ...raw, fields: { name: read }, note: 'The former name of `tool_choice`.' },
+  response_format: {
+    ...raw,
+    fields: {
+      type: read,
+      schema: read,
+      json_schema: { effect: 'any', fields: { name: read, description: read, schema: read, strict: read } },
+    },
+  },
+  format: { effect: 'any', read: readFormat, note: "Ollama's." },
+  logprobs: { effect: 'any', read: boolean },
+  top_logprobs: { effect: 'any', read: readTopLogprobs, note: 'Named without `logprobs`.' },
+  audio: named,
+  modalities: { ...named, neutral: ['text'] },
+  prediction: named,
+  verbosity: { ...named, neutral: ['medium'] },
+  web_search_options: named,
+} as const satisfies FieldTable;
