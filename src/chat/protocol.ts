@@ -41,6 +41,8 @@ export interface GenerationCall {
   readonly stream: boolean;
   /** Fields that the client sent and that have no effect. */
   readonly dropped: readonly string[];
+  /** The client's spellings of fields, by the names under which a backend reports them as dropped. */
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
   /** True when the client does not want to see the model's thinking. */
   readonly hideThinking?: boolean;
   /** True when the answer has to contain the stop sequence that ended it, which few backends report. */
@@ -78,6 +80,8 @@ export interface EmbeddingsCall {
   readonly request: Omit<EmbeddingsRequest, 'input'> & { readonly input: readonly EmbeddingInput[] };
   /** Fields that the client sent and that have no effect. */
   readonly dropped: readonly string[];
+  /** The client's spellings of fields, by the names under which a backend reports them as dropped. */
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
   /** The complete answer when `input` is empty, so that no backend is needed. */
   readonly ready?: object;
   /** @param head its `model` goes into the answer */

@@ -17,6 +17,7 @@ import type { Services, UpstreamServices } from '../services.ts';
 import { readJson } from '../upstreams/http/read.ts';
 import { authorizeModel, reserveTokens } from './steps/authorize.ts';
 import { contextOf } from './steps/context-sizes.ts';
+import { spelledFields } from './steps/field-names.ts';
 import { rejectDroppedFields } from './steps/dropped-fields.ts';
 import { tokenTexts } from './steps/token-texts.ts';
 
@@ -31,7 +32,8 @@ export function embeddingsHandler(protocol: EmbeddingsProtocol, services: Servic
     const rule = rules.rule(model);
     const asked = { ...withAllowedKeepAlive(call.request, { key: exchange.key, rule }), input };
     const ignored = asked.keepAlive === call.request.keepAlive ? [] : ['keep_alive'];
-    const dropped = [...call.dropped, ...ignored, ...pool.backendFor(model).embeddings(asked).dropped];
+    const unsupported = pool.backendFor(model).embeddings(asked).dropped;
+    const dropped = [...call.dropped, ...ignored, ...spelledFields(unsupported, call)];
     if (config.strict) rejectDroppedFields(dropped);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready);
     const request = { ...asked, model, ...(rule !== undefined && pinnedOptions(asked, rule)) };

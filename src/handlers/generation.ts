@@ -15,7 +15,7 @@ import { Translator } from '../streaming/translator.ts';
 import { type PreparedCall, applyRules } from './steps/apply-rules.ts';
 import { choiceDecoders, collectChoices, sendChoices } from './steps/choices.ts';
 import { droppedHeader } from './steps/dropped-fields.ts';
-import { type FieldNames, fieldNamesOf, withFieldName } from './steps/field-names.ts';
+import { type FieldNames, fieldNamesOf, spelledFields, withFieldName } from './steps/field-names.ts';
 import type { Adaptations } from './steps/send.ts';
 
 /** A call that is ready to be sent, and what its answer needs. */
@@ -105,7 +105,7 @@ function headersOf(
   // A field that only a rule of the operator sets is no loss to the client.
   const lost = dropped.filter((field) => field !== 'reasoning_effort' || asked.think !== undefined);
   return {
-    ...droppedFields.headers([...prepared.dropped, ...lost].map(names)),
+    ...droppedFields.headers(spelledFields([...prepared.dropped, ...lost], call, names)),
     ...(truncated && { 'x-llamaduct-truncated': 'true' }),
   };
 }

@@ -1,3 +1,5 @@
+import type { GenerationCall } from '../chat/protocol.ts';
+
 /** A field with one of these values changes nothing, so it is not reported. An empty object or array counts too. */
 const neutral: ReadonlySet<unknown> = new Set([undefined, null, false, '', 'auto', 'default']);
 
@@ -8,6 +10,19 @@ const plainName = /^[\w.-]{1,64}$/;
 export class DroppedFields {
   /** The fields that were added, in this order. */
   readonly names = new Set<string>();
+  #spellings: Map<string, string> | undefined;
+
+  /** @returns the fields of a call that tell what was dropped */
+  report(): Pick<GenerationCall, 'dropped' | 'spellings'> {
+    return { dropped: [...this.names], ...(this.#spellings && { spellings: this.#spellings }) };
+  }
+
+  /** Notes how the client spelled a field that a server may have no use for. */
+  spell(name: string, spelling: string): void {
+    if (name === spelling) return;
+    this.#spellings ??= new Map();
+    this.#spellings.set(name, spelling);
+  }
 
   /**
    * Adds a field, unless its value is neutral.

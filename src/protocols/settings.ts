@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GenerationRequest, JsonObject, Sampling } from '../chat/request.ts';
 import { invalidValue } from '../errors.ts';
+import type { DroppedFields } from './dropped-fields.ts';
 import { isObject } from '../framing/json.ts';
 import type { Field, FieldTable } from './field-table.ts';
 import { boolean, integer, number, object, string } from './fields.ts';
@@ -57,6 +58,12 @@ export const settingFields = {
   keep_alive: { effect: 'ollama', read: readKeepAlive },
 } as const satisfies FieldTable;
 
+/** The same for embeddings, for which other servers have no options. */
+export const embeddingSettingFields = {
+  ...settingFields,
+  options: { effect: 'ollama', read: object },
+} as const satisfies FieldTable;
+
 /** A limit of generated tokens. */
 export const tokenLimit = {
   effect: 'any',
@@ -92,21 +99,26 @@ const samplingNames: ReadonlyMap<string, keyof Sampling> = new Map([
  * @param values the fields of a request, as their tables read them
  * @throws {GatewayError} 400 with `param` for two different values of one parameter, and for an option that cannot be read
  */
-export function readSettings(values: Values): Pick<GenerationRequest, 'sampling' | 'options'> {
+export function readSettings(values: Values, dropped: DroppedFields): Pick<GenerationRequest, 'sampling' | 'options'> {
   const sampling: Partial<Record<keyof Sampling, unknown>> = {};
   const options: [string, unknown][] = [];
-  for (const [name, { value }] of collectOptions(values)) {
+  for (const [name, { path, value }] of collectOptions(values)) {
     const canonical = samplingNames.get(name);
-    if (canonical === undefined) options.push([name, value]);
-    else sampling[canonical] = value;
+    if (canonical === undefined) {
+      options.push([name, value]);
+      dropped.spell(`options.${name}`, path);
+    } else {
+      sampling[canonical] = value;
+    }
   }
   return { sampling: sampling as Sampling, ...(options.length > 0 && { options: Object.fromEntries(options) }) };
 }
 
 /** @returns all options of a request under Ollama's names; undefined without any. @throws {GatewayError} as `readSettings` */
-export function readOptions(values: Values): JsonObject | undefined {
+export function readOptions(values: Values, dropped: DroppedFields): JsonObject | undefined {
   const options = collectOptions(values);
   if (options.size === 0) return undefined;
+  for (const [name, { path }] of options) dropped.spell(`options.${name}`, path);
   return Object.fromEntries([...options].map(([name, { value }]) => [name, value]));
 }
 

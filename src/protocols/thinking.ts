@@ -69,19 +69,22 @@ interface Wish {
 export function readThinking(values: Given, dropped: DroppedFields, effort?: unknown): Thinking {
   let hideThinking = false;
   let settled: Wish | undefined;
-  let budget: Think | undefined;
+  let budget: Wish | undefined;
   for (const name in values) {
     if (!Object.hasOwn(thinkingFields, name)) continue;
     if (hides(name, values[name])) hideThinking = true;
     for (const wish of wishesIn(name, values[name], dropped)) {
-      if (wish.isBudget === true) budget = wish.think;
+      if (wish.isBudget === true) budget = wish;
       else settled = settle(settled, wish);
     }
   }
-  const overall = effort === undefined ? undefined : readLevel(effort, 'output_config.effort', dropped);
+  const path = 'output_config.effort';
+  const overall = effort === undefined ? undefined : { path, think: readLevel(effort, path, dropped) };
   const isExact = settled?.think !== undefined && settled.think !== true;
-  const think = isExact ? settled?.think : (overall ?? budget ?? settled?.think);
-  return think === undefined ? { hideThinking } : { think, hideThinking };
+  const wish = isExact ? settled : [overall, budget, settled].find((one) => one?.think !== undefined);
+  if (wish?.think === undefined) return { hideThinking };
+  for (const name of ['reasoning_effort', 'think']) dropped.spell(name, wish.path);
+  return { think: wish.think, hideThinking };
 }
 
 /** @returns the more exact one of two wishes. @throws {GatewayError} 400 when they contradict each other */

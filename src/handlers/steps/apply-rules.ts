@@ -10,6 +10,7 @@ import type { Services } from '../../services.ts';
 import { prepareMessages } from './attachments.ts';
 import { authorizeModel, reserveTokens } from './authorize.ts';
 import { rejectDroppedFields } from './dropped-fields.ts';
+import { spelledFields } from './field-names.ts';
 import { demandOf } from './send.ts';
 
 type Requests = readonly [GenerationRequest, ...GenerationRequest[]];
@@ -73,7 +74,7 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   if (config.strict) {
     // A field that only a rule of the operator sets is not the client's to leave out.
     const own = withMessagesOf(requests[0], asked);
-    rejectDroppedFields([...dropped, ...pool.backendFor(model).generation(own).dropped]);
+    rejectDroppedFields([...dropped, ...spelledFields(pool.backendFor(model).generation(own).dropped, call)]);
   }
   return {
     dropped,

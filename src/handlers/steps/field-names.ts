@@ -1,4 +1,4 @@
-import type { ErrorFormat, GenerationProtocol } from '../../chat/protocol.ts';
+import type { ErrorFormat, GenerationCall, GenerationProtocol } from '../../chat/protocol.ts';
 import type { GatewayError } from '../../errors.ts';
 
 /** Renames a field of OpenAI's chat completions to what a dialect calls it. */
@@ -23,4 +23,13 @@ export function errorFormatOf(protocol: GenerationProtocol): ErrorFormat {
 
 export function withFieldName(error: GatewayError, names: FieldNames): GatewayError {
   return error.param === undefined ? error : error.about(names(error.param));
+}
+
+/** @returns dropped fields as the client spelled them */
+export function spelledFields(
+  fields: readonly string[],
+  { spellings }: Pick<GenerationCall, 'spellings'>,
+  names: FieldNames = (field) => field,
+): string[] {
+  return fields.map((field) => spellings?.get(field) ?? names(field));
 }

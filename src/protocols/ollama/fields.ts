@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../chat/request.ts';
 import { type Field, type FieldTable, named, raw, read } from '../field-table.ts';
 import { array, boolean, string } from '../fields.ts';
-import { readFormat, readTokenLimit, readTopLogprobs, settingFields } from '../settings.ts';
+import { embeddingSettingFields, readFormat, readTokenLimit, readTopLogprobs, settingFields } from '../settings.ts';
 import { thinkingFields } from '../thinking.ts';
 
 // Requests reach these tables only if they are translated for another kind of server: Ollama gets them unchanged.
@@ -69,7 +69,7 @@ export const generateFields = {
 
 /** The fields of `POST /api/embed`. */
 export const embedFields = {
-  ...settingFields,
+  ...embeddingSettingFields,
   input: raw,
   dimensions: { effect: 'any', read: readTokenLimit, note: 'Below 1: as many as the model makes.' },
   truncate: { effect: 'ollama', read: boolean },
@@ -77,6 +77,6 @@ export const embedFields = {
 
 /** The fields of `POST /api/embeddings`. */
 export const legacyEmbeddingsFields = {
-  ...settingFields,
+  ...embeddingSettingFields,
   prompt: { effect: 'any', read: string },
 } as const satisfies FieldTable;

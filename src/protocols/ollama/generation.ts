@@ -21,7 +21,7 @@ export function toCommon(values: CommonValues, dropped: DroppedFields): Omit<Gen
   const { think } = readThinking(values, dropped);
   return {
     model: values.model ?? '',
-    ...readSettings(values),
+    ...readSettings(values, dropped),
     ...defined({
       format: values.format,
       think,

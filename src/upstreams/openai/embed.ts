@@ -16,7 +16,7 @@ export function embedQuery(request: EmbeddingsRequest): EmbeddingsQuery {
   return {
     dropped: [
       ...(request.truncate === true ? ['truncate'] : []),
-      ...(request.options === undefined ? [] : ['options']),
+      ...Object.keys(request.options ?? {}).map((option) => `options.${option}`),
       ...(request.keepAlive === undefined ? [] : ['keep_alive']),
     ],
     method: 'POST',

@@ -18,6 +18,7 @@ export interface ParsedMessage {
   readonly reportsStop: boolean;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -33,13 +34,13 @@ export function readMessageRequest(value: unknown): ParsedMessage {
   const values = readFields(messagesFields, body, dropped);
   if (body['max_tokens'] == null) throw invalidValue('max_tokens', 'max_tokens is required.');
   const { hideThinking, prompt } = readPrompt(values, body, dropped);
-  const settings = readSettings(values);
+  const settings = readSettings(values, dropped);
   return {
     requests: [{ ...prompt, ...settings, ...defined({ format: readOutputFormat(values) }) }],
     stream: values.stream ?? false,
     hideThinking,
     reportsStop: settings.sampling.stop !== undefined,
-    dropped: [...dropped.names],
+    ...dropped.report(),
   };
 }
 
@@ -55,7 +56,7 @@ export function readTokenCountRequest(value: unknown): ParsedMessage {
   const dropped = new DroppedFields();
   const values = readFields(messagesFields, body, dropped);
   const { prompt } = readPrompt(values, body, dropped);
-  const request: ChatRequest = { ...prompt, ...readSettings(values), sampling: { maxTokens: 1 } };
+  const request: ChatRequest = { ...prompt, ...readSettings(values, dropped), sampling: { maxTokens: 1 } };
   return { requests: [request], stream: false, hideThinking: false, reportsStop: false, dropped: [...dropped.names] };
 }
 

@@ -14,6 +14,7 @@ export interface ParsedChat {
   readonly stream: boolean;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -31,5 +32,5 @@ export function readChat(value: unknown): ParsedChat {
     messages: readMessages(values.messages, dropped),
     ...defined({ tools: readTools(values.tools, dropped) }),
   };
-  return { request, stream: values.stream ?? true, dropped: [...dropped.names] };
+  return { request, stream: values.stream ?? true, ...dropped.report() };
 }

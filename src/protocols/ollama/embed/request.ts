@@ -3,7 +3,7 @@ import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type Values, readFields } from '../../field-table.ts';
 import { defined } from '../../fields.ts';
-import { readOptions, type settingFields } from '../../settings.ts';
+import { readOptions, type embeddingSettingFields } from '../../settings.ts';
 import { readFoldedBody } from '../body.ts';
 import { embedFields, legacyEmbeddingsFields } from '../fields.ts';
 
@@ -12,6 +12,7 @@ export interface ParsedEmbed {
   readonly request: EmbeddingsRequest;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -25,8 +26,8 @@ export function readEmbed(value: unknown): ParsedEmbed {
   const values = readFields(embedFields, readFoldedBody(value), dropped);
   const { dimensions, truncate } = values;
   return {
-    request: { ...toCommon(values), input: readInput(values.input), ...defined({ dimensions, truncate }) },
-    dropped: [...dropped.names],
+    request: { ...toCommon(values, dropped), input: readInput(values.input), ...defined({ dimensions, truncate }) },
+    ...dropped.report(),
   };
 }
 
@@ -36,15 +37,18 @@ export function readLegacyEmbeddings(value: unknown): ParsedEmbed {
   const values = readFields(legacyEmbeddingsFields, readFoldedBody(value), dropped);
   const { prompt = '' } = values;
   return {
-    request: { ...toCommon(values), input: prompt === '' ? [] : [prompt] },
-    dropped: [...dropped.names],
+    request: { ...toCommon(values, dropped), input: prompt === '' ? [] : [prompt] },
+    ...dropped.report(),
   };
 }
 
-function toCommon(values: Values<typeof settingFields>): Omit<EmbeddingsRequest, 'input'> {
+function toCommon(
+  values: Values<typeof embeddingSettingFields>,
+  dropped: DroppedFields,
+): Omit<EmbeddingsRequest, 'input'> {
   return {
     model: values.model ?? '',
-    ...defined({ options: readOptions(values), keepAlive: values.keep_alive }),
+    ...defined({ options: readOptions(values, dropped), keepAlive: values.keep_alive }),
   };
 }
 

@@ -15,6 +15,7 @@ export interface ParsedGenerate {
   readonly stream: boolean;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -31,7 +32,7 @@ export function readGenerate(value: unknown): ParsedGenerate {
   const { prompt = '', raw = false } = values;
   if (raw) checkRaw(body);
   const request = toRequest(values, prompt, dropped);
-  return { request, loadOnly: prompt === '', stream: values.stream ?? true, dropped: [...dropped.names] };
+  return { request, loadOnly: prompt === '', stream: values.stream ?? true, ...dropped.report() };
 }
 
 function toRequest(values: Values<typeof generateFields>, prompt: string, dropped: DroppedFields): GenerationRequest {

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../chat/request.ts';
 import { type FieldTable, named, read, raw } from '../../field-table.ts';
-import { array, boolean } from '../../fields.ts';
+import { array, boolean, object, oneOf, required, string } from '../../fields.ts';
 import { readFormat, readTopLogprobs } from '../../settings.ts';
 import { accountFields, completionFields } from '../request-fields.ts';
 
@@ -83,7 +83,12 @@ export const chatCompletionFields = {
   },
   parallel_tool_calls: { effect: 'any', read: boolean },
   functions: { effect: 'any', read: array, fields: functionFields, note: 'The former name of `tools`.' },
-  function_call: { ...raw, fields: { name: read }, note: 'The former name of `tool_choice`.' },
+  function_call: {
+    effect: 'any',
+    read: readFunctionCall,
+    fields: { name: read },
+    note: 'The former name of `tool_choice`.',
+  },
   response_format: {
     ...raw,
     fields: {
@@ -101,3 +106,11 @@ export const chatCompletionFields = {
   verbosity: { ...named, neutral: ['medium'] },
   web_search_options: named,
 } as const satisfies FieldTable;
+
+/** Reads the former `function_call`: a word, or an object with a name. @returns the same as a `tool_choice` */
+function readFunctionCall(value: unknown, path: string): string | JsonObject | undefined {
+  if (typeof value === 'string') return oneOf(value === '' ? undefined : value, path, ['auto', 'none']);
+  const called = object(value, path);
+  if (called === undefined) return undefined;
+  return { type: 'function', function: { name: required(string, called['name'], `${path}.name`) } };
+}

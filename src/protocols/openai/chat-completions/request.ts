@@ -20,6 +20,7 @@ export interface ParsedChatCompletion {
   readonly usesFunctions: boolean;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -38,7 +39,7 @@ export function readChatCompletion(value: unknown): ParsedChatCompletion {
     kind: 'chat',
     model: values.model ?? '',
     messages: readMessages(values.messages, dropped),
-    ...readSettings(values),
+    ...readSettings(values, dropped),
     ...readToolUse(values, dropped),
     ...think,
     ...defined({
@@ -55,7 +56,7 @@ export function readChatCompletion(value: unknown): ParsedChatCompletion {
     includeUsage: readIncludeUsage(values.stream_options),
     hideThinking,
     usesFunctions,
-    dropped: [...dropped.names],
+    ...dropped.report(),
   };
 }
 

@@ -37,16 +37,18 @@ export function readToolUse(values: ToolValues, dropped: DroppedFields): ToolUse
   }
 }
 
-/** @param called the former `function_call`: a word, or an object with a name */
+/** @param called the former `function_call`, as its table reads it */
 function settleChoice(choice: unknown, called: unknown): unknown {
-  const former = isObject(called) ? { type: 'function', function: called } : called || undefined;
-  const settled = choice || former || 'auto';
-  if (former !== undefined && !isDeepStrictEqual(settled, former)) {
+  const settled = choice || called || 'auto';
+  if (called !== undefined && !isDeepStrictEqual(settled, called)) {
     throw invalidValue('function_call', 'tool_choice and function_call contradict each other.');
   }
-  // Mistral's word.
-  return settled === 'any' ? 'required' : settled;
+  // Anthropic has objects for the words. Mistral's word for required is any.
+  const word = isObject(settled) && choiceWords.has(settled['type']) ? settled['type'] : settled;
+  return word === 'any' ? 'required' : word;
 }
+
+const choiceWords: ReadonlySet<unknown> = new Set(['auto', 'none', 'required', 'any']);
 
 /** Reads the former `functions`, which have the fields of a tool's `function`. */
 function readFunctions(items: readonly unknown[], dropped: DroppedFields): Tool[] {

@@ -1,10 +1,26 @@
 import { type FieldTable, named, raw } from '../../field-table.ts';
 import { boolean, integer, string } from '../../fields.ts';
+import { thinkingFields } from '../../thinking.ts';
 import { completionFields } from '../request-fields.ts';
+
+const { think, reasoning_effort, reasoning, thinking, enable_thinking, thinking_budget, chat_template_kwargs } =
+  thinkingFields;
+
+/** Other servers have no field for thinking here. */
+const ollamaThinking = {
+  think: { ...think, effect: 'ollama' },
+  reasoning_effort: { ...reasoning_effort, effect: 'ollama' },
+  reasoning: { ...reasoning, effect: 'ollama' },
+  thinking: { ...thinking, effect: 'ollama' },
+  enable_thinking: { ...enable_thinking, effect: 'ollama' },
+  thinking_budget: { ...thinking_budget, effect: 'ollama' },
+  chat_template_kwargs: { ...chat_template_kwargs, effect: 'ollama' },
+} as const satisfies FieldTable;
 
 /** The fields of `POST /v1/completions`. */
 export const textCompletionFields = {
   ...completionFields,
+  ...ollamaThinking,
   prompt: raw,
   suffix: { effect: 'any', read: string },
   raw: { effect: 'any', read: boolean, note: "Ollama's. Other servers never use a template here." },

@@ -17,6 +17,7 @@ export interface ParsedCompletion {
   readonly echo: boolean;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
 }
 
 const maxChoices = 128;
@@ -39,7 +40,7 @@ export function readCompletion(value: unknown): ParsedCompletion {
   const settings = {
     kind: 'completion' as const,
     model: values.model ?? '',
-    ...readSettings(values),
+    ...readSettings(values, dropped),
     think,
     ...defined({
       keepAlive: values.keep_alive,
@@ -59,7 +60,7 @@ export function readCompletion(value: unknown): ParsedCompletion {
     stream: values.stream ?? false,
     includeUsage: readIncludeUsage(values.stream_options),
     echo: values.echo ?? false,
-    dropped: [...dropped.names],
+    ...dropped.report(),
   };
 }
 

@@ -1,11 +1,11 @@
 import { type FieldTable, named, raw } from '../../field-table.ts';
 import { boolean, oneOf } from '../../fields.ts';
-import { ollamaOptions, readTokenLimit, settingFields } from '../../settings.ts';
+import { embeddingSettingFields, ollamaOptions, readTokenLimit } from '../../settings.ts';
 import type { VectorEncoding } from './response.ts';
 
 /** The fields of `POST /v1/embeddings`. */
 export const embeddingsFields = {
-  ...settingFields,
+  ...embeddingSettingFields,
   ...ollamaOptions,
   input: raw,
   encoding_format: { effect: 'any', read: readEncoding, note: '`float` or `base64`, in any case.' },

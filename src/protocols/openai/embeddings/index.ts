@@ -10,7 +10,7 @@ export const embeddings: EmbeddingsProtocol = {
   // OpenAI's own limit for all texts of a request. LangChain fills its requests up to it.
   maxTokens: 300_000,
   read(body) {
-    const { request, encoding, dropped } = readEmbeddings(body);
-    return { request, dropped, respond: (result, head) => toEmbeddingsList(result, head.model, encoding) };
+    const { encoding, ...call } = readEmbeddings(body);
+    return { ...call, respond: (result, head) => toEmbeddingsList(result, head.model, encoding) };
   },
 };

@@ -16,6 +16,7 @@ export interface ParsedEmbeddings {
   readonly encoding: VectorEncoding;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -35,12 +36,12 @@ export function readEmbeddings(value: unknown): ParsedEmbeddings {
       ...defined({
         dimensions: values.dimensions,
         truncate: values.truncate,
-        options: readOptions(values),
+        options: readOptions(values, dropped),
         keepAlive: values.keep_alive,
       }),
     },
     encoding: values.encoding_format ?? 'float',
-    dropped: [...dropped.names],
+    ...dropped.report(),
   };
 }
 

@@ -56,7 +56,7 @@ export const responseFields = {
   max_output_tokens: tokenLimit,
   input: { ...raw, variantOf: itemTypeOf, variants: itemFields },
   instructions: { effect: 'any', read: string },
-  previous_response_id: { effect: 'any', read: string },
+  previous_response_id: { effect: 'any', read: (value: unknown, path: string) => string(value, path) || undefined },
   store: { effect: 'any', read: boolean, note: 'Absent: true.' },
   metadata: { ...raw, note: 'Stored, and repeated in the answer.' },
   stream_options: {

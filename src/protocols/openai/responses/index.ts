@@ -76,7 +76,7 @@ async function toCall(parsed: ParsedResponse, stored: StoredResponses): Promise<
     requests: [request],
     stream,
     hideThinking,
-    dropped: [...dropped.names],
+    ...dropped.report(),
     encoder: (head) => new ResponseEncoder(head, echo, onComplete),
     respond([result], { usage }, head) {
       if (result === undefined) throw new Error('The answer has no result.');

@@ -89,7 +89,7 @@ interface Settings {
 function readRequest(values: ResponseValues, dropped: DroppedFields): Settings {
   const tools = readToolUse(values, dropped);
   const text = readTextFormat(values.text);
-  const { sampling, options } = readSettings(values);
+  const { sampling, options } = readSettings(values, dropped);
   const { hideThinking, think } = readThinking(values, dropped);
   const { truncation = 'disabled' } = values;
   return {
