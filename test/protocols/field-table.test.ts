@@ -34,7 +34,7 @@ async function outcomeOf(path: string, body: object, backend: Backend): Promise<
     return { sent: JSON.stringify(sent), answer: textOf(call), named };
   }
   const call = embeddings.find((one) => one.path === path)?.read(structuredClone(body)) ?? assert.fail();
-  const { body: sent, dropped } = backend.embeddings(call.request);
+  const { body: sent, dropped } = backend.embeddings({ ...call.request, input: ['hi'] });
   const named = [...call.dropped, ...dropped].map((field) => call.spellings?.get(field) ?? field);
   return { sent: JSON.stringify(sent), answer: textOf(call), named };
 }
@@ -77,39 +77,67 @@ const bases: Readonly<Record<string, object>> = {
 
 /** A value of each field that asks for something. Absent: 7. */
 const samples: Readonly<Record<string, unknown>> = {
-  ...{ model: 'other', options: { top_k: 4 }, keep_alive: '5m', temperature: 0.3, top_p: 0.4, stop: ['x'] },
-  ...{ think: 'low', reasoning_effort: 'low', reasoning: { effort: 'low' }, thinking: { type: 'disabled' } },
-  ...{ enable_thinking: false, thinking_budget: 99, chat_template_kwargs: { enable_thinking: false } },
-  ...{ hide_thinking: true, hidethinking: true, include_reasoning: false, format: 'json', stream: true },
-  ...{
-    use_mmap: true,
-    use_mlock: true,
-    low_vram: true,
-    penalize_newline: true,
-    stream_options: { include_usage: true },
+  model: 'other',
+  options: { top_k: 4 },
+  keep_alive: '5m',
+  temperature: 0.3,
+  top_p: 0.4,
+  stop: ['x'],
+  think: 'low',
+  reasoning_effort: 'low',
+  reasoning: { effort: 'low' },
+  thinking: { type: 'disabled' },
+  enable_thinking: false,
+  thinking_budget: 99,
+  chat_template_kwargs: { enable_thinking: false },
+  hide_thinking: true,
+  hidethinking: true,
+  include_reasoning: false,
+  format: 'json',
+  stream: true,
+  use_mmap: true,
+  use_mlock: true,
+  low_vram: true,
+  penalize_newline: true,
+  stream_options: { include_usage: true },
+  messages: [...hi, ...hi],
+  prompt: 'b',
+  input: 'b',
+  suffix: 's',
+  raw: true,
+  echo: true,
+  truncate: true,
+  logprobs: true,
+  tools: [tool],
+  tool_choice: 'none',
+  parallel_tool_calls: false,
+  functions: [{ name: 'f' }],
+  function_call: 'none',
+  response_format: { type: 'json_object' },
+  instructions: 'i',
+  system: 's',
+  images: ['iVBORw0KGgo='],
+  previous_response_id: 'resp_1',
+  store: true,
+  metadata: { a: 'b' },
+  truncation: 'auto',
+  stop_sequences: ['x'],
+  include: ['message.output_text.logprobs'],
+  text: { format: { type: 'json_object' } },
+  encoding_format: 'base64',
+  output_config: { effort: 'low' },
+  output_format: {
+    type: 'json_schema',
+    schema: { type: 'array' },
   },
-  ...{ messages: [...hi, ...hi], prompt: 'b', input: 'b', suffix: 's', raw: true, echo: true, truncate: true },
-  ...{ logprobs: true, tools: [tool], tool_choice: 'none', parallel_tool_calls: false, functions: [{ name: 'f' }] },
-  ...{
-    function_call: 'none',
-    response_format: { type: 'json_object' },
-    instructions: 'i',
-    system: 's',
-    images: ['iVBORw0KGgo='],
-  },
-  ...{ previous_response_id: 'resp_1', store: true, metadata: { a: 'b' }, truncation: 'auto', stop_sequences: ['x'] },
-  ...{
-    include: ['message.output_text.logprobs'],
-    text: { format: { type: 'json_object' } },
-    encoding_format: 'base64',
-  },
-  ...{ output_config: { effort: 'low' }, output_format: { type: 'json_schema', schema: { type: 'array' } } },
 };
 
 /** Samples of single endpoints. */
 const ownSamples: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   '/v1/completions': {
-    ...{ logprobs: 3, thinking: true, enable_thinking: true },
+    logprobs: 3,
+    thinking: true,
+    enable_thinking: true,
     chat_template_kwargs: { enable_thinking: true },
   },
   '/api/chat': { stream: false },

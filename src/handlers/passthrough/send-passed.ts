@@ -14,6 +14,7 @@ import { readError } from '../../upstreams/http/read.ts';
 import { withSizes } from '../steps/context-sizes.ts';
 import { inOtherForm } from './other-form.ts';
 import type { ModelRoute } from './rewrite.ts';
+import { sendAdaptingThink } from './think-levels.ts';
 
 /** A request that is passed on, and what decides how often and in which form it is sent. */
 interface Sending {
@@ -47,11 +48,12 @@ export async function sendPassedRequest(sending: Sending, demand: Demand | undef
 
 async function sendOrThrow({ request, body, route, services, exchange }: Sending): Promise<SentAnswer> {
   const { upstream, pool } = services;
-  const answer = await upstream.client.send(request);
+  const { answer, refusal: thinkRefusal } = await sendAdaptingThink(request, services, exchange);
   // Ollama does not report the sizes of a prompt that must not be cut.
   const mayBeTooLong = isObject(body) && body['truncate'] === false && answer.statusCode === 400;
-  if (!mayBeTooLong && mayPassOn(answer, upstream, pool)) return { answer, body: answer.body, dropped: [] };
-  const refusal = await readError(answer, upstream.backend);
+  const isRead = thinkRefusal !== undefined;
+  if (!isRead && !mayBeTooLong && mayPassOn(answer, upstream, pool)) return { answer, body: answer.body, dropped: [] };
+  const refusal = thinkRefusal ?? (await readError(answer, upstream.backend));
   if (refusal.code === 'context_length_exceeded' && isObject(body)) throw await overflowError(refusal, body, services);
   // Whatever is wrong with another form, the client sent this one.
   const other = await inOtherForm(request, route, refusal, { services, exchange }).catch(() => undefined);
