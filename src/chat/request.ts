@@ -19,8 +19,16 @@ interface Generation {
   readonly keepAlive?: string | number;
   /** True to cut a prompt that is longer than the context; absent, it is an error. */
   readonly truncate?: boolean;
+  /** Fields that only servers with OpenAI's API have, and that are sent to them unchanged. */
+  readonly extra?: Extra;
   /** Fields of the backend's own request that it refused, by the backend's names. */
   readonly without?: readonly string[];
+}
+
+export interface Extra {
+  readonly fields: JsonObject;
+  /** The names under which other servers report them as dropped. */
+  readonly names: readonly string[];
 }
 
 export interface ChatRequest extends Generation {

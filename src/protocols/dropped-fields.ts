@@ -1,10 +1,15 @@
 import type { GenerationCall } from '../chat/protocol.ts';
 
-/** A field with one of these values changes nothing, so it is not reported. An empty object or array counts too. */
+/** A field with one of these values changes nothing, so it is not reported. */
 const neutral: ReadonlySet<unknown> = new Set([undefined, null, false, '', 'auto', 'default']);
 
 /** Names with other characters, or longer ones, are not put into headers, metrics and messages. */
 const plainName = /^[\w.-]{1,64}$/;
+
+/** True for a value that asks for nothing in any field. */
+export function isEmpty(value: unknown): boolean {
+  return neutral.has(value) || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
+}
 
 /** Collects the fields of one request that have no effect, so that none of them is dropped silently. */
 export class DroppedFields {
@@ -30,8 +35,7 @@ export class DroppedFields {
    * @param field the dialect's own name for it, nested fields with dots: `messages.name`
    */
   add(field: string, value: unknown): void {
-    const isEmpty = typeof value === 'object' && value !== null && Object.keys(value).length === 0;
-    if (!isEmpty && !neutral.has(value)) this.names.add(field);
+    if (!isEmpty(value)) this.names.add(field);
   }
 
   /**

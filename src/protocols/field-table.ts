@@ -1,6 +1,6 @@
-import type { JsonObject } from '../chat/request.ts';
+import type { ChatRequest, JsonObject } from '../chat/request.ts';
 import { isObject } from '../framing/json.ts';
-import type { DroppedFields } from './dropped-fields.ts';
+import { DroppedFields, isEmpty } from './dropped-fields.ts';
 
 /** Reads the value of a field, which is not null. @throws {GatewayError} 400 with the path as its `param` */
 type Reader<T> = (value: unknown, path: string, min?: number, max?: number) => T | undefined;
@@ -19,6 +19,10 @@ export interface Field<T = unknown> {
   /** The limits of a number, which becomes the nearest one in between. */
   readonly min?: number;
   readonly max?: number;
+  /** The type of a field that is sent on unchanged. A value of another type is named, because a server would refuse it. */
+  readonly type?: 'string' | 'boolean' | 'object';
+  /** True for an object that is read, and that servers with OpenAI's API get unchanged besides. */
+  readonly isForwarded?: boolean;
   /** Values that ask for nothing, besides those that `DroppedFields` knows. */
   readonly neutral?: readonly unknown[];
   /** The name to report instead of the path. */
@@ -64,9 +68,10 @@ export function readFields<Table extends FieldTable>(
       if (field === undefined) dropped.addUnknown('', name);
       continue;
     }
-    if (field.read === undefined) nameField(field, name, value, dropped);
-    else values[name] = field.read(value, name, field.min, field.max);
-    if (typeof value === 'object') nameNested(field, value, `${name}.`, dropped);
+    if (field.read !== undefined) values[name] = field.read(value, name, field.min, field.max);
+    else if (typeof value === field.type && !Array.isArray(value) && !isNeutral(field, value)) values[name] = value;
+    else nameField(field, name, value, dropped);
+    if (typeof value === 'object' && field.isForwarded !== true) nameNested(field, value, `${name}.`, dropped);
   }
   return values as Values<Table>;
 }
@@ -96,10 +101,44 @@ function tableOf({ fields, variants, variantOf }: Field, item: JsonObject): Fiel
   return variants !== undefined && typeof type === 'string' && Object.hasOwn(variants, type) ? variants[type] : fields;
 }
 
+/**
+ * Collects the fields that only servers with OpenAI's API have.
+ *
+ * @param values the fields of a request, as `readFields` read them
+ */
+export function extraFields(table: FieldTable, values: Readonly<Record<string, unknown>>): Pick<ChatRequest, 'extra'> {
+  let extra: { fields: Record<string, unknown>; unheeded: DroppedFields } | undefined;
+  for (const name in values) {
+    const field = table[name];
+    const value = values[name];
+    const isForwarded =
+      field?.effect === 'openai' || (field?.isForwarded === true && isObject(value) && !isEmpty(value));
+    if (field === undefined || value === undefined || !isForwarded) continue;
+    extra ??= { fields: {}, unheeded: new DroppedFields() };
+    extra.fields[name] = value;
+    if (field.isForwarded === true) nameNested(field, value, `${name}.`, extra.unheeded);
+    else extra.unheeded.names.add(name);
+  }
+  return extra === undefined ? {} : { extra: { fields: extra.fields, names: [...extra.unheeded.names] } };
+}
+
 /** Names a field that has no effect, unless its value asks for nothing. */
-function nameField({ neutral, reportedAs }: Field, path: string, value: unknown, dropped: DroppedFields): void {
+function nameField(field: Field, path: string, value: unknown, dropped: DroppedFields): void {
+  if (!isNeutral(field, value)) dropped.add(field.reportedAs ?? path, value);
+}
+
+function isNeutral({ neutral }: Field, value: unknown): boolean {
+  if (isEmpty(value)) return true;
   const items: readonly unknown[] = Array.isArray(value) ? value : [value];
-  if (neutral === undefined || !items.every((item) => neutral.includes(item))) dropped.add(reportedAs ?? path, value);
+  return neutral !== undefined && items.every((item) => neutral.includes(item));
+}
+
+/** A field of this type that only servers with OpenAI's API have. */
+export function forwarded(
+  type: NonNullable<Field['type']>,
+  neutral: readonly unknown[] = [],
+): Field & { effect: 'openai' } {
+  return { effect: 'openai', type, neutral };
 }
 
 /** A field that code beside the table reads, with an effect on servers of all kinds. */

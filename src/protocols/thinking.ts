@@ -33,6 +33,7 @@ export const thinkingFields = {
   chat_template_kwargs: {
     effect: 'any',
     read: anything,
+    isForwarded: true,
     fields: { enable_thinking: known, thinking: known, reasoning_effort: known },
     note: "vLLM's and llama.cpp's.",
   },
@@ -80,11 +81,17 @@ export function readThinking(values: Given, dropped: DroppedFields, effort?: unk
   }
   const path = 'output_config.effort';
   const overall = effort === undefined ? undefined : { path, think: readLevel(effort, path, dropped) };
-  const isExact = settled?.think !== undefined && settled.think !== true;
-  const wish = isExact ? settled : [overall, budget, settled].find((one) => one?.think !== undefined);
+  const wish = mostExact(settled, budget, overall);
   if (wish?.think === undefined) return { hideThinking };
   for (const name of ['reasoning_effort', 'think']) dropped.spell(name, wish.path);
   return { think: wish.think, hideThinking };
+}
+
+/** A budget of 0 turns thinking off unless something turns it on: forms send 0 for an empty field. */
+function mostExact(settled: Wish | undefined, budget: Wish | undefined, overall: Wish | undefined): Wish | undefined {
+  if (settled?.think !== undefined && settled.think !== true) return settled;
+  if (budget?.think === false) return settled?.think === true ? settled : budget;
+  return [overall, budget, settled].find((wish) => wish?.think !== undefined);
 }
 
 /** @returns the more exact one of two wishes. @throws {GatewayError} 400 when they contradict each other */
@@ -132,11 +139,12 @@ function readLevel(value: unknown, path: string, dropped: DroppedFields): Think 
 function readBudget(value: unknown, path: string): Wish {
   const tokens = number(value, path);
   if (tokens === undefined || tokens < 0) return { path, think: undefined };
-  return tokens === 0 ? { path, think: false } : { path, think: levelOfBudget(tokens), isBudget: true };
+  return { path, think: levelOfBudget(tokens), isBudget: true };
 }
 
 /** Servers have levels, not a budget in tokens. A model without levels just thinks. */
 function levelOfBudget(tokens: number): Think {
+  if (tokens === 0) return false;
   if (tokens < 4096) return 'low';
   return tokens < 16_384 ? 'medium' : 'high';
 }

@@ -34,7 +34,7 @@ async function outcomeOf(path: string, body: object, backend: Backend): Promise<
     return { sent: JSON.stringify(sent), answer: textOf(call), named };
   }
   const call = embeddings.find((one) => one.path === path)?.read(structuredClone(body)) ?? assert.fail();
-  const { body: sent, dropped } = backend.embeddings({ ...call.request, input: ['hi'] });
+  const { body: sent, dropped } = backend.embeddings({ ...call.request, input: call.request.input.map(String) });
   const named = [...call.dropped, ...dropped].map((field) => call.spellings?.get(field) ?? field);
   return { sent: JSON.stringify(sent), answer: textOf(call), named };
 }
@@ -75,7 +75,7 @@ const bases: Readonly<Record<string, object>> = {
   '/api/embeddings': { prompt: 'hi' },
 };
 
-/** A value of each field that asks for something. Absent: 7. */
+/** A value of each field that asks for something. Absent: 7, or one of the field's type. */
 const samples: Readonly<Record<string, unknown>> = {
   model: 'other',
   options: { top_k: 4 },
@@ -132,6 +132,9 @@ const samples: Readonly<Record<string, unknown>> = {
   },
 };
 
+/** Samples of fields that are sent on unchanged if their type is right. */
+const typed = { string: 'x', boolean: true, object: { a: 1 } };
+
 /** Samples of single endpoints. */
 const ownSamples: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   '/v1/completions': {
@@ -170,7 +173,7 @@ function isUnseen(path: string, name: string): boolean {
 function checkField(path: string, name: string, field: Field, [kind, backend]: readonly [string, Backend]): void {
   test(`${name} on ${kind}`, async () => {
     const base = { model: 'm', ...bases[path], ...neededFor(path, name) };
-    const sample = ownSamples[path]?.[name] ?? samples[name] ?? 7;
+    const sample = ownSamples[path]?.[name] ?? samples[name] ?? (field.type === undefined ? 7 : typed[field.type]);
     const reading = outcomeOf(path, { ...base, [name]: sample }, backend);
     if (field.effect === 'refused') return await assert.rejects(reading, { status: 400, param: name });
     if (name === 'previous_response_id') return await assert.rejects(reading, { param: name });

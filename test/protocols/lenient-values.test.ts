@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { GatewayError } from '../../src/errors.ts';
+import { ollama } from '../../src/upstreams/ollama/index.ts';
 import { tables } from './tables.ts';
 import { embeddings, generates, generation, hi, upstreamBodies } from './upstream-bodies.ts';
 
@@ -15,7 +16,9 @@ const bases: Readonly<Record<string, object>> = {
 
 async function read(path: string, body: object): Promise<{ readonly dropped: readonly string[] }> {
   const protocol = generation.find((one) => one.path === path) ?? embeddings.find((one) => one.path === path);
-  return await (protocol ?? assert.fail()).read(structuredClone(body), '');
+  const call = await (protocol ?? assert.fail()).read(structuredClone(body), '');
+  const unsupported = 'requests' in call ? ollama.generation(call.requests[0]).dropped : [];
+  return { dropped: [...call.dropped, ...unsupported] };
 }
 
 /** The fields without which there is nothing to answer. */
@@ -92,10 +95,10 @@ suite('values that Ollama takes', () => {
       store: 'yes',
     };
     assert.deepEqual((await read('/v1/chat/completions', body)).dropped, [
-      'logit_bias',
       'user',
       'store',
       'top_logprobs',
+      'logit_bias',
     ]);
     assert.deepEqual(
       (await read('/v1/chat/completions', { ...bases['/v1/chat/completions'], logprobs: false, top_logprobs: 0 }))

@@ -36,6 +36,13 @@ const groups: Readonly<Record<string, readonly object[]>> = {
     { reasoning: { effort: 'Extra High' } },
     { think: 'maximum', thinking: { type: 'enabled', budget_tokens: 1024 } },
   ],
+  'some thinking': [
+    { think: true },
+    { enable_thinking: true },
+    { reasoning: { enabled: true } },
+    { thinking: { type: 'enabled', budget_tokens: 0 } },
+    { reasoning_effort: 'on' },
+  ],
   'thinking as the model likes': [
     {},
     { reasoning_effort: '' },

@@ -29,7 +29,11 @@ export const generates: Readonly<Record<string, object>> = {
   '/v1/messages': { model: 'm', messages: hi, max_tokens: 9 },
 };
 
-/** @returns the bodies that both kinds of server get for a request, and the fields that are named whatever the server */
+/**
+ * Servers with OpenAI's API get `chat_template_kwargs` unchanged beside its canonical form, which is not compared.
+ *
+ * @returns the bodies that both kinds of server get for a request, and the fields that are named whatever the server
+ */
 export async function upstreamBodies(
   path: string,
   body: object,
@@ -42,7 +46,10 @@ export async function upstreamBodies(
   const { requests, dropped } = await protocol.read(structuredClone(body), '');
   const bodies = backends.map(([kind, backend]) => [
     kind,
-    JSON.parse(JSON.stringify(backend.generation(requests[0]).body)) as Record<string, unknown>,
+    JSON.parse(JSON.stringify({ ...backend.generation(requests[0]).body, chat_template_kwargs: undefined })) as Record<
+      string,
+      unknown
+    >,
   ]);
   return { bodies: Object.fromEntries(bodies) as Record<string, Record<string, unknown>>, dropped };
 }

@@ -1,6 +1,6 @@
 import type { GenerationRequest, JsonObject } from '../../chat/request.ts';
 import { invalidValue } from '../../errors.ts';
-import { type FieldTable, named, read } from '../field-table.ts';
+import { type FieldTable, forwarded, named, read } from '../field-table.ts';
 import { boolean, integer, object } from '../fields.ts';
 import { optionFields, settingFields, tokenLimit } from '../settings.ts';
 import { thinkingFields } from '../thinking.ts';
@@ -11,11 +11,12 @@ export const commonFields = {
   ...optionFields,
   ...thinkingFields,
   stream: { effect: 'any', read: boolean },
-  prompt_cache_key: named,
-  prompt_cache_options: named,
-  prompt_cache_retention: { ...named, neutral: ['in_memory', 'in-memory'] },
-  safety_identifier: named,
-  user: named,
+  prompt_cache_key: forwarded('string'),
+  prompt_cache_options: forwarded('object'),
+  prompt_cache_retention: forwarded('string', ['in_memory', 'in-memory']),
+  safety_identifier: forwarded('string'),
+  service_tier: forwarded('string', ['standard']),
+  user: forwarded('string'),
 } as const satisfies FieldTable;
 
 const maxChoices = 128;
@@ -26,20 +27,12 @@ export const completionFields = {
   max_tokens: tokenLimit,
   max_completion_tokens: tokenLimit,
   n: { effect: 'any', read: readCount, note: 'Below 1 is 1.' },
-  logit_bias: named,
+  logit_bias: forwarded('object'),
   stream_options: {
     effect: 'any',
     read: object,
     fields: { include_usage: read, include_obfuscation: { ...named, note: 'Streams are never obfuscated.' } },
   },
-} as const satisfies FieldTable;
-
-/** Fields that only tell OpenAI how to bill and store a request. */
-export const accountFields = {
-  metadata: named,
-  moderation: named,
-  service_tier: { ...named, neutral: ['standard'] },
-  store: named,
 } as const satisfies FieldTable;
 
 function readCount(value: unknown, path: string): number | undefined {

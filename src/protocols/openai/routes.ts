@@ -3,12 +3,28 @@ import type { JsonObject } from '../../chat/request.ts';
 import { foldedName, isObject } from '../../framing/json.ts';
 import { sseData } from '../../framing/sse.ts';
 import { DroppedFields } from '../dropped-fields.ts';
+import type { FieldTable } from '../field-table.ts';
+import { chatCompletionFields } from './chat-completions/fields.ts';
+import { embeddingsFields } from './embeddings/fields.ts';
 import { readMessages } from './chat-completions/messages.ts';
 import { mendHistory } from './chat-completions/mend-history.ts';
 import { errorEvent } from './error.ts';
 
 /** Fields that llamaduct adds to OpenAI's: no other server knows them. */
-const ownFields = ['options', 'keep_alive', 'think', 'hide_thinking', 'hidethinking', 'format', 'raw', 'truncate'];
+const ownFields: ReadonlySet<string> = new Set([
+  'options',
+  'think',
+  'hide_thinking',
+  'hidethinking',
+  'format',
+  'raw',
+  ...ollamaFields(chatCompletionFields),
+  ...ollamaFields(embeddingsFields),
+]);
+
+function ollamaFields(table: FieldTable): string[] {
+  return Object.keys(table).filter((name) => table[name]?.effect === 'ollama');
+}
 
 /** Models of one body that are looked at. A body with more than one is not passed on, so a few are enough. */
 const maxNamed = 16;
@@ -41,7 +57,7 @@ function needsGateway(body: unknown): boolean {
     if (field === 'n' || field === 'best_of') return value != null && value !== 1;
     if (field === 'prompt') return Array.isArray(value);
     if (field === 'input') return Array.isArray(value) && value.some((part) => typeof part !== 'string');
-    return value != null && ownFields.includes(field);
+    return value != null && ownFields.has(field);
   });
 }
 

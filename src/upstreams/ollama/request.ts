@@ -18,11 +18,13 @@ import { schemaBudgetOf, toOllamaTools } from './tools.ts';
 /** Translates a request for Ollama. It is always streamed, because only a stream can be cancelled and measured. */
 export function toOllama(request: GenerationRequest): BackendRequest {
   const body = request.kind === 'chat' ? toOllamaChat(request) : toOllamaGenerate(request);
+  const unheeded = request.extra?.names ?? [];
   const { format } = body;
   const path = request.kind === 'chat' ? '/api/chat' : '/api/generate';
-  if (typeof format !== 'object') return { path, body, dropped: [] };
+  if (typeof format !== 'object') return { path, body, dropped: unheeded };
   const { schema, dropped } = grammarSchema(format as JsonObject);
-  return { path, body: { ...body, format: schema }, dropped: dropped.map((keyword) => `response_format.${keyword}`) };
+  const keywords = dropped.map((keyword) => `response_format.${keyword}`);
+  return { path, body: { ...body, format: schema }, dropped: [...unheeded, ...keywords] };
 }
 
 type Body = Pick<OllamaChatRequest, 'format'> & Readonly<Record<string, unknown>>;

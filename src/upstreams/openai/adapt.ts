@@ -60,7 +60,8 @@ function withOtherReasoning(request: GenerationRequest, { message, param }: Gate
 /** The sent fields that the server's error contains. */
 function refusedFields(request: GenerationRequest, { message, param }: GatewayError): readonly string[] {
   const sent = new Set(Object.keys(toOpenAi(request).body));
-  const candidates = optionalFields.filter((field) => sent.has(field));
+  const optional = [...optionalFields, ...Object.keys(request.extra?.fields ?? {})];
+  const candidates = optional.filter((field) => sent.has(field));
   if (param !== undefined && candidates.includes(param)) return [param];
   const words = new Set(`${message} ${param ?? ''}`.match(/\w+/g));
   // A field of messages, so it is not among the fields of the body.
@@ -72,6 +73,8 @@ function refusedFields(request: GenerationRequest, { message, param }: GatewayEr
 function clientNamesOf(field: string, { options, sampling }: GenerationRequest): string[] {
   // max_completion_tokens replaces the first, and the decoder enforces the second.
   if (field === 'max_tokens' || field === 'parallel_tool_calls') return [];
+  // reasoning_effort says the same.
+  if (field === 'chat_template_kwargs') return [];
   if (field === 'reasoning_content') return ['messages.reasoning_content'];
   if (field === 'repetition_penalty') return ['options.repeat_penalty'];
   const fromOptions = options?.[field] != null && !Object.hasOwn(sampling, camelCase(field));

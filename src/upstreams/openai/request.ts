@@ -16,7 +16,11 @@ export function toOpenAi(request: GenerationRequest): BackendRequest {
   const { fields, dropped } = toSampling(request);
   const without = new Set(request.without);
   const body = new Map<string, unknown>(
-    Object.entries({ ...(request.kind === 'chat' ? toChat(request, without) : toCompletion(request)), ...fields }),
+    Object.entries({
+      ...request.extra?.fields,
+      ...(request.kind === 'chat' ? toChat(request, without) : toCompletion(request)),
+      ...fields,
+    }),
   );
   // Most local servers know the older name, OpenAI's newest models only the newer one.
   if (without.has('max_tokens') && body.has('max_tokens')) body.set('max_completion_tokens', body.get('max_tokens'));

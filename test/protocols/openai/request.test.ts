@@ -313,18 +313,20 @@ suite('a chat completion request is refused with a 400 for', () => {
 });
 
 suite('the dropped fields of a chat completion request', () => {
-  const dropped = (body: object): readonly string[] =>
-    readChatCompletion({ model: 'm', messages: hi, ...body }).dropped;
+  const dropped = (body: object): readonly string[] => {
+    const { requests, dropped: names } = readChatCompletion({ model: 'm', messages: hi, ...body });
+    return [...names, ...(requests[0].extra?.names ?? [])];
+  };
 
   test('contain unsupported, nested and unknown fields', () => {
     const tools = [{ type: 'function', function: { name: 'f', strict: true } }];
     const image = { type: 'image_url', image_url: { url: 'https://example.org/a.png', detail: 'high' } };
     assert.deepEqual(dropped({ logit_bias: { 1: 2 }, user: 'me', service_tier: 'flex', store: true, frobnicate: 1 }), [
+      'frobnicate',
       'logit_bias',
       'user',
       'service_tier',
       'store',
-      'frobnicate',
     ]);
     assert.deepEqual(dropped({ tools }), ['tools.function.strict']);
     assert.deepEqual(dropped({ messages: [{ role: 'user', name: 'bob', content: [image] }] }), [

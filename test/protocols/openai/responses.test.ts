@@ -4,6 +4,7 @@ import type { GenerationCall } from '../../../src/chat/protocol.ts';
 import type { ChatRequest } from '../../../src/chat/request.ts';
 import { responses } from '../../../src/protocols/openai/responses/index.ts';
 import { MemoryTextStore } from '../../../src/store/memory.ts';
+import { toOllama } from '../../../src/upstreams/ollama/request.ts';
 
 const store = new MemoryTextStore({ entries: 10, bytes: 1e6, ttl: 60_000 });
 const protocol = responses(store);
@@ -216,7 +217,7 @@ test('reports fields, items and tools that have no effect as dropped', async () 
     stream_options: { include_obfuscation: true },
   });
   assert.deepEqual(requests[0].kind === 'chat' && requests[0].tools, [canonicalTool('f')]);
-  assert.deepEqual(dropped.toSorted(), [
+  assert.deepEqual([...dropped, ...toOllama(requests[0]).dropped].toSorted(), [
     'client_metadata',
     'include.reasoning.encrypted_content',
     'input.content.detail',

@@ -1,7 +1,7 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { type Values, readFields } from '../../field-table.ts';
+import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
 import { readSettings } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
@@ -36,7 +36,14 @@ export function readMessageRequest(value: unknown): ParsedMessage {
   const { hideThinking, prompt } = readPrompt(values, body, dropped);
   const settings = readSettings(values, dropped);
   return {
-    requests: [{ ...prompt, ...settings, ...defined({ format: readOutputFormat(values) }) }],
+    requests: [
+      {
+        ...prompt,
+        ...settings,
+        ...extraFields(messagesFields, values),
+        ...defined({ format: readOutputFormat(values) }),
+      },
+    ],
     stream: values.stream ?? false,
     hideThinking,
     reportsStop: settings.sampling.stop !== undefined,

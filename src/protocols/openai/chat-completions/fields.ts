@@ -1,8 +1,8 @@
 import type { JsonObject } from '../../../chat/request.ts';
-import { type FieldTable, named, read, raw } from '../../field-table.ts';
+import { type FieldTable, forwarded, named, raw, read } from '../../field-table.ts';
 import { array, boolean, object, oneOf, required, string } from '../../fields.ts';
 import { readFormat, readTopLogprobs } from '../../settings.ts';
-import { accountFields, completionFields } from '../request-fields.ts';
+import { completionFields } from '../request-fields.ts';
 
 const roleOf = ({ role }: JsonObject): unknown => role;
 const typeOf = ({ type }: JsonObject): unknown => type;
@@ -61,7 +61,6 @@ const functionFields: FieldTable = {
 /** The fields of `POST /v1/chat/completions`. */
 export const chatCompletionFields = {
   ...completionFields,
-  ...accountFields,
   messages: { ...raw, fields: message, variantOf: roleOf, variants: messageFields },
   tools: {
     effect: 'any',
@@ -102,8 +101,11 @@ export const chatCompletionFields = {
   top_logprobs: { effect: 'any', read: readTopLogprobs, note: 'Named without `logprobs`.' },
   audio: named,
   modalities: { ...named, neutral: ['text'] },
-  prediction: named,
-  verbosity: { ...named, neutral: ['medium'] },
+  metadata: forwarded('object'),
+  moderation: named,
+  prediction: forwarded('object'),
+  store: forwarded('boolean'),
+  verbosity: forwarded('string', ['medium']),
   web_search_options: named,
 } as const satisfies FieldTable;
 

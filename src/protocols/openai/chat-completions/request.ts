@@ -1,6 +1,6 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { type Values, readFields } from '../../field-table.ts';
+import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
 import { readSettings, settleFormat } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
@@ -42,6 +42,7 @@ export function readChatCompletion(value: unknown): ParsedChatCompletion {
     ...readSettings(values, dropped),
     ...readToolUse(values, dropped),
     ...think,
+    ...extraFields(chatCompletionFields, values),
     ...defined({
       keepAlive: values.keep_alive,
       // The former API has room for one call.

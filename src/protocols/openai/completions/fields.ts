@@ -14,7 +14,7 @@ const ollamaThinking = {
   thinking: { ...thinking, effect: 'ollama' },
   enable_thinking: { ...enable_thinking, effect: 'ollama' },
   thinking_budget: { ...thinking_budget, effect: 'ollama' },
-  chat_template_kwargs: { ...chat_template_kwargs, effect: 'ollama' },
+  chat_template_kwargs: { ...chat_template_kwargs, effect: 'ollama', isForwarded: false },
 } as const satisfies FieldTable;
 
 /** The fields of `POST /v1/completions`. */

@@ -1,7 +1,7 @@
 import type { CompletionRequest } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { readFields } from '../../field-table.ts';
+import { extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
 import { readSettings } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
@@ -42,6 +42,7 @@ export function readCompletion(value: unknown): ParsedCompletion {
     model: values.model ?? '',
     ...readSettings(values, dropped),
     think,
+    ...extraFields(textCompletionFields, values),
     ...defined({
       keepAlive: values.keep_alive,
       suffix: values.suffix || undefined,

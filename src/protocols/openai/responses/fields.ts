@@ -4,7 +4,7 @@ import { type Field, type FieldTable, named, read, raw } from '../../field-table
 import { array, boolean, object, oneOf, string } from '../../fields.ts';
 import { readTopLogprobs, tokenLimit } from '../../settings.ts';
 import { thinkingFields } from '../../thinking.ts';
-import { accountFields, commonFields } from '../request-fields.ts';
+import { commonFields } from '../request-fields.ts';
 
 const typeOf = ({ type }: JsonObject): unknown => type;
 
@@ -52,7 +52,6 @@ const functionTool: FieldTable = {
 /** The fields of `POST /v1/responses`. */
 export const responseFields = {
   ...commonFields,
-  ...accountFields,
   max_output_tokens: tokenLimit,
   input: { ...raw, variantOf: itemTypeOf, variants: itemFields },
   instructions: { effect: 'any', read: string },
@@ -88,6 +87,7 @@ export const responseFields = {
   context_management: named,
   client_metadata: named,
   max_tool_calls: named,
+  moderation: named,
 } as const satisfies FieldTable;
 
 /** A field without which the answer would be to another request. */

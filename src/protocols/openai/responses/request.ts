@@ -1,7 +1,7 @@
 import type { ChatRequest, Message } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
-import { type Values, readFields } from '../../field-table.ts';
+import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody, required, string } from '../../fields.ts';
 import { readSettings } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
@@ -100,6 +100,7 @@ function readRequest(values: ResponseValues, dropped: DroppedFields): Settings {
       sampling,
       ...tools.request,
       ...text.request,
+      ...extraFields(responseFields, values),
       ...defined({
         options,
         keepAlive: values.keep_alive,
