@@ -85,7 +85,7 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
   // A line of NDJSON is always part of the answer.
   return await sendStreamWithHeartbeats(c, starting, {
     interval: services.config.timeouts.silence,
-    headers: { ...droppedHeader(prepared.dropped.map(names)), ...common },
+    headers: { ...(prepared.dropped.length > 0 && droppedHeader(prepared.dropped.map(names))), ...common },
     keepAlive: () => encoder.keepAlive?.() ?? '',
     failure: (error) => encoder.fail(withFieldName(error, names)),
   });
@@ -104,8 +104,9 @@ function headersOf(
   const [asked] = call.requests;
   // A field that only a rule of the operator sets is no loss to the client.
   const lost = dropped.filter((field) => field !== 'reasoning_effort' || asked.think !== undefined);
+  const fields = [...prepared.dropped, ...lost];
   return {
-    ...droppedFields.headers(spelledFields([...prepared.dropped, ...lost], call, names)),
+    ...(fields.length > 0 && droppedFields.headers(spelledFields(fields, call, names))),
     ...(truncated && { 'x-llamaduct-truncated': 'true' }),
   };
 }

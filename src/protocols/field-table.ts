@@ -31,7 +31,8 @@ export interface Field<T = unknown> {
   readonly fields?: FieldTable;
   /** The fields by the variant of the object, such as the role of a message. Other variants have `fields`. */
   readonly variants?: Readonly<Record<string, FieldTable>>;
-  readonly variantOf?: (item: JsonObject) => unknown;
+  /** The field that tells the variant, or a function that does. */
+  readonly variantOf?: string | ((item: JsonObject) => unknown);
   /** A sentence for the documentation. */
   readonly note?: string;
 }
@@ -97,7 +98,7 @@ function nameNested(field: Field, value: unknown, prefix: string, dropped: Dropp
 }
 
 function tableOf({ fields, variants, variantOf }: Field, item: JsonObject): FieldTable | undefined {
-  const type = variantOf?.(item);
+  const type = typeof variantOf === 'string' ? item[variantOf] : variantOf?.(item);
   return variants !== undefined && typeof type === 'string' && Object.hasOwn(variants, type) ? variants[type] : fields;
 }
 

@@ -73,14 +73,15 @@ export const tokenLimit = {
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** Ollama's names of options, by other names of the same. */
-const optionNames: Readonly<Record<string, string>> = {
-  max_tokens: 'num_predict',
-  max_completion_tokens: 'num_predict',
-  max_output_tokens: 'num_predict',
-  stop_sequences: 'stop',
-  repetition_penalty: 'repeat_penalty',
-};
+/** Ollama's names of options, by all names of them at the top level of a request. */
+const optionNames: ReadonlyMap<string, string> = new Map([
+  ...Object.keys(optionFields).map((name) => [name, name] as const),
+  ['max_tokens', 'num_predict'],
+  ['max_completion_tokens', 'num_predict'],
+  ['max_output_tokens', 'num_predict'],
+  ['stop_sequences', 'stop'],
+  ['repetition_penalty', 'repeat_penalty'],
+]);
 
 /** The canonical names of the options that every server has. */
 const samplingNames: ReadonlyMap<string, keyof Sampling> = new Map([
@@ -130,8 +131,9 @@ interface GivenOption {
 function collectOptions(values: Values): ReadonlyMap<string, GivenOption> {
   const options = new Map<string, GivenOption>();
   for (const name in values) {
-    const isOption = Object.hasOwn(optionFields, name) || Object.hasOwn(optionNames, name);
-    if (isOption && values[name] !== undefined) addOption(options, name, { path: name, value: values[name] });
+    const option = optionNames.get(name);
+    const value = values[name];
+    if (option !== undefined && value !== undefined) addOption(options, option, { path: name, value });
   }
   const given = values['options'];
   if (!isObject(given)) return options;
@@ -141,13 +143,13 @@ function collectOptions(values: Values): ReadonlyMap<string, GivenOption> {
       ? optionFields[name as keyof typeof optionFields]
       : undefined;
     const read = field?.read === undefined ? value : field.read(value, path, field.min, field.max);
-    if (read != null) addOption(options, name, { path, value: read });
+    const option = field === undefined ? name : (optionNames.get(name) ?? name);
+    if (read != null) addOption(options, option, { path, value: read });
   }
   return options;
 }
 
-function addOption(options: Map<string, GivenOption>, given: string, option: GivenOption): void {
-  const name = (Object.hasOwn(optionNames, given) ? optionNames[given] : undefined) ?? given;
+function addOption(options: Map<string, GivenOption>, name: string, option: GivenOption): void {
   const other = options.get(name);
   if (other === undefined || isDeepStrictEqual(other.value, option.value)) {
     options.set(name, option);

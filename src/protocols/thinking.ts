@@ -79,6 +79,7 @@ export function readThinking(values: Given, dropped: DroppedFields, effort?: unk
       else settled = settle(settled, wish);
     }
   }
+  if (settled === undefined && budget === undefined && effort === undefined) return { hideThinking };
   const path = 'output_config.effort';
   const overall = effort === undefined ? undefined : { path, think: readLevel(effort, path, dropped) };
   const wish = mostExact(settled, budget, overall);

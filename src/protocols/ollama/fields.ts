@@ -1,4 +1,3 @@
-import type { JsonObject } from '../../chat/request.ts';
 import { type Field, type FieldTable, named, raw, read } from '../field-table.ts';
 import { array, boolean, string } from '../fields.ts';
 import { embeddingSettingFields, readFormat, readTokenLimit, readTopLogprobs, settingFields } from '../settings.ts';
@@ -41,7 +40,7 @@ export const chatFields = {
   messages: {
     ...raw,
     fields: message,
-    variantOf: ({ role }: JsonObject): unknown => role,
+    variantOf: 'role',
     variants: { tool: { ...message, name: read, tool_name: read, tool_call_id: read } },
   },
   tools: {

@@ -54,6 +54,7 @@ export function repeatRequest<Request extends GenerationRequest>(
   request: Request,
   count: number,
 ): [Request, ...Request[]] {
+  if (count === 1) return [request];
   const { seed } = request.sampling;
   const others = Array.from({ length: count - 1 }, (_, index) =>
     seed === undefined || seed === -1

@@ -1,10 +1,7 @@
-import type { JsonObject } from '../../../chat/request.ts';
 import { type Field, type FieldTable, named, read, raw } from '../../field-table.ts';
 import { array, boolean, object } from '../../fields.ts';
 import { optionFields, readStop, settingFields, tokenLimit } from '../../settings.ts';
 import { thinkingFields } from '../../thinking.ts';
-
-const typeOf = ({ type }: JsonObject): unknown => type;
 
 /** May be in any object, and has one name for all. */
 const cacheControl: Field = { ...named, reportedAs: 'cache_control' };
@@ -23,13 +20,13 @@ const blocks: Readonly<Record<string, FieldTable>> = {
   tool_result: {
     ...block,
     tool_use_id: read,
-    content: { effect: 'any', variantOf: typeOf },
+    content: { effect: 'any', variantOf: 'type' },
     is_error: read,
     toolset_name: named,
   },
 };
 
-const content: Field = { effect: 'any', variantOf: typeOf, variants: blocks };
+const content: Field = { effect: 'any', variantOf: 'type', variants: blocks };
 
 const tool: FieldTable = {
   type: read,

@@ -4,9 +4,6 @@ import { array, boolean, object, oneOf, required, string } from '../../fields.ts
 import { readFormat, readTopLogprobs } from '../../settings.ts';
 import { completionFields } from '../request-fields.ts';
 
-const roleOf = ({ role }: JsonObject): unknown => role;
-const typeOf = ({ type }: JsonObject): unknown => type;
-
 const part: FieldTable = { type: read, prompt_cache_breakpoint: named };
 
 /** The parts of a content by their type. The reader of messages names parts of other types. */
@@ -20,7 +17,7 @@ const contentParts: Readonly<Record<string, FieldTable>> = {
 
 const message: FieldTable = {
   role: read,
-  content: { effect: 'any', variantOf: typeOf, variants: contentParts },
+  content: { effect: 'any', variantOf: 'type', variants: contentParts },
   name: { ...named, note: 'The author. In a result the tool, which is read.' },
 };
 
@@ -61,7 +58,7 @@ const functionFields: FieldTable = {
 /** The fields of `POST /v1/chat/completions`. */
 export const chatCompletionFields = {
   ...completionFields,
-  messages: { ...raw, fields: message, variantOf: roleOf, variants: messageFields },
+  messages: { ...raw, fields: message, variantOf: 'role', variants: messageFields },
   tools: {
     effect: 'any',
     read: array,

@@ -33,6 +33,8 @@ export interface ParsedChatCompletion {
 export function readChatCompletion(value: unknown): ParsedChatCompletion {
   const dropped = new DroppedFields();
   const values = readFields(chatCompletionFields, readObjectBody(value), dropped);
+  // As in Ollama, it has no effect alone.
+  if (values.logprobs !== true && values.top_logprobs) dropped.names.add('top_logprobs');
   const { hideThinking, ...think } = readThinking(values, dropped);
   const usesFunctions = values.functions !== undefined && values.tools === undefined;
   const request: ChatRequest = {
@@ -47,8 +49,8 @@ export function readChatCompletion(value: unknown): ParsedChatCompletion {
       keepAlive: values.keep_alive,
       // The former API has room for one call.
       parallelToolCalls: usesFunctions ? false : values.parallel_tool_calls,
-      format: readFormats(values),
-      logprobs: readLogprobs(values, dropped),
+      format: values.response_format === undefined ? values.format : readFormats(values),
+      logprobs: values.logprobs === true ? { top: values.top_logprobs ?? 0 } : undefined,
     }),
   };
   return {
@@ -63,17 +65,7 @@ export function readChatCompletion(value: unknown): ParsedChatCompletion {
 
 type ChatValues = Values<typeof chatCompletionFields>;
 
-function readFormats({ response_format: responseFormat, format }: ChatValues): 'json' | JsonObject | undefined {
-  if (responseFormat === undefined) return format;
-  return settleFormat(['response_format', readResponseFormat(responseFormat)], ['format', format]);
-}
-
-/** As in Ollama, `top_logprobs` alone has no effect. */
-function readLogprobs(
-  { logprobs, top_logprobs: top = 0 }: ChatValues,
-  dropped: DroppedFields,
-): ChatRequest['logprobs'] {
-  if (logprobs === true) return { top };
-  if (top > 0) dropped.names.add('top_logprobs');
-  return undefined;
+/** @returns the format of `response_format`, beside which there may be Ollama's own `format` */
+function readFormats({ response_format: given, format }: ChatValues): 'json' | JsonObject | undefined {
+  return settleFormat(['response_format', readResponseFormat(given)], ['format', format]);
 }

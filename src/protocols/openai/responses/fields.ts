@@ -6,8 +6,6 @@ import { readTopLogprobs, tokenLimit } from '../../settings.ts';
 import { thinkingFields } from '../../thinking.ts';
 import { commonFields } from '../request-fields.ts';
 
-const typeOf = ({ type }: JsonObject): unknown => type;
-
 /** The type of an item may be absent: then it is a message, or a reference. */
 const itemTypeOf = ({ type, role }: JsonObject): unknown => type ?? (role == null ? 'item_reference' : 'message');
 
@@ -17,7 +15,7 @@ const text: FieldTable = { ...part, text: read, annotations: named, logprobs: na
 /** The parts of a content by their type. The reader of the input names parts of other types. */
 const content: Field = {
   effect: 'any',
-  variantOf: typeOf,
+  variantOf: 'type',
   variants: {
     input_text: text,
     output_text: text,
@@ -63,7 +61,7 @@ export const responseFields = {
     read: object,
     fields: { include_obfuscation: { ...named, note: 'Streams are never obfuscated.' } },
   },
-  tools: { effect: 'any', read: array, variantOf: typeOf, variants: { function: functionTool } },
+  tools: { effect: 'any', read: array, variantOf: 'type', variants: { function: functionTool } },
   tool_choice: { ...raw, fields: { type: read, name: read, mode: read, tools: read, server_label: named } },
   parallel_tool_calls: { effect: 'any', read: boolean },
   text: {
