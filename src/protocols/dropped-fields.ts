@@ -3,7 +3,7 @@ import type { GenerationCall } from '../chat/protocol.ts';
 /** A field with one of these values changes nothing, so it is not reported. */
 const neutral: ReadonlySet<unknown> = new Set([undefined, null, false, '', 'auto', 'default']);
 
-/** Names with other characters, or longer ones, are not put into headers, metrics and messages. */
+/** Names with other characters, or longer ones, have no place in a header. */
 const plainName = /^[\w.-]{1,64}$/;
 
 /** True for a value that asks for nothing in any field. */
@@ -42,9 +42,9 @@ export class DroppedFields {
    * Adds an unknown field, whatever its value: nobody knows what `false` means to it.
    *
    * @param prefix of its path: `messages.`, or '' for the body
-   * @param name chosen by the client, so it may become `other`
+   * @param name chosen by the client: of a nested field it may become `other`
    */
   addUnknown(prefix: string, name: string): void {
-    this.names.add(prefix + (plainName.test(name) ? name : 'other'));
+    this.names.add(prefix === '' || plainName.test(name) ? prefix + name : `${prefix}other`);
   }
 }

@@ -22,7 +22,7 @@ const common = {
   max_tokens: 50,
   stream: true,
 };
-const ollamaFields = { options: { num_ctx: 2048, top_k: 20, stop: ['x'] }, keep_alive: '5m' };
+const ollamaFields = { options: { num_ctx: 2048, top_k: 20 }, keep_alive: '5m' };
 const chatTool = {
   type: 'function',
   function: { name: 'weather', description: 'The weather.', parameters: schema, strict: true },
@@ -194,7 +194,7 @@ const messages = [
     tool_choice: { type: 'any', disable_parallel_tool_use: true },
     thinking: { type: 'enabled', budget_tokens: 1024 },
     stop_sequences: ['END'],
-    top_k: 5,
+    top_k: 20,
     metadata: { user_id: 'me' },
     output_format: { type: 'json_schema', schema },
   },

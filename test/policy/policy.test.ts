@@ -128,7 +128,7 @@ suite('dropped fields', () => {
     await using gateway = await testGateway(upstream);
     for (const stream of [true, false]) {
       const response = await gateway.chat({ ...body, stream });
-      assert.equal(response.headers.get('x-llamaduct-dropped'), 'logit_bias, user, other');
+      assert.equal(response.headers.get('x-llamaduct-dropped'), 'other, logit_bias, user');
       await response.text();
     }
     assert.equal((await gateway.chat()).headers.get('x-llamaduct-dropped'), null);
@@ -139,9 +139,9 @@ suite('dropped fields', () => {
   test('are a 400 in strict mode', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, { strict: true });
-    const response = await gateway.chat(body);
+    const response = await gateway.chat({ user: 'me' });
     const { error } = (await response.json()) as { error: { param: string } };
-    assert.deepEqual([response.status, error.param, upstream.requests.length], [400, 'logit_bias', 0]);
+    assert.deepEqual([response.status, error.param, upstream.requests.length], [400, 'user', 0]);
     assert.equal((await gateway.chat()).status, 200);
   });
 });
