@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { GatewayError } from '../../src/errors.ts';
-import { ollama } from '../../src/upstreams/ollama/index.ts';
 import { tables } from './tables.ts';
 import { embeddings, generates, generation, hi, upstreamBodies } from './upstream-bodies.ts';
 
@@ -17,7 +16,7 @@ const bases: Readonly<Record<string, object>> = {
 async function read(path: string, body: object): Promise<{ readonly dropped: readonly string[] }> {
   const protocol = generation.find((one) => one.path === path) ?? embeddings.find((one) => one.path === path);
   const call = await (protocol ?? assert.fail()).read(structuredClone(body), '');
-  const unsupported = 'requests' in call ? ollama.generation(call.requests[0]).dropped : [];
+  const unsupported = 'requests' in call ? (call.requests[0].extra?.names ?? []) : [];
   return { dropped: [...call.dropped, ...unsupported] };
 }
 
