@@ -82,10 +82,13 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
     return { status: 200, headers: { ...headersOf(generation, adaptations, services), ...common }, stream };
   });
   if (!contentType.startsWith('text/event-stream')) return sendStream(c, await starting);
+  const [{ extra, model }] = prepared.requests;
+  const isForOllama = extra !== undefined && services.pool.kindFor(model) === 'ollama';
+  const early = isForOllama ? [...prepared.dropped, ...extra.names] : prepared.dropped;
   // A line of NDJSON is always part of the answer.
   return await sendStreamWithHeartbeats(c, starting, {
     interval: services.config.timeouts.silence,
-    headers: { ...(prepared.dropped.length > 0 && droppedHeader(prepared.dropped.map(names))), ...common },
+    headers: { ...(early.length > 0 && droppedHeader(early.map(names))), ...common },
     keepAlive: () => encoder.keepAlive?.() ?? '',
     failure: (error) => encoder.fail(withFieldName(error, names)),
   });

@@ -144,7 +144,8 @@ function collectOptions(values: Values): ReadonlyMap<string, GivenOption> {
       : undefined;
     const read = field?.read === undefined ? value : field.read(value, path, field.min, field.max);
     const option = field === undefined ? name : (optionNames.get(name) ?? name);
-    if (read != null) addOption(options, option, { path, value: read });
+    // A frequent mistake: readThinking reads it.
+    if (read != null && name !== 'think') addOption(options, option, { path, value: read });
   }
   return options;
 }

@@ -79,6 +79,10 @@ export function readThinking(values: Given, dropped: DroppedFields, effort?: unk
       else settled = settle(settled, wish);
     }
   }
+  const { options } = values;
+  if (isObject(options) && options['think'] != null) {
+    settled = settle(settled, { path: 'options.think', think: readLevel(options['think'], 'options.think', dropped) });
+  }
   if (settled === undefined && budget === undefined && effort === undefined) return { hideThinking };
   const path = 'output_config.effort';
   const overall = effort === undefined ? undefined : { path, think: readLevel(effort, path, dropped) };

@@ -17,6 +17,7 @@ const groups: Readonly<Record<string, readonly object[]>> = {
     { thinking_budget: 0 },
     { chat_template_kwargs: { enable_thinking: false } },
     { chat_template_kwargs: { thinking: false } },
+    { options: { think: false } },
   ],
   'little thinking': [
     { think: 'low' },
