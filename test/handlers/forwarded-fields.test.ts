@@ -36,6 +36,19 @@ suite("a field that only servers with OpenAI's API have", () => {
     assert.equal(response.headers.get('x-llamaduct-dropped'), names);
   });
 
+  test('is named before a slow answer of Ollama starts', async () => {
+    const { promise: started, resolve: start } = Promise.withResolvers<undefined>();
+    await using upstream = await fakeUpstream(async (res, sent) => {
+      await started;
+      await plainAnswer()(res, sent);
+    });
+    await using gateway = await testGateway(upstream, { timeouts: { silence: '10ms' } });
+    const response = await gateway.chat({ user: 'me', stream: true });
+    assert.equal(response.headers.get('x-llamaduct-dropped'), 'user');
+    start(undefined);
+    assert.match(await response.text(), /\[DONE\]/);
+  });
+
   test('is left out and named if the server does not know it', async () => {
     await using upstream = await openaiUpstream((res, sent) =>
       sent.body.includes('"verbosity"')
