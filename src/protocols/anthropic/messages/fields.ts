@@ -9,18 +9,34 @@ const cacheControl: Field = { ...named, reportedAs: 'cache_control' };
 const block: FieldTable = { type: read, cache_control: cacheControl };
 const citations: Field = { effect: 'any', fields: { enabled: { ...named, reportedAs: 'messages.content.citations' } } };
 
-/** The blocks of a content by their type. The reader of messages names blocks of other types. */
-const blocks: Readonly<Record<string, FieldTable>> = {
+/** The blocks that may be in other blocks, by their type. */
+const innerBlocks: Readonly<Record<string, FieldTable>> = {
   text: { ...block, text: read, citations: named },
   image: { ...block, source: read, transformations: named },
-  document: { ...block, source: read, title: read, context: read, citations },
-  search_result: { ...block, source: read, title: read, content: read, citations },
+};
+const innerContent: Field = { effect: 'any', variantOf: 'type', variants: innerBlocks };
+
+const source: Field = {
+  effect: 'any',
+  fields: { type: read, media_type: read, data: read, url: read, file_id: read, content: innerContent },
+};
+
+/** The blocks of a result of a tool. */
+const resultBlocks: Readonly<Record<string, FieldTable>> = {
+  ...innerBlocks,
+  document: { ...block, source, title: read, context: read, citations },
+  search_result: { ...block, source: read, title: read, content: innerContent, citations },
+};
+
+/** The blocks of a content by their type. The reader of messages names blocks of other types. */
+const blocks: Readonly<Record<string, FieldTable>> = {
+  ...resultBlocks,
   thinking: { ...block, thinking: read, signature: read },
   tool_use: { ...block, id: read, name: read, input: read, caller: read, toolset_name: named },
   tool_result: {
     ...block,
     tool_use_id: read,
-    content: { effect: 'any', variantOf: 'type' },
+    content: { effect: 'any', variantOf: 'type', variants: resultBlocks },
     is_error: read,
     toolset_name: named,
   },

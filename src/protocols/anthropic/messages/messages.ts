@@ -6,8 +6,7 @@ import { array, object, required, string } from '../../fields.ts';
 import { attachmentsOf, textOf } from '../../part.ts';
 import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
-import { blockPrefix, readContent } from './content.ts';
-import { dropUnknown } from './unknown-fields.ts';
+import { readContent } from './content.ts';
 
 /**
  * Reads `system` and `messages`. Clients cannot change what is in their history, so nothing in a message is an error but the
@@ -29,7 +28,6 @@ export function readMessages(body: JsonObject, dropped: DroppedFields): Message[
 function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped: DroppedFields): Message[] {
   const message = required(object, item, path);
   const role = required(string, message['role'], `${path}.role`).toLowerCase();
-  dropUnknown(dropped, 'messages.', message, ['role', 'content']);
   const { content } = message;
   const contentPath = `${path}.content`;
   if (role === 'user') return readUser(content, contentPath, calls, dropped);
@@ -56,7 +54,6 @@ function readUserText(value: unknown, path: string, dropped: DroppedFields): Mes
 }
 
 function readToolResult(fields: JsonObject, path: string, calls: ToolCallReader, dropped: DroppedFields): ToolMessage {
-  dropUnknown(dropped, blockPrefix, fields, ['type', 'tool_use_id', 'content', 'is_error']);
   const callId = typeof fields['tool_use_id'] === 'string' ? fields['tool_use_id'] : '';
   const content = readContent(fields['content'], `${path}.content`, dropped);
   const text = textOf(content);

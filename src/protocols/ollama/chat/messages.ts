@@ -32,7 +32,6 @@ function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped
   content.images.push(...images);
   content.audio.push(...audio);
   const read = messageOf(role, content);
-  if (read.role !== 'tool') dropped.add('messages.name', message['name']);
   switch (read.role) {
     case 'assistant':
       return {

@@ -29,12 +29,10 @@ function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped
   const role = required(string, message['role'], `${path}.role`).toLowerCase();
   const context = { prefix, dropped, calls: role === 'assistant' ? calls : undefined };
   const content = readParts(message['content'], `${path}.content`, context);
-  // The name in a tool message is the tool's, and is sent. Ollama has no field for the name of another author.
-  if (role !== 'tool' && role !== 'function') dropped.add('messages.name', message['name']);
   const read = messageOf(role, content);
   switch (read.role) {
     case 'assistant':
-      return readAssistant(message, read, calls, dropped);
+      return readAssistant(message, read, calls);
     case 'tool': {
       const callId = textIn(message['tool_call_id']);
       return { ...read, callId, name: textIn(message['name']) || calls.nameOf(callId) };
@@ -48,13 +46,7 @@ function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped
   }
 }
 
-function readAssistant(
-  message: JsonObject,
-  read: AssistantMessage,
-  calls: ToolCallReader,
-  dropped: DroppedFields,
-): AssistantMessage {
-  dropped.add('messages.audio', message['audio']);
+function readAssistant(message: JsonObject, read: AssistantMessage, calls: ToolCallReader): AssistantMessage {
   const former = message['function_call'];
   return {
     ...read,

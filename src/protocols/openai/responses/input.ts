@@ -9,13 +9,12 @@ import type { Item, ItemStatus } from './items.ts';
 /** An item of the input, or a reference to one of an earlier response by its id, with the path of its field. */
 export type InputEntry = { readonly path: string } & ({ readonly item: Item } | { readonly reference: string });
 
-/** The fields of each type of item that are read, and those that can be ignored. */
-const knownFields: Readonly<Record<Item['type'], ReadonlySet<string>>> = {
-  message: new Set(['type', 'id', 'role', 'status', 'content']),
-  function_call: new Set(['type', 'id', 'status', 'call_id', 'name', 'arguments']),
-  function_call_output: new Set(['type', 'id', 'status', 'call_id', 'name', 'output']),
-  reasoning: new Set(['type', 'id', 'status', 'summary', 'content']),
-};
+const supported: readonly string[] = [
+  'message',
+  'function_call',
+  'function_call_output',
+  'reasoning',
+] satisfies Item['type'][];
 
 /**
  * Reads `input`: a string, or items. Items of unsupported types are dropped.
@@ -42,14 +41,11 @@ function readEntry(value: unknown, path: string, dropped: DroppedFields): InputE
     dropped.add(droppedName('input', type), true);
     return [];
   }
-  for (const field of Object.keys(fields)) {
-    if (!knownFields[type].has(field)) dropped.add(droppedName('input', field), fields[field]);
-  }
   return [{ path, item: { ...readItem(type, fields, path, dropped), ...readId(fields) } }];
 }
 
 function isSupported(type: string): type is Item['type'] {
-  return Object.hasOwn(knownFields, type);
+  return supported.includes(type);
 }
 
 function readItem(type: Item['type'], fields: JsonObject, path: string, dropped: DroppedFields): Item {
