@@ -94,11 +94,13 @@ suite('limits shared by several instances', { skip: noValkey }, () => {
     assert.ok(gateway.log.some(({ msg }) => String(msg).startsWith('limits store unavailable: ')));
 
     await using _ = await startValkey(Number(new URL(valkey.url).port));
-    await until('the connection to Valkey', async () => {
+    let before = 0;
+    await until('a request that is counted', async () => {
+      before = await unchecked(gateway, 'let_in');
       await statusAt(gateway.url);
-      return (await up(gateway)) === 1;
+      return (await unchecked(gateway, 'let_in')) === before;
     });
-    const before = await unchecked(gateway, 'let_in');
+    assert.equal(await up(gateway), 1);
     // The restarted Valkey is empty and has counted one request by now.
     for (const expected of [200, 200, 200, 429]) assert.equal(await statusAt(gateway.url), expected);
     assert.equal(await unchecked(gateway, 'let_in'), before);
