@@ -52,7 +52,8 @@ export class Translator {
       if (this.#finished.length === this.#decoders.length) {
         this.total = sumUsage(this.#finished);
         this.ended = true;
-        this.#out += this.#encoder.end(withQueue(this.total, this.#queuedMs()));
+        const { usage, timings } = this.total;
+        this.#out += this.#encoder.end({ usage, timings: withQueueTime(timings, this.#queuedMs()) });
       }
     } catch (thrown) {
       const error = chunk.type === 'bytes' ? errorInAnswer(thrown) : asGatewayError(thrown);
@@ -84,8 +85,4 @@ export class Translator {
     };
     return Object.assign(emit, { verbatim });
   }
-}
-
-function withQueue({ usage, timings }: TotalUsage, queuedMs: number): TotalUsage {
-  return { usage, timings: withQueueTime(timings, queuedMs) };
 }
