@@ -202,6 +202,8 @@ suite('a JSON body', { concurrency: true }, () => {
       await using upstream = await fakeUpstream(plainAnswer());
       await using gateway = await testGateway(upstream, { limits: { values: 1_500, fields: 200 } });
       for (const path of paths) {
+        // It takes as many tokens as OpenAI does.
+        if (limit === 'values' && path === '/v1/embeddings') continue;
         const response = await gateway.fetch(path, { method: 'POST', body: JSON.stringify({ ...chat(), x: value }) });
         assert.equal(response.status, 400, path);
         assert.match(await response.text(), message, path);

@@ -44,7 +44,7 @@ export async function inOtherForm(
 }
 
 function isAboutHistory({ code, message, param, status }: GatewayError): boolean {
-  if (status >= 500) return aboutTemplate.test(message);
+  if (status >= 500 || code === 'upstream_request_failed') return aboutTemplate.test(message);
   if (code !== 'invalid_value') return false;
   return param?.startsWith('messages') === true || aboutHistory.test(message);
 }
