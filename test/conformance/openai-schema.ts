@@ -32,6 +32,8 @@ const extensions: Readonly<Record<string, readonly string[]>> = {
   Model: ['context_length', 'capabilities'],
   // Requests may hold it, and the SDKs have it.
   FunctionTool: ['description'],
+  // OpenAI sends it; the description lacks it.
+  CustomToolCall: ['status'],
 };
 
 /** Required properties that are left out where they are not known, by path of their object. */

@@ -263,7 +263,11 @@ suite('the heartbeat of an answer with several choices', () => {
   const head = { id: 'c', created: 1, model: 'm', arrivedAt: 0, now: () => 0 };
   const finish = { type: 'finish', reason: 'stop', usage: { inputTokens: 1, outputTokens: 1 }, timings: {} } as const;
   const encoders = {
-    'chat completions': new ChatCompletionEncoder(head, false, { reasoningField: 'both', usesFunctions: false }),
+    'chat completions': new ChatCompletionEncoder(head, false, {
+      reasoningField: 'both',
+      usesFunctions: false,
+      customTools: new Set(),
+    }),
     completions: new CompletionEncoder(head, false, []),
   };
   for (const [name, encoder] of Object.entries(encoders)) {

@@ -136,7 +136,11 @@ function sent(chunks: readonly Buffer[], through: (emit: Emit) => Emit = (emit) 
   };
   const translator = new Translator(
     [(emit) => ollama.decoder(request, counted(through(emit)), maxLine)],
-    new ChatCompletionEncoder(head, true, { reasoningField: 'reasoning_content', usesFunctions: false }),
+    new ChatCompletionEncoder(head, true, {
+      reasoningField: 'reasoning_content',
+      usesFunctions: false,
+      customTools: new Set(),
+    }),
   );
   const bytes = Buffer.concat([...sentOf(translator, chunks)]);
   return [bytes, passedOn];

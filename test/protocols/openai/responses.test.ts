@@ -216,7 +216,10 @@ test('reports fields, items and tools that have no effect as dropped', async () 
     service: { a: 1 },
     stream_options: { include_obfuscation: true },
   });
-  assert.deepEqual(requests[0].kind === 'chat' && requests[0].tools, [canonicalTool('f')]);
+  assert.deepEqual(requests[0].kind === 'chat' && requests[0].tools, [
+    { ...canonicalTool('f'), name: 'n__f' },
+    canonicalTool('f'),
+  ]);
   assert.deepEqual([...dropped, ...toOllama(requests[0]).dropped].toSorted(), [
     'client_metadata',
     'include.reasoning.encrypted_content',
@@ -233,7 +236,6 @@ test('reports fields, items and tools that have no effect as dropped', async () 
     'stream_options.include_obfuscation',
     'text.verbosity',
     'tool_choice.web_search',
-    'tools.namespace',
     'tools.strict',
     'tools.web_search',
     'top_logprobs',

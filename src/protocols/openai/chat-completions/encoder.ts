@@ -3,6 +3,7 @@ import type { ChatEvent, Frame, TokenLogprob, ToolCallEvent } from '../../../cha
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import { ChunkEncoder } from '../chunk-encoder.ts';
 import { type AnswerShape, type ReasoningFields, reasoningFields } from './reasoning.ts';
+import { toToolCall } from './tools.ts';
 
 /** The JSON of a choice that has only a text: the parts before and after the JSON of the text. */
 const choiceStart = (index: number): string => `{"index":${index},"delta":{"content":`;
@@ -92,11 +93,11 @@ export class ChatCompletionEncoder extends ChunkEncoder {
   }
 
   /** Writes a call in one chunk: Ollama sends calls whole, and clients accept one chunk as well as many. */
-  #callDelta(choice: number, { id, name, arguments: text }: ToolCallEvent): Delta {
-    const called = { name, arguments: text };
-    if (this.#shape.usesFunctions) return { function_call: called };
+  #callDelta(choice: number, event: ToolCallEvent): Delta {
+    const { name, arguments: text } = event;
+    if (this.#shape.usesFunctions) return { function_call: { name, arguments: text } };
     const index = this.#toolCalls[choice] ?? 0;
     this.#toolCalls[choice] = index + 1;
-    return { tool_calls: [{ index, id, type: 'function', function: called }] };
+    return { tool_calls: [{ index, ...toToolCall(event, this.#shape.customTools) }] };
   }
 }

@@ -25,8 +25,8 @@ export function chatCompletions(reasoningField: ReasoningField): GenerationProto
     errors: openaiErrors,
     droppable: [...droppableNames(chatCompletionFields), ...reportedByServers],
     read(body) {
-      const { includeUsage, usesFunctions, ...call } = readChatCompletion(body);
-      const shape = { reasoningField, usesFunctions };
+      const { includeUsage, usesFunctions, customTools, ...call } = readChatCompletion(body);
+      const shape = { reasoningField, usesFunctions, customTools };
       return {
         ...call,
         encoder: (head) => new ChatCompletionEncoder(head, includeUsage, shape),

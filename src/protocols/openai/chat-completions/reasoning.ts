@@ -19,4 +19,6 @@ export interface AnswerShape {
   readonly reasoningField: ReasoningField;
   /** True for `function_call` instead of `tool_calls`, which clients of the former API know. */
   readonly usesFunctions: boolean;
+  /** Names of the tools that take a text instead of arguments. */
+  readonly customTools: ReadonlySet<string>;
 }

@@ -8,7 +8,7 @@ import { readIncludeUsage, repeatRequest } from '../request-fields.ts';
 import { chatCompletionFields } from './fields.ts';
 import { readResponseFormat } from './format.ts';
 import { readMessages } from './messages.ts';
-import { readToolUse } from './tools.ts';
+import { customToolsIn, readToolUse } from './tools.ts';
 
 export interface ParsedChatCompletion {
   /** One for each of `n`. */
@@ -18,6 +18,7 @@ export interface ParsedChatCompletion {
   readonly hideThinking: boolean;
   /** True when the client knows `function_call` instead of `tool_calls`. */
   readonly usesFunctions: boolean;
+  readonly customTools: ReadonlySet<string>;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
   readonly spellings?: ReadonlyMap<string, string> | undefined;
@@ -59,6 +60,7 @@ export function readChatCompletion(value: unknown): ParsedChatCompletion {
     includeUsage: readIncludeUsage(values.stream_options),
     hideThinking,
     usesFunctions,
+    customTools: customToolsIn(values.tools),
     ...dropped.report(),
   };
 }

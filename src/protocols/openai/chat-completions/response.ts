@@ -4,6 +4,7 @@ import type { TotalUsage } from '../../../chat/stream.ts';
 import type { ChatResult } from '../../../chat/accumulator.ts';
 import { type AnswerShape, type ReasoningFields, reasoningFields } from './reasoning.ts';
 import { toUsage } from '../usage.ts';
+import { toToolCall } from './tools.ts';
 
 /** @returns an answer that is not streamed. @see https://platform.openai.com/docs/api-reference/chat/object */
 export function toChatCompletion(
@@ -30,7 +31,7 @@ export function toChatCompletion(
 
 function toMessage(
   { text, reasoning, toolCalls }: ChatResult,
-  { reasoningField, usesFunctions }: AnswerShape,
+  { reasoningField, usesFunctions, customTools }: AnswerShape,
 ): ChatCompletionMessage & ReasoningFields {
   const [call] = toolCalls;
   return {
@@ -39,13 +40,6 @@ function toMessage(
     ...(reasoning !== '' && reasoningFields(reasoning, reasoningField)),
     refusal: null,
     ...(usesFunctions && call !== undefined && { function_call: { name: call.name, arguments: call.arguments } }),
-    ...(!usesFunctions &&
-      toolCalls.length > 0 && {
-        tool_calls: toolCalls.map((call) => ({
-          id: call.id,
-          type: 'function' as const,
-          function: { name: call.name, arguments: call.arguments },
-        })),
-      }),
+    ...(!usesFunctions && toolCalls.length > 0 && { tool_calls: toolCalls.map((one) => toToolCall(one, customTools)) }),
   };
 }

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { ChatCompletionMessageToolCall } from 'openai/resources/chat/completions';
+import type { ToolCallEvent } from '../../../chat/event.ts';
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
@@ -7,6 +9,7 @@ import type { Values } from '../../field-table.ts';
 import { array, object, oneOf, required, string } from '../../fields.ts';
 import type { chatCompletionFields } from './fields.ts';
 import { chooseTools, readFunctionTool } from '../../tools.ts';
+import { readCustomTool, toInput } from '../custom-tools.ts';
 
 type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice'>;
 type ToolValues = Pick<Values<typeof chatCompletionFields>, 'tools' | 'tool_choice' | 'functions' | 'function_call'>;
@@ -26,10 +29,11 @@ export function readToolUse(values: ToolValues, dropped: DroppedFields): ToolUse
   const choice = settleChoice(toolChoice, called);
   if (choice === 'auto' || choice === 'none' || choice === 'required') return chooseTools(tools, choice);
   const fields = required(object, choice, 'tool_choice');
-  const type = required(oneOf, fields['type'], 'tool_choice.type', ['function', 'allowed_tools']);
+  const type = required(oneOf, fields['type'], 'tool_choice.type', ['function', 'custom', 'allowed_tools']);
   switch (type) {
     case 'function':
-      return chooseTools(tools, { name: readFunctionName(fields, 'tool_choice') });
+    case 'custom':
+      return chooseTools(tools, { name: readName(fields, type, 'tool_choice') });
     case 'allowed_tools':
       return chooseAllowed(tools, object(fields['allowed_tools'], 'tool_choice.allowed_tools') ?? {});
     default:
@@ -61,7 +65,8 @@ function chooseAllowed(tools: readonly Tool[], allowed: JsonObject): ToolUse {
   const mode = required(oneOf, allowed['mode'], `${path}.mode`, ['auto', 'required']);
   const names = required(array, allowed['tools'], `${path}.tools`).map((item, index) => {
     const toolPath = `${path}.tools[${index}]`;
-    return readFunctionName(object(item, toolPath) ?? {}, toolPath);
+    const tool = object(item, toolPath) ?? {};
+    return readName(tool, tool['type'] === 'custom' ? 'custom' : 'function', toolPath);
   });
   return chooseTools(
     tools.filter(({ name }) => names.includes(name)),
@@ -69,16 +74,37 @@ function chooseAllowed(tools: readonly Tool[], allowed: JsonObject): ToolUse {
   );
 }
 
-function readFunctionName(fields: JsonObject, path: string): string {
-  const called = required(object, fields['function'], `${path}.function`);
-  return required(string, called['name'], `${path}.function.name`);
+function readName(fields: JsonObject, type: 'function' | 'custom', path: string): string {
+  const called = required(object, fields[type], `${path}.${type}`);
+  return required(string, called['name'], `${path}.${type}.name`);
 }
 
 function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
   return items.map((item, index) => {
     const path = `tools[${index}]`;
     const tool = required(object, item, path);
-    required(oneOf, tool['type'], `${path}.type`, ['function']);
-    return readFunctionTool(tool, path, dropped);
+    const type = required(oneOf, tool['type'], `${path}.type`, ['function', 'custom']);
+    if (type === 'function') return readFunctionTool(tool, path, dropped);
+    const fields = required(object, tool['custom'], `${path}.custom`);
+    return readCustomTool(required(string, fields['name'], `${path}.custom.name`), fields, `${path}.custom`);
   });
+}
+
+/** @returns the names of the custom tools, which have been read before */
+export function customToolsIn(tools: readonly unknown[] = []): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const tool of tools) {
+    const custom = isObject(tool) ? tool['custom'] : undefined;
+    if (isObject(custom) && typeof custom['name'] === 'string') names.add(custom['name']);
+  }
+  return names;
+}
+
+/** @returns a call as the client gets it */
+export function toToolCall(
+  { id, name, arguments: text }: Omit<ToolCallEvent, 'type'>,
+  custom: ReadonlySet<string>,
+): ChatCompletionMessageToolCall {
+  if (custom.has(name)) return { id, type: 'custom', custom: { name, input: toInput(text) } };
+  return { id, type: 'function', function: { name, arguments: text } };
 }

@@ -5,10 +5,11 @@ import { serverTimingComment } from '../../../chat/server-timing.ts';
 import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import { GatewayError } from '../../../errors.ts';
 import { itemId, responseId } from './ids.ts';
-import { type OutputItem, functionCallItem } from './items.ts';
+import type { OutputItem } from './items.ts';
 import { type OpenItem, OpenMessage, OpenReasoning, type Unnumbered } from './open-item.ts';
 import { toErrorFields, toResponseError } from './response-error.ts';
 import { type Echo, type ResponseBody, responseBody, toStatus } from './response.ts';
+import { type OfferedTools, callEvents, callItem, callItemType } from './tools/index.ts';
 
 /** Characters of a response. Its last event repeats the whole answer, which is held in memory until then. */
 const maxLength = 16 * 1024 * 1024;
@@ -28,6 +29,7 @@ type Lifecycle = 'created' | 'in_progress' | 'completed' | 'incomplete' | 'faile
 export class ResponseEncoder implements Encoder {
   readonly #head: AnswerHead;
   readonly #echo: Echo;
+  readonly #offered: OfferedTools;
   readonly #onComplete: (response: ResponseBody) => void;
   readonly #id: string;
   readonly #output: OutputItem[] = [];
@@ -36,10 +38,14 @@ export class ResponseEncoder implements Encoder {
   #open: OpenItem | undefined;
   #finishReason: FinishReason = 'stop';
 
-  /** @param onComplete called with the response before its last event is sent, unless it failed */
-  constructor(head: AnswerHead, echo: Echo, onComplete: (response: ResponseBody) => void) {
+  /**
+   * @param offered the tools that the model may call
+   * @param onComplete called with the response before its last event is sent, unless it failed
+   */
+  constructor(head: AnswerHead, echo: Echo, offered: OfferedTools, onComplete: (response: ResponseBody) => void) {
     this.#head = head;
     this.#echo = echo;
+    this.#offered = offered;
     this.#onComplete = onComplete;
     this.#id = responseId(head);
   }
@@ -118,22 +124,13 @@ export class ResponseEncoder implements Encoder {
     return closing;
   }
 
-  /** Writes a call's arguments in one delta: backends send calls whole. */
   #toolCall(call: ToolCallEvent): string {
-    const { name, arguments: text } = call;
-    this.#addLength(text);
-    const position = { item_id: this.#newId('function_call'), output_index: this.#output.length };
-    const item = functionCallItem(position.item_id, 'completed', call);
+    this.#addLength(call.arguments);
+    const tool = this.#offered.called(call.name);
+    const index = this.#output.length;
+    const item = callItem(this.#newId(callItemType(tool)), tool, call);
     this.#output.push(item);
-    const { output_index } = position;
-    // OpenAI sends the name too, which the SDK's type does not declare.
-    const done = { type: 'response.function_call_arguments.done' as const, ...position, name, arguments: text };
-    return this.#events([
-      { type: 'response.output_item.added', output_index, item: { ...item, status: 'in_progress', arguments: '' } },
-      { type: 'response.function_call_arguments.delta', ...position, delta: text },
-      done,
-      { type: 'response.output_item.done', output_index, item },
-    ]);
+    return this.#events(callEvents(item, index));
   }
 
   #finish(reason: FinishReason): string {

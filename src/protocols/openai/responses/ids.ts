@@ -1,7 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 
-const prefixes = { message: 'msg', function_call: 'fc', function_call_output: 'fco', reasoning: 'rs' } as const;
+const prefixes = {
+  message: 'msg',
+  reasoning: 'rs',
+  function_call: 'fc',
+  function_call_output: 'fco',
+  custom_tool_call: 'ctc',
+  tool_search_call: 'tsc',
+  local_shell_call: 'lsh',
+  shell_call: 'sh',
+  apply_patch_call: 'apc',
+} as const;
+
+const itemIdForm = new RegExp(`^(?:${Object.values(prefixes).join('|')})_([\\w-]{1,123})_(i?)(\\d{1,6})$`);
 
 /**
  * @returns the request's id, or a new one if the client chose it: without keys, anyone who knows the id of a stored response
@@ -35,7 +47,7 @@ export interface ItemPosition {
 
 /** @returns the position at which an item with this id would be stored; undefined for an id of another form */
 export function parseItemId(id: string): ItemPosition | undefined {
-  const [, response, input, index] = /^(?:msg|fco|fc|rs)_([\w-]{1,123})_(i?)(\d{1,6})$/.exec(id) ?? [];
+  const [, response, input, index] = itemIdForm.exec(id) ?? [];
   if (response === undefined || index === undefined) return undefined;
   return { response: `resp_${response}`, list: input === 'i' ? 'input' : 'output', index: Number(index) };
 }

@@ -7,13 +7,13 @@ import { openaiErrors } from '../error.ts';
 import { ResponseEncoder } from './encoder.ts';
 import { responseFields } from './fields.ts';
 import { History } from './history.ts';
-import { responseId } from './ids.ts';
 import type { InputEntry } from './input.ts';
 import type { Item } from './items.ts';
 import { toMessages } from './messages.ts';
 import { type ParsedResponse, readResponse } from './request.ts';
 import { type ResponseBody, toResponse } from './response.ts';
 import { StoredResponses } from './stored-responses.ts';
+import { OfferedTools, applyToolChoice } from './tools/index.ts';
 
 export { responseResources } from './resources.ts';
 
@@ -22,8 +22,8 @@ const namedByType = (
   'include.reasoning.encrypted_content input.content.image_url input.custom_tool_call input.custom_tool_call_output ' +
   'input.content.input_audio input.content.input_file input.output.input_file ' +
   'input.item_reference input.local_shell_call input.local_shell_call_output input.output.input_image ' +
-  'input.web_search_call reasoning.effort tools.code_interpreter tools.computer_use_preview tools.custom ' +
-  'tools.file_search tools.image_generation tools.local_shell tools.mcp tools.namespace tools.web_search ' +
+  'input.web_search_call reasoning.effort tools.code_interpreter tools.computer_use_preview ' +
+  'tools.file_search tools.image_generation tools.mcp tools.tool_search tools.web_search ' +
   'tools.web_search_preview'
 ).split(' ');
 
@@ -64,7 +64,9 @@ async function toCall(parsed: ParsedResponse, stored: StoredResponses): Promise<
     ...toMessages([...earlier.map((item) => ({ item, path: 'previous_response_id' })), ...input], dropped),
   ];
   if (messages.length === 0) throw invalidValue('input', 'input contains nothing that can be sent to a model.');
-  const request: ChatRequest = { ...parsed.request, messages };
+  const offered = new OfferedTools();
+  for (const tool of parsed.tools.offered) offered.add(tool);
+  const request: ChatRequest = { ...parsed.request, ...applyToolChoice(parsed.toolChoice, offered), messages };
   const onComplete = (response: ResponseBody): void => {
     if (!parsed.store) return;
     stored.put(
@@ -77,10 +79,10 @@ async function toCall(parsed: ParsedResponse, stored: StoredResponses): Promise<
     stream,
     hideThinking,
     ...dropped.report(),
-    encoder: (head) => new ResponseEncoder(head, echo, onComplete),
+    encoder: (head) => new ResponseEncoder(head, echo, offered, onComplete),
     respond([result], { usage }, head) {
       if (result === undefined) throw new Error('The answer has no result.');
-      const response = toResponse(responseId(head), head, echo, { ...result, usage });
+      const response = toResponse(head, echo, offered, { ...result, usage });
       onComplete(response);
       return response;
     },

@@ -1,5 +1,4 @@
 import type {
-  ResponseFunctionToolCall,
   ResponseInputAudio,
   ResponseInputFile,
   ResponseInputImage,
@@ -9,7 +8,8 @@ import type {
   ResponseOutputText,
   ResponseReasoningItem,
 } from 'openai/resources/responses/responses';
-import type { TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
+import type { TokenLogprob } from '../../../chat/event.ts';
+import type { CallItem } from './tools/call-items.ts';
 
 /** A part of an input message or of a tool's output. Those of other types are kept as they are, and left out of the prompt. */
 export type InputPart = ResponseInputText | ResponseInputImage | ResponseInputFile | ResponseInputAudio;
@@ -63,7 +63,7 @@ interface Reasoning {
 }
 
 /** An item of an answer. */
-export type OutputItem = (ResponseOutputMessage | ResponseReasoningItem | ResponseFunctionToolCall) & { id: string };
+export type OutputItem = (ResponseOutputMessage | ResponseReasoningItem | CallItem) & { id: string };
 
 /** @see https://platform.openai.com/docs/api-reference/responses/object (output) */
 export function outputText(text: string, logprobs: readonly TokenLogprob[] = []): ResponseOutputText {
@@ -101,13 +101,4 @@ export function reasoningItem(
 /** @returns the one part of a summary */
 export function summaryText(text: string): ResponseReasoningItem.Summary {
   return { type: 'summary_text', text };
-}
-
-/** @returns the item of a tool call, whose own id and call id differ */
-export function functionCallItem(
-  id: string,
-  status: ItemStatus,
-  { id: callId, name, arguments: text }: ToolCallEvent,
-): ResponseFunctionToolCall & { id: string } {
-  return { type: 'function_call', id, status, call_id: callId, name, arguments: text };
 }

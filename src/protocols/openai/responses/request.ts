@@ -11,11 +11,13 @@ import { type InputEntry, readInput } from './input.ts';
 import { readMetadata } from './metadata.ts';
 import { echoReasoning } from './reasoning.ts';
 import type { Echo } from './response.ts';
-import { readToolUse } from './tools.ts';
+import { type ToolChoice, type ToolList, readToolChoice, readTools } from './tools/index.ts';
 
 /** A request, parsed as far as possible without the stored responses that it refers to. */
 export interface ParsedResponse {
-  readonly request: Omit<ChatRequest, 'messages'>;
+  readonly request: Omit<ChatRequest, 'messages' | 'tools' | 'toolChoice'>;
+  readonly tools: ToolList;
+  readonly toolChoice: ToolChoice;
   /** Come before all other messages, those of earlier responses included. */
   readonly instructions: readonly Message[];
   readonly input: readonly InputEntry[];
@@ -40,9 +42,13 @@ export function readResponse(value: unknown): ParsedResponse {
   const values = readFields(responseFields, readObjectBody(value), dropped);
   const { previous_response_id: previousId, instructions } = values;
   if (values.input === undefined && previousId === undefined) throw invalidValue('input', 'input is required.');
+  const tools = readTools(values.tools ?? [], 'tools', dropped);
+  const toolChoice = readToolChoice(values.tool_choice || 'auto', dropped);
   const settings = readRequest(values, dropped);
   return {
     request: settings.request,
+    tools,
+    toolChoice,
     instructions: instructions === undefined ? [] : [{ role: 'system', text: instructions }],
     input: readInput(values.input, dropped),
     previousId,
@@ -59,6 +65,8 @@ export function readResponse(value: unknown): ParsedResponse {
       parallel_tool_calls: settings.request.parallelToolCalls ?? true,
       previous_response_id: previousId ?? null,
       ...settings.echo,
+      tools: tools.echo,
+      tool_choice: toolChoice.echo,
     },
     dropped,
   };
@@ -68,15 +76,7 @@ type ResponseValues = Values<typeof responseFields>;
 
 type SettingsEcho = Pick<
   Echo,
-  | 'reasoning'
-  | 'service_tier'
-  | 'temperature'
-  | 'top_p'
-  | 'top_logprobs'
-  | 'truncation'
-  | 'text'
-  | 'tools'
-  | 'tool_choice'
+  'reasoning' | 'service_tier' | 'temperature' | 'top_p' | 'top_logprobs' | 'truncation' | 'text'
 >;
 
 interface Settings {
@@ -87,7 +87,6 @@ interface Settings {
 
 /** Reads everything but the conversation. */
 function readRequest(values: ResponseValues, dropped: DroppedFields): Settings {
-  const tools = readToolUse(values, dropped);
   const text = readTextFormat(values.text);
   const { sampling, options } = readSettings(values, dropped);
   const { hideThinking, think } = readThinking(values, dropped);
@@ -98,7 +97,6 @@ function readRequest(values: ResponseValues, dropped: DroppedFields): Settings {
       kind: 'chat',
       model: values.model ?? '',
       sampling,
-      ...tools.request,
       ...text.request,
       ...extraFields(responseFields, values),
       ...defined({
@@ -118,7 +116,6 @@ function readRequest(values: ResponseValues, dropped: DroppedFields): Settings {
       top_logprobs: values.top_logprobs ?? 0,
       truncation,
       ...text.echo,
-      ...tools.echo,
     },
   };
 }

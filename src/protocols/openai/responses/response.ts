@@ -2,8 +2,9 @@ import type { Response } from 'openai/resources/responses/responses';
 import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { FinishReason, Usage } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import { itemId } from './ids.ts';
-import { type OutputItem, functionCallItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
+import { itemId, responseId } from './ids.ts';
+import { type OutputItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
+import { type OfferedTools, callItem, callItemType } from './tools/index.ts';
 import { toResponseUsage } from './usage.ts';
 
 /** A response as it is sent. SDKs add `output_text` themselves. */
@@ -75,7 +76,8 @@ export function toStatus(reason: FinishReason): Pick<Progress, 'incomplete'> & {
 }
 
 /** @returns an answer that is not streamed: its thinking, its text, then its calls */
-export function toResponse(id: string, head: AnswerHead, echo: Echo, result: ChatResult): ResponseBody {
+export function toResponse(head: AnswerHead, echo: Echo, offered: OfferedTools, result: ChatResult): ResponseBody {
+  const id = responseId(head);
   const { text, reasoning, toolCalls, logprobs, finishReason, usage } = result;
   const ending = toStatus(finishReason);
   const output: OutputItem[] = [];
@@ -89,6 +91,9 @@ export function toResponse(id: string, head: AnswerHead, echo: Echo, result: Cha
     const status = toolCalls.length === 0 ? ending.status : 'completed';
     output.push(messageItem(nextId('message'), status, [outputText(text, logprobs)]));
   }
-  for (const call of toolCalls) output.push(functionCallItem(nextId('function_call'), 'completed', call));
+  for (const call of toolCalls) {
+    const tool = offered.called(call.name);
+    output.push(callItem(nextId(callItemType(tool)), tool, call));
+  }
   return responseBody(id, head, echo, { ...ending, output, usage });
 }

@@ -1,0 +1,113 @@
+import type { FunctionTool, Tool as ResponsesTool } from 'openai/resources/responses/responses';
+import type { JsonObject, Tool } from '../../../../chat/request.ts';
+import { isObject } from '../../../../framing/json.ts';
+import type { DroppedFields } from '../../../dropped-fields.ts';
+import { array, boolean, defined, object, required, string } from '../../../fields.ts';
+import { readSchema } from '../../../json-schema.ts';
+import { readCustomTool } from '../../custom-tools.ts';
+import { droppedName } from '../dropped-name.ts';
+import { builtInTool, isBuiltIn } from './built-in.ts';
+import { type OfferedTool, qualifiedName } from './offered-tools.ts';
+
+/** The tools of a request, or those that a search has found. */
+export interface ToolList {
+  readonly offered: readonly OfferedTool[];
+  /** Those that the model may only call after a search has found them. */
+  readonly deferred: readonly OfferedTool[];
+  /** The list that the response repeats, without the tools that were dropped. */
+  readonly echo: ResponsesTool[];
+}
+
+/** A tool as it was read. */
+interface Read {
+  readonly tools: readonly (OfferedTool & { readonly isDeferred: boolean })[];
+  readonly echo: ResponsesTool;
+}
+
+/**
+ * Reads `tools`. Those that OpenAI would run itself are dropped. If the client searches for tools itself, those with
+ * `defer_loading` are not offered; if OpenAI would search, all are.
+ *
+ * @throws {GatewayError} 400 with `param`
+ * @see https://platform.openai.com/docs/api-reference/responses/create (tools)
+ */
+export function readTools(value: unknown, path: string, dropped: DroppedFields): ToolList {
+  const read = (array(value, path) ?? []).flatMap((item, index) => readTool(item, `${path}[${index}]`, dropped) ?? []);
+  const tools = read.flatMap((entry) => entry.tools);
+  const isSearchable = tools.some(({ type }) => type === 'tool_search');
+  return {
+    offered: tools.filter(({ isDeferred }) => !isSearchable || !isDeferred),
+    deferred: tools.filter(({ isDeferred }) => isSearchable && isDeferred),
+    echo: read.map(({ echo }) => echo),
+  };
+}
+
+function readTool(value: unknown, path: string, dropped: DroppedFields): Read | undefined {
+  const fields = required(object, value, path);
+  const type = required(string, fields['type'], `${path}.type`);
+  if (type === 'function') {
+    const tool = readFunction(fields, path);
+    return { tools: [{ ...offer(tool), isDeferred: isDeferred(fields) }], echo: tool };
+  }
+  const echo = fields as unknown as ResponsesTool;
+  if (type === 'custom') return { tools: [readCustom(fields, path)], echo };
+  if (type === 'namespace') return { tools: readNamespace(fields, path, dropped), echo };
+  if (isBuiltIn(type)) return { tools: [{ type, name: type, tool: builtInTool(type), isDeferred: false }], echo };
+  if (type === 'tool_search' && fields['execution'] === 'client') {
+    return { tools: [{ ...readToolSearch(fields, path), isDeferred: false }], echo };
+  }
+  dropped.add(droppedName('tools', type), true);
+  return undefined;
+}
+
+function readNamespace(fields: JsonObject, path: string, dropped: DroppedFields): Read['tools'] {
+  const namespace = required(string, fields['name'], `${path}.name`);
+  return (array(fields['tools'], `${path}.tools`) ?? []).flatMap((item, index) => {
+    const read = readTool(item, `${path}.tools[${index}]`, dropped);
+    return (read?.tools ?? []).map((offered) => {
+      return { ...offered, namespace, tool: { ...offered.tool, name: qualifiedName({ ...offered, namespace }) } };
+    });
+  });
+}
+
+function readFunction(fields: JsonObject, path: string): FunctionTool {
+  const strict = boolean(fields['strict'], `${path}.strict`) ?? null;
+  return {
+    type: 'function',
+    name: required(string, fields['name'], `${path}.name`),
+    ...defined({ description: string(fields['description'], `${path}.description`) }),
+    parameters: readSchema(fields['parameters'], `${path}.parameters`) ?? null,
+    strict,
+  };
+}
+
+function offer({ name, description, parameters }: FunctionTool): OfferedTool {
+  const tool: Tool = {
+    name,
+    ...(description != null && { description }),
+    ...(isObject(parameters) && { parameters }),
+  };
+  return { type: 'function', name, tool };
+}
+
+function readCustom(fields: JsonObject, path: string): Read['tools'][number] {
+  const name = required(string, fields['name'], `${path}.name`);
+  return { type: 'custom', name, tool: readCustomTool(name, fields, path), isDeferred: isDeferred(fields) };
+}
+
+function readToolSearch(fields: JsonObject, path: string): OfferedTool {
+  const tool: Tool = {
+    name: 'tool_search',
+    description: string(fields['description'], `${path}.description`) ?? 'Searches for further tools.',
+    parameters: readSchema(fields['parameters'], `${path}.parameters`) ?? {
+      type: 'object',
+      properties: { query: { type: 'string' } },
+      required: ['query'],
+    },
+  };
+  return { type: 'tool_search', name: 'tool_search', tool };
+}
+
+function isDeferred(fields: JsonObject): boolean {
+  return fields['defer_loading'] === true;
+}

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import type { Response, ResponseStreamEvent } from 'openai/resources/responses/responses';
+import { Accumulator } from '../../../src/chat/accumulator.ts';
+import type { ChatEvent } from '../../../src/chat/event.ts';
+import type { AnswerHead, GenerationCall } from '../../../src/chat/protocol.ts';
+import type { ChatRequest, JsonObject } from '../../../src/chat/request.ts';
+import type { TotalUsage } from '../../../src/chat/stream.ts';
+import { responses } from '../../../src/protocols/openai/responses/index.ts';
+import { MemoryTextStore } from '../../../src/store/memory.ts';
+import { assertMatches, assertResponseEvent } from '../../conformance/openai-schema.ts';
+
+const head: AnswerHead = { id: 'resp_1', created: 1, model: 'm', arrivedAt: 1000, now: () => 2000 };
+const total: TotalUsage = { usage: { inputTokens: 4, outputTokens: 3 }, timings: {} };
+const store = new MemoryTextStore({ entries: 10, bytes: 1e6, ttl: 60_000 });
+
+async function read(body: object): Promise<GenerationCall> {
+  return await responses(store).read({ model: 'm', input: 'hi', ...body }, 'tester');
+}
+
+async function chat(body: object): Promise<ChatRequest> {
+  const [request] = (await read(body)).requests;
+  return request.kind === 'chat' ? request : assert.fail('not a chat');
+}
+
+async function offeredNames(body: object): Promise<string[]> {
+  return ((await chat(body)).tools ?? []).map(({ name }) => name);
+}
+
+/** The item that a call becomes, which is the same streamed and whole. */
+async function itemOf(tools: readonly object[], name: string, args: string): Promise<object> {
+  const events: ChatEvent[] = [
+    { type: 'tool-call', id: 'c1', name, arguments: args },
+    { type: 'finish', reason: 'tool_calls', ...total },
+  ];
+  const encoder = (await read({ tools })).encoder(head);
+  const frames = (events.map((event) => encoder.write(event, 0)).join('') + encoder.end(total)).split('\n\n');
+  const sent = frames
+    .filter((frame) => frame.startsWith('event: '))
+    .map((frame) => JSON.parse(frame.slice(frame.indexOf('data: ') + 6)) as ResponseStreamEvent);
+  for (const event of sent) assertResponseEvent(event);
+  const done = sent.find(({ type }) => type === 'response.output_item.done');
+  const accumulator = new Accumulator();
+  for (const event of events) accumulator.add(event);
+  assert.ok(accumulator.result);
+  const response = (await read({ tools })).respond([accumulator.result], total, head) as Response;
+  assertMatches('Response', response);
+  assert.ok(done !== undefined && 'item' in done);
+  assert.deepEqual(response.output, [done.item]);
+  return done.item;
+}
+
+const lookUp = { type: 'function', name: 'look_up', parameters: { type: 'object' } };
+const vault = { type: 'namespace', name: 'mcp__vault', description: 'd', tools: [{ type: 'function', name: 'open' }] };
+
+suite('tools in a namespace', () => {
+  test('are offered by a name with the namespace, and called by their own', async () => {
+    assert.deepEqual(await offeredNames({ tools: [lookUp, vault] }), ['look_up', 'mcp__vault__open']);
+    assert.deepEqual(await itemOf([lookUp, vault], 'mcp__vault__open', '{"a":1}'), {
+      type: 'function_call',
+      id: 'fc_1_0',
+      status: 'completed',
+      call_id: 'c1',
+      name: 'open',
+      arguments: '{"a":1}',
+      namespace: 'mcp__vault',
+    });
+  });
+
+  test('are found when the model leaves out the namespace, unless two have the name', async () => {
+    const other = { ...vault, name: 'mcp__other' };
+    const alone = (await itemOf([vault], 'open', '{}')) as { namespace?: string };
+    const ambiguous = (await itemOf([vault, other], 'open', '{}')) as { namespace?: string };
+    assert.deepEqual([alone.namespace, ambiguous.namespace], ['mcp__vault', undefined]);
+  });
+
+  test('whose name begins with the namespace keep it', async () => {
+    const tools = [{ ...vault, tools: [{ type: 'function', name: 'mcp__vault__open' }] }];
+    assert.deepEqual(await offeredNames({ tools }), ['mcp__vault__open']);
+  });
+
+  test('do not hide a function of the same name', async () => {
+    const tools = [{ type: 'function', name: 'mcp__vault__open' }, vault];
+    assert.deepEqual(await offeredNames({ tools }), ['mcp__vault__open', 'mcp__vault__open_2']);
+    const item = (await itemOf(tools, 'mcp__vault__open_2', '{}')) as { namespace?: string; name: string };
+    assert.deepEqual([item.name, item.namespace], ['open', 'mcp__vault']);
+  });
+});
+
+suite('custom tools', () => {
+  const edit = { type: 'custom', name: 'edit', description: 'Edits.' };
+
+  test('are offered as a function of one text, with their grammar', async () => {
+    const format = { type: 'grammar', syntax: 'lark', definition: 'start: /.+/' };
+    const [tool] = (await chat({ tools: [{ ...edit, format }] })).tools ?? [];
+    assert.equal(tool?.description, 'Edits.\n\nThe input must match this Lark grammar:\nstart: /.+/');
+    assert.deepEqual(tool.parameters?.['required'], ['input']);
+  });
+
+  for (const [text, input] of [
+    ['{"input":"*** Begin\\n"}', '*** Begin\n'],
+    ['{"patch":"*** Begin"}', '*** Begin'],
+    ['"*** Begin"', '*** Begin'],
+    ['*** Begin', '*** Begin'],
+    ['{"a":"x","b":"y"}', '{"a":"x","b":"y"}'],
+    ['{"input":""}', ''],
+    ['{}', '{}'],
+  ] as const) {
+    test(`are called with the text that the model meant by ${text}`, async () => {
+      assert.deepEqual(await itemOf([edit], 'edit', text), {
+        type: 'custom_tool_call',
+        id: 'ctc_1_0',
+        status: 'completed',
+        call_id: 'c1',
+        name: 'edit',
+        input,
+      });
+    });
+  }
+});
+
+suite('tools that the client runs', () => {
+  const cases: [type: string, args: object, expected: object][] = [
+    [
+      'local_shell',
+      { command: ['ls', '-l'], working_directory: '/tmp' },
+      {
+        type: 'local_shell_call',
+        id: 'lsh_1_0',
+        action: { type: 'exec', command: ['ls', '-l'], env: {}, working_directory: '/tmp', timeout_ms: null },
+      },
+    ],
+    [
+      'local_shell',
+      { command: 'ls | head' },
+      {
+        type: 'local_shell_call',
+        id: 'lsh_1_0',
+        action: { type: 'exec', command: ['bash', '-lc', 'ls | head'], env: {}, timeout_ms: null },
+      },
+    ],
+    [
+      'shell',
+      { commands: ['ls'], timeout_ms: 500 },
+      {
+        type: 'shell_call',
+        id: 'sh_1_0',
+        action: { commands: ['ls'], timeout_ms: 500, max_output_length: null },
+        environment: null,
+      },
+    ],
+    [
+      'apply_patch',
+      { type: 'create_file', path: 'a.txt', diff: '+a' },
+      { type: 'apply_patch_call', id: 'apc_1_0', operation: { type: 'create_file', path: 'a.txt', diff: '+a' } },
+    ],
+    [
+      'apply_patch',
+      { type: 'delete_file', path: 'a.txt' },
+      { type: 'apply_patch_call', id: 'apc_1_0', operation: { type: 'delete_file', path: 'a.txt' } },
+    ],
+  ];
+  for (const [type, args, expected] of cases) {
+    test(`${type} with ${JSON.stringify(args)} becomes an item of its own`, async () => {
+      assert.deepEqual(await offeredNames({ tools: [{ type }] }), [type]);
+      const item = await itemOf([{ type }], type, JSON.stringify(args));
+      assert.deepEqual(item, { ...expected, status: 'completed', call_id: 'c1' });
+    });
+  }
+});
+
+suite('tools that are searched for', () => {
+  const deferred = { ...lookUp, defer_loading: true };
+
+  test('are not offered until the client has found them', async () => {
+    const tools = [{ type: 'tool_search', execution: 'client' }, deferred];
+    assert.deepEqual(await offeredNames({ tools }), ['tool_search']);
+    assert.deepEqual(await itemOf(tools, 'tool_search', '{"query":"vault"}'), {
+      type: 'tool_search_call',
+      id: 'tsc_1_0',
+      status: 'completed',
+      call_id: 'c1',
+      execution: 'client',
+      arguments: { query: 'vault' },
+    });
+  });
+
+  test('are all offered when nobody could find them', async () => {
+    const body = { tools: [{ type: 'tool_search' }, deferred] };
+    assert.deepEqual(await offeredNames(body), ['look_up']);
+    assert.deepEqual((await read(body)).dropped, ['tools.tool_search']);
+  });
+});
+
+suite('tool_choice', () => {
+  const tools = [lookUp, vault, { type: 'custom', name: 'edit' }, { type: 'shell' }];
+  const cases: [choice: JsonObject, expected: string | undefined, offered: number][] = [
+    [{ type: 'custom', name: 'edit' }, 'edit', 4],
+    [{ type: 'shell' }, 'shell', 4],
+    [{ type: 'function', name: 'open' }, 'mcp__vault__open', 4],
+    [{ type: 'function', name: 'open', namespace: 'mcp__vault' }, 'mcp__vault__open', 4],
+    [{ type: 'function', name: 'mcp__vault__open' }, 'mcp__vault__open', 4],
+    [{ type: 'allowed_tools', mode: 'auto', tools: [{ type: 'custom', name: 'edit' }] }, undefined, 1],
+    [{ type: 'allowed_tools', mode: 'auto', tools: [{ type: 'namespace', name: 'mcp__vault' }] }, undefined, 1],
+    [{ type: 'web_search' }, undefined, 4],
+  ];
+  for (const [choice, expected, offered] of cases) {
+    test(`${JSON.stringify(choice)} is applied`, async () => {
+      const { toolChoice, tools: sent = [] } = await chat({ tools, tool_choice: choice });
+      assert.deepEqual(toolChoice, expected === undefined ? undefined : { name: expected });
+      assert.equal(sent.length, offered);
+    });
+  }
+
+  test('that requires a tool that is not offered is a 400', async () => {
+    await assert.rejects(chat({ tools, tool_choice: { type: 'custom', name: 'look_up' } }), { param: 'tool_choice' });
+  });
+});
