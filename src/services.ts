@@ -1,4 +1,5 @@
 import type { Config } from './config/schema.ts';
+import type { TokenCounter } from './chat/token-counter.ts';
 import type { ExchangeRegistry } from './exchange/registry.ts';
 import type { Admission } from './http/admission.ts';
 import type { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
@@ -43,6 +44,7 @@ export interface Services {
   readonly metrics: Metrics;
   readonly droppedFields: DroppedFieldReporter;
   readonly pool: UpstreamPool;
+  readonly tokenCounter: TokenCounter;
 }
 
 /** The services for an attempt on one server. */

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { TokenCounter } from './chat/token-counter.ts';
 import type { Config } from './config/schema.ts';
 import { PdfExtractor } from './documents/pdf-extractor.ts';
 import { Admission } from './http/admission.ts';
@@ -57,6 +58,7 @@ export function createServices(options: ServicesOptions): Services {
     gatekeeper: new Gatekeeper(access, (reason) => metrics.authFailures.inc({ reason })),
     exchanges,
     limiter: createLimiter(options),
+    tokenCounter: new TokenCounter(),
     droppedFields: new DroppedFieldReporter(metrics, [
       'keep_alive',
       ...protocols.generation.flatMap(({ droppable = [] }) => droppable),

@@ -43,10 +43,14 @@ function charactersIn(value: unknown): number {
   return characters;
 }
 
-/** @returns the characters of all texts of a prompt, without its tools */
+/** @returns the characters of all texts and calls of a prompt, without its tools */
 export function promptCharacters(request: GenerationRequest): number {
   if (request.kind === 'completion') return request.prompt.length + (request.suffix?.length ?? 0);
   let characters = 0;
-  for (const { text } of request.messages) characters += text.length;
+  for (const message of request.messages) {
+    characters += message.text.length;
+    if (message.role !== 'assistant') continue;
+    for (const call of message.toolCalls) characters += JSON.stringify(call.arguments).length;
+  }
   return characters;
 }

@@ -14,6 +14,7 @@ import { TranslatedStream } from '../streaming/translated-stream.ts';
 import { Translator } from '../streaming/translator.ts';
 import { type PreparedCall, applyRules } from './steps/apply-rules.ts';
 import { choiceDecoders, collectChoices, sendChoices } from './steps/choices.ts';
+import { countTokens, learnTokens } from './steps/count-tokens.ts';
 import { droppedHeader } from './steps/dropped-fields.ts';
 import { type FieldNames, fieldNamesOf, spelledFields, withFieldName } from './steps/field-names.ts';
 import type { Adaptations } from './steps/send.ts';
@@ -43,10 +44,20 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
     const prepared = await applyRules(call, services, exchange);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready, services.droppedFields.headers(prepared.dropped));
     const head = answerHead(exchange, call.requests[0].model || prepared.requests[0].model);
+    const counted = mayEstimate(call, c) ? countTokens(prepared, services) : undefined;
+    if (counted !== undefined) return sendJson(c, 200, call.respond([], counted, head), estimatedHeader);
+    learnTokens(prepared, services, exchange);
     exchange.startTotalTimer(services.config.timeouts.total);
     const generation = { call, prepared, head, exchange, names, contentType };
     return call.stream ? await sendStreamed(c, generation, services) : await sendWhole(c, generation, services);
   };
+}
+
+const estimatedHeader = { 'x-llamaduct-estimated': 'true' };
+
+/** A client that needs the model's own count sends `x-llamaduct-exact: true`. */
+function mayEstimate({ countsOnly }: GenerationCall, c: Context): boolean {
+  return countsOnly === true && c.req.header('x-llamaduct-exact') !== 'true';
 }
 
 async function sendWhole(c: Context, generation: Generation, services: Services): Promise<Response> {

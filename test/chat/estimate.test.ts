@@ -30,6 +30,12 @@ suite('the estimate of input tokens', () => {
     assert.equal(estimatedInputTokens({ ...chat, tools }), Math.ceil((21 + JSON.stringify(tools).length) / 4));
   });
 
+  test('includes the arguments of earlier calls', () => {
+    const toolCalls = [{ id: 'c', name: 'f', arguments: { text: 'x'.repeat(389) } }];
+    const messages = [{ role: 'assistant', text: '', reasoning: '', toolCalls }] as const;
+    assert.equal(estimatedInputTokens({ ...chat, messages }), 100);
+  });
+
   test('includes the suffix of a text to be continued', () => {
     assert.equal(estimatedInputTokens(completion), 2);
     assert.equal(estimatedInputTokens({ ...completion, suffix: 'x'.repeat(8) }), 4);

@@ -36,7 +36,7 @@ export const messages: GenerationProtocol = {
 };
 
 /**
- * `POST /v1/messages/count_tokens`. It generates one token, because the count is then the model's own.
+ * `POST /v1/messages/count_tokens`. For an exact count it generates one token, because the count is then the model's own.
  *
  * @see https://platform.claude.com/docs/en/api/messages-count-tokens
  */

@@ -1,0 +1,29 @@
+import type { TotalUsage } from '../../chat/stream.ts';
+import type { Demand } from '../../pool/slots.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import type { Services } from '../../services.ts';
+import type { PreparedCall } from './apply-rules.ts';
+
+/** Learns how many tokens a prompt has, when the server that answers has counted them. */
+export function learnTokens(prepared: PreparedCall, { tokenCounter }: Services, exchange: Exchange): void {
+  const demand = demandOf(prepared);
+  if (demand === undefined) return;
+  const { model, inputTokens } = demand;
+  exchange.onEnd(({ usage }) => {
+    if (usage !== undefined) tokenCounter.learn(model, inputTokens, usage.usage.inputTokens);
+  });
+}
+
+/** @returns the tokens of a prompt, counted without a server; undefined if only a server can tell */
+export function countTokens(prepared: PreparedCall, { tokenCounter }: Services): TotalUsage | undefined {
+  const demand = demandOf(prepared);
+  const inputTokens = demand && tokenCounter.count(demand.model, demand.inputTokens);
+  return inputTokens === undefined ? undefined : { usage: { inputTokens, outputTokens: 0 }, timings: {} };
+}
+
+/** @returns what is estimated of a single prompt; undefined for one with images, of whose tokens the estimate knows nothing */
+function demandOf({ requests: [request, ...others], demands: [demand] }: PreparedCall): Demand | undefined {
+  const hasImages =
+    request.kind === 'chat' && request.messages.some((message) => 'images' in message && message.images.length > 0);
+  return others.length > 0 || hasImages ? undefined : demand;
+}
