@@ -25,7 +25,7 @@ import { completions } from './openai/completions/index.ts';
 import { embeddings } from './openai/embeddings/index.ts';
 import { openaiErrors } from './openai/error.ts';
 import { model, modelList } from './openai/models/index.ts';
-import { responseResources, responses } from './openai/responses/index.ts';
+import { compactResponses, countResponseTokens, responseResources, responses } from './openai/responses/index.ts';
 import { openaiRoutes } from './openai/routes.ts';
 
 /** All endpoints of the client dialects, by kind. */
@@ -47,6 +47,8 @@ export function clientProtocols(
       chatCompletions(reasoning_field),
       completions,
       responses(store),
+      compactResponses(store),
+      countResponseTokens(store),
       messages,
       countTokens,
       chat,

@@ -409,3 +409,33 @@ suite('a request to count tokens', () => {
     });
   });
 });
+
+suite("Claude Code's line for billing", () => {
+  const billing = 'x-anthropic-billing-header: cc_version=2.1.1; cch=abcde;';
+  const cases: [name: string, system: unknown, expected: string[]][] = [
+    [
+      'as a block of its own',
+      [
+        { type: 'text', text: billing },
+        { type: 'text', text: 'Be brief.' },
+      ],
+      ['Be brief.'],
+    ],
+    ['before the text of a block', [{ type: 'text', text: `${billing}\n\nBe brief.` }], ['Be brief.']],
+    ['before a text', `${billing}\nBe brief.`, ['Be brief.']],
+    ['alone', [{ type: 'text', text: billing }], []],
+    ['within a text, which is left as it is', `Say ${billing}`, [`Say ${billing}`]],
+  ];
+  for (const [name, system, expected] of cases) {
+    test(`does not reach the model: ${name}`, () => {
+      const { requests, dropped } = readMessageRequest({
+        model: 'm',
+        max_tokens: 1,
+        system,
+        messages: [{ role: 'user', content: 'hi' }],
+      });
+      const texts = requests[0].messages.filter(({ role }) => role === 'system').map(({ text }) => text);
+      assert.deepEqual([texts, dropped], [expected, []]);
+    });
+  }
+});

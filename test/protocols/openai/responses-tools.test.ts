@@ -216,3 +216,88 @@ suite('tool_choice', () => {
     await assert.rejects(chat({ tools, tool_choice: { type: 'custom', name: 'look_up' } }), { param: 'tool_choice' });
   });
 });
+
+suite('calls in the history', () => {
+  const user = { role: 'user', content: 'Go on.' };
+  const shell = { commands: ['ls'], timeout_ms: null, max_output_length: 100 };
+  const cases: [name: string, items: object[], calls: object, result: string][] = [
+    [
+      'a custom tool',
+      [
+        { type: 'custom_tool_call', call_id: 'c', name: 'edit', input: '*** Begin' },
+        { type: 'custom_tool_call_output', call_id: 'c', output: 'Done.' },
+      ],
+      { id: 'c', name: 'edit', arguments: { input: '*** Begin' } },
+      'Done.',
+    ],
+    [
+      'a tool in a namespace',
+      [
+        { type: 'function_call', call_id: 'c', name: 'open', namespace: 'mcp__vault', arguments: '{"a":1}' },
+        { type: 'function_call_output', call_id: 'c', output: 'open' },
+      ],
+      { id: 'c', name: 'mcp__vault__open', arguments: { a: 1 } },
+      'open',
+    ],
+    [
+      'a shell',
+      [
+        { type: 'shell_call', call_id: 'c', action: shell },
+        {
+          type: 'shell_call_output',
+          call_id: 'c',
+          output: [{ stdout: 'a.txt\n', stderr: 'warning', outcome: { type: 'exit', exit_code: 0 } }],
+        },
+      ],
+      { id: 'c', name: 'shell', arguments: { commands: ['ls'], max_output_length: 100 } },
+      'a.txt\n\nwarning\nExit code: 0',
+    ],
+    [
+      'a local shell, whose output has the id of the call',
+      [
+        { type: 'local_shell_call', call_id: 'c', action: { type: 'exec', command: ['ls'], env: {} } },
+        { type: 'local_shell_call_output', id: 'c', output: 'a.txt' },
+      ],
+      { id: 'c', name: 'local_shell', arguments: { command: ['ls'], env: {} } },
+      'a.txt',
+    ],
+    [
+      'a patch without an output',
+      [
+        { type: 'apply_patch_call', call_id: 'c', operation: { type: 'delete_file', path: 'a' } },
+        { type: 'apply_patch_call_output', call_id: 'c', status: 'completed' },
+      ],
+      { id: 'c', name: 'apply_patch', arguments: { type: 'delete_file', path: 'a' } },
+      'completed',
+    ],
+    [
+      'a search',
+      [
+        { type: 'tool_search_call', call_id: 'c', execution: 'client', arguments: { query: 'vault' } },
+        { type: 'tool_search_output', call_id: 'c', execution: 'client', tools: [vault] },
+      ],
+      { id: 'c', name: 'tool_search', arguments: { query: 'vault' } },
+      'Found: open.',
+    ],
+  ];
+  for (const [name, items, call, result] of cases) {
+    test(`of ${name} reach the model`, async () => {
+      const { messages } = await chat({ input: [...items, user], tools: [vault, { type: 'custom', name: 'edit' }] });
+      assert.deepEqual(
+        messages.map((message) => [message.role, message.role === 'assistant' ? message.toolCalls : message.text]),
+        [
+          ['assistant', [call]],
+          ['tool', result],
+          ['user', 'Go on.'],
+        ],
+      );
+    });
+  }
+
+  test('offer the tools that a search found, and name those that cannot be read', async () => {
+    const found = { type: 'tool_search_output', call_id: 's', tools: [vault, { type: 'function' }, 'x'] };
+    const body = { tools: [{ type: 'tool_search', execution: 'client' }], input: [found, user] };
+    assert.deepEqual(await offeredNames(body), ['tool_search', 'mcp__vault__open']);
+    assert.deepEqual((await read(body)).dropped, ['input.tool_search_output']);
+  });
+});

@@ -224,7 +224,6 @@ test('reports fields, items and tools that have no effect as dropped', async () 
     'client_metadata',
     'include.reasoning.encrypted_content',
     'input.content.detail',
-    'input.custom_tool_call',
     'input.encrypted_content',
     'input.item_reference',
     'input.other',

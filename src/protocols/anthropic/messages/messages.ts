@@ -6,6 +6,7 @@ import { array, object, required, string } from '../../fields.ts';
 import { attachmentsOf, textOf } from '../../part.ts';
 import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
+import { withoutBillingLine } from './billing-line.ts';
 import { readContent } from './content.ts';
 
 /**
@@ -20,7 +21,7 @@ export function readMessages(body: JsonObject, dropped: DroppedFields): Message[
   if (items.length === 0) throw invalidValue('messages', 'messages must have at least one message.');
   const calls = new ToolCallReader();
   const messages = items.flatMap((item, index) => readMessage(item, `messages[${index}]`, calls, dropped));
-  const system = messageOf('system', readContent(body['system'], 'system', dropped));
+  const system = messageOf('system', readContent(withoutBillingLine(body['system']), 'system', dropped));
   return system.text === '' && system.images === undefined ? messages : [system, ...messages];
 }
 

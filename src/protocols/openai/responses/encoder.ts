@@ -124,6 +124,21 @@ export class ResponseEncoder implements Encoder {
     return closing;
   }
 
+  /** Writes an item that has no deltas. */
+  protected whole(type: OutputItem['type'], toItem: (id: string) => OutputItem): string {
+    const start = this.#start();
+    const index = this.#output.length;
+    const item = toItem(this.#newId(type));
+    this.#output.push(item);
+    return (
+      start +
+      this.#events([
+        { type: 'response.output_item.added', output_index: index, item },
+        { type: 'response.output_item.done', output_index: index, item },
+      ])
+    );
+  }
+
   #toolCall(call: ToolCallEvent): string {
     this.#addLength(call.arguments);
     const tool = this.#offered.called(call.name);

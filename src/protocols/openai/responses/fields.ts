@@ -26,25 +26,50 @@ const content: Field = {
 };
 
 const item: FieldTable = { type: read, id: read, status: read };
+const call: FieldTable = { ...item, call_id: read, caller: named };
 
 /** The fields of an item of the input by its type. The reader of the input names items of other types. */
 const itemFields: Readonly<Record<string, FieldTable>> = {
   message: { ...item, role: read, content, phase: named },
-  function_call: { ...item, call_id: read, name: read, arguments: read, namespace: named, caller: named },
-  function_call_output: { ...item, call_id: read, name: read, output: content, caller: named },
+  function_call: { ...call, name: read, arguments: read, namespace: read },
+  function_call_output: { ...call, name: read, output: content },
+  custom_tool_call: { ...call, name: read, input: read, namespace: read },
+  custom_tool_call_output: { ...call, output: content },
+  tool_search_call: { ...call, execution: read, arguments: read },
+  tool_search_output: { ...call, execution: read, tools: read },
+  local_shell_call: { ...call, action: read },
+  local_shell_call_output: { ...call, output: read },
+  shell_call: { ...call, action: read, environment: named },
+  shell_call_output: { ...call, output: read, max_output_length: named },
+  apply_patch_call: { ...call, operation: read },
+  apply_patch_call_output: { ...call, output: read },
+  additional_tools: { ...item, role: named, tools: read },
+  compaction: { ...item, encrypted_content: read },
+  compaction_trigger: item,
   reasoning: { ...item, summary: read, content: read, encrypted_content: named },
   item_reference: item,
 };
 
-const functionTool: FieldTable = {
-  type: read,
-  name: read,
-  description: read,
-  parameters: read,
-  strict: { ...named, note: 'Calls are checked for their form only.' },
-  defer_loading: named,
-  allowed_callers: named,
-  output_schema: named,
+const tool: FieldTable = { type: read, name: read, description: read, allowed_callers: named, async: named };
+const deferrable: FieldTable = {
+  ...tool,
+  defer_loading: { ...read, note: 'Has an effect if the client searches for tools.' },
+};
+
+/** The fields of a tool by its type. The reader of the tools names those of other types. */
+const toolFields: Readonly<Record<string, FieldTable>> = {
+  function: {
+    ...deferrable,
+    parameters: read,
+    strict: { ...named, note: 'Calls are checked for their form only.' },
+    output_schema: named,
+  },
+  custom: { ...deferrable, format: { ...read, note: 'The model is shown the grammar; calls are not checked.' } },
+  namespace: { type: read, name: read, description: named, tools: read },
+  tool_search: { ...tool, execution: read, parameters: read },
+  local_shell: { type: read },
+  shell: { ...tool, environment: named },
+  apply_patch: tool,
 };
 
 /** The fields of `POST /v1/responses`. */
@@ -61,8 +86,11 @@ export const responseFields = {
     read: object,
     fields: { include_obfuscation: { ...named, note: 'Streams are never obfuscated.' } },
   },
-  tools: { effect: 'any', read: array, variantOf: 'type', variants: { function: functionTool } },
-  tool_choice: { ...raw, fields: { type: read, name: read, mode: read, tools: read, server_label: named } },
+  tools: { effect: 'any', read: array, variantOf: 'type', variants: toolFields },
+  tool_choice: {
+    ...raw,
+    fields: { type: read, name: read, namespace: read, mode: read, tools: read, server_label: named },
+  },
   parallel_tool_calls: { effect: 'any', read: boolean },
   text: {
     effect: 'any',

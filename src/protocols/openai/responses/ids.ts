@@ -11,6 +11,14 @@ const prefixes = {
   local_shell_call: 'lsh',
   shell_call: 'sh',
   apply_patch_call: 'apc',
+  custom_tool_call_output: 'ctco',
+  tool_search_output: 'tso',
+  local_shell_call_output: 'lsho',
+  shell_call_output: 'sho',
+  apply_patch_call_output: 'apco',
+  additional_tools: 'at',
+  compaction: 'cmp',
+  compaction_trigger: 'cmpt',
 } as const;
 
 const itemIdForm = new RegExp(`^(?:${Object.values(prefixes).join('|')})_([\\w-]{1,123})_(i?)(\\d{1,6})$`);

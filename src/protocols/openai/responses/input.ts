@@ -5,16 +5,19 @@ import { array, object, required, string } from '../../fields.ts';
 import { readInputContent, readOutputContent, readToolOutput } from './content.ts';
 import { droppedName } from './dropped-name.ts';
 import type { Item, ItemStatus } from './items.ts';
+import { readToolItem } from './tools/index.ts';
 
 /** An item of the input, or a reference to one of an earlier response by its id, with the path of its field. */
 export type InputEntry = { readonly path: string } & ({ readonly item: Item } | { readonly reference: string });
 
-const supported: readonly string[] = [
+const supported = [
   'message',
   'function_call',
   'function_call_output',
   'reasoning',
-] satisfies Item['type'][];
+  'compaction',
+  'compaction_trigger',
+] as const satisfies Item['type'][];
 
 /**
  * Reads `input`: a string, or items. Items of unsupported types are dropped.
@@ -37,6 +40,8 @@ function readEntry(value: unknown, path: string, dropped: DroppedFields): InputE
   if (type === 'item_reference') {
     return [{ path, reference: required(string, fields['id'], `${path}.id`) }];
   }
+  const toolItem = readToolItem(type, fields);
+  if (toolItem !== undefined) return [{ path, item: { ...toolItem, ...readId(fields) } }];
   if (!isSupported(type)) {
     dropped.add(droppedName('input', type), true);
     return [];
@@ -44,11 +49,13 @@ function readEntry(value: unknown, path: string, dropped: DroppedFields): InputE
   return [{ path, item: { ...readItem(type, fields, path, dropped), ...readId(fields) } }];
 }
 
-function isSupported(type: string): type is Item['type'] {
-  return supported.includes(type);
+function isSupported(type: string): type is SupportedType {
+  return (supported as readonly string[]).includes(type);
 }
 
-function readItem(type: Item['type'], fields: JsonObject, path: string, dropped: DroppedFields): Item {
+type SupportedType = (typeof supported)[number];
+
+function readItem(type: SupportedType, fields: JsonObject, path: string, dropped: DroppedFields): Item {
   const status: ItemStatus = fields['status'] === 'incomplete' ? 'incomplete' : 'completed';
   switch (type) {
     case 'message': {
@@ -63,6 +70,7 @@ function readItem(type: Item['type'], fields: JsonObject, path: string, dropped:
         status,
         call_id: textIn(fields['call_id']),
         name: textIn(fields['name']),
+        ...(typeof fields['namespace'] === 'string' && { namespace: fields['namespace'] }),
         arguments: argumentsText(fields['arguments']),
       };
     case 'function_call_output':
@@ -76,6 +84,10 @@ function readItem(type: Item['type'], fields: JsonObject, path: string, dropped:
         ...(content.length > 0 && { content: content.map((text) => ({ type: 'reasoning_text', text })) }),
       };
     }
+    case 'compaction':
+      return { type, encrypted_content: fields['encrypted_content'] };
+    case 'compaction_trigger':
+      return { type };
     default:
       return type satisfies never;
   }

@@ -9,13 +9,23 @@ import type {
   ResponseReasoningItem,
 } from 'openai/resources/responses/responses';
 import type { TokenLogprob } from '../../../chat/event.ts';
+import type { CompactionItem } from './compaction.ts';
 import type { CallItem } from './tools/call-items.ts';
+import type { ToolItem } from './tools/tool-items.ts';
 
 /** A part of an input message or of a tool's output. Those of other types are kept as they are, and left out of the prompt. */
 export type InputPart = ResponseInputText | ResponseInputImage | ResponseInputFile | ResponseInputAudio;
 
 /** An item of a type that is supported. Input items of all other types are dropped. */
-export type Item = InputMessage | OutputMessage | FunctionCall | FunctionCallOutput | Reasoning;
+export type Item =
+  | InputMessage
+  | OutputMessage
+  | FunctionCall
+  | FunctionCallOutput
+  | Reasoning
+  | ToolItem
+  | Compaction
+  | CompactionTrigger;
 
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
 
@@ -42,6 +52,7 @@ interface FunctionCall {
   readonly id?: string;
   readonly call_id: string;
   readonly name: string;
+  readonly namespace?: string;
   readonly arguments: string;
   readonly status: ItemStatus;
 }
@@ -62,8 +73,21 @@ interface Reasoning {
   readonly status?: ItemStatus;
 }
 
+/** A summary of the conversation before it. */
+interface Compaction {
+  readonly type: 'compaction';
+  readonly id?: string;
+  readonly encrypted_content: unknown;
+}
+
+/** Asks for a summary of the conversation before it. */
+interface CompactionTrigger {
+  readonly type: 'compaction_trigger';
+  readonly id?: string;
+}
+
 /** An item of an answer. */
-export type OutputItem = (ResponseOutputMessage | ResponseReasoningItem | CallItem) & { id: string };
+export type OutputItem = (ResponseOutputMessage | ResponseReasoningItem | CallItem | CompactionItem) & { id: string };
 
 /** @see https://platform.openai.com/docs/api-reference/responses/object (output) */
 export function outputText(text: string, logprobs: readonly TokenLogprob[] = []): ResponseOutputText {

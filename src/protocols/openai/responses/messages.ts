@@ -4,7 +4,9 @@ import { type Content, attachmentsOf, textOf } from '../../part.ts';
 import { readParts } from '../../parts.ts';
 import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
+import { summaryMessage } from './compaction.ts';
 import type { Item } from './items.ts';
+import { type OfferedTools, type ToolItem, functionCallOf, isToolItem, toolOutputOf } from './tools/index.ts';
 
 /** An assistant's message that further items may still extend. */
 interface AssistantDraft {
@@ -22,13 +24,15 @@ interface AssistantDraft {
  * left out when no text or call of the assistant follows it.
  *
  * @param entries each item with the path of the field it was read from
+ * @param offered the tools, whose names differ between client and model
  * @param dropped gets the parts that no model can be sent
  */
 export function toMessages(
   entries: readonly { readonly item: Item; readonly path: string }[],
+  offered: OfferedTools,
   dropped: DroppedFields,
 ): Message[] {
-  const conversion = new Conversion(dropped);
+  const conversion = new Conversion(offered, dropped);
   for (const { item, path } of entries) conversion.add(item, path);
   return conversion.messages;
 }
@@ -39,13 +43,16 @@ class Conversion {
   #draft: AssistantDraft | undefined;
   /** The thinking that the next message of the assistant gets. */
   #reasoning = '';
+  readonly #offered: OfferedTools;
   readonly #dropped: DroppedFields;
 
-  constructor(dropped: DroppedFields) {
+  constructor(offered: OfferedTools, dropped: DroppedFields) {
+    this.#offered = offered;
     this.#dropped = dropped;
   }
 
   add(item: Item, path: string): void {
+    if (isToolItem(item)) return this.#addToolItem(item, path);
     switch (item.type) {
       case 'reasoning':
         // New thinking starts a new message.
@@ -53,25 +60,43 @@ class Conversion {
         this.#reasoning += joinTexts(item.content ?? item.summary);
         return;
       case 'function_call':
-        this.#draft ??= this.#startDraft();
-        this.#draft.toolCalls.push(this.#calls.readCall(item.call_id, item.name, item.arguments));
-        return;
-      case 'function_call_output': {
-        const content = this.#readContent(item.output, `${path}.output`, 'input.output.');
-        const { call_id: callId } = item;
-        const name = this.#calls.nameOf(callId);
-        this.#push({ role: 'tool', text: textOf(content), callId, name, ...attachmentsOf(content) });
-        return;
-      }
+        return this.#addCall(item.call_id, this.#offered.functionName({ ...item, type: 'function' }), item.arguments);
+      case 'function_call_output':
+        return this.#addOutput(item.call_id, item.output, path);
       case 'message': {
         const content = this.#readContent(item.content, `${path}.content`, 'input.content.', item.role);
         if (item.role === 'assistant') this.#addAnswer(content);
         else this.#push(messageOf(item.role, content));
         return;
       }
+      case 'compaction': {
+        const summary = summaryMessage(item.encrypted_content);
+        if (summary === undefined) this.#dropped.add('input.compaction', true);
+        else this.#push(summary);
+        return;
+      }
+      case 'compaction_trigger':
+        return;
       default:
         item satisfies never;
     }
+  }
+
+  #addToolItem(item: ToolItem, path: string): void {
+    const call = functionCallOf(item, this.#offered);
+    if (call !== undefined) this.#addCall(item.call_id, call.name, call.arguments);
+    else if (item.type !== 'additional_tools') this.#addOutput(item.call_id, toolOutputOf(item), path);
+  }
+
+  #addCall(callId: string, name: string, args: unknown): void {
+    this.#draft ??= this.#startDraft();
+    this.#draft.toolCalls.push(this.#calls.readCall(callId, name, args));
+  }
+
+  #addOutput(callId: string, output: unknown, path: string): void {
+    const content = this.#readContent(output, `${path}.output`, 'input.output.');
+    const name = this.#calls.nameOf(callId);
+    this.#push({ role: 'tool', text: textOf(content), callId, name, ...attachmentsOf(content) });
   }
 
   #readContent(value: unknown, path: string, prefix: string, role?: string): Content {

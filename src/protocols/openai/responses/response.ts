@@ -2,6 +2,7 @@ import type { Response } from 'openai/resources/responses/responses';
 import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { FinishReason, Usage } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
+import { compactionItem } from './compaction.ts';
 import { itemId, responseId } from './ids.ts';
 import { type OutputItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
 import { type OfferedTools, callItem, callItemType } from './tools/index.ts';
@@ -96,4 +97,11 @@ export function toResponse(head: AnswerHead, echo: Echo, offered: OfferedTools, 
     output.push(callItem(nextId(callItemType(tool)), tool, call));
   }
   return responseBody(id, head, echo, { ...ending, output, usage });
+}
+
+/** @returns an answer that is one item with the summary of the conversation */
+export function toCompaction(head: AnswerHead, echo: Echo, _offered: OfferedTools, result: ChatResult): ResponseBody {
+  const id = responseId(head);
+  const output = [compactionItem(itemId('compaction', id, 'output', 0), result.text)];
+  return responseBody(id, head, echo, { ...toStatus(result.finishReason), output, usage: result.usage });
 }

@@ -1,5 +1,6 @@
-export { type CallItem, callItem, callItemType } from './call-items.ts';
+export { callItem, callItemType } from './call-items.ts';
 export { callEvents } from './call-events.ts';
 export { OfferedTools } from './offered-tools.ts';
 export { type ToolChoice, applyToolChoice, readToolChoice } from './read-choice.ts';
 export { type ToolList, readTools } from './read-tools.ts';
+export { type ToolItem, functionCallOf, isToolItem, offerFound, readToolItem, toolOutputOf } from './tool-items.ts';

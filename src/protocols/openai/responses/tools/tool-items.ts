@@ -1,0 +1,143 @@
+import type { JsonObject } from '../../../../chat/request.ts';
+import { isObject } from '../../../../framing/json.ts';
+import type { DroppedFields } from '../../../dropped-fields.ts';
+import { fromInput } from '../../custom-tools.ts';
+import type { OfferedTools } from './offered-tools.ts';
+import { readTools } from './read-tools.ts';
+
+/** The types of items that are calls of tools which are no functions. */
+const callTypes = [
+  'custom_tool_call',
+  'tool_search_call',
+  'local_shell_call',
+  'shell_call',
+  'apply_patch_call',
+] as const;
+
+/** The types of items with what came of such calls. */
+const outputTypes = [
+  'custom_tool_call_output',
+  'tool_search_output',
+  'local_shell_call_output',
+  'shell_call_output',
+  'apply_patch_call_output',
+] as const;
+
+/** A call of a tool that is no function, or what came of it, with all the fields that the client sent. */
+export interface ToolItem {
+  readonly type: (typeof callTypes)[number] | (typeof outputTypes)[number] | 'additional_tools';
+  readonly id?: string;
+  readonly call_id: string;
+  readonly [field: string]: unknown;
+}
+
+const types: ReadonlySet<string> = new Set([...callTypes, ...outputTypes, 'additional_tools']);
+
+/** True for an item of these types. */
+export function isToolItem<Item extends { readonly type: string }>(item: Item): item is Extract<Item, ToolItem> {
+  return types.has(item.type);
+}
+
+/** Reads an item of a history, whatever its fields are: a client cannot change them. @returns undefined for another type */
+export function readToolItem(type: string, fields: JsonObject): ToolItem | undefined {
+  if (!types.has(type)) return undefined;
+  // The output of a local shell has its call's id as its own.
+  const callId = fields['call_id'] ?? fields['id'];
+  return { ...fields, type: type as ToolItem['type'], call_id: typeof callId === 'string' ? callId : '' };
+}
+
+/** A call as the model made it. */
+interface FunctionCall {
+  readonly name: string;
+  readonly arguments: unknown;
+}
+
+/** @returns the call of the function that the model was offered instead; undefined for an item that is no call */
+export function functionCallOf(item: ToolItem, offered: OfferedTools): FunctionCall | undefined {
+  const { name, namespace, arguments: args, action, operation, input } = item;
+  const named = { name: textOf(name), ...(typeof namespace === 'string' && { namespace }) };
+  switch (item.type) {
+    case 'custom_tool_call':
+      return { name: offered.functionName({ type: 'custom', ...named }), arguments: fromInput(textOf(input)) };
+    case 'tool_search_call':
+      return { name: offered.functionName({ type: 'tool_search', name: 'tool_search' }), arguments: args };
+    case 'local_shell_call':
+      return {
+        name: offered.functionName({ type: 'local_shell', name: 'local_shell' }),
+        arguments: withoutType(action),
+      };
+    case 'shell_call':
+      return { name: offered.functionName({ type: 'shell', name: 'shell' }), arguments: withoutType(action) };
+    case 'apply_patch_call':
+      return { name: offered.functionName({ type: 'apply_patch', name: 'apply_patch' }), arguments: operation };
+    default:
+      return undefined;
+  }
+}
+
+/** @returns what came of a call, as the content of a tool's message */
+export function toolOutputOf(item: ToolItem): unknown {
+  const { output, status, tools } = item;
+  switch (item.type) {
+    case 'tool_search_output':
+      return `Found: ${toolNames(tools).join(', ') || 'no tools'}.`;
+    case 'shell_call_output':
+      return Array.isArray(output) ? output.map(shellOutput).join('\n') : output;
+    case 'apply_patch_call_output':
+      return textOf(output) || textOf(status);
+    default:
+      return output;
+  }
+}
+
+function withoutType(action: unknown): unknown {
+  if (!isObject(action)) return action;
+  const { type: _, ...fields } = action;
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+}
+
+function shellOutput(value: unknown): string {
+  if (!isObject(value)) return textOf(value);
+  const { stdout, stderr, outcome } = value;
+  const ending = !isObject(outcome)
+    ? ''
+    : outcome['type'] === 'timeout'
+      ? 'It took too long and was stopped.'
+      : `Exit code: ${String(outcome['exit_code'])}`;
+  return [textOf(stdout), textOf(stderr), ending].filter((text) => text !== '').join('\n');
+}
+
+/** Offers the tools that the client has found since, which may be in any earlier item. */
+export function offerFound(
+  items: readonly { readonly type: string }[],
+  offered: OfferedTools,
+  dropped: DroppedFields,
+): void {
+  for (const item of items) {
+    if (item.type !== 'tool_search_output' && item.type !== 'additional_tools') continue;
+    const { tools } = item as ToolItem;
+    for (const tool of Array.isArray(tools) ? tools : []) offerOne(tool, offered, dropped);
+  }
+}
+
+function offerOne(tool: unknown, offered: OfferedTools, dropped: DroppedFields): void {
+  try {
+    const { offered: now, deferred } = readTools([tool], 'tools', dropped);
+    for (const found of [...now, ...deferred]) offered.add(found);
+  } catch {
+    // A client cannot change what is in its history.
+    dropped.add('input.tool_search_output', true);
+  }
+}
+
+function toolNames(tools: unknown): string[] {
+  return (Array.isArray(tools) ? tools : []).flatMap((tool: unknown) => {
+    if (!isObject(tool)) return [];
+    return Array.isArray(tool['tools']) ? toolNames(tool['tools']) : [textOf(tool['name'])];
+  });
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return value == null ? '' : JSON.stringify(value);
+}
