@@ -273,6 +273,8 @@ export const bodies: Readonly<Record<string, readonly object[]>> = {
   '/v1/chat/completions': chatCompletions,
   '/v1/completions': completions,
   '/v1/responses': responses,
+  '/v1/responses/compact': responses,
+  '/v1/responses/input_tokens': responses,
   '/v1/messages': messages,
   '/v1/messages/count_tokens': messages,
   '/api/chat': chat,

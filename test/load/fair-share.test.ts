@@ -108,7 +108,7 @@ function valuesBy(text: string, name: string, label: string): Map<string, number
   return values;
 }
 
-/** @returns the counts of `/metrics` */
+/** @returns the counts of `/metrics`, of the keys that have sent something */
 function countsOfMetrics(text: string): Counts {
   const counts: Counts = {};
   const generationLines = text
@@ -123,7 +123,7 @@ function countsOfMetrics(text: string): Counts {
       add(counts, key, 0, { input: 0, output: 0, [type]: tokens });
     }
   }
-  return counts;
+  return Object.fromEntries(Object.entries(counts).filter(([, { requests }]) => requests > 0));
 }
 
 /** @returns the counts of the usage database */

@@ -63,7 +63,9 @@ test('kill -9 of one of two upstreams fails no request whose response had not be
     JSON.stringify({
       listen: '127.0.0.1:0',
       upstreams: upstreams.map(({ url }, index) => ({ name: `server-${index}`, url })),
-      keys: [{ name: 'key0', hash: hashSecret('ld-key0') }],
+      // One key may have a quarter of all requests under way, unless its group says otherwise.
+      groups: { load: { in_flight: clients } },
+      keys: [{ name: 'key0', hash: hashSecret('ld-key0'), group: 'load' }],
       // Requests that a lost server had are retried without regard to the budget.
       retries: { share: 0 },
       log_level: 'error',
