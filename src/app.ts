@@ -31,11 +31,11 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   ] as const) {
     const errors = errorsFor(path);
     const status = guard.status({ errors }, handler);
-    // HAProxy checks with OPTIONS unless it is told another method.
+    // HAProxy checks with OPTIONS unless another method is configured.
     app.options(path, async (c, next) => (isPreflight(c) ? await next() : await status(c)));
     serve(path, errors, new Map([['GET', status]]));
   }
-  // Its check without a path.
+  // HAProxy's check without a path.
   app.options('/', async (c, next) => (isPreflight(c) ? await next() : await healthz(cors)(c)));
   for (const [path, routes] of Map.groupBy(createRoutes(protocols, services), (route) => route.path)) {
     const handlers = new Map(routes.map((route) => [route.method, guard.protect(route)]));
@@ -66,7 +66,7 @@ function refuseMethod(methods: readonly string[], errors: ErrorFormat, cors: Cor
   };
 }
 
-/** Refuses a GET of a path that takes POST. A client that asks for a WebSocket goes on over HTTP only after a 426. */
+/** Refuses a GET of a path that takes POST. A client that asks for a WebSocket falls back to HTTP only after a 426. */
 function refuseGet(c: Context<Env>, errors: ErrorFormat, allow: string): Response {
   const upgrade = c.req.header('upgrade') ?? '';
   if (/\bwebsocket\b/i.test(upgrade)) {

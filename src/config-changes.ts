@@ -4,7 +4,7 @@ import type { Config } from './config/schema.ts';
 /** Names that a log line lists. */
 const maxNames = 20;
 
-/** What a reload changed, for the log. A list that would be empty is absent. */
+/** The changes of a reload, for the log. A list that would be empty is absent. */
 interface ConfigChanges {
   readonly changed?: readonly string[];
   readonly keys_added?: readonly string[];

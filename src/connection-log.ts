@@ -3,7 +3,7 @@ import { LogLimit } from './exchange/log-limit.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 
-/** Reports what is refused before it is a request: connections that are too many, and bytes that are no request. */
+/** Logs refusals before there is a request: connections over a limit, and bytes that are not a request. */
 export class ConnectionLog {
   readonly #logger: Logger;
   readonly #metrics: Pick<Metrics, 'connectionsDropped'>;

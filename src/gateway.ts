@@ -103,7 +103,7 @@ export async function startGateway(config: Config, logger: Logger, portable = fa
   };
 }
 
-/** What the service stops. */
+/** The parts that end with the service. */
 interface Running {
   readonly wiring: Wiring;
   readonly app: LiveApp;

@@ -12,7 +12,7 @@ import { createServices } from './wiring.ts';
 
 type App = ReturnType<typeof createApp>;
 
-/** The services and routes. A new configuration replaces them for new requests; those under way end as they began. */
+/** The services and routes. A reload replaces them for new requests; requests under way keep the ones that they began with. */
 export class LiveApp {
   readonly #wiring: Wiring;
   readonly #state: State;

@@ -14,7 +14,7 @@ import { type ClientProtocols, errorsFor, nativeRoutes } from './protocols/index
 import type { Services } from './services.ts';
 import type { BackendKind } from './upstreams/index.ts';
 
-/** All routes. What an upstream speaks itself is passed on to it unchanged; everything else is translated. */
+/** All routes. Requests in the API of their upstream are passed on unchanged; all others are translated. */
 export function createRoutes(protocols: ClientProtocols, services: Services): Route[] {
   const { upstreams } = services.pool;
   const kinds = [...new Set(upstreams.map(({ kind }) => kind))];

@@ -23,7 +23,7 @@ interface Started {
   readonly metricsUrl: string | undefined;
 }
 
-/** Logs in one line what was started, once the upstreams have answered or had time to. Never rejects. */
+/** Logs the start in one line, once the upstreams have answered or had time to. Never rejects. */
 export async function logStart(logger: Logger, started: Started): Promise<void> {
   if (!logger.isLevelEnabled('info')) return;
   const { config, address } = started;
@@ -49,7 +49,7 @@ export async function logStart(logger: Logger, started: Started): Promise<void> 
   );
 }
 
-/** What an upstream answered. Its address is not in the log. */
+/** The state of an upstream at the start. Its address is not in the log. */
 interface UpstreamState {
   readonly name: string;
   readonly kind: string;

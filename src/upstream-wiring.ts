@@ -18,7 +18,7 @@ import type { Metrics } from './telemetry/metrics.ts';
 import { UpstreamClient } from './upstreams/http/client.ts';
 import { backends } from './upstreams/index.ts';
 
-/** What upstreams are created with. A reload replaces the configuration. */
+/** The dependencies of upstreams. A reload replaces the configuration. */
 export interface Wiring {
   config: Config;
   readonly metrics: Metrics;

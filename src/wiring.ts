@@ -110,9 +110,9 @@ function createStoreStatus({ valkey }: Config, metrics: Metrics, logger: Logger)
 }
 
 /**
- * Creates what decides who may come in.
+ * Creates the keys, the groups and the verifier of tokens.
  *
- * @param before the configuration and access until now; its token verifier, and so the keys it has fetched from the identity
+ * @param before the configuration and access until now; its token verifier, and with it the keys that were fetched from the identity
  *   provider, are kept if the relevant settings are unchanged
  */
 export function createAccess(config: Config, before?: { readonly config: Config; readonly access: Access }): Access {

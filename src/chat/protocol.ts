@@ -175,7 +175,7 @@ export interface PassThroughRoute {
    */
   readonly withoutThinking?: (json: string) => string;
   /**
-   * Creates what moves a `<think>` block at the beginning of the content to the thinking, line by line. Absent for routes
+   * Creates a filter that moves a `<think>` block at the beginning of the content to the thinking, line by line. Absent for routes
    * without thinking.
    */
   readonly thinkTagFilter?: () => (json: string) => string;

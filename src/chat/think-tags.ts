@@ -15,7 +15,7 @@ interface Parts {
 /** Splits a `<think>` block off the beginning of an answer that arrives in parts of any size. */
 export class ThinkTags {
   #state: 'start' | 'opened' | 'thinking' | 'closed' | 'text' = 'start';
-  /** What cannot be assigned yet: the beginning of a tag, and white space before it. */
+  /** Text that cannot be assigned yet: the beginning of a tag, and white space before it. */
   #held = '';
   #closing = '';
 

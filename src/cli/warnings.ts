@@ -4,7 +4,7 @@ import { isLoopbackAddress } from '../http/page-check.ts';
 
 type Loaded = Pick<LoadedConfig, 'config' | 'file' | 'upstreamsReplacedBy'>;
 
-/** @returns what an operator must know about a configuration: settings without effect, and protection that it gives up */
+/** @returns warnings about a configuration: settings without effect, and protection that it gives up */
 export function warnings({ config, file, upstreamsReplacedBy: replacedBy }: Loaded): string[] {
   const { access, listen, metrics, upstreams } = config;
   const open = access === 'open';

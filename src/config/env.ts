@@ -21,9 +21,9 @@ export function readVariable(name: string): string | undefined {
   return process.env[name]?.trim() || undefined;
 }
 
-/** What systemd expects of a service. */
+/** The messages that systemd expects from a service. */
 export interface ServiceManagerVariables {
-  /** True if it waits to be told that the service is ready. */
+  /** True if it waits for a message that the service is ready. */
   readonly notifies: boolean;
   /** Milliseconds within which it expects a sign of life; undefined for none. */
   readonly watchdog: number | undefined;

@@ -14,7 +14,7 @@ export interface DocumentLimits {
   readonly timeout: number;
 }
 
-/** What a worker is to do. */
+/** The document of one worker, and its limits. */
 export interface PdfJob {
   readonly base64: string;
   readonly maxPages: number;

@@ -35,7 +35,7 @@ export interface Admitted {
 
 type Tokens = Pick<Usage, 'inputTokens' | 'outputTokens'>;
 
-/** How an exchange ended. */
+/** The end of an exchange. */
 export interface Ending {
   readonly outcome: Outcome;
   readonly failure: GatewayError | undefined;
@@ -103,7 +103,7 @@ export class Exchange {
 
   readonly #observers: ExchangeObservers;
   readonly #cancellation = new Cancellation();
-  /** That of the exchange before the first attempt. */
+  /** Cancels the current attempt; the exchange itself before the first one. */
   #attempt = this.#cancellation;
   #id: string | undefined;
   #firstChunkAt: number | undefined;

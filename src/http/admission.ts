@@ -12,7 +12,7 @@ const maxIdle = 1_000;
 /** Seconds. */
 const retryAfter = 2;
 
-/** Who shares the counts of their requests. */
+/** The owner of requests, which share their counts. */
 export interface Owner {
   /** A key; for requests without one, the address that they come from. */
   readonly name: string;
@@ -82,7 +82,7 @@ export class Admission {
 interface Shared {
   readonly limits: Limits;
   readonly all: Counts;
-  /** Of the owner. */
+  /** The owner's counts. */
   readonly counts: Counts;
 }
 

@@ -16,7 +16,7 @@ import { notFound, readTarget, targetOf } from './paths.ts';
 import { BodyReader } from './request-body.ts';
 import { type Env, type Handler, type RequestHandler, plainHeaders, sendError } from './respond.ts';
 
-/** How a path is answered, and who may use it. */
+/** A path with its handler and the scope that it needs. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** A Hono path. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../errors.ts';
 
-/** Where a request target leads, and what else it says. */
+/** The path of a request target, and the key and the model that it may name. */
 export interface Target {
   /** The path of a route; undefined for a target that leads nowhere. */
   readonly path: string | undefined;

@@ -13,9 +13,9 @@ const expensive = 20;
 export class Turns {
   readonly #waiting = new RoundRobin();
   readonly #waitingExpensive = new RoundRobin();
-  /** When the first body of this turn was taken, on the clock of `performance.now()`; undefined if there was none. */
+  /** The time at which the first body of this turn was taken, on the clock of `performance.now()`; undefined if there was none. */
   #turnStart: number | undefined;
-  /** When the next expensive body may be taken. */
+  /** The time from which the next expensive body may be taken. */
   #expensiveAt = 0;
   #isScheduled = false;
 
@@ -81,7 +81,7 @@ interface Waiting {
   readonly start: () => void;
 }
 
-/** What waits, by owner. */
+/** Waiting tasks by owner. */
 export class RoundRobin {
   /** The owner whose turn it is comes first. */
   readonly #queues = new Map<string, Waiting[]>();

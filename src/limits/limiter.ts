@@ -7,9 +7,9 @@ import type { LimitSubject } from './subject.ts';
 import { type LimitName, type Window, type WindowLimit, currentWindow, isBudget, windowsOf } from './window.ts';
 
 export interface LimiterOptions {
-  /** Where all instances count together. Absent: each process counts for itself. */
+  /** The store in which all instances count together. Absent: each process counts for itself. */
   readonly valkey?: Redis;
-  /** What to do while counting fails: admit every request (`open`) or refuse every request (`closed`). */
+  /** While counting fails, `open` admits every request, and `closed` refuses every request. */
   readonly whenDown: 'open' | 'closed';
   /** Initial counts of days and months, so that they survive a restart. */
   readonly spent?: Spent;
@@ -29,7 +29,7 @@ export interface LimitState {
   readonly max: number;
   /** Undefined while counting fails. */
   readonly used: number | undefined;
-  /** When the count starts again at 0, in milliseconds since the epoch. */
+  /** The time at which the count starts again at 0, in milliseconds since the epoch. */
   readonly end: number;
 }
 

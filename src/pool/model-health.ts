@@ -40,7 +40,7 @@ interface Entry {
   ejections: number;
   /** Only attempts that begin after it decide whether the model is back. */
   retryAt: number;
-  /** When the trial under way began; undefined if there is none. */
+  /** The start of the trial under way; undefined if there is none. */
   trial: number | undefined;
   /** True if an answer came since the ejection, of a request that was sent although no trial was due. */
   answers: boolean;
@@ -70,7 +70,7 @@ export class ModelHealth {
     this.#options = { ...this.#options, failures };
   }
 
-  /** @returns how the server does with the model */
+  /** @returns the state of the model on the server */
   stateOf(model: string): ModelState {
     if (this.#entries.size === 0) return 'works';
     const entry = this.#entries.get(this.#options.label(model));

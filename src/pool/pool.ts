@@ -42,7 +42,7 @@ interface Failures {
   readonly target: Target;
   readonly exchange: Exchange;
   readonly tried: Set<Upstream>;
-  /** Those of them that would fail again. */
+  /** The tried servers that would fail again. */
   readonly useless: Set<Upstream>;
   /** True once a server crashed. */
   crashed: boolean;

@@ -4,7 +4,7 @@ import type { Upstream } from './upstream.ts';
 /** Milliseconds between two checks for upstreams that have nothing left to do. */
 const checkInterval = 500;
 
-/** The upstreams that a reload removed: each ends what it has begun, and is then closed. */
+/** The upstreams that a reload removed: each completes its requests, and is then closed. */
 export class RetiredUpstreams {
   readonly #onDrained: (upstream: Upstream) => void;
   readonly #busy = new Set<Upstream>();
@@ -15,7 +15,7 @@ export class RetiredUpstreams {
     this.#onDrained = onDrained;
   }
 
-  /** Retires an upstream. What waits in its queue moves to another one. */
+  /** Retires an upstream. Requests in its queue move to another one. */
   add(upstream: Upstream): void {
     upstream.isRetired = true;
     upstream.queue?.refuseWaiting(upstreamDown());

@@ -8,7 +8,7 @@ import type { ModelHealth } from './model-health.ts';
 import type { OutputRate } from './output-rate.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
 
-/** How a server answers requests for models that it does not list. */
+/** The behaviour of a server for models that it does not list. */
 export interface Unlisted {
   /** Undefined as long as that is unknown. Some OpenAI-compatible servers take any name. */
   known: 'refuses' | 'serves' | undefined;
@@ -32,7 +32,7 @@ export interface Upstream {
   readonly unlisted: Unlisted;
   /** Its capacity relative to the other servers. */
   weight: number;
-  /** True once a reload has removed it: it ends what it has begun, and gets nothing new. */
+  /** True once a reload has removed it: it completes its requests, and gets no new ones. */
   isRetired?: boolean;
   /** Number of requests that it serves or that wait in its queue. */
   outstanding: number;
@@ -40,7 +40,7 @@ export interface Upstream {
   loadedModels?: ReadonlySet<string> | undefined;
 }
 
-/** What the choice of a server depends on. */
+/** The properties of a request that decide which server gets it. */
 export interface Target {
   readonly model: string;
   /** Identifies the conversation, for its prompt cache; undefined for none. Called only if there is a choice. */

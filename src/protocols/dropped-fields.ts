@@ -17,7 +17,7 @@ export class DroppedFields {
   readonly names = new Set<string>();
   #spellings: Map<string, string> | undefined;
 
-  /** @returns the fields of a call that tell what was dropped */
+  /** @returns the fields of a call that list what was dropped */
   report(): Pick<GenerationCall, 'dropped' | 'spellings'> {
     return { dropped: [...this.names], ...(this.#spellings && { spellings: this.#spellings }) };
   }

@@ -6,12 +6,12 @@ import { DroppedFields, isEmpty } from './dropped-fields.ts';
 type Reader<T> = (value: unknown, path: string, min?: number, max?: number) => T | undefined;
 
 /**
- * The kind of server that a field has an effect on: `any`, or only one. A request for a server of another kind has it
- * named. With `none` it is named for all; with `refused` the request is a 400.
+ * The kind of server that a field has an effect on: `any`, or only one. For a server of another kind the field is reported
+ * as dropped, which is called "named" here. With `none` it is named for all; with `refused` the request is a 400.
  */
 export type Effect = 'any' | 'ollama' | 'openai' | 'none' | 'refused';
 
-/** What happens to one field of a request body. */
+/** One field of a request body. */
 export interface Field<T = unknown> {
   readonly effect: Effect;
   /** Absent: the field is named, or code beside the table reads it. */
@@ -145,7 +145,7 @@ export function forwarded(
 /** A field that code beside the table reads, with an effect on servers of all kinds. */
 export const read: Field = { effect: 'any' };
 
-/** The same of the body itself, in which code beside the table reads the value. */
+/** A field of the body itself whose value `readFields` returns as it is, for code beside the table. */
 export const raw = { effect: 'any', read: (value: unknown): unknown => value } as const satisfies Field;
 
 /** A field without effect on any server. */

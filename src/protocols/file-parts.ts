@@ -12,7 +12,7 @@ interface File {
   readonly mediaType: string;
   /** Base64 or a data URI. */
   readonly data?: string | undefined;
-  /** Where it is, if it is not in the request. */
+  /** Its address or id, if it is not in the request. */
   readonly elsewhere?: string | undefined;
 }
 

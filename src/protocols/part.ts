@@ -2,7 +2,7 @@ import type { Attachments, Audio, Image, JsonObject, PdfDocument, ToolCall } fro
 import type { DroppedFields } from './dropped-fields.ts';
 import type { ToolCallReader } from './tool-calls.ts';
 
-/** What the content of a message holds, each kind in its order. */
+/** The content of a message: each kind of part, in its order. */
 export interface Content {
   readonly texts: string[];
   readonly thoughts: string[];

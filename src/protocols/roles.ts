@@ -16,7 +16,7 @@ export function messageOf(role: string, content: Content): Message {
     case 'user':
       return { role, ...shared, images: content.images };
     case 'assistant':
-      // What is left out is not what the model said.
+      // Without the notes about parts that are left out: the model did not write them.
       return {
         role,
         ...shared,

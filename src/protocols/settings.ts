@@ -8,7 +8,7 @@ import { boolean, integer, number, object, string } from './fields.ts';
 import { readSchema } from './json-schema.ts';
 import { readFormatObject } from './response-format.ts';
 
-/** The settings that all APIs share. Ollama's own are extra fields in the APIs of others: SDKs pass them on. */
+// The settings that all APIs share. Ollama's own are extra fields in the APIs of others: SDKs pass them on.
 
 const option: Field<number> = { effect: 'any', read: number };
 const ollamaOption = { effect: 'ollama', read: number } as const satisfies Field;
@@ -58,7 +58,7 @@ export const settingFields = {
   keep_alive: { effect: 'ollama', read: readKeepAlive },
 } as const satisfies FieldTable;
 
-/** The same for embeddings, for which other servers have no options. */
+/** The settings of requests for embeddings. Only Ollama has options for them. */
 export const embeddingSettingFields = {
   ...settingFields,
   options: { effect: 'ollama', read: object },

@@ -6,7 +6,6 @@ import type { DroppedFields } from './dropped-fields.ts';
 import type { Field, FieldTable } from './field-table.ts';
 import { boolean, number } from './fields.ts';
 
-/** The fields by which clients ask for thinking, and those by which they hide it. All APIs of llamaduct take all of them. */
 const anything = (value: unknown): unknown => value;
 const known: Field = { effect: 'any' };
 const summary: Field = { effect: 'none', neutral: ['auto', 'concise', 'detailed'] };
@@ -23,6 +22,7 @@ const wishFields: FieldTable = {
   summary: { ...summary, note: 'All thinking is sent, in any case.' },
 };
 
+/** The fields by which clients ask for thinking, and those by which they hide it. All APIs of llamaduct take all of them. */
 export const thinkingFields = {
   think: { effect: 'any', read: anything, note: "Ollama's: true, false or a level." },
   reasoning_effort: { effect: 'any', read: anything, fields: wishFields, note: "OpenAI's." },

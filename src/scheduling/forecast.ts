@@ -1,7 +1,7 @@
 import type { Entry } from './entry.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** When a waiting request will probably start, if no request comes or leaves. */
+/** The expected start of a waiting request, if no request comes or leaves. */
 export interface Forecast {
   /** 1 for the next request in the fair order. */
   readonly position: number;

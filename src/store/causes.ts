@@ -1,4 +1,4 @@
-/** What each cause means, in plain words. */
+/** The causes in plain words. */
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'the server closed the connection',

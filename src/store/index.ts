@@ -14,7 +14,7 @@ export interface State {
   readonly valkey: Redis | undefined;
   /** Replaces the bounds of stored responses, and how long usage rows are stored. */
   use(config: Pick<Config, 'responses' | 'usage'>): void;
-  /** Whether limits can be counted, and stored responses reached. */
+  /** The state of the connection that instances share. */
   readonly status: StoreStatus;
   close(): void;
 }

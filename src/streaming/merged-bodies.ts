@@ -2,7 +2,7 @@ import { type GatewayError, asGatewayError } from '../errors.ts';
 import type { UpstreamBody } from '../upstreams/http/body.ts';
 import { transportError } from '../upstreams/http/client.ts';
 
-/** What arrives from the upstream for one choice of an answer. Its end and its failure arrive like its bytes. */
+/** A part of the upstream's answer for one choice: bytes, the end, or a failure. */
 export type Chunk =
   | { readonly type: 'bytes'; readonly choice: number; readonly bytes: Buffer }
   | { readonly type: 'end'; readonly choice: number }

@@ -46,7 +46,7 @@ export class PassthroughStream implements ResponseStream {
   readonly #isSse: boolean;
   /** The last bytes that were written. */
   #tail: Buffer = Buffer.alloc(0);
-  /** What came before the first of the answer, and that. */
+  /** The bytes up to and including the first of the answer. */
   #opening: Chunk[] = [];
   /** True while the bytes so far end with a whole line. */
   #lineEnded = true;

@@ -2,7 +2,7 @@ import type { MetricObjectWithValues, MetricValue, Registry } from 'prom-client'
 
 /** The names in the configuration that are labels in metrics. */
 export interface ConfiguredLabels {
-  /** Of requests. */
+  /** Labels of keys in the metrics of requests. */
   readonly keys: readonly string[];
   /** A key or group, and the name of the setting that limits it. */
   readonly limits: readonly { readonly key: string; readonly limit: string }[];

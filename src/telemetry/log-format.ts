@@ -1,6 +1,6 @@
 import { stdTimeFunctions } from 'pino';
 
-/** How log lines are written: ISO times, and levels by name. */
+/** The format of log lines: ISO times, and levels by name. */
 export const logFormat = {
   base: null,
   timestamp: stdTimeFunctions.isoTime,

@@ -276,7 +276,7 @@ export class Metrics {
 }
 
 const outcomes = ['ok', 'client_error', 'client_closed', 'upstream_error', 'server_error'] as const;
-/** How a request ended. */
+/** The outcome of a request. */
 export type Outcome = (typeof outcomes)[number];
 
 /** Errors after which the pool may retry a request. */

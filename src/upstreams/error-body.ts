@@ -16,7 +16,7 @@ export interface ParsedError {
 
 const none: ParsedError = { message: '', code: '' };
 
-/** How deep an error may be nested in others. */
+/** Maximum nesting of an error in others. */
 const maxDepth = 6;
 
 /**

@@ -5,7 +5,7 @@ const maxWeight = 1_000;
 /** Nested groups. */
 const maxDepth = 20;
 
-/** What no string in JSON contains as it is: a quote, a backslash, control characters. */
+/** Characters that a string in JSON contains as escapes only: a quote, a backslash, control characters. */
 const unsafe = String.raw`"\\\x00-\x1F`;
 /** Marks a hyphen in the members of a class. */
 const hyphen = '\u0001';

@@ -150,7 +150,7 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
   return await sendStreamWithHeartbeats(c, starting, heartbeats);
 }
 
-/** @returns what ends an answer that only repeats itself; undefined if it may, or if the answer is no stream */
+/** @returns a watch that ends an answer that only repeats itself; undefined if none is needed, or without a stream */
 function watchFor(
   answer: UpstreamAnswer,
   { route, rewritten }: PassedCall,
@@ -179,7 +179,7 @@ function thinkingFilter(
   return isNdjson(answer) ? filterLines(change, limits.line) : filterWhole(change, limits.body);
 }
 
-/** @returns what changes a line of an answer; undefined if nothing does, as for errors and for routes without thinking */
+/** @returns a filter for the lines of an answer; undefined without one, as for errors and for routes without thinking */
 function lineFilter(
   { thinkTagFilter, withoutThinking }: ModelRoute,
   { hideThinking, splitsThinkTags }: RewrittenBody,

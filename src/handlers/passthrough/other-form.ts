@@ -10,7 +10,7 @@ import type { ModelRoute } from './rewrite.ts';
 /** Words of servers and chat templates that do not take a message as it is. */
 const aboutHistory =
   /messages?\b|\broles?\b|system|developer|template|jinja|alternat|tool.?call|arguments|content|\bpart\b|image|audio|\bfile\b/i;
-/** The same for failures, which are repeated only if it is clear that the template is the reason. */
+/** Words of a 5xx that is about the template: other failures are not repeated. */
 const aboutTemplate = /system (message|role)|roles? must|alternat|template|jinja/i;
 
 /** A request in another form, and the fields that it does without. */

@@ -16,7 +16,7 @@ import { inOtherForm } from './other-form.ts';
 import type { ModelRoute } from './rewrite.ts';
 import { sendAdaptingThink } from './think-levels.ts';
 
-/** A request that is passed on, and what decides how often and in which form it is sent. */
+/** A request that is passed on, with everything that sending it again or in another form needs. */
 interface Sending {
   readonly request: UpstreamRequest;
   /** The parsed body. */
@@ -79,7 +79,7 @@ async function overflowError(
 function mayPassOn(answer: UpstreamAnswer, { kind }: Upstream, { upstreams }: UpstreamPool): boolean {
   const { statusCode, headers } = answer;
   if (statusCode < 300) return true;
-  // What a server says about llamaduct's own key is not for clients. Ollama has no keys.
+  // Errors about llamaduct's own key are not for clients. Ollama has no keys.
   if (statusCode < 400 || nativeRules[kind] === undefined) return false;
   // A busy server may have a free place in a moment.
   if (statusCode === 503) return false;

@@ -87,7 +87,7 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   };
 }
 
-/** @returns what a rule says of answers */
+/** @returns the settings of a rule for answers */
 function answerRules(
   rule: ModelRule | undefined,
   { validate_json: validatesJson }: Services['config'],

@@ -18,8 +18,8 @@ interface Prepared {
  * Prepares the messages of a call for its model: fetches images by URL, extracts the text of PDFs, and brings the history
  * into a form that every backend takes. Its choices share their messages.
  *
- * What the client has just sent and cannot be read is an error. In earlier messages, and in what tools returned, it is
- * replaced by a short text and named: the client cannot remove it, so an error would end the conversation for good.
+ * An attachment of the last message that cannot be read is an error. In earlier messages, and in the results of tools, it is
+ * replaced by a short text and reported as dropped: the client cannot remove it, so an error would end the conversation.
  *
  * @throws {GatewayError} 400 for an attachment of the last message that cannot be read, or that the model cannot take
  */

@@ -9,7 +9,7 @@ import type { UpstreamBody } from '../../upstreams/http/body.ts';
 import { readError } from '../../upstreams/http/read.ts';
 import { withSizes } from './context-sizes.ts';
 
-/** How a request was changed so that the upstream accepts it. */
+/** The changes to a request after which the upstream accepted it. */
 export interface Adaptations {
   /** Fields that were removed because the model does not support them. */
   readonly dropped: readonly string[];

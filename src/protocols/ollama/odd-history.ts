@@ -15,7 +15,7 @@ export function hasOddHistory(body: unknown): boolean {
   let hasBegun = false;
   let results = 0;
   for (const message of messages as unknown[]) {
-    // What is no message is refused in any case.
+    // Items that are not messages are refused in any case.
     if (!isObject(message)) return false;
     const { role, content, tool_calls: calls } = message;
     if (role === 'system' && hasBegun) return true;

@@ -9,7 +9,7 @@ export interface BodyReader {
   error(error: Error): void;
 }
 
-/** How much of an unwanted response is read, in bytes and milliseconds, to keep its connection. */
+/** Limits for reading an unwanted response, to keep its connection: in bytes and milliseconds. */
 const maxDiscarded = { bytes: 64 * 1024, milliseconds: 500 };
 
 /**
@@ -21,7 +21,7 @@ export class UpstreamBody {
   #reader: BodyReader | undefined;
   /** Chunks that no reader has received yet. */
   #pending: Buffer[] = [];
-  /** How the body ended; undefined until then. */
+  /** The end of the body; undefined until then. */
   #outcome: 'complete' | 'destroyed' | Error | undefined;
   #onClose: (() => void) | undefined;
 

@@ -43,7 +43,7 @@ export class UpstreamClient {
   #deadlines: ResponseDeadlines = { head: 0, errorBody: maxErrorTime };
   /** Milliseconds between two chunks of a response; 0 for no limit. */
   #idle = 0;
-  /** The same for a server that may pause within its answer. */
+  /** Milliseconds between two chunks of a server that may pause within its answer; 0 for no limit. */
   #maxPause = 0;
   readonly #onChange: (reachable: boolean) => void;
   #reachable: boolean | undefined;

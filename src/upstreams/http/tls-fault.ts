@@ -1,4 +1,4 @@
-/** What a certificate lacks, by the code of the error. The error's own text may contain the address. */
+/** The faults of certificates, by the code of the error. The error's own text may contain the address. */
 const certificateFaults: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'has expired',
   CERT_NOT_YET_VALID: 'is not valid yet',

@@ -9,7 +9,7 @@ interface Call {
 
 /** The beginning of a call, up to its name. JSON may have white space between its parts. */
 const upToName = /^\s*\{\s*"name"\s*:\s*"([^"\\]*)/;
-/** What follows the name, up to the arguments. */
+/** The text between the name and the arguments. */
 const upToArguments = /^"\s*,\s*"arguments"\s*:\s*/;
 
 /**

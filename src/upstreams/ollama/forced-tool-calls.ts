@@ -44,7 +44,7 @@ function allowedTools(tools: readonly Tool[], choice: ToolChoice): readonly Tool
   return choice === 'required' ? tools : tools.filter(({ name }) => name === choice.name);
 }
 
-/** The same request for a model whose template does not support tools: a system message lists them instead. */
+/** @returns the request for a model whose template does not support tools: a system message lists them instead. */
 export function withToolsInPrompt(request: ChatRequest, tools: readonly Tool[], choice: ToolChoice): ChatRequest {
   const { tools: _, ...rest } = request;
   const list = allowedTools(tools, choice)

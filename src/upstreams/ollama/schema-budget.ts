@@ -14,7 +14,7 @@ export interface Source {
   readonly param: string;
 }
 
-/** What may still be spent. */
+/** Bounds the work on schemas. */
 export interface Budget {
   /** @throws {GatewayError} 400 when there were too many steps, or when the schemas have too many values */
   spend(steps: number): void;
@@ -28,7 +28,7 @@ export interface Budget {
  */
 export class SchemaBudget implements Budget {
   readonly #sources: readonly Source[];
-  /** What is left; undefined until it is used. */
+  /** The rest of the budget; undefined until it is used. */
   #left: { steps: number; characters: number } | undefined;
 
   /** @param sources all schemas of the request */

@@ -14,7 +14,7 @@ export function reasoningFields(text: string, field: ReasoningField): ReasoningF
   };
 }
 
-/** How answers differ between clients. */
+/** The properties of answers that depend on the client. */
 export interface AnswerShape {
   readonly reasoningField: ReasoningField;
   /** True for `function_call` instead of `tool_calls`, which clients of the former API know. */
