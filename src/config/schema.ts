@@ -119,7 +119,7 @@ const settings = z.strictObject({
     .describe(
       'true: checks non-streamed responses against the JSON Schema in the request, and generates once more when one does not match.',
     ),
-  embeddings: embeddings.prefault({}).describe('Embeddings.'),
+  embeddings: embeddings.prefault({}).describe('The input of /v1/embeddings.'),
   images: images.prefault({}).describe('Images that a request refers to by URL.'),
   documents: documents.prefault({}).describe('Text of PDFs in requests.'),
   reasoning_field: z
