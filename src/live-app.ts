@@ -28,7 +28,7 @@ export class LiveApp {
     this.#wiring = wiring;
     this.#state = state;
     this.#retired = new RetiredUpstreams(({ name }) => {
-      logger.info({ upstream: name }, 'removed upstream has ended what it had begun');
+      logger.info({ upstream: name }, 'removed upstream has completed its requests');
     });
     this.#services = createServices({ wiring, protocols, state });
     this.#app = createApp(protocols, this.#services);

@@ -58,7 +58,7 @@ function updateUpstream(upstream: Upstream, next: UpstreamConfig, config: Config
 
 function retire(upstream: Upstream, { config, logger, metrics }: Wiring, retired: RetiredUpstreams): void {
   const { name, outstanding } = upstream;
-  logger.info({ upstream: name, outstanding }, 'upstream removed: it ends what it has begun');
+  logger.info({ upstream: name, outstanding }, 'upstream removed: it completes its requests');
   const successor = config.upstreams.find((other) => other.name === name);
   if (successor?.parallel === undefined) metrics.queues.delete(name);
   if (successor === undefined) metrics.forgetUpstream(name);

@@ -195,7 +195,7 @@ export class Exchange {
   startTotalTimer(milliseconds: number): void {
     if (milliseconds === 0) return;
     this.#totalTimer = setTimeout(() => {
-      this.cancel(new GatewayError('total_timeout', 'The answer took longer than it may.'));
+      this.cancel(new GatewayError('total_timeout', 'The request took longer than its time limit.'));
     }, milliseconds);
   }
 

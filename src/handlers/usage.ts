@@ -85,7 +85,7 @@ type UsageParameters = Required<Pick<UsageQuery, 'by' | 'since' | 'until'>> & { 
 function readQuery(query: URLSearchParams, now: number): UsageParameters {
   for (const name of query.keys()) {
     if (!parameters.includes(name)) {
-      throw invalidValue(name.slice(0, 64), `There is no such query parameter here, only ${parameters.join(', ')}.`);
+      throw invalidValue(name.slice(0, 64), `Unknown query parameter; the parameters are ${parameters.join(', ')}.`);
     }
   }
   const allText = query.get('all') ?? 'false';

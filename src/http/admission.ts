@@ -108,7 +108,7 @@ class AdmittedRequest implements Admitted {
     const { limits, all, counts } = this.#shared;
     const maxOfOwner = limits.bodies_total * bodyShare;
     if (all.bytes + bytes > limits.bodies_total) {
-      throw new GatewayError('server_overloaded', 'The requests under way take all the memory there is for them.', {
+      throw new GatewayError('server_overloaded', 'The requests under way use all the memory for request bodies.', {
         retryAfter,
       });
     }

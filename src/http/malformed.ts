@@ -21,11 +21,11 @@ export function headFault({ headers, httpVersion, rawHeaders }: IncomingMessage)
   const coding = headers['transfer-encoding'];
   if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined;
   // Node removes the chunking and would pass on the content as it is, compressed or not.
-  return new GatewayError('invalid_value', 'No Transfer-Encoding is understood but chunked.', { status: 501 });
+  return new GatewayError('invalid_value', 'The only supported Transfer-Encoding is chunked.', { status: 501 });
 }
 
 export const connectRefused = new GatewayError('method_not_allowed', 'CONNECT is not served here.');
-export const unsupportedExpect = new GatewayError('invalid_value', 'No Expect is met but 100-continue.', {
+export const unsupportedExpect = new GatewayError('invalid_value', 'The only supported Expect is 100-continue.', {
   status: 417,
 });
 

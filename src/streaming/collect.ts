@@ -37,7 +37,8 @@ export async function collect(
       return;
     }
     bytes += chunk.bytes.length;
-    if (bytes > maxBytes) throw new GatewayError('upstream_protocol_error', 'The answer is too large for one piece.');
+    if (bytes > maxBytes)
+      throw new GatewayError('upstream_protocol_error', 'The answer is too large for a response that is not streamed.');
     decoder?.push(chunk.bytes);
   };
   try {

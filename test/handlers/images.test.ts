@@ -74,7 +74,7 @@ suite('an image by URL', () => {
       image_url: { url: 'https://example.org/a.png' },
     }));
     const response = await open.chat({ messages: [{ role: 'user', content: many }] });
-    assert.match(((await response.json()) as ErrorResponse).error.message, /At most 2 images/);
+    assert.match(((await response.json()) as ErrorResponse).error.message, /at most 2 image URLs/);
     assert.ok(upstream.requests.every(({ url }) => url === '/api/show'));
   });
 

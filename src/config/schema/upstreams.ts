@@ -144,7 +144,7 @@ export const health = z.strictObject({
     .enum(['probe', 'request'])
     .default('probe')
     .describe(
-      'How a model is tried again that an upstream failed with. probe: llamaduct requests one token, when a client has asked for the model. request: a request of a client is sent there. If no other upstream can serve the model, and with `interval: 0s`, requests of clients are used in any case.',
+      'How a model that failed on an upstream is tried again. probe: llamaduct requests one token, when a client asks for the model. request: a request of a client is sent there. If no other upstream can serve the model, and with `interval: 0s`, requests of clients are used in any case.',
     ),
 });
 

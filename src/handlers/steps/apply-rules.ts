@@ -51,7 +51,7 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   const [asked] = call.requests;
   const model = await authorizeModel(asked.model, services, exchange);
   if (call.requests.length > config.limits.choices) {
-    throw invalidValue('n', `At most ${config.limits.choices} answers a request are given here.`);
+    throw invalidValue('n', `A request may ask for at most ${config.limits.choices} choices.`);
   }
   // Each choice is sent in a body of its own.
   exchange.admitted?.hold(exchange.admitted.bytes * (call.requests.length - 1));
@@ -127,10 +127,10 @@ function withMessagesOf(fetched: GenerationRequest, request: GenerationRequest):
 function withStopsHere([first, ...others]: Requests): Pick<PreparedCall, 'requests' | 'stops'> {
   const stops = [first, ...others].map(({ sampling }) => sampling.stop ?? []);
   if (stops.some(({ length }) => length > maxStops)) {
-    throw invalidValue('stop', `At most ${maxStops} stop sequences are taken here.`);
+    throw invalidValue('stop', `A request may have at most ${maxStops} stop sequences.`);
   }
   if (stops.flat().some(({ length }) => length > maxStopLength)) {
-    throw invalidValue('stop', `A stop sequence may have at most ${maxStopLength} characters here.`);
+    throw invalidValue('stop', `A stop sequence may have at most ${maxStopLength} characters.`);
   }
   return { requests: [withoutStop(first), ...others.map(withoutStop)], stops };
 }

@@ -56,7 +56,7 @@ async function readAttachments(
   messages.forEach((message, index) => {
     const here = addressesIn(message);
     if (isNew(index) && here > count) {
-      throw invalidValue('messages', `At most ${count} images a request can be named by address.`);
+      throw invalidValue('messages', `A request may contain at most ${count} image URLs.`);
     }
     addresses += here;
     documents += message.documents?.length ?? 0;

@@ -70,7 +70,7 @@ function severalChoices({ attemptAbortSignal }: Exchange): Cancellable {
   const choices = new AbortController();
   return {
     signal: AbortSignal.any([attemptAbortSignal, choices.signal]),
-    cancel: () => choices.abort(new GatewayError('upstream_error', 'The answer is not wanted any more.')),
+    cancel: () => choices.abort(new GatewayError('upstream_error', 'The answer is no longer needed.')),
   };
 }
 
