@@ -21,7 +21,7 @@ export function countTokens(prepared: PreparedCall, { tokenCounter }: Services):
   return inputTokens === undefined ? undefined : { usage: { inputTokens, outputTokens: 0 }, timings: {} };
 }
 
-/** @returns what is estimated of a single prompt; undefined for one with images, of whose tokens the estimate knows nothing */
+/** @returns the estimate for a single prompt; undefined for one with images, whose tokens cannot be estimated */
 function demandOf({ requests: [request, ...others], demands: [demand] }: PreparedCall): Demand | undefined {
   const hasImages =
     request.kind === 'chat' && request.messages.some((message) => 'images' in message && message.images.length > 0);

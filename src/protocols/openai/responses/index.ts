@@ -113,7 +113,7 @@ export function countResponseTokens(store: TextStore): GenerationProtocol {
   };
 }
 
-/** What a request's messages were made of. */
+/** The items that a request's messages were read from. */
 interface Prompt {
   readonly messages: readonly Message[];
   readonly offered: OfferedTools;

@@ -5,7 +5,7 @@ import { fromInput } from '../../custom-tools.ts';
 import type { OfferedTools } from './offered-tools.ts';
 import { readTools } from './read-tools.ts';
 
-/** The types of items that are calls of tools which are no functions. */
+/** The types of items that are calls of tools that are not functions. */
 const callTypes = [
   'custom_tool_call',
   'tool_search_call',
@@ -14,7 +14,7 @@ const callTypes = [
   'apply_patch_call',
 ] as const;
 
-/** The types of items with what came of such calls. */
+/** The types of items with the results of such calls. */
 const outputTypes = [
   'custom_tool_call_output',
   'tool_search_output',
@@ -23,7 +23,7 @@ const outputTypes = [
   'apply_patch_call_output',
 ] as const;
 
-/** A call of a tool that is no function, or what came of it, with all the fields that the client sent. */
+/** A call of a tool that is not a function, or its result, with all the fields that the client sent. */
 export interface ToolItem {
   readonly type: (typeof callTypes)[number] | (typeof outputTypes)[number] | 'additional_tools';
   readonly id?: string;
@@ -75,7 +75,7 @@ export function functionCallOf(item: ToolItem, offered: OfferedTools): FunctionC
   }
 }
 
-/** @returns what came of a call, as the content of a tool's message */
+/** @returns the result of a call, as the content of a tool's message */
 export function toolOutputOf(item: ToolItem): unknown {
   const { output, status, tools } = item;
   switch (item.type) {
