@@ -39,13 +39,13 @@ const secondsPer: Readonly<Record<string, number>> = {
 };
 
 /**
- * Reads a duration as Ollama does.
+ * Reads a duration as Ollama does, in time in proportion to its length, which a client chooses.
  *
  * @returns seconds; undefined for a text that Ollama refuses
  * @see https://pkg.go.dev/time#ParseDuration
  */
 function goDuration(text: string): number | undefined {
-  const [, sign, amounts = ''] = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text) ?? [];
+  const [, sign, amounts = ''] = /^([+-]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text) ?? [];
   if (sign === undefined) return undefined;
   let seconds = 0;
   for (const [, amount, unit = ''] of amounts.matchAll(/([\d.]+)([a-zµμ]+)/g)) {

@@ -50,8 +50,10 @@ export function grammarPattern(pattern: string): string | undefined {
 
 /** True for a pattern that is anchored at both ends: grammars have no others. */
 function isWhole(pattern: string): boolean {
-  const end = /(\\*)\$$/.exec(pattern)?.[1];
-  return pattern.startsWith('^') && end !== undefined && end.length % 2 === 0;
+  if (!pattern.startsWith('^') || !pattern.endsWith('$')) return false;
+  let start = pattern.length - 1;
+  while (pattern[start - 1] === '\\') start -= 1;
+  return (pattern.length - 1 - start) % 2 === 0;
 }
 
 class PatternReader {
@@ -192,7 +194,7 @@ class PatternReader {
 
   #quantifier(): Part | undefined {
     for (const text of ['*', '+', '?']) if (this.#take(text)) return { text, weight: 1 };
-    if (this.#peek() !== '{') return undefined;
+    if (this.#peek() !== '{' || !/\d/.test(this.#pattern[this.#at + 1] ?? '')) return undefined;
     const rest = this.#pattern.slice(this.#at, this.#at + 24).join('');
     const bounds = /^\{(\d+)(?:,(\d*))?\}/.exec(rest);
     if (bounds === null) return undefined;

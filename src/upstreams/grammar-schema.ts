@@ -11,18 +11,34 @@ interface GrammarSchema {
 /** Repetitions of one rule: llama.cpp refuses 2,000, and fewer where they are nested. */
 const maxRepetitions = 1_000;
 
+/** Characters of all patterns of a request that are rewritten: 50 ms of work. */
+const maxPatternCharacters = 100_000;
+
+/** Limits the work on the patterns in all schemas of one request. Patterns beyond the limit are left out. */
+export class PatternBudget {
+  #left = maxPatternCharacters;
+
+  /** @returns true if there is enough left for a pattern */
+  spend({ length }: string): boolean {
+    this.#left -= length;
+    return this.#left >= 0;
+  }
+}
+
 /** A request is translated again for each choice and each attempt. */
 const known = new WeakMap<JsonObject, GrammarSchema>();
 
 /**
  * Rewrites and simplifies a JSON Schema that llama.cpp cannot turn into a grammar: patterns with escapes, huge lengths,
  * keywords with values of another type. Some of them crash a server. A schema without any of that is returned as it is.
+ *
+ * @param patterns the budget of the request. Absent: this is the only schema
  */
-export function grammarSchema(schema: JsonObject): GrammarSchema {
+export function grammarSchema(schema: JsonObject, patterns = new PatternBudget()): GrammarSchema {
   const before = known.get(schema);
   if (before !== undefined) return before;
   const dropped = new Set<string>();
-  const safe = visit(schema, dropped) as JsonObject;
+  const safe = visit(schema, { dropped, patterns }) as JsonObject;
   const result = { schema: safe, dropped: [...dropped] };
   known.set(schema, result);
   return result;
@@ -31,14 +47,19 @@ export function grammarSchema(schema: JsonObject): GrammarSchema {
 /** The schema for any value: boolean schemas are not supported. */
 const anyValue = { type: ['string', 'number', 'boolean', 'object', 'array', 'null'] };
 
-type Dropped = Set<string>;
+interface Context {
+  /** The keywords that were left out. */
+  readonly dropped: Set<string>;
+  readonly patterns: PatternBudget;
+}
+
 /** @returns the keyword's value for a grammar; undefined to leave the keyword out */
-type Keyword = (value: unknown, dropped: Dropped) => unknown;
+type Keyword = (value: unknown, visit: Context) => unknown;
 
 const remaining = (isSupported: (value: unknown) => boolean, name: string): Keyword => {
-  return (value, dropped) => {
+  return (value, context) => {
     if (isSupported(value)) return value;
-    dropped.add(name);
+    context.dropped.add(name);
     return undefined;
   };
 };
@@ -53,20 +74,20 @@ const bound = (name: string): Keyword =>
     name,
   );
 const alternatives = (name: string): Keyword => {
-  return (value, dropped) => {
+  return (value, context) => {
     const schemas = Array.isArray(value) ? value.filter((schema) => schema !== false) : [];
     if (schemas.length > 0)
-      return visitList(schemas.length === (value as unknown[]).length ? (value as unknown[]) : schemas, dropped);
-    dropped.add(name);
+      return visitList(schemas.length === (value as unknown[]).length ? (value as unknown[]) : schemas, context);
+    context.dropped.add(name);
     return undefined;
   };
 };
 
 /** The keywords that llama.cpp reads. It ignores all others. */
 const keywords: Readonly<Record<string, Keyword>> = {
-  pattern(value, dropped) {
-    const pattern = typeof value === 'string' ? grammarPattern(value) : undefined;
-    if (pattern === undefined) dropped.add('pattern');
+  pattern(value, context) {
+    const pattern = typeof value === 'string' && context.patterns.spend(value) ? grammarPattern(value) : undefined;
+    if (pattern === undefined) context.dropped.add('pattern');
     return pattern;
   },
   format: remaining((value) => typeof value === 'string', 'format'),
@@ -87,26 +108,26 @@ const keywords: Readonly<Record<string, Keyword>> = {
   $defs: visitMap,
   definitions: visitMap,
   // Without the keyword any item is allowed. A tuple has no more items than it lists.
-  items: (value, dropped) => (typeof value === 'boolean' ? undefined : visit(value, dropped)),
-  additionalProperties: (value, dropped) => (isObject(value) ? visit(value, dropped) : value),
+  items: (value, context) => (typeof value === 'boolean' ? undefined : visit(value, context)),
+  additionalProperties: (value, context) => (isObject(value) ? visit(value, context) : value),
 };
 
-function visit(schema: unknown, dropped: Dropped): unknown {
+function visit(schema: unknown, context: Context): unknown {
   if (schema === true) return anyValue;
-  if (Array.isArray(schema)) return visitList(schema, dropped);
+  if (Array.isArray(schema)) return visitList(schema, context);
   if (!isObject(schema)) return schema;
-  return mapped(schema, (value, name) => (Object.hasOwn(keywords, name) ? keywords[name]?.(value, dropped) : value));
+  return mapped(schema, (value, name) => (Object.hasOwn(keywords, name) ? keywords[name]?.(value, context) : value));
 }
 
-function visitList(schemas: readonly unknown[], dropped: Dropped): readonly unknown[] {
-  const visited = schemas.map((schema) => visit(schema, dropped));
+function visitList(schemas: readonly unknown[], context: Context): readonly unknown[] {
+  const visited = schemas.map((schema) => visit(schema, context));
   return visited.every((schema, index) => schema === schemas[index]) ? schemas : visited;
 }
 
 /** A property that no value matches is left out. */
-function visitMap(schemas: unknown, dropped: Dropped): unknown {
+function visitMap(schemas: unknown, context: Context): unknown {
   if (!isObject(schemas)) return schemas;
-  return mapped(schemas, (schema) => (schema === false ? undefined : visit(schema, dropped)));
+  return mapped(schemas, (schema) => (schema === false ? undefined : visit(schema, context)));
 }
 
 /** @returns the object itself if no member changes */

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FaithfulOllama, type FaithfulScript, faithfulOllama } from '../helpers/faithful-ollama.ts';
+import { saying } from '../helpers/openai-answers.ts';
+import { openaiUpstream } from '../helpers/upstream.ts';
 import { type RawRequest, type RawResponse, send } from './client.ts';
 import { Target, Watch, key, secrets } from './target.ts';
 
@@ -22,15 +24,20 @@ export interface Scene {
   /** Added to a configuration with the keys limited, victim and other. */
   readonly config?: object;
   readonly ollama?: FaithfulScript;
+  /** A server of this kind is the upstream instead of Ollama. */
+  readonly kind?: 'openai';
 }
 
 /** An attack on a llamaduct of its own: a test that prints its figures, whether it is held or not. */
 export function attack(name: string, scene: Scene, run: (attacked: Attacked) => Promise<Verdict>): void {
   void test(name, { timeout: 60_000 }, async (t) => {
     await using ollama = await faithfulOllama(scene.ollama);
+    await using vllm = scene.kind === 'openai' ? await openaiUpstream(saying('fine'), ['plain']) : undefined;
     await using target = await Target.start({
       log_level: 'error',
-      upstreams: [{ name: 'ollama', url: ollama.url }],
+      upstreams: [
+        vllm === undefined ? { name: 'ollama', url: ollama.url } : { name: 'vllm', kind: 'openai', url: vllm.url },
+      ],
       keys: [key('limited'), key('victim'), key('other')],
       ...scene.config,
     });

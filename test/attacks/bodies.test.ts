@@ -66,6 +66,52 @@ for (const [what, request] of Object.entries(wide)) {
   );
 }
 
+const openStart = start.slice(0, -1);
+const patterns = (pattern: string): string =>
+  list(size / (JSON.stringify(pattern).length + 30), () => `{"type":"string","pattern":${JSON.stringify(pattern)}}`);
+const callWith = (args: string): string =>
+  `${openStart},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":${JSON.stringify(args)}}}]}]}`;
+
+/** Texts of 18 MiB that llamaduct reads as something else than a text. */
+const texts: Readonly<Record<string, () => RawRequest>> = {
+  'digits as keep_alive': () => ({
+    path: '/v1/chat/completions',
+    body: `${start},"keep_alive":"${'1'.repeat(size)}x"}`,
+  }),
+  'digits as keep_alive on a native route': () => ({
+    path: '/api/chat',
+    body: `${start},"keep_alive":"${'1'.repeat(size)}x"}`,
+  }),
+  'patterns on a native route': () => ({
+    path: '/api/chat',
+    body: `${start},"format":{"anyOf":[${patterns('\\'.repeat(450))}]}}`,
+  }),
+};
+/** The same for a server of kind openai. */
+const textsToOpenAi: Readonly<Record<string, () => RawRequest>> = {
+  'patterns for vLLM': () => ({
+    path: '/v1/chat/completions',
+    body: `${start},"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"anyOf":[${patterns(`^${'{'.repeat(900)}$`)}]}}}}`,
+  }),
+  'arguments of a tool call for vLLM': () => ({
+    path: '/v1/chat/completions',
+    body: callWith(`{"a":[${'{},'.repeat(size / 3 - 100)}{}]}`),
+  }),
+};
+
+for (const [scene, requests] of [
+  [{}, texts],
+  [{ kind: 'openai' }, textsToOpenAi],
+] as const) {
+  for (const [what, request] of Object.entries(requests)) {
+    attack(
+      `18 MiB of ${what} keep nobody else waiting`,
+      scene,
+      async ({ target }) => await overload(target, [request()], 8000),
+    );
+  }
+}
+
 /** Texts of 18 MiB, and of more than any limit, which take a thousandth of it on the wire. */
 const packed: Readonly<Record<string, () => RawRequest>> = {
   'gzip, of 18 MiB each': () => bomb('gzip', gzipSync, size),

@@ -47,6 +47,11 @@ suite('keep_alive of a key with the inference scope', () => {
       assert.equal(ignoresKeepAlive(value, { key, rule: undefined }), true);
     });
   }
+  test('a long text that is no duration is read at once', () => {
+    for (const text of [`${'1'.repeat(500_000)}x`, `${'1s'.repeat(250_000)}x`]) {
+      assert.equal(ignoresKeepAlive(text, { key, rule: undefined }), false);
+    }
+  });
   // Ollama refuses the last ones with an error that says more.
   for (const value of [
     undefined,

@@ -54,6 +54,18 @@ suite('a chat completion that is passed on', () => {
     );
   });
 
+  test('keeps arguments of calls that would take too long to read', async () => {
+    const large = `{"a":[${'{},'.repeat(150_000)}{}]}`;
+    const messages = [said('user', 'a'), calling(['c', large], ['d', 'prose'])];
+    const { sent } = await throughOpenAi(saying('fine'), { messages });
+    const body = JSON.parse(sent[0] ?? '') as { messages: { tool_calls: { function: { arguments: string } }[] }[] };
+    const [first, second] = body.messages[1]?.tool_calls ?? [];
+    assert.deepEqual(
+      [first?.function.arguments === large, second?.function.arguments],
+      [true, '{"arguments":"prose"}'],
+    );
+  });
+
   test('has the results of parallel calls in the order of the calls', async () => {
     const calls = calling(['c', '{}'], ['d', '{}']);
     const messages = [said('user', 'a'), calls, result('d', '2'), result('c', '1')];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { JsonObject } from '../../src/chat/request.ts';
 import { grammarPattern } from '../../src/upstreams/grammar-pattern.ts';
-import { grammarSchema } from '../../src/upstreams/grammar-schema.ts';
+import { PatternBudget, grammarSchema } from '../../src/upstreams/grammar-schema.ts';
 
 suite('a pattern for a grammar', () => {
   const safe = String.raw`"\\\x00-\x1F`;
@@ -111,6 +111,18 @@ suite('a schema for a grammar', () => {
   for (const [name, schema, safe, dropped] of cases) {
     test(name, () => assert.deepEqual(grammarSchema(schema), { schema: safe, dropped }));
   }
+
+  test('patterns of more than 100,000 characters in all schemas of a request are left out', () => {
+    const patterns = new PatternBudget();
+    const schema = (count: number): JsonObject => ({
+      anyOf: Array.from({ length: count }, () => ({ pattern: `^${'.'.repeat(98)}$` })),
+    });
+    const first = grammarSchema(schema(600), patterns);
+    const second = grammarSchema(schema(600), patterns);
+    assert.deepEqual([first.dropped, second.dropped], [[], ['pattern']]);
+    const kept = (second.schema['anyOf'] as JsonObject[]).filter(({ pattern }) => pattern !== undefined);
+    assert.equal(kept.length, 400);
+  });
 
   test('one that is good already is the same object', () => {
     const schema = { type: 'object', properties: { a: { type: 'string', maxLength: 10 } }, required: ['a'] };

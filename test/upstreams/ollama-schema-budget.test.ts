@@ -53,6 +53,15 @@ function mergedAgain(properties: number, levels: number): Json {
 }
 
 suite('the schemas of one request', { concurrency: true }, () => {
+  test('are refused together when their patterns are too long', async () => {
+    const pattern = `^${'.'.repeat(98)}$`;
+    const parameters = { properties: { a: { items: { anyOf: Array.from({ length: 20 }, () => ({ pattern })) } } } };
+    const { status, error } = await ask({ tools: functions(51, parameters) });
+    assert.deepEqual([status, error?.param], [400, 'tools']);
+    assert.match(error?.message ?? '', /patterns of more than 100000 characters/);
+    assert.equal((await ask({ tools: functions(50, parameters) })).status, 200);
+  });
+
   test('are refused together when references in them would add too much', async () => {
     const { status, error, growth } = await ask({ tools: functions(50, doubling(30)) });
     assert.equal(status, 400);

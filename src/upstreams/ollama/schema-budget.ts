@@ -8,6 +8,9 @@ const moreSteps = 50_000;
 /** Characters that references may add, in addition to as many as the schemas have. */
 const moreCharacters = 200_000;
 
+/** Characters of all patterns: 50 ms of work. */
+const maxPatternCharacters = 100_000;
+
 /** A schema and the request field that contains it. */
 export interface Source {
   readonly schema: unknown;
@@ -49,12 +52,16 @@ export class SchemaBudget implements Budget {
   }
 
   #measure(): { steps: number; characters: number } {
-    let [values, characters] = [0, 0];
+    let [values, characters, patterns] = [0, 0, 0];
     for (const { schema } of this.#sources) {
       const size = sizeOf(schema);
       values += size.values;
       characters += size.characters;
+      patterns += size.patterns;
       if (values > maxValues) throw this.#refusal(`have more than ${maxValues} values.`);
+      if (patterns > maxPatternCharacters) {
+        throw this.#refusal(`have patterns of more than ${maxPatternCharacters} characters.`);
+      }
     }
     return { steps: values * stepsPerValue + moreSteps, characters: characters + moreCharacters };
   }
@@ -66,9 +73,9 @@ export class SchemaBudget implements Budget {
 }
 
 /** Counts without recursion, because a schema may be nested deeply. It stops beyond the limit. */
-function sizeOf(schema: unknown): { values: number; characters: number } {
+function sizeOf(schema: unknown): { values: number; characters: number; patterns: number } {
   const left: unknown[] = [schema];
-  let [values, characters] = [0, 0];
+  let [values, characters, patterns] = [0, 0, 0];
   while (left.length > 0 && values <= maxValues) {
     const value = left.pop();
     values += 1;
@@ -76,8 +83,9 @@ function sizeOf(schema: unknown): { values: number; characters: number } {
     if (typeof value !== 'object' || value === null) continue;
     for (const [name, member] of Object.entries(value)) {
       characters += Array.isArray(value) ? 0 : name.length;
+      if (name === 'pattern' && typeof member === 'string') patterns += member.length;
       left.push(member);
     }
   }
-  return { values, characters };
+  return { values, characters, patterns };
 }

@@ -2,7 +2,7 @@ import type { ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/
 import type { CompletionCreateParamsStreaming } from 'openai/resources/completions';
 import type { BackendRequest } from '../../chat/backend.ts';
 import type { ChatRequest, CompletionRequest, GenerationRequest, Think, Tool } from '../../chat/request.ts';
-import { grammarSchema } from '../grammar-schema.ts';
+import { PatternBudget, grammarSchema } from '../grammar-schema.ts';
 import { toMessages } from './messages.ts';
 import { toSampling } from './options.ts';
 
@@ -14,6 +14,7 @@ type ChatBody = ChatCompletionCreateParamsStreaming;
  */
 export function toOpenAi(request: GenerationRequest): BackendRequest {
   const { fields, dropped } = toSampling(request);
+  const keywords = droppedKeywords(request);
   const without = new Set(request.without);
   const body = new Map<string, unknown>(
     Object.entries({
@@ -29,7 +30,7 @@ export function toOpenAi(request: GenerationRequest): BackendRequest {
   return {
     path: request.kind === 'chat' ? '/chat/completions' : '/completions',
     body: Object.fromEntries(body),
-    dropped: [...dropped, ...droppedFields(request), ...droppedKeywords(request)],
+    dropped: [...dropped, ...droppedFields(request), ...keywords],
   };
 }
 
@@ -79,14 +80,23 @@ function droppedFields(request: GenerationRequest): string[] {
   ];
 }
 
-/** Keywords that llama.cpp cannot turn into a grammar. Its own error would not say which they are. */
+/**
+ * Makes the schemas of a request safe, within one budget.
+ *
+ * @returns the keywords that llama.cpp cannot turn into a grammar; its own error would not say which they are
+ */
 function droppedKeywords(request: GenerationRequest): string[] {
   const { format } = request;
   const tools = request.kind === 'chat' ? (request.tools ?? []) : [];
+  const patterns = new PatternBudget();
   return [
-    ...(typeof format === 'object' ? grammarSchema(format).dropped.map((keyword) => `response_format.${keyword}`) : []),
-    ...tools.flatMap(({ parameters = {} }) => grammarSchema(parameters).dropped.map((keyword) => `tools.${keyword}`)),
+    ...(typeof format === 'object' ? named(grammarSchema(format, patterns), 'response_format') : []),
+    ...tools.flatMap(({ parameters = {} }) => named(grammarSchema(parameters, patterns), 'tools')),
   ];
+}
+
+function named({ dropped }: ReturnType<typeof grammarSchema>, field: string): string[] {
+  return dropped.map((keyword) => `${field}.${keyword}`);
 }
 
 function toTool({ name, description, parameters = { type: 'object', properties: {} } }: Tool): {

@@ -1,5 +1,6 @@
 import type { JsonObject, Message } from '../../../chat/request.ts';
 import { inCallOrder } from '../../../chat/tool-results.ts';
+import { type JsonLimits, countValues } from '../../../framing/depth.ts';
 import { isObject } from '../../../framing/json.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
 
@@ -14,6 +15,8 @@ export function mendHistory(body: JsonObject): JsonObject | undefined {
   const { messages } = body;
   if (!Array.isArray(messages)) return undefined;
   const calls = new ToolCallReader();
+  const limits = { ...argumentLimits };
+  const hasObject = (call: unknown): boolean => hasUsableObject(call, limits);
   let isMended = false;
   let results = 0;
   const mended = messages.map((message: unknown) => {
@@ -22,17 +25,33 @@ export function mendHistory(body: JsonObject): JsonObject | undefined {
     const { tool_calls: toolCalls } = message;
     if (!Array.isArray(toolCalls) || toolCalls.every(hasObject)) return message;
     isMended = true;
-    return { ...message, tool_calls: toolCalls.map((call: unknown) => withObject(call, calls)) };
+    return {
+      ...message,
+      tool_calls: toolCalls.map((call: unknown) => (hasObject(call) ? call : withObject(call, calls))),
+    };
   });
   const ordered = results > 1 ? inOrder(mended) : undefined;
   return isMended || ordered !== undefined ? { ...body, messages: ordered ?? mended } : undefined;
 }
 
-/** True for a call whose arguments are the JSON of an object, and for anything but a call of a function. */
-function hasObject(call: unknown): boolean {
+/** Limits of the arguments of all calls, into which the limits of the body do not look: they are a text. */
+const argumentLimits = { depth: 128, values: 200_000, fields: 10_000 };
+
+/**
+ * True for a call whose arguments are the JSON of an object, for arguments beyond the limits, which would take too long to
+ * parse, and for anything but a call of a function.
+ *
+ * @param limits the values of these arguments are subtracted from it
+ */
+function hasUsableObject(call: unknown, limits: JsonLimits & { values: number }): boolean {
   if (!isObject(call) || !isObject(call['function'])) return true;
   const { arguments: text } = call['function'];
-  if (typeof text !== 'string' || !/^\s*\{[^]*\}\s*$/.test(text)) return false;
+  if (typeof text !== 'string') return false;
+  const trimmed = text.trim();
+  if (!trimmed.startsWith('{') || !trimmed.endsWith('}')) return false;
+  const values = countValues(Buffer.from(text), limits);
+  if (typeof values === 'string') return true;
+  limits.values -= values;
   try {
     JSON.parse(text);
     return true;
@@ -42,7 +61,7 @@ function hasObject(call: unknown): boolean {
 }
 
 function withObject(call: unknown, calls: ToolCallReader): unknown {
-  if (!isObject(call) || !isObject(call['function']) || hasObject(call)) return call;
+  if (!isObject(call) || !isObject(call['function'])) return call;
   const { function: called } = call;
   const args = JSON.stringify(calls.readArguments(called['arguments']));
   return { ...call, function: { ...called, arguments: args } };
