@@ -140,7 +140,8 @@ class Inflate extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
-    if (this.#inflate === undefined) return done();
+    // It has ended already if there are bytes after the end of the data.
+    if (this.#inflate === undefined || this.#inflate.readableEnded) return done();
     this.#inflate.once('end', done).end();
   }
 

@@ -141,6 +141,18 @@ suite('a compressed request body', () => {
     assert.deepEqual(upstream.requests, []);
   });
 
+  test('in deflate is unpacked at once when bytes follow its end, instead of keeping its place from others', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream, { timeouts: { body: '2s' } });
+    for (const pack of [deflateSync, deflateRawSync]) {
+      for (const length of [1, 300_000]) {
+        const longer = Buffer.concat([pack(chat('hi')), Buffer.alloc(length, 'x')]);
+        assert.equal((await post(gateway, 'deflate', longer)).status, 200);
+        assert.equal((await post(gateway, 'deflate, br', brotli(longer))).status, 200);
+      }
+    }
+  });
+
   test('is a 400 when it cannot be unpacked', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream);
