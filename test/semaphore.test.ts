@@ -43,3 +43,22 @@ test('gives no slot to an aborted task, and lets another one wait in its place',
   semaphore.release();
   await next;
 });
+
+test('lets owners take turns, and none fill all places to wait', async () => {
+  const semaphore = new Semaphore(1, 4, 'Too many tasks.');
+  await semaphore.acquire(never, 'a');
+  const order: string[] = [];
+  const wait = async (owner: string): Promise<void> => {
+    await semaphore.acquire(never, owner);
+    order.push(owner);
+  };
+  const waiting = [wait('a'), wait('a')];
+  await assert.rejects(wait('a'), { code: 'server_overloaded', status: 503 });
+  waiting.push(wait('b'));
+  for (const _ of waiting) {
+    semaphore.release();
+    await new Promise(setImmediate);
+  }
+  await Promise.all(waiting);
+  assert.deepEqual(order, ['a', 'b', 'a']);
+});

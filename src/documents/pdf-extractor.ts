@@ -47,11 +47,12 @@ export class PdfExtractor {
   }
 
   /**
+   * @param owner whose document it is: owners take turns
    * @returns the text; '' if there is none, the document cannot be read, or takes too long
    * @throws {GatewayError} 503 when too many documents are waiting, or when the extractor is closed
    * @throws the signal's reason when it aborts
    */
-  async extract(base64: string, signal: AbortSignal): Promise<string> {
+  async extract(base64: string, signal: AbortSignal, owner?: string): Promise<string> {
     const { bytes } = this.#limits;
     if ((base64.length * 3) / 4 > bytes + 2) return '';
     const key = hash('sha256', base64, 'base64');
@@ -61,7 +62,7 @@ export class PdfExtractor {
       this.#texts.set(key, known);
       return known;
     }
-    await this.#slots.acquire(signal);
+    await this.#slots.acquire(signal, owner);
     try {
       const text = await this.#run(base64, signal);
       this.#keep(key, text);

@@ -46,19 +46,20 @@ export class ImageFetcher {
    * Fetches a png, jpeg, webp or gif.
    *
    * @param param the request field that holds the URL
+   * @param owner whose request it is: owners take turns
    * @returns the image in base64
    * @throws {GatewayError} 400 with the reason, which never contains the address behind a host name; 503 when too many
    *   images are waiting, or when the fetcher is closed
    * @throws the signal's reason when it aborts
    */
-  async fetch(url: string, param: string, signal: AbortSignal): Promise<string> {
+  async fetch(url: string, param: string, signal: AbortSignal, owner?: string): Promise<string> {
     signal.throwIfAborted();
     const controller = new AbortController();
     const onAbort = (): void => controller.abort(signal.reason);
     signal.addEventListener('abort', onAbort);
     this.#running.add(controller);
     try {
-      await this.#slots.acquire(controller.signal);
+      await this.#slots.acquire(controller.signal, owner);
       try {
         return await this.#fetchWithTimeout(url, refusalOf(param), controller);
       } finally {

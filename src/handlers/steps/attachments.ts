@@ -26,7 +26,7 @@ interface Prepared {
 export async function prepareMessages(
   requests: Requests,
   services: Services,
-  exchange: Pick<Exchange, 'abortSignal' | 'key'>,
+  exchange: Pick<Exchange, 'abortSignal' | 'key' | 'admitted'>,
 ): Promise<Prepared> {
   const [first] = requests;
   if (first.kind !== 'chat') return { requests, dropped: [] };
@@ -46,7 +46,7 @@ function withMessages(requests: Requests, settled: ChatRequest, dropped: readonl
 async function readAttachments(
   request: ChatRequest,
   services: Services,
-  exchange: Pick<Exchange, 'abortSignal' | 'key'>,
+  exchange: Pick<Exchange, 'abortSignal' | 'key' | 'admitted'>,
 ): Promise<{ readonly messages: readonly Message[]; readonly dropped: readonly string[] }> {
   const { messages } = request;
   const lastAnswer = messages.findLastIndex(({ role }) => role === 'assistant' || role === 'tool');
@@ -82,14 +82,14 @@ function addressesIn({ images = [] }: Attachments): number {
 class AttachmentReader {
   readonly dropped = new Set<string>();
   readonly #services: Services;
-  readonly #exchange: Pick<Exchange, 'abortSignal' | 'key'>;
+  readonly #exchange: Pick<Exchange, 'abortSignal' | 'key' | 'admitted'>;
   readonly #capabilities: readonly string[] | undefined;
   /** The oldest images by URL, and the oldest documents, which are left out. */
   readonly #tooMany: { addresses: number; documents: number };
 
   constructor(
     services: Services,
-    exchange: Pick<Exchange, 'abortSignal' | 'key'>,
+    exchange: Pick<Exchange, 'abortSignal' | 'key' | 'admitted'>,
     { capabilities }: ModelDetails,
     tooMany: { addresses: number; documents: number },
   ) {
@@ -139,12 +139,13 @@ class AttachmentReader {
     this.#tooMany.addresses -= 1;
     if (this.#tooMany.addresses >= 0) return '[An image is left out: there are too many.]';
     const { images } = this.#services;
+    const { abortSignal, admitted } = this.#exchange;
     if (images === undefined) {
       const message = `${image.param} must be a data URI: addresses are not fetched here.`;
       return orThrow(invalidValue(image.param, message), isNew);
     }
     try {
-      return { base64: await images.fetch(image.url, image.param, this.#exchange.abortSignal) };
+      return { base64: await images.fetch(image.url, image.param, abortSignal, admitted?.owner) };
     } catch (error) {
       if (error instanceof GatewayError && error.code === 'invalid_value') return orThrow(error, isNew);
       throw error;
@@ -171,8 +172,9 @@ class AttachmentReader {
   /** Replaces a document's placeholder by its text. */
   async #withText(text: string, { placeholder, name, base64, field }: Document): Promise<string> {
     this.#tooMany.documents -= 1;
+    const { abortSignal, admitted } = this.#exchange;
     const extractor = this.#tooMany.documents >= 0 ? undefined : this.#services.documents;
-    const extracted = await extractor?.extract(base64, this.#exchange.abortSignal);
+    const extracted = await extractor?.extract(base64, abortSignal, admitted?.owner);
     if (extracted === undefined) {
       this.dropped.add(field);
       return text;
