@@ -21,11 +21,13 @@ export interface PdfJob {
   readonly maxCharacters: number;
 }
 
-/** Workers at a time. Each takes a core, and up to `maxHeap` of memory. */
+/** Workers at a time. Each takes a core, and up to `maxMemory`. */
 const maxConcurrent = 2;
 const maxWaiting = 64;
-/** MiB. */
-const maxHeap = 256;
+/** MiB of one worker, its buffers included: a PDF of 2 KB can unpack to gigabytes. */
+const maxMemory = 256;
+/** Milliseconds between two looks at the memory of a worker. */
+const lookInterval = 50;
 /** Characters of all texts that are kept: a conversation sends its documents again with every message. */
 const maxKept = 16 * 1024 * 1024;
 
@@ -89,12 +91,13 @@ export class PdfExtractor {
       stdout: true,
       stderr: true,
       env: {},
-      resourceLimits: { maxOldGenerationSizeMb: maxHeap },
+      resourceLimits: { maxOldGenerationSizeMb: maxMemory },
     });
     this.#running.add(worker);
     const { promise, resolve } = Promise.withResolvers<string>();
     const end = (): void => resolve('');
     const timer = setTimeout(end, timeout);
+    const looks = setInterval(() => void endAboveLimit(worker, end), lookInterval);
     signal.addEventListener('abort', end);
     worker.once('message', (text: string) => resolve(text));
     worker.once('error', end);
@@ -105,6 +108,7 @@ export class PdfExtractor {
       return text;
     } finally {
       clearTimeout(timer);
+      clearInterval(looks);
       signal.removeEventListener('abort', end);
       this.#running.delete(worker);
       await worker.terminate();
@@ -120,4 +124,12 @@ export class PdfExtractor {
       this.#kept -= dropped.length + oldest.length;
     }
   }
+}
+
+/** Node limits only the heap of a worker, to which its buffers do not belong. */
+async function endAboveLimit(worker: Worker, end: () => void): Promise<void> {
+  // It fails once the worker has ended.
+  const memory = await worker.getHeapStatistics().catch(() => undefined);
+  if (memory === undefined) return;
+  if (memory.total_heap_size + memory.external_memory > maxMemory * 1024 * 1024) end();
 }

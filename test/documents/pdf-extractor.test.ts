@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type DocumentLimits, PdfExtractor } from '../../src/documents/pdf-extractor.ts';
-import { pdfOf } from './pdf.ts';
+import { packedPdfOf, pdfOf } from './pdf.ts';
 
 const limits: DocumentLimits = { bytes: 1e6, pages: 10, characters: 10_000, timeout: 60_000 };
 const never = new AbortController().signal;
@@ -32,6 +32,13 @@ suite('PdfExtractor', () => {
       assert.equal(await extract(pdf), '');
     }
     assert.equal(await extract(pdfOf('Herons'), { bytes: 100 }), '');
+  });
+
+  test('gives up a document that unpacks to more than a worker may take', async () => {
+    const content = Buffer.from('BT /F1 12 Tf 50 700 Td (Herons) Tj ET ');
+    const spaces = Buffer.alloc(300 * 1024 * 1024, ' ');
+    assert.equal(await extract(packedPdfOf(content)), 'Herons');
+    assert.equal(await extract(packedPdfOf(Buffer.concat([content, spaces]))), '');
   });
 
   test('gives up a document that takes too long', async () => {

@@ -1,3 +1,5 @@
+import { deflateSync } from 'node:zlib';
+
 /** Creates a PDF with a text on each page. */
 export function pdfOf(...pages: readonly string[]): Buffer {
   const kids = pages.map((_, index) => `${4 + index * 2} 0 R`).join(' ');
@@ -13,6 +15,22 @@ export function pdfOf(...pages: readonly string[]): Buffer {
       ];
     }),
   ];
+  return documentOf(objects);
+}
+
+/** Creates a PDF of one page, whose content is compressed. */
+export function packedPdfOf(content: Buffer): Buffer {
+  const packed = deflateSync(content);
+  return documentOf([
+    '<</Type/Catalog/Pages 2 0 R>>',
+    '<</Type/Pages/Kids[4 0 R]/Count 1>>',
+    '<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>',
+    '<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>/Contents 5 0 R>>',
+    `<</Filter/FlateDecode/Length ${packed.length}>>stream\n${packed.toString('latin1')}\nendstream`,
+  ]);
+}
+
+function documentOf(objects: readonly string[]): Buffer {
   let body = '%PDF-1.4\n';
   const offsets = objects.map((object, index) => {
     const offset = body.length;

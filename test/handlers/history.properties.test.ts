@@ -18,7 +18,7 @@ const services = {
   config: { images: { count: 2 }, documents: { count: 2 } },
   pool: { models: { details: () => Promise.resolve({}) } },
 } as unknown as Services;
-const exchange = { abortSignal: new AbortController().signal, key: undefined };
+const exchange = { abortSignal: new AbortController().signal, key: undefined, admitted: undefined };
 
 /** A text that can be found again in what is sent. */
 const marker = fc.integer({ min: 100_000, max: 999_999 }).map((number) => `text-${number}`);
