@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { pdfOf } from '../documents/pdf.ts';
+import { packedPdfOf, pdfOf } from '../documents/pdf.ts';
 import { testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
@@ -207,6 +207,26 @@ suite('a PDF', () => {
     const [first, , last] = sentTo(upstream);
     assert.match(first?.content ?? '', /left out/);
     assert.match(last?.content ?? '', /Herons stand/);
+  });
+
+  test('counts with its text against the memory for bodies', async () => {
+    await using upstream = await ollamaWith({ m: ['completion'] });
+    await using gateway = await testGateway(upstream, {
+      documents: { extract: true },
+      limits: { body: '64KiB', bodies_total: '128KiB' },
+    });
+    const statuses: number[] = [];
+    for (const sentences of [8000, 80]) {
+      const packed = packedPdfOf(Buffer.from(`BT /F1 12 Tf 50 700 Td ${'(Herons stand.) Tj 0 0 Td '.repeat(sentences)} ET`));
+      const file_data = `data:application/pdf;base64,${packed.toString('base64')}`;
+      const response = await gateway.chat({
+        model: 'm',
+        messages: [said('user', [{ type: 'file', file: { file_data } }])],
+      });
+      await response.text();
+      statuses.push(response.status);
+    }
+    assert.deepEqual(statuses, [503, 200]);
   });
 
   test('without text, or that cannot be read, is left out', async () => {

@@ -97,6 +97,25 @@ suite('an image by URL', () => {
     assert.equal(site.requests.length, 2);
   });
 
+  test('counts against the memory for bodies, once for each choice', async () => {
+    const sizes = [900_000, 100_000, 100_000];
+    await using images = await fakeUpstream(
+      (res) => void res.end(Buffer.concat([Buffer.from(png, 'base64'), Buffer.alloc(sizes.shift() ?? 0)])),
+    );
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream, {
+      limits: { body: '1MiB', bodies_total: '2MiB' },
+      images: { fetch: true, allow: ['127.0.0.0/8'], ports: [Number(new URL(images.url).port)] },
+    });
+    const statuses: number[] = [];
+    for (const n of [1, 8, 1]) {
+      const response = await gateway.chat({ ...image(`${images.url}/a.png`), n });
+      await response.text();
+      statuses.push(response.status);
+    }
+    assert.deepEqual(statuses, [503, 503, 200]);
+  });
+
   test('does not fail in strict mode before it has been fetched', async () => {
     await using images = await fakeUpstream((res) => void res.end(Buffer.from(png, 'base64')));
     await using upstream = await fakeUpstream(plainAnswer());

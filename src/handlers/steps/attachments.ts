@@ -31,7 +31,9 @@ export async function prepareMessages(
   const [first] = requests;
   if (first.kind !== 'chat') return { requests, dropped: [] };
   if (!first.messages.some(hasAttachments)) return withMessages(requests, settleHistory(first), []);
-  const { messages, dropped } = await readAttachments(first, services, exchange);
+  // Each choice is sent in a body of its own.
+  const hold = (text: string): void => exchange.admitted?.hold(text.length * requests.length);
+  const { messages, dropped } = await readAttachments(first, { services, exchange, hold });
   return withMessages(requests, settleHistory({ ...first, messages }), dropped);
 }
 
@@ -43,10 +45,16 @@ function withMessages(requests: Requests, settled: ChatRequest, dropped: readonl
   return { requests: [settled, ...others.map(filled)], dropped };
 }
 
+interface Reading {
+  readonly services: Services;
+  readonly exchange: Pick<Exchange, 'abortSignal' | 'key' | 'admitted'>;
+  /** Counts what is added to the request. @throws {GatewayError} 503 when that is too much */
+  readonly hold: (text: string) => void;
+}
+
 async function readAttachments(
   request: ChatRequest,
-  services: Services,
-  exchange: Pick<Exchange, 'abortSignal' | 'key' | 'admitted'>,
+  { services, exchange, hold }: Reading,
 ): Promise<{ readonly messages: readonly Message[]; readonly dropped: readonly string[] }> {
   const { messages } = request;
   const lastAnswer = messages.findLastIndex(({ role }) => role === 'assistant' || role === 'tool');
@@ -63,7 +71,7 @@ async function readAttachments(
   });
   const details = await services.pool.models.details(request.model);
   const tooMany = { addresses: addresses - count, documents: documents - services.config.documents.count };
-  const reader = new AttachmentReader(services, exchange, details, tooMany);
+  const reader = new AttachmentReader({ services, exchange, hold }, details, tooMany);
   const read: Message[] = [];
   // One after the other, so that one client cannot take all places of the fetcher.
   for (const [index, message] of messages.entries()) read.push(await reader.read(message, isNew(index)));
@@ -82,19 +90,20 @@ function addressesIn({ images = [] }: Attachments): number {
 class AttachmentReader {
   readonly dropped = new Set<string>();
   readonly #services: Services;
-  readonly #exchange: Pick<Exchange, 'abortSignal' | 'key' | 'admitted'>;
+  readonly #exchange: Reading['exchange'];
+  readonly #hold: Reading['hold'];
   readonly #capabilities: readonly string[] | undefined;
   /** The oldest images by URL, and the oldest documents, which are left out. */
   readonly #tooMany: { addresses: number; documents: number };
 
   constructor(
-    services: Services,
-    exchange: Pick<Exchange, 'abortSignal' | 'key' | 'admitted'>,
+    { services, exchange, hold }: Reading,
     { capabilities }: ModelDetails,
     tooMany: { addresses: number; documents: number },
   ) {
     this.#services = services;
     this.#exchange = exchange;
+    this.#hold = hold;
     this.#capabilities = capabilities;
     this.#tooMany = tooMany;
   }
@@ -145,7 +154,9 @@ class AttachmentReader {
       return orThrow(invalidValue(image.param, message), isNew);
     }
     try {
-      return { base64: await images.fetch(image.url, image.param, abortSignal, admitted?.owner) };
+      const base64 = await images.fetch(image.url, image.param, abortSignal, admitted?.owner);
+      this.#hold(base64);
+      return { base64 };
     } catch (error) {
       if (error instanceof GatewayError && error.code === 'invalid_value') return orThrow(error, isNew);
       throw error;
@@ -179,6 +190,7 @@ class AttachmentReader {
       this.dropped.add(field);
       return text;
     }
+    this.#hold(extracted);
     if (extracted.trim() !== '')
       return text.replace(placeholder, () => (name === '' ? extracted : `${name}\n${extracted}`));
     this.dropped.add(field);
