@@ -4,7 +4,7 @@ import { type Config, configSchema } from '../src/config/schema.ts';
 import { hashSecret } from '../src/config/secret.ts';
 import { type TestGateway, secret, testGateway } from './helpers/gateway.ts';
 import { type HeldUpstream, heldUpstream } from './helpers/held-upstream.ts';
-import { chatLine, ndjson } from './helpers/ollama-answers.ts';
+import { chatLine, ndjson, plainAnswer } from './helpers/ollama-answers.ts';
 import { fakeUpstream } from './helpers/upstream.ts';
 import { until } from './helpers/wait.ts';
 
@@ -122,4 +122,24 @@ test('with `on_revoke: cancel` a running stream ends with an error in its format
   const text = await response.text();
   assert.match(text, /Hello[^]*invalid_api_key/);
   assert.doesNotMatch(text, /\[DONE\]/);
+});
+
+test('a request whose key expires before its body has arrived is refused', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  const expires = new Date(Date.now() + 2000).toISOString();
+  await using gateway = await testGateway(upstream, { keys: [tester, { ...bob, expires }] });
+  const sent = ['/v1/chat/completions', '/api/chat'].map((path) => {
+    const body = new TransformStream<Uint8Array, Uint8Array>();
+    const init = { method: 'POST', body: body.readable, duplex: 'half', ...asBob } as const;
+    return { response: gateway.fetch(path, init), writer: body.writable.getWriter() };
+  });
+  for (const { writer } of sent) await writer.write(Buffer.from('{"model":"scripted-plain",'));
+  await until('both to be under way', async () => (await gateway.metric('llamaduct_in_flight')) === 3);
+  await until('the key to expire', () => Date.now() > Date.parse(expires));
+  for (const { response, writer } of sent) {
+    await writer.write(Buffer.from('"messages":[{"role":"user","content":"hi"}]}'));
+    await writer.close();
+    assert.equal((await response).status, 401);
+  }
+  assert.deepEqual(upstream.requests, []);
 });

@@ -71,7 +71,9 @@ export class Guard {
       const { secret, model } = c.get('target');
       await this.#admit(c, exchange, { scope: route.scope, secret });
       if (route.readsBody !== true) return await route.handler(c, noBody);
-      return await route.handler(c, await this.#bodies.read(c, { model, moreValues: route.moreValues ?? 0 }));
+      const body = await this.#bodies.read(c, { model, moreValues: route.moreValues ?? 0 });
+      if (exchange.key !== undefined) this.#services.gatekeeper.requireUnexpired(exchange.key);
+      return await route.handler(c, body);
     });
   }
 

@@ -73,12 +73,16 @@ export class Gatekeeper {
   recheck({ key, client, modelNames, runsModel }: Admitted): void {
     const now = this.#current(key);
     if (now === undefined) return this.refuse('unknown', new GatewayError('invalid_api_key', 'This key was revoked.'));
-    if (now.expires <= Date.now()) {
-      return this.refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
-    }
+    this.requireUnexpired(now);
     this.requireAddress(now, client);
     if (runsModel) this.requireScope(now, 'inference');
     if (modelNames !== undefined) this.requireModel(now, ...modelNames);
+  }
+
+  /** @throws {GatewayError} 401 for a key that has expired since it was identified */
+  requireUnexpired({ expires }: Key): void {
+    if (expires > Date.now()) return;
+    this.refuse('expired', new GatewayError('invalid_api_key', 'This key has expired.'));
   }
 
   /** @returns what a key may do now; undefined if it is none any more */
