@@ -4,6 +4,8 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
 // Otherwise Node.js opens its inspector, which runs whatever any local user sends it.
 process.on('SIGUSR1', () => undefined);
+// Scripts that rotate logs send it to every service; without a listener it ends the process.
+process.on('SIGUSR2', () => undefined);
 
 if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write(

@@ -60,6 +60,16 @@ test('SIGUSR1 does not open the inspector', async () => {
   assert.doesNotMatch(stderr, /[Dd]ebugger/);
 });
 
+test('SIGUSR2 does not end the process', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  const llamaduct = startLlamaduct(['--listen', '127.0.0.1:0', '--upstream', upstream.url], { LLAMADUCT_KEY: secret });
+  const [, url = ''] = await llamaduct.until(ready);
+  llamaduct.kill('SIGUSR2');
+  assert.equal(await statusOf(url), 200);
+  llamaduct.kill('SIGTERM');
+  assert.equal((await llamaduct.ended).code, 0);
+});
+
 test('systemd is told when the service is ready, alive and stopping', async () => {
   await using upstream = await fakeUpstream(plainAnswer());
   const [bin, messages] = [join(folder, 'bin'), join(folder, 'messages')];
