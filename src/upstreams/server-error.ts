@@ -2,11 +2,20 @@ import { GatewayError } from '../errors.ts';
 
 /** Errors that the next request would meet as well, so that SDKs are not told to retry. */
 const permanent =
-  /error loading model|failed to load|unable to load|unknown model architecture|more system memory|insufficient memory|out of memory/i;
+  /error loading model|failed to load|unable to load|unknown model architecture|more system memory|insufficient memory|out of memory|model (is |was )?unloaded|no models? (is |are )?loaded/i;
 
 /** Errors of a server whose runner crashed while it worked on a request. The request may be the cause. */
 const crashed =
-  /unexpected EOF|: EOF\b|unexpectedly stopped|forcibly closed|broken pipe|connection reset|GGML_ASSERT|segmentation fault|SIGSEGV|SIGABRT/i;
+  /unexpected EOF|: EOF\b|unexpectedly stopped|forcibly closed|broken pipe|connection reset|GGML_ASSERT|segmentation fault|SIGSEGV|SIGABRT|model (has )?crashed/i;
+
+/** Errors that LM Studio sends with status 400, although the request is not at fault. */
+const disguised =
+  /^the model (has )?crashed|^model (is |was )?unloaded|^no models? (is |are )?loaded|^failed to load model|^error loading model/i;
+
+/** True for the text of a 400 that says that the server itself failed. */
+export function isServerFailure(text: string): boolean {
+  return disguised.test(text);
+}
 
 /** Errors about a schema that the server cannot turn into a grammar. */
 const grammar =

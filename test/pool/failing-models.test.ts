@@ -38,6 +38,7 @@ const failures: Record<BackendKind, Record<string, Answer>> = {
   openai: {
     'its own 500': json(500, engineDied),
     'a 503': json(503, openaiError('The model is overloaded.')),
+    "LM Studio's 400 for a crash": json(400, { error: 'The model has crashed without additional information.' }),
     'a 500 without a body': (res) => void res.writeHead(500).end(),
     'a page of a proxy': htmlPage(502),
     'a broken connection': resetting,

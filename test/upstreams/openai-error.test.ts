@@ -19,6 +19,21 @@ const cases: Record<string, Case> = {
     body: cloud("Invalid type for 'seed'.", { param: 'seed' }),
     is: ['invalid_value', 400, 'seed', /^Invalid type for 'seed'\.$/],
   },
+  'a crash that LM Studio reports as a 400': {
+    status: 400,
+    body: { error: 'The model has crashed without additional information. (Exit code: 18446744072635812000)' },
+    is: ['upstream_crashed', 502, undefined, /^The model has crashed/],
+  },
+  'a model that LM Studio cannot load, as a 400': {
+    status: 400,
+    body: { error: { message: 'Failed to load model "gpt-oss-20b". Error: Error loading model.' } },
+    is: ['model_load_failed', 502, undefined, /^Failed to load model/],
+  },
+  'a model that LM Studio has just unloaded, as a 400': {
+    status: 400,
+    body: { error: 'Model unloaded.' },
+    is: ['model_load_failed', 502, undefined, /^Model unloaded/],
+  },
   'an error string': {
     status: 400,
     body: { error: 'bad seed' },

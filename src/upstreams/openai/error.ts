@@ -2,7 +2,7 @@ import { GatewayError } from '../../errors.ts';
 import { contextError, isContextOverflow } from '../context-overflow.ts';
 import { type ParsedError, readErrorBody, parseErrorFields } from '../error-body.ts';
 import { accountText, isPublicLink, publicLinks, publicText } from '../public-text.ts';
-import { boundedRetryAfter, keyError, misconfigured, serverError } from '../server-error.ts';
+import { boundedRetryAfter, isServerFailure, keyError, misconfigured, serverError } from '../server-error.ts';
 
 /** Seconds, when a busy upstream sends no Retry-After. */
 const defaultRetryAfter = 5;
@@ -28,7 +28,8 @@ function errorOf(status: number, parsed: ParsedError, retryAfter: number | undef
   const text = publicText(message);
   if (status === 503) return busyError(status, text, retryAfter);
   if (isContextOverflow(text, code)) return contextError(text, sizes);
-  if (status < 400 || status >= 500) return serverError(text, retryAfter && boundedRetryAfter(retryAfter));
+  const isOwnFailure = status < 400 || status >= 500 || (status === 400 && isServerFailure(text));
+  if (isOwnFailure) return serverError(text, retryAfter && boundedRetryAfter(retryAfter));
   return requestError(status, text, parsed);
 }
 
