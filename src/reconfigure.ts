@@ -61,6 +61,6 @@ function retire(upstream: Upstream, { config, logger, metrics }: Wiring, retired
   logger.info({ upstream: name, outstanding }, 'upstream removed: it completes its requests');
   const successor = config.upstreams.find((other) => other.name === name);
   if (successor?.parallel === undefined) metrics.queues.delete(name);
-  if (successor === undefined) metrics.forgetUpstream(name);
+  for (const model of upstream.modelHealth.ejected) metrics.modelEjected.remove({ upstream: name, model });
   retired.add(upstream);
 }

@@ -46,26 +46,35 @@ export function createUpstream(upstream: UpstreamConfig, wiring: Wiring): Upstre
     failures,
     interval,
     onChange: (up, change) => {
+      if (isReplaced()) return;
       ejections.onServer(up, change);
       // Requests that wait for the only server may still be served when it is back.
       if (!up && wiring.config.upstreams.length > 1) queue?.refuseWaiting(upstreamDown());
     },
   });
   const client = new UpstreamClient(upstream, config.timeouts, (reached) => {
-    metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
+    if (!isReplaced()) metrics.upstreamUp.set({ upstream: name }, reached ? 1 : 0);
   });
   const catalog = new ModelCatalog(client, backend, health);
   const label = (model: string): string => catalog.label(model);
   const loadTimes = new LoadTimes((model) => catalog.canonical(model));
   const queue = createQueue(upstream, { catalog, loadTimes }, wiring);
-  return {
+  // Another server may have its name by now.
+  const isReplaced = (): boolean => created.isRetired === true;
+  const created: Upstream = {
     name,
     kind,
     client,
     backend,
     catalog,
     health,
-    modelHealth: new ModelHealth({ failures, label, onChange: ejections.onModel }),
+    modelHealth: new ModelHealth({
+      failures,
+      label,
+      onChange: (change) => {
+        if (!isReplaced()) ejections.onModel(change);
+      },
+    }),
     loadTimes,
     weight,
     queue,
@@ -74,6 +83,7 @@ export function createUpstream(upstream: UpstreamConfig, wiring: Wiring): Upstre
     unlisted: { known: kind === 'ollama' ? 'refuses' : undefined, asking: undefined },
     outstanding: 0,
   };
+  return created;
 }
 
 /** @returns the queue in front of a server; undefined without `parallel`, since no request has to wait then */

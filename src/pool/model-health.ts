@@ -70,6 +70,11 @@ export class ModelHealth {
     this.#options = { ...this.#options, failures };
   }
 
+  /** The ejected models, as the server lists them. */
+  get ejected(): string[] {
+    return [...this.#entries].filter(([, { ejected }]) => ejected).map(([model]) => model);
+  }
+
   /** @returns the state of the model on the server */
   stateOf(model: string): ModelState {
     if (this.#entries.size === 0) return 'works';

@@ -139,6 +139,7 @@ export class Metrics {
     help: 'Requests that wait in the queue.',
     labelNames: ['upstream'],
     collect: () => {
+      this.queueDepth.reset();
       for (const [upstream, { size }] of this.queues) this.queueDepth.set({ upstream }, size);
     },
     ...this.#in,
@@ -148,6 +149,7 @@ export class Metrics {
     help: 'Requests that the upstream is serving, for upstreams with a queue.',
     labelNames: ['upstream'],
     collect: () => {
+      this.upstreamInFlight.reset();
       for (const [upstream, { inFlight }] of this.queues) this.upstreamInFlight.set({ upstream }, inFlight);
     },
     ...this.#in,
@@ -212,6 +214,7 @@ export class Metrics {
     // Starts at 1, because nothing has failed yet and alerts fire on 0.
     this.limitsUp.set(1);
     for (const reason of authFailureReasons) this.authFailures.inc({ reason }, 0);
+    for (const outcome of outcomes) this.duration.of({ route: 'none', model: 'none', outcome });
     for (const phase of phases) this.disconnects.inc({ phase }, 0);
     for (const outcome of ['let_in', 'refused']) this.unlimited.inc({ outcome }, 0);
     for (const outcome of ['refused', 'truncated']) this.contextOverflow.inc({ model: 'other', outcome }, 0);
@@ -232,6 +235,7 @@ export class Metrics {
     for (const { name: upstream, hasQueue } of labels.upstreams) {
       this.upstreamUp.inc({ upstream }, 0);
       this.ejected.inc({ upstream }, 0);
+      this.repetitions.inc({ model: 'none', upstream }, 0);
       for (const outcome of outcomes) this.requests.inc({ ...none, upstream, outcome }, 0);
       for (const code of upstreamFailures) this.upstreamErrors.inc({ upstream, code }, 0);
       for (const code of retried) this.retries.inc({ upstream, code }, 0);
@@ -258,12 +262,6 @@ export class Metrics {
       this.upstreamPromptEval,
       this.upstreamEval,
     ];
-  }
-
-  /** Removes the series that describe the state of an upstream, because it is not configured any more. */
-  forgetUpstream(upstream: string): void {
-    for (const gauge of [this.upstreamUp, this.ejected, this.queueDepth, this.upstreamInFlight])
-      gauge.remove({ upstream });
   }
 
   #upstreamSeconds(phase: string, activity: string): SeriesHistogram<'model' | 'upstream'> {

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { suite, test } from 'node:test';
-import { configSchema } from '../../src/config/schema.ts';
+import { type Config, configSchema } from '../../src/config/schema.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
-import { plainAnswer } from '../helpers/ollama-answers.ts';
+import { failing, plainAnswer } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { keyOf, posted, tester } from '../limits/limited.ts';
@@ -40,6 +40,7 @@ suite('the series of what is configured', () => {
       const queue = ['llamaduct_queue_wait_seconds_count', 'llamaduct_queue_wait_seconds_sum'];
       const inQueue = name === 'busy' ? ['llamaduct_queue_depth', ...queue, 'llamaduct_upstream_in_flight'] : [];
       for (const metric of [
+        'llamaduct_repetitions_ended_total',
         'llamaduct_requests_total',
         'llamaduct_retries_total',
         'llamaduct_time_to_first_token_seconds_count',
@@ -157,4 +158,35 @@ test('the series of a removed upstream are gone, those of its histograms too', a
   const text = await metrics.exposition();
   assert.doesNotMatch(text, /"gpu1"/);
   assert.match(text, /llamaduct_queue_wait_seconds_count\{upstream="gpu2"\} 0/);
+});
+
+suite('after a reload', () => {
+  const configOf = (url: string, more: object = {}): (() => Promise<Config>) => {
+    const { upstreams: _, ...file } = configSchema.parse({ listen: '127.0.0.1:0', keys: [tester] });
+    return () => Promise.resolve({ ...file, upstreams: [{ name: 'ollama', kind: 'ollama', url, ...more }] as const });
+  };
+
+  test('a new server under an old name does not inherit its ejected models', async () => {
+    await using bad = await fakeUpstream(failing(500));
+    await using good = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(bad, { retries: { attempts: 1 }, health: { failures: 1, interval: '1h' } });
+    assert.equal((await gateway.chat()).status, 502);
+    const ejected = async (): Promise<string[]> =>
+      (await samplesWith(gateway, 'upstream', 'ollama')).filter((line) => /_ejected\{.* 1$/.test(line));
+    assert.equal((await ejected()).length, 1);
+    await gateway.reload(configOf(good.url));
+    assert.deepEqual(await ejected(), []);
+  });
+
+  test('an upstream without `parallel` has no queue in the metrics any more', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway([{ name: 'ollama', kind: 'ollama', url: upstream.url, parallel: 2 }], {
+      health: { interval: '0s' },
+    });
+    const queue = async (): Promise<string[]> =>
+      namesIn(await samplesWith(gateway, 'upstream', 'ollama')).filter((name) => /queue_depth|in_flight/.test(name));
+    assert.deepEqual(await queue(), ['llamaduct_queue_depth', 'llamaduct_upstream_in_flight']);
+    await gateway.reload(configOf(upstream.url));
+    assert.deepEqual(await queue(), []);
+  });
 });
