@@ -16,7 +16,7 @@ interface AskedBy {
 export function ignoresKeepAlive(value: unknown, { key, rule }: AskedBy): boolean {
   if (value == null || rule?.keep_alive !== undefined || rule?.any_keep_alive === true) return false;
   if (key === undefined || key.scopes.includes('admin')) return false;
-  const seconds = typeof value === 'string' ? goDuration(value) : Number(value);
+  const seconds = typeof value === 'string' ? (goDuration(value) ?? plainSeconds(value)) : Number(value);
   return seconds !== undefined && !(seconds >= bounds.least && seconds <= bounds.most);
 }
 
@@ -25,6 +25,12 @@ export function withAllowedKeepAlive<R extends { readonly keepAlive?: unknown }>
   if (!ignoresKeepAlive(request.keepAlive, by)) return request;
   const { keepAlive: _, ...rest } = request;
   return rest as R;
+}
+
+/** Ollama refuses a text without a unit. Servers that imitate it may not. @returns undefined for a text that is no number */
+function plainSeconds(text: string): number | undefined {
+  const seconds = text.trim() === '' ? NaN : Number(text);
+  return Number.isNaN(seconds) ? undefined : seconds;
 }
 
 const secondsPer: Readonly<Record<string, number>> = {

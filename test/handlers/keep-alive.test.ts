@@ -42,6 +42,10 @@ suite('keep_alive of a key with the inference scope', () => {
     '-.5h',
     '25h',
     '24h1s',
+    // Ollama refuses these. Servers that imitate it may not.
+    '-1',
+    '00',
+    ' 0',
   ]) {
     test(`${JSON.stringify(value)} is ignored`, () => {
       assert.equal(ignoresKeepAlive(value, { key, rule: undefined }), true);
@@ -65,7 +69,6 @@ suite('keep_alive of a key with the inference scope', () => {
     '24h',
     '1000ms',
     '1.5h',
-    '-1',
     'abc',
     '5',
     '1d',
