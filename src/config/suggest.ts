@@ -11,7 +11,13 @@ export function nearest(name: string, names: readonly string[]): string | undefi
     .map((candidate) => ({ candidate, distance: distance(folded(name), folded(candidate)) }))
     .filter((one) => one.distance <= limit)
     .toSorted((a, b) => a.distance - b.distance);
-  return best?.candidate;
+  return best?.candidate ?? onlyLonger(folded(name), names);
+}
+
+/** @returns the only one of `names` that begins with the whole of a shorter one, such as `aliases` for `alias` */
+function onlyLonger(start: string, names: readonly string[]): string | undefined {
+  const [first, ...others] = start.length < 3 ? [] : names.filter((candidate) => folded(candidate).startsWith(start));
+  return others.length === 0 ? first : undefined;
 }
 
 /**

@@ -80,6 +80,15 @@ const invalid: readonly [name: string, text: string, expected: readonly (string 
     ],
   ],
   [
+    'the beginning of a setting',
+    'alias: {a: b}\nretr: {}\nmax: 1\n',
+    [
+      '1:1 alias unknown setting; did you mean aliases?',
+      '2:1 retr unknown setting; did you mean retries?',
+      '3:1 max unknown setting',
+    ],
+  ],
+  [
     'a setting in the wrong map',
     'first_token: 2s\n',
     ['1:1 first_token unknown setting; did you mean timeouts.first_token?'],
