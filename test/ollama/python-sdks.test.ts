@@ -5,6 +5,7 @@ import { native, ollama } from './live.ts';
 import { anthropicSdk } from './python/anthropic-sdk.ts';
 import { type Backend, type Expected, type Reference, askReference } from './python/expected.ts';
 import { langchainChat } from './python/langchain-chat.ts';
+import { langchainOpenaiDefaults } from './python/langchain-openai-defaults.ts';
 import { litellmRoutes } from './python/litellm-routes.ts';
 import { ollamaSdk } from './python/ollama-sdk.ts';
 import { openaiSdk } from './python/openai-sdk.ts';
@@ -16,6 +17,7 @@ const programs: Readonly<Record<string, (reference: Reference, backend: Backend)
   'ollama_sdk.py': ollamaSdk,
   'litellm_routes.py': litellmRoutes,
   'langchain_chat.py': langchainChat,
+  'langchain_openai_defaults.py': langchainOpenaiDefaults,
 };
 
 /** The abort cases recognize by keep_alive that a request has ended, and by num_ctx which runner it had. */
