@@ -70,7 +70,7 @@ suite('an input that Ollama rejects or ignores is a 400 that names it', () => {
     ['an empty string', { input: '' }, null, 'input', /must not be empty/],
     ['an empty string among others', { input: ['', 'a'] }, null, 'input[0]', /must not be empty/],
     ['a number that is not a token', { input: [1, 200_000] }, null, 'input', /not a token of cl100k_base/],
-    ['an option of another type', { options: { num_ctx: 'many' } }, null, 'options.num_ctx', /must be of type/],
+    ['an option of another type', { options: { num_ctx: 'many' } }, null, 'options.num_ctx', /must be a number/],
   ];
   for (const [name, fields, code, param, message] of rejected) {
     test(name, async () => {

@@ -42,13 +42,17 @@ describe("Ollama's own API is passed through byte for byte", () => {
     });
   }
 
-  test('a stream that Ollama ends without a done line is followed by an error', async () => {
+  test('a stream that Ollama ends without a done line is followed by an error, and the connection breaks', async () => {
     const init = post({ model: 'scripted-repeat', messages: [user('hi')] });
     const expected = stable(await (await fetch(`${ollama}/api/chat`, init)).text());
-    const given = stable(await (await gateway.fetch('/api/chat', init)).text());
+    const response = await gateway.fetch('/api/chat', init);
+    const received: Uint8Array[] = [];
+    await assert.rejects(async () => {
+      for await (const chunk of response.body ?? []) received.push(chunk);
+    }, /terminated/);
     assert.ok(expected.endsWith('"done":false}\n'));
     assert.equal(
-      given,
+      stable(Buffer.concat(received).toString('utf8')),
       `${expected}${JSON.stringify({ error: 'The model stopped before its answer was complete.' })}\n`,
     );
   });
