@@ -15,6 +15,9 @@ const wordings: readonly RegExp[] = [
   /\bmax_tokens must be at least 1, got -\d+/,
   /`?inputs`? (tokens \+ `?max_new_tokens`? )?must (be <=|have less than)/,
   /\brange of input length should be\b/i,
+  /\b(exceeds?|exceeded|longer than|larger than|greater than)\b.{0,80}\b(max_(seq|model|input|total|num_\w*token)\w*|session_len|seq_len|n_ctx)\b/i,
+  /\b(exceeds?|longer than|larger than|greater than|fit in(to)?) the context\b/i,
+  /\bContextWindowExceeded|\binput_length_error\b/i,
   /\breduce (the )?(length of )?(the |your )?(messages|prompt|input)\b/i,
 ];
 

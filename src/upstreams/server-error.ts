@@ -6,7 +6,7 @@ const permanent =
 
 /** Errors of a server whose runner crashed while it worked on a request. The request may be the cause. */
 const crashed =
-  /unexpected EOF|: EOF\b|unexpectedly stopped|forcibly closed|broken pipe|connection reset|GGML_ASSERT|segmentation fault|SIGSEGV|SIGABRT|model (has )?crashed/i;
+  /unexpected EOF|: EOF\b|unexpectedly stopped|forcibly closed|broken pipe|connection reset|GGML_ASSERT|segmentation fault|SIGSEGV|SIGABRT|signal: (aborted|killed|segmentation|bus error)|core dumped|model (has )?crashed/i;
 
 /** Errors that LM Studio sends with status 400, although the request is not at fault. */
 const disguised =
@@ -19,7 +19,7 @@ export function isServerFailure(text: string): boolean {
 
 /** Errors about a schema that the server cannot turn into a grammar. */
 const grammar =
-  /failed to (parse|initialize) (the )?(grammar|samplers)|(parsing|invalid) grammar|JSON schema conversion|invalid JSON schema|pattern must start with|repetitions exceeds|vocabulary required for format/i;
+  /failed to (parse|initialize) (the )?(grammar|samplers)|(parsing|invalid) grammar|grammar error|unimplemented keys|JSON schema conversion|invalid JSON schema|pattern must start with|repetitions exceeds|vocabulary required for format/i;
 
 /**
  * Errors about what one request makes of a model: a template that cannot render its messages, a call that cannot be parsed, an
@@ -27,13 +27,21 @@ const grammar =
  */
 const requestFailed: readonly RegExp[] = [
   /\bpars(e|ing)\b.{0,40}\b(tool|function|call|arguments|parameters?|XML|JSON|input|output)\b/i,
+  /\[json\.exception\./,
   /\binvalid tool call\b|\btool call\b.{0,40}\binvalid\b/i,
   /\bXML syntax error\b|\binvalid character .{1,20} (after|looking for|in )|\bunexpected end of JSON input\b/i,
   /^template: |\berror calling \w+: |\bcan't evaluate field\b|\bexecuting ".*" at </,
-  /\braise_exception\b|\bjinja\b/i,
-  /\bunsupported value: |\b(NaN|Infinity)\b/,
+  /\braise_exception\b|\bjinja\b|\bwhile executing \w+ at line\b|\broles must alternate\b/i,
+  /\bis not callable\b|\bis not a function: got\b|\bUndefinedValue\b|\bunknown (filter|test|method)\b/i,
+  /\bunsupported value: |\b(NaN|Infinity)\b|\bnot JSON compliant\b/,
+  /\b(decode|load|process|read|preprocess|recognize|unknown|unsupported|invalid)\b.{0,20}\b(image|audio|bitmap)s?\b(?! model)/i,
+  /\bimage: unknown format\b|\bnumber of (bitmaps|images|media)\b/i,
   /\bempty grammar stack\b/i,
 ];
+
+/** Errors of the process that runs a model, or of loading it, whatever its last words were. */
+const runner =
+  /\bprocess (has terminated|no longer running)|\bwhile running the model\b|error loading model|(failed|unable) to load( the)? model(?! vocabulary)/i;
 
 /** Seconds after which a retry may succeed. */
 const defaultRetryAfter = 2;
@@ -45,11 +53,14 @@ const defaultRetryAfter = 2;
  * @param retryAfter seconds
  */
 export function serverError(text: string, retryAfter = defaultRetryAfter): GatewayError {
-  // Before anything else: a runner that is killed for its memory while it works has crashed as well.
-  if (crashed.test(text)) return new GatewayError('upstream_crashed', text);
+  const isAboutRunner = runner.test(text);
+  // A parser names the end of its text as a connection does: "XML syntax error on line 1: unexpected EOF".
+  const isAboutRequest = !isAboutRunner && requestFailed.some((pattern) => pattern.test(text));
+  // A runner that is killed for its memory while it works has crashed as well.
+  if (crashed.test(text) && !isAboutRequest) return new GatewayError('upstream_crashed', text);
+  if (grammar.test(text) && !isAboutRunner) return new GatewayError('invalid_value', text);
+  if (isAboutRequest) return new GatewayError('upstream_request_failed', text);
   if (permanent.test(text)) return new GatewayError('model_load_failed', text);
-  if (grammar.test(text)) return new GatewayError('invalid_value', text);
-  if (requestFailed.some((pattern) => pattern.test(text))) return new GatewayError('upstream_request_failed', text);
   return new GatewayError('upstream_error', text || 'The upstream failed.', { retryAfter });
 }
 

@@ -44,6 +44,11 @@ const tooLong: readonly (readonly [text: string, ...Sizes])[] = [
   ['prompt token count of 140000 exceeds the limit of 128000', 140_000, 128_000],
   ['Your request exceeded model token limit: 131072', undefined, 131_072],
   ['Input is too long for requested model.'],
+  ['Prompt length 9001 is greater than max_seq_len 8192'],
+  ['Input length (9001) + max_new_tokens(10) exceeds session_len 8192', 9001],
+  ['INPUT_LENGTH_ERROR: the input is longer than session_len'],
+  ['litellm.ContextWindowExceededError: litellm.BadRequestError: OpenAIException - prompt too big'],
+  ['failed to process inputs: input is larger than the context'],
   ['Please reduce the length of the messages or completion.'],
 ];
 

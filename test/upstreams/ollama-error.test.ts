@@ -52,6 +52,22 @@ suite("Ollama's errors", () => {
     [500, 'XML syntax error on line 4: element <parameter> closed by </function>', 'upstream_request_failed'],
     [500, 'template: :31:9: executing "" at <index .ToolCalls 0>: error calling index', 'upstream_request_failed'],
     [500, 'Failed to parse input at pos 12: <tool', 'upstream_request_failed'],
+    [500, 'XML syntax error on line 1: unexpected EOF', 'upstream_request_failed'],
+    [500, '[json.exception.type_error.302] type must be string, but is null', 'upstream_request_failed'],
+    [500, 'Value is not callable: null at row 1, column 2', 'upstream_request_failed'],
+    [500, 'Cannot call something that is not a function: got UndefinedValue', 'upstream_request_failed'],
+    [500, 'Conversation roles must alternate user/assistant', 'upstream_request_failed'],
+    [500, 'Error: Unknown filter: heron', 'upstream_request_failed'],
+    [500, 'Out of range float values are not JSON compliant: nan', 'upstream_request_failed'],
+    [500, 'failed to process inputs: failed to decode image', 'upstream_request_failed'],
+    [500, 'Failed to load image or audio file', 'upstream_request_failed'],
+    [500, 'image: unknown format', 'upstream_request_failed'],
+    [500, 'number of bitmaps (1) does not match number of markers (0)', 'upstream_request_failed'],
+    [500, 'failed to create sampler: failed to load model vocabulary required for format', 'invalid_value'],
+    [500, 'Grammar error: Unimplemented keys: ["pattern"]', 'invalid_value'],
+    [500, 'llama-server process has terminated: signal: aborted (core dumped)', 'upstream_crashed'],
+    [500, 'llama runner process has terminated: error loading model: invalid image projector', 'model_load_failed'],
+    [403, 'unauthorized: run `ollama signin` to continue', 'account_required'],
     [500, 'Failed to initialize samplers: failed to parse grammar', 'invalid_value'],
     [
       500,
@@ -100,6 +116,12 @@ suite("Ollama's errors", () => {
     const error = statusError(403, JSON.stringify({ error: text }));
     assert.deepEqual([error.code, error.status, error.retryable], ['account_required', 403, false]);
     assert.match(error.message, /see https:\/\/ollama\.com\/upgrade\. \(ref: 5e1f\) from \[address\]$/);
+  });
+
+  test('an error in a stream about the account keeps its link', () => {
+    const error = streamError('this model requires a subscription: https://ollama.com/upgrade (ref: 5e1f)');
+    assert.deepEqual([error.code, error.retryable], ['account_required', false]);
+    assert.match(error.message, /https:\/\/ollama\.com\/upgrade/);
   });
 
   test('a 401 says where to sign in, but only at a public address', () => {

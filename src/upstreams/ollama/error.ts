@@ -45,9 +45,11 @@ function accountError({ message, signIn }: ParsedError): GatewayError {
   }
   const text = accountText(message);
   const isAboutAccount =
-    publicLinks(message).length > 0 || /subscri|sign in|signed in|disabled|unavailable/i.test(text);
+    publicLinks(message).length > 0 || accountWords.test(text) || /disabled|unavailable/i.test(text);
   return isAboutAccount ? new GatewayError('account_required', text) : keyError();
 }
+
+const accountWords = /subscri|\bsign(ed)?[ -]?in\b/i;
 
 /** A used-up quota of the server's account does not pass in a moment, unless the server says when it does. */
 function busyError(status: number, message: string, retryAfter: number | undefined): GatewayError {
@@ -75,6 +77,9 @@ export function isStreamError(error: unknown): boolean {
 /** Translates the value of `error` in a line of a stream. */
 export function streamError(error: unknown): GatewayError {
   const { message, code, sizes } = parseErrorFields(error);
+  if (accountWords.test(message) && publicLinks(message).length > 0) {
+    return new GatewayError('account_required', accountText(message));
+  }
   const text = publicText(message);
   return isContextOverflow(text, code) ? contextError(text, sizes) : serverError(text);
 }
