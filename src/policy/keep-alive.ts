@@ -4,6 +4,9 @@ import type { ModelRule } from './model-rules.ts';
 /** Seconds. A model that stays loaded for less is unloaded at once; one that stays for longer is pinned. */
 const bounds = { least: 1, most: 24 * 3600 };
 
+/** Characters of a duration that is read. A longer one takes time, and nobody writes one. */
+const maxLength = 256;
+
 interface AskedBy {
   readonly key: Key | undefined;
   readonly rule: ModelRule | undefined;
@@ -16,6 +19,7 @@ interface AskedBy {
 export function ignoresKeepAlive(value: unknown, { key, rule }: AskedBy): boolean {
   if (value == null || rule?.keep_alive !== undefined || rule?.any_keep_alive === true) return false;
   if (key === undefined || key.scopes.includes('admin')) return false;
+  if (typeof value === 'string' && value.length > maxLength) return true;
   const seconds = typeof value === 'string' ? (goDuration(value) ?? plainSeconds(value)) : Number(value);
   return seconds !== undefined && !(seconds >= bounds.least && seconds <= bounds.most);
 }
@@ -45,7 +49,7 @@ const secondsPer: Readonly<Record<string, number>> = {
 };
 
 /**
- * Reads a duration as Ollama does, in time in proportion to its length, which a client chooses.
+ * Reads a duration as Ollama does, in time in proportion to its length.
  *
  * @returns seconds; undefined for a text that Ollama refuses
  * @see https://pkg.go.dev/time#ParseDuration

@@ -51,9 +51,9 @@ suite('keep_alive of a key with the inference scope', () => {
       assert.equal(ignoresKeepAlive(value, { key, rule: undefined }), true);
     });
   }
-  test('a long text that is no duration is read at once', () => {
-    for (const text of [`${'1'.repeat(500_000)}x`, `${'1s'.repeat(250_000)}x`]) {
-      assert.equal(ignoresKeepAlive(text, { key, rule: undefined }), false);
+  test('a text of more than 256 characters is ignored, and not read', () => {
+    for (const text of [`${'1'.repeat(500_000)}x`, `${'1s'.repeat(250_000)}x`, '1s'.repeat(129)]) {
+      assert.equal(ignoresKeepAlive(text, { key, rule: undefined }), true);
     }
   });
   // Ollama refuses the last ones with an error that says more.
