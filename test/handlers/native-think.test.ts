@@ -23,7 +23,7 @@ async function taking(accepted: readonly unknown[]): Promise<FakeUpstream> {
 
 suite('a level of thinking on a native route that the model refuses', () => {
   const cases: readonly (readonly [
-    think: string,
+    think: string | true,
     accepted: readonly unknown[],
     sent: readonly unknown[],
     dropped: string | null,
@@ -35,11 +35,12 @@ suite('a level of thinking on a native route that the model refuses', () => {
     ['ultra', [true, 'high'], ['ultra', 'max', 'high'], null],
     ['none', [true, false], ['none', false], null],
     ['', [true, undefined], ['', undefined], null],
+    [true, [undefined, false], [true, undefined], 'think'],
     ['purple', [true, undefined], ['purple', undefined], 'think'],
   ];
   for (const [think, accepted, sent, dropped] of cases) {
     for (const path of ['/api/chat', '/api/generate']) {
-      test(`${path}: "${think}" becomes ${String(sent.at(-1))}`, async () => {
+      test(`${path}: ${JSON.stringify(think)} becomes ${String(sent.at(-1))}`, async () => {
         await using upstream = await taking(accepted);
         await using gateway = await testGateway(upstream);
         const body = JSON.stringify({ model: 'm', think, prompt: 'hi', messages: [{ role: 'user', content: 'hi' }] });

@@ -16,8 +16,8 @@ interface ThinkAnswer {
 }
 
 /**
- * Sends a request that is passed on. A word for `think` that Ollama or its model refuses is replaced by the nearest one that
- * it takes, because clients such as LiteLLM send a level to every model.
+ * Sends a request that is passed on. A value of `think` that Ollama or its model refuses is replaced by the nearest one that
+ * it takes, because clients such as LiteLLM send a level, or true, to every model.
  *
  * @returns the refusal too if it is about something else, or if strict mode forbids to do without thinking
  * @throws {GatewayError} when the upstream fails
@@ -29,19 +29,19 @@ export async function sendAdaptingThink(
 ): Promise<ThinkAnswer> {
   const { upstream, config, droppedFields } = services;
   const answer = await upstream.client.send(request);
-  const word = answer.statusCode === 400 && upstream.kind === 'ollama' ? thinkWordIn(request) : undefined;
-  if (word === undefined) return { answer };
+  const asked = answer.statusCode === 400 && upstream.kind === 'ollama' ? thinkIn(request) : undefined;
+  if (asked === undefined) return { answer };
   const refusal = await readError(answer, upstream.backend);
-  const next = /think/.test(refusal.message) ? nextThink(word, refusal, upstream) : undefined;
+  const next = /think/.test(refusal.message) ? nextThink(asked, refusal, upstream) : undefined;
   if (next === undefined || (next.isDropped && config.strict)) return { answer, refusal };
   if (next.isDropped) Object.assign(exchange.headers, droppedFields.headers(['think']));
   return await sendAdaptingThink(withThink(request, next.think), services, exchange);
 }
 
-/** @returns undefined for anything but a text */
-function thinkWordIn(request: UpstreamRequest): string | undefined {
+/** @returns undefined for anything but a text or true */
+function thinkIn(request: UpstreamRequest): string | true | undefined {
   const think = Object.entries(bodyOf(request)).find(([name]) => foldedName(name) === 'think')?.[1];
-  return typeof think === 'string' ? think : undefined;
+  return typeof think === 'string' || think === true ? think : undefined;
 }
 
 interface NextThink {
@@ -52,10 +52,10 @@ interface NextThink {
 }
 
 /** @returns undefined when nothing else can help */
-function nextThink(word: string, refusal: GatewayError, { backend }: Upstream): NextThink | undefined {
-  const think = thinkOf(word);
-  if (think !== word) return { think, isDropped: !isThinkWord(word) };
-  const adaptation = backend.adapt({ kind: 'completion', model: '', prompt: '', sampling: {}, think }, refusal);
+function nextThink(asked: string | true, refusal: GatewayError, { backend }: Upstream): NextThink | undefined {
+  const meant = asked === true ? asked : thinkOf(asked);
+  if (meant !== asked) return { think: meant, isDropped: asked !== true && !isThinkWord(asked) };
+  const adaptation = backend.adapt({ kind: 'completion', model: '', prompt: '', sampling: {}, think: asked }, refusal);
   return adaptation && { think: adaptation.request.think, isDropped: adaptation.dropped.length > 0 };
 }
 
