@@ -129,6 +129,22 @@ export const requestChecks: readonly Check[] = [
   },
   {
     number: 23,
+    title: 'It lists unknown fields, too, also within messages',
+    beyond: true,
+    needs: ['scripted-plain'],
+    async run(target) {
+      const messages = [{ ...script('one'), mood: 'calm' }];
+      const body = { model: 'scripted-plain', messages, stream_options: { echoes: 2 }, patience: false };
+      const { status, headers, problem } = await tryChat(target, body);
+      equal(status, 200, problem);
+      const listed = [...headers].find(([, value]) =>
+        ['patience', 'mood', 'echoes'].every((name) => value.includes(name)),
+      );
+      ok(listed !== undefined, 'no header says that they have no effect');
+    },
+  },
+  {
+    number: 23,
     title: 'In strict mode such a field is a 400 that names it',
     beyond: true,
     needs: ['scripted-plain'],

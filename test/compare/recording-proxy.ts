@@ -2,7 +2,10 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
-/** A proxy in front of an Ollama that passes every request on and records it. */
+/**
+ * A proxy in front of an Ollama that passes every request on and records it. It adds the vision capability, which no scripted
+ * model has.
+ */
 export interface RecordingProxy extends AsyncDisposable {
   readonly url: string;
   /** @returns the parsed bodies of all requests to this path, in order */
@@ -26,7 +29,8 @@ export async function recordingProxy(ollama: string): Promise<RecordingProxy> {
       ...(body.length > 0 && { body: new Uint8Array(body) }),
     });
     res.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
-    for await (const chunk of answer.body ?? []) res.write(chunk);
+    if (path === '/api/show') res.write((await answer.text()).replace('"completion"', '"completion","vision"'));
+    else for await (const chunk of answer.body ?? []) res.write(chunk);
     res.end();
   };
   await new Promise<void>((resolve) => {
