@@ -74,7 +74,7 @@ const properties: readonly (readonly [name: string, schema: unknown, shown: Show
   [
     'keywords of the wrong type, and in capitals',
     { type: 5, enum: 'a', description: 7, anyOf: {}, properties: [], Description: 1, ENUM: 2 },
-    { description: '(type: 5, enum: "a", description: 7, anyOf: {}, properties: [], Description: 1, ENUM: 2)' },
+    { description: '(type: 5, enum: "a", description: 7, anyOf: {}, Description: 1, ENUM: 2)', properties: {} },
   ],
   [
     'oneOf',
@@ -105,7 +105,14 @@ const properties: readonly (readonly [name: string, schema: unknown, shown: Show
   [
     'items keep every keyword',
     { type: 'array', minItems: 1, items: { oneOf: [{ const: 1 }, true], default: 1 } },
-    { type: 'array', description: '(minItems: 1)', items: { oneOf: [{ const: 1 }, true], default: 1 } },
+    {
+      type: 'array',
+      description: '(minItems: 1)',
+      items: {
+        oneOf: [{ const: 1 }, { type: ['string', 'number', 'boolean', 'object', 'array', 'null'] }],
+        default: 1,
+      },
+    },
   ],
   [
     'allOf',

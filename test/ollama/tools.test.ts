@@ -87,6 +87,7 @@ test('with tools and a response_format the model calls a tool or follows the for
     const { text, calls, finish } = answerOfCompletion(answer);
     if (finish === 'tool_calls') assert.ok(calls.every(({ name }) => ['get_weather', 'get_time'].includes(name)));
     else if (finish === 'stop') assert.equal(typeof (JSON.parse(text) as { ok: unknown }).ok, 'boolean');
-    else assert.match(text, /^\s*\{/);
+    // A call that the limit cuts is left out.
+    else assert.match(text, /^\s*(\{|$)/);
   }
 });

@@ -36,7 +36,7 @@ export function anthropicSdk({ utf8 }: common.Reference): common.Expected {
     abort: common.aborted,
     error_key: [unauthorized, unauthorized],
     error_model: [unknown, unknown, unknown],
-    error_request: [bad('messages must be an array.'), bad('max_tokens must be a whole number of at least 1.')],
+    error_request: [bad('messages must be an array.'), bad('temperature must be a number.')],
     error_broken: ['InternalServerError', 502, 'error', 'api_error', common.broken],
     retries: { 'scripted-broken': 1, 'scripted-repeat': 3, 'llama-of-nowhere': 1 },
     error_midway: { error: ['APIStatusError', 200, 'error', 'api_error', common.incompleteText], began: true },

@@ -170,7 +170,7 @@ def error_model():
 def error_request():
     return [
         failure(lambda: client.messages.create(**plain(messages="hi"))),
-        failure(lambda: client.messages.create(**plain(max_tokens=0))),
+        failure(lambda: client.messages.create(**plain(temperature="warm"))),
     ]
 
 

@@ -39,6 +39,8 @@ export const noModel = "model 'llama-of-nowhere' not found";
 export const noModelToEmbed = 'model "llama-of-nowhere" not found, try pulling it first';
 export const broken =
   "llama runner process has terminated: error loading model: missing tensor 'blk.0.ffn_down.weight'";
+/** The runner's next line. Whether Ollama has read it depends on the time. */
+export const brokenRest = ' llama_model_load_from_file_impl: failed to load model';
 /** Ollama's message for the same failure when its runner exited before Ollama had read its output. */
 export const brokenUnread =
   'model failed to load, this may be due to resource limitations or an internal error, check ollama server logs for details';

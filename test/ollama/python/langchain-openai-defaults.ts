@@ -5,7 +5,8 @@ export function langchainOpenaiDefaults({ utf8, vectors }: common.Reference): co
   return {
     invoke: { text: utf8, done: 'stop', counted: true },
     tools_loop: { calls: [common.paris], text: common.weatherText },
-    structured: Object.keys(common.alice).toSorted(),
-    embed: vectors,
+    structured: ['age', 'name'],
+    // The package asks for base64, which holds numbers of 32 bits.
+    embed: vectors.map((vector) => vector.map(Math.fround)),
   };
 }

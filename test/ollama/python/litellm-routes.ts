@@ -24,7 +24,7 @@ export function litellmRoutes({ utf8, vectors }: common.Reference, backend: comm
   const tools = [[common.paris], 'tool_calls', common.weatherText];
   const badOption = isOllama
     ? { type: 'InternalServerError', status: 500, message: 'option "temperature" must be of type float32' }
-    : { type: 'BadRequestError', status: 400, message: 'options.temperature must be a number from 0 to 2.' };
+    : { type: 'BadRequestError', status: 400, message: 'options.temperature must be a number.' };
   // Ollama itself ends an incomplete answer without an error.
   const requestCounts = { 'scripted-broken': 3, 'scripted-repeat': isOllama ? 1 : 3, 'llama-of-nowhere': 3 };
   return {
@@ -38,6 +38,7 @@ export function litellmRoutes({ utf8, vectors }: common.Reference, backend: comm
     stream: ofEach(() => ({ text: utf8, finish: ['stop'], 'in pieces': true })),
     messages_stream: utf8,
     thinking: ofEach(() => thought),
+    effort: ofEach(() => [common.plainText, thought, ['', common.greeting]]),
     tools_loop: { ollama_chat: tools, openai: tools },
     tools_emulated: [['get_time'], 'tool_calls'],
     tools_stream: { ollama_chat: [[common.paris], 'tool_calls'], openai: [common.parallel, 'tool_calls'] },
@@ -55,7 +56,7 @@ export function litellmRoutes({ utf8, vectors }: common.Reference, backend: comm
     retries: { ollama: requestCounts, ollama_chat: requestCounts, openai: { ...requestCounts, 'scripted-repeat': 5 } },
     error_request: {
       ...ofEach((provider, body) => litellmError(badOption.type, badOption.status, provider, body(badOption.message))),
-      openai: litellmError('BadRequestError', 400, 'OpenAI', 'temperature must be a number from 0 to 2.'),
+      openai: litellmError('BadRequestError', 400, 'OpenAI', 'temperature must be a number.'),
     },
     error_midway: {
       ollama: ['MidStreamFallbackError', true],

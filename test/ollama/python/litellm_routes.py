@@ -71,8 +71,25 @@ def messages_stream():
 @case
 def thinking():
     def values(prefix, to):
-        message = completion(f"{prefix}scripted-think", HI, **to).choices[0].message
-        return [(message.reasoning_content or "").strip(), message.content]
+        return thought_of(completion(f"{prefix}scripted-think", HI, **to))
+
+    return routed(values)
+
+
+def thought_of(answer):
+    message = answer.choices[0].message
+    return [(message.reasoning_content or "").strip(), message.content]
+
+
+@case
+def effort():
+    # It sends think whether the model thinks or not.
+    def values(prefix, to):
+        plain = completion(f"{prefix}scripted-plain", HI, reasoning_effort="low", **to)
+        low, none = [
+            completion(f"{prefix}scripted-think", HI, reasoning_effort=effort, **to) for effort in ("low", "none")
+        ]
+        return [plain.choices[0].message.content, thought_of(low), thought_of(none)]
 
     return routed(values)
 

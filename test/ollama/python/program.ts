@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type TestGateway, secret } from '../../helpers/gateway.ts';
 import { ollama } from '../live.ts';
-import { broken, brokenUnread } from './expected.ts';
+import { broken, brokenRest, brokenUnread } from './expected.ts';
 
 /** The Python interpreter with the packages of requirements.txt. */
 const python = process.env['LLAMADUCT_TEST_PYTHON'];
@@ -47,6 +47,7 @@ export async function outcomes(file: string, gateway: TestGateway): Promise<read
   );
   return stdout
     .replaceAll(brokenUnread, broken)
+    .replaceAll(brokenRest, '')
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Outcome);
