@@ -42,6 +42,7 @@ export const exposedHeaders = [
   'server-timing',
   'x-llamaduct-decoded-tokens',
   'x-llamaduct-dropped',
+  'x-llamaduct-estimated',
   'x-llamaduct-queue-expected-wait',
   'x-llamaduct-queue-position',
   'x-llamaduct-queue-wait',
