@@ -62,9 +62,10 @@ export function sendJson(c: Context<Env>, status: number, body: unknown, headers
 
 /** Sends an error in the client's format, with headers that say whether and when to retry. */
 export function sendError(c: Context<Env>, error: GatewayError, errors: ErrorFormat, headers?: Headers): Response {
-  const { retryAfter, retryable, status } = error;
-  // SDKs retry every 429 and 5xx unless they are told not to.
-  const needsRetryHint = status >= 500 || (status === 429 && !retryable);
+  const { answered, fromUpstream, retryAfter, retryable, status } = error;
+  // SDKs retry every 429 and 5xx unless they are told not to, and some clients every failure of a server.
+  const isFailure = status === 429 || fromUpstream || (answered !== undefined && answered.status >= 500);
+  const needsRetryHint = status >= 500 || (isFailure && !retryable);
   return sendJson(c, errors.status?.(error) ?? status, errors.body(error), {
     ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
     ...(needsRetryHint && { 'x-should-retry': String(retryable) }),
