@@ -217,7 +217,9 @@ suite('a PDF', () => {
     });
     const statuses: number[] = [];
     for (const sentences of [8000, 80]) {
-      const packed = packedPdfOf(Buffer.from(`BT /F1 12 Tf 50 700 Td ${'(Herons stand.) Tj 0 0 Td '.repeat(sentences)} ET`));
+      const packed = packedPdfOf(
+        Buffer.from(`BT /F1 12 Tf 50 700 Td ${'(Herons stand.) Tj 0 0 Td '.repeat(sentences)} ET`),
+      );
       const file_data = `data:application/pdf;base64,${packed.toString('base64')}`;
       const response = await gateway.chat({
         model: 'm',
