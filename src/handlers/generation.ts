@@ -99,7 +99,7 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
   // A line of NDJSON is always part of the answer.
   return await sendStreamWithHeartbeats(c, starting, {
     interval: services.config.timeouts.silence,
-    headers: { ...(early.length > 0 && droppedHeader(early.map(names))), ...common },
+    headers: { ...(early.length > 0 && droppedHeader(spelledFields(early, call, names))), ...common },
     keepAlive: () => encoder.keepAlive?.() ?? '',
     failure: (error) => encoder.fail(withFieldName(error, names)),
   });

@@ -46,5 +46,7 @@ export class DroppedFields {
    */
   addUnknown(prefix: string, name: string): void {
     this.names.add(prefix === '' || plainName.test(name) ? prefix + name : `${prefix}other`);
+    // It may have the name of a field of another API.
+    if (prefix === '') (this.#spellings ??= new Map()).set(name, name);
   }
 }

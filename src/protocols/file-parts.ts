@@ -19,7 +19,8 @@ interface File {
 /** Reads OpenAI's `file` and `input_file`, and the file of the AI SDK. */
 export function readFile(part: Part): void {
   const file = isObject(part.fields['file']) ? part.fields['file'] : part.fields;
-  const { file_data: data = file['data'], file_url: url, file_id: id, mediaType = file['mimeType'] } = file;
+  const { file_data: data = file['data'] ?? file['base64'], file_url: url = file['url'], file_id: id } = file;
+  const mediaType = file['mediaType'] ?? file['mimeType'] ?? file['mime_type'];
   const name = textIn(file['filename']) || textIn(file['name']);
   if (typeof data === 'string' && data !== '') {
     addFile(part, { name, heading: name, mediaType: textIn(mediaType), data });

@@ -1,4 +1,4 @@
-import type { Image } from '../chat/request.ts';
+import type { Image, JsonObject } from '../chat/request.ts';
 import { isObject } from '../framing/json.ts';
 import { readAudio } from './audio.ts';
 import { addFile, headed, outsideFile, readFile, readResource, textIn } from './file-parts.ts';
@@ -23,7 +23,9 @@ export function readInto(content: Content, value: unknown, path: string, context
   if (Array.isArray(value)) {
     value.forEach((item: unknown, index) => readPart(content, item, `${path}[${index}]`, context));
   } else {
-    readPart(content, value, path, context);
+    // The result of a tool may be an object of its own, which the model gets as its JSON.
+    const isPart = !isObject(value) || 'type' in value || 'text' in value;
+    readPart(content, isPart ? value : JSON.stringify(value), path, context);
   }
 }
 
@@ -81,9 +83,9 @@ const readInputImage: PartReader = (part) => {
   else content.images.push(readImageUrl(url, `${path}.image_url`));
 };
 
-/** Anthropic's `source`, or the `data` of MCP's and the `image` of the AI SDK's form. */
+/** Anthropic's `source`, or the `data` of MCP's, the `image` of the AI SDK's and the `base64` of LangChain's form. */
 const readImage: PartReader = ({ content, fields, path }) => {
-  const { data, image, source, url } = fields;
+  const { data = fields['base64'], image, source, url } = fields;
   if (typeof data === 'string') content.images.push(readImageData(data, `${path}.data`));
   else if (typeof (image ?? url) === 'string') content.images.push(readAddressOrData(image ?? url, path));
   else content.images.push(readImageSource(source, `${path}.source`));
@@ -95,9 +97,11 @@ function readAddressOrData(value: unknown, path: string): Image {
 }
 
 const readInputAudio: PartReader = ({ content, fields, path }) => {
-  const audio = isObject(fields['input_audio']) ? fields['input_audio'] : fields;
-  const param = `${path}${audio === fields ? '' : '.input_audio'}.data`;
-  content.audio.push(readAudio(audio['data'], audio['format'] ?? audio['mimeType'], param));
+  const name = ['input_audio', 'source'].find((field) => isObject(fields[field]));
+  const audio = name === undefined ? fields : (fields[name] as JsonObject);
+  const param = `${path}${name === undefined ? '' : `.${name}`}.data`;
+  const type = audio['format'] ?? audio['mimeType'] ?? audio['mime_type'] ?? audio['media_type'];
+  content.audio.push(readAudio(audio['data'] ?? audio['base64'] ?? audio['url'], type, param));
 };
 
 /** vLLM's form. */
@@ -163,6 +167,7 @@ const readers: ReadonlyMap<string, PartReader> = new Map<string, PartReader>([
   ['audio_url', readAudioUrl],
   ['file', readFile],
   ['input_file', readFile],
+  ['text-plain', (part) => (part.fields['text'] == null ? readFile(part) : readText(part))],
   ['document', readDocument],
   ['resource', readResource],
   ['search_result', readSearchResult],

@@ -33,7 +33,9 @@ export function readFormatObject(format: JsonObject, path: string, schemaPath: s
   switch (type) {
     case undefined:
     case null:
-      return Object.keys(format).length === 0 ? undefined : requiredSchema(format, path, `${path}.type`);
+      return Object.values(format).every((value) => value == null)
+        ? undefined
+        : requiredSchema(format, path, `${path}.type`);
     case '':
     case 'text':
       return undefined;

@@ -5,20 +5,29 @@ import { defined, object, required, string } from './fields.ts';
 import { readSchema } from './json-schema.ts';
 
 /**
- * Reads one entry of `tools` as OpenAI's chat completions and Ollama describe a function; its `type` is up to the caller.
+ * Reads one entry of `tools` as OpenAI's chat completions and Ollama describe a function; its `type` is up to the caller. A
+ * function may also be described beside `type`, as in the Responses API and Anthropic's.
  *
  * @throws {GatewayError} 400 with `param` for a function without a name or with a field of the wrong type
  */
 export function readFunctionTool(tool: JsonObject, path: string, dropped: DroppedFields): Tool {
-  const definition = required(object, tool['function'], `${path}.function`);
-  dropped.add('tools.function.strict', definition['strict']);
+  const isFlat = isFlatTool(tool);
+  const definition = isFlat ? tool : required(object, tool['function'], `${path}.function`);
+  const at = isFlat ? path : `${path}.function`;
+  if (!isFlat) dropped.add('tools.function.strict', definition['strict']);
+  const schema = definition['parameters'] ?? definition['input_schema'];
   return {
-    name: required(string, definition['name'], `${path}.function.name`),
+    name: required(string, definition['name'], `${at}.name`),
     ...defined({
-      description: string(definition['description'], `${path}.function.description`),
-      parameters: readSchema(definition['parameters'], `${path}.function.parameters`),
+      description: string(definition['description'], `${at}.description`),
+      parameters: readSchema(schema, `${at}.parameters`),
     }),
   };
+}
+
+/** True for a tool that is described beside its `type`. */
+export function isFlatTool(tool: JsonObject): boolean {
+  return tool['function'] == null && typeof tool['name'] === 'string';
 }
 
 /** A client's `tool_choice`, independent of its dialect: optional, forbidden, any tool, or the tool of this name. */

@@ -19,8 +19,9 @@ const chat = {
   messages: [{ role: 'user', content: 'hi' }],
   input: 'hi',
 };
-/** Responses has another `prompt`, a stored template, and refuses it. */
-const bodies = [{ ...chat, prompt: 'hi' }, chat];
+/** Responses has another `prompt`, a stored template, and refuses it. It would repeat the limit. */
+const { max_tokens: _, ...unlimited } = chat;
+const bodies = [{ ...chat, prompt: 'hi' }, unlimited];
 
 /** One client dialect, and a request in it. */
 export interface Dialect {

@@ -91,3 +91,19 @@ test('a dropped field is named as the client spelled it', async () => {
     assert.equal((await other.chat(body)).headers.get('x-llamaduct-dropped'), name);
   }
 });
+
+test('an unknown field is named as it is, even if another API has a field of that name', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  await using gateway = await testGateway(upstream);
+  for (const [path, body] of [
+    ['/v1/messages', { messages: [{ role: 'user', content: 'hi' }], max_tokens: 9 }],
+    ['/v1/responses', { input: 'hi' }],
+  ] as const) {
+    const response = await gateway.fetch(path, {
+      method: 'POST',
+      body: JSON.stringify({ model: 'scripted-plain', ...body, response_format: { type: 'text' } }),
+    });
+    assert.equal(response.headers.get('x-llamaduct-dropped'), 'response_format');
+    await response.text();
+  }
+});

@@ -123,6 +123,89 @@ suite('values that Ollama takes', () => {
   });
 });
 
+suite('tools in the form of another API', () => {
+  const parameters = { type: 'object', properties: { a: { type: 'string' } } };
+  const nested = { type: 'function', function: { name: 'f', description: 'd', parameters } };
+  const forms: readonly object[] = [
+    nested,
+    { function: nested.function },
+    { type: 'function', name: 'f', description: 'd', parameters },
+    { name: 'f', description: 'd', input_schema: parameters },
+  ];
+  const taken: Readonly<Record<string, readonly object[]>> = {
+    '/v1/chat/completions': forms,
+    '/v1/responses': forms.slice(0, 3),
+    '/v1/messages': [nested, ...forms.slice(2)],
+  };
+  for (const [path, tools] of Object.entries(taken)) {
+    test(`are offered in ${path}`, async () => {
+      for (const tool of tools) {
+        const { bodies, dropped } = await upstreamBodies(path, { ...bases[path], tools: [tool] });
+        assert.deepEqual([bodies['ollama']?.['tools'], dropped], [[nested], []], JSON.stringify(tool));
+      }
+    });
+  }
+
+  test('may be required by a word in the API of Anthropic', async () => {
+    for (const [word, offered] of [
+      ['auto', 1],
+      ['required', 1],
+      ['none', undefined],
+    ] as const) {
+      const { bodies } = await upstreamBodies('/v1/messages', {
+        ...bases['/v1/messages'],
+        tools: [nested],
+        tool_choice: word,
+      });
+      const sent = bodies['openai']?.['tools'] as readonly unknown[] | undefined;
+      assert.equal(sent?.length, offered, word);
+    }
+  });
+});
+
+suite('values of other APIs', () => {
+  test('are a format in one word', async () => {
+    for (const [format, sent] of [
+      ['text', undefined],
+      ['', undefined],
+      [{ type: null }, undefined],
+      ['json', 'json'],
+      ['json_object', 'json'],
+    ] as const) {
+      const body = { ...bases['/v1/chat/completions'], response_format: format };
+      assert.deepEqual((await upstreamBodies('/v1/chat/completions', body)).bodies['ollama']?.['format'], sent);
+    }
+  });
+
+  test('are a number of log probabilities in a chat', async () => {
+    for (const [logprobs, sent] of [
+      [0, undefined],
+      [5, true],
+    ] as const) {
+      const body = { ...bases['/v1/chat/completions'], logprobs };
+      assert.equal((await upstreamBodies('/v1/chat/completions', body)).bodies['ollama']?.['logprobs'], sent);
+    }
+  });
+
+  test('are the limits of chat completions in the Responses API', async () => {
+    for (const name of ['max_output_tokens', 'max_completion_tokens', 'max_tokens']) {
+      const { bodies, dropped } = await upstreamBodies('/v1/responses', { ...bases['/v1/responses'], [name]: 7 });
+      assert.deepEqual([bodies['ollama']?.['options'], dropped], [{ num_predict: 7 }, []]);
+    }
+  });
+
+  test('are items of a text or null in the input of a response', async () => {
+    const { bodies } = await upstreamBodies('/v1/responses', {
+      model: 'm',
+      input: ['a', null, { role: 'user', content: 'b' }],
+    });
+    assert.deepEqual(bodies['ollama']?.['messages'], [
+      { role: 'user', content: 'a' },
+      { role: 'user', content: 'b' },
+    ]);
+  });
+});
+
 suite('unknown fields are named whatever their value', () => {
   for (const [path, base] of Object.entries(bases)) {
     test(`in ${path}`, async () => {

@@ -30,6 +30,9 @@ suite('the parts of a content', () => {
     [{ type: 'refusal', refusal: 'a' }, 'a'],
     [{ type: 'search_result', title: 'a', source: 'b', content: [{ type: 'text', text: 'c' }] }, 'a\nb\nc'],
     [{ type: 'search_result' }, ''],
+    [{ type: 'text-plain', text: 'a', mime_type: 'text/plain' }, 'a'],
+    [{ type: 'file', base64: base64('a'), mime_type: 'text/plain' }, 'a'],
+    [{ type: 'file', url: `data:text/plain;base64,${base64('a')}` }, 'a'],
     [{ type: 'tool_result', content: [{ type: 'text', text: 'a' }] }, 'a'],
     [{ type: 'compaction', content: 'What happened so far.' }, 'What happened so far.'],
     [{ type: 'resource', resource: { uri: 'file:///a.txt', text: 'b' } }, 'file:///a.txt\nb'],
@@ -61,6 +64,10 @@ suite('the parts of a content', () => {
     });
   }
 
+  test('are the JSON of a result that is an object of its own', () => {
+    assert.deepEqual(read({ temperature: 7 }).texts, ['{"temperature":7}']);
+  });
+
   const images: object[] = [
     { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
     { type: 'image_url', image_url: `data:image/png;base64,${png}` },
@@ -69,6 +76,7 @@ suite('the parts of a content', () => {
     { type: 'image', source: { type: 'url', url: `data:image/png;base64,${png}` } },
     { type: 'image', data: png, mimeType: 'image/png' },
     { type: 'image', image: png },
+    { type: 'image', base64: png, mime_type: 'image/png' },
     { type: 'image', image: `data:image/png;base64,${png}` },
     { type: 'file', file: { filename: 'a.png', file_data: `data:image/png;base64,${png}` } },
     { type: 'resource', resource: { uri: 'a.png', blob: png } },
@@ -105,6 +113,8 @@ suite('the parts of a content', () => {
     [{ type: 'input_audio', input_audio: { data: wav, format: 'wav' } }, 'wav'],
     [{ type: 'input_audio', input_audio: { data: `data:audio/mpeg;base64,${wav}` } }, 'mp3'],
     [{ type: 'audio', data: wav, mimeType: 'audio/x-wav' }, 'wav'],
+    [{ type: 'audio', base64: wav, mime_type: 'audio/flac' }, 'flac'],
+    [{ type: 'audio', source: { type: 'base64', media_type: 'audio/wav', data: wav } }, 'wav'],
     [{ type: 'audio_url', audio_url: { url: `data:audio/ogg;base64,${wav}` } }, 'ogg'],
     [{ type: 'file', file: { file_data: `data:audio/flac;base64,${wav}` } }, 'flac'],
   ];

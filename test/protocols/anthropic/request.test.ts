@@ -199,7 +199,7 @@ suite('a message request', () => {
         ['tool_choice', { tool_choice: { type: 'any' } }],
         ['tool_choice', { tools: [weather], tool_choice: { type: 'tool', name: 'other' } }],
         ['tool_choice', { tools: [{ type: 'bash_20250124', name: 'bash' }], tool_choice: { type: 'any' } }],
-        ['tool_choice', { tool_choice: 'auto' }],
+        ['tool_choice', { tool_choice: 7 }],
         ['tool_choice.type', { tools: [weather], tool_choice: { type: 'required' } }],
       ] as const
     ).map(([param, body]): [string, unknown] => [param, { model: 'm', max_tokens: 9, messages: hi, ...body }]),

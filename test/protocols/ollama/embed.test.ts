@@ -25,6 +25,7 @@ suite('an /api/embed request', () => {
         options: { num_ctx: 64 },
       },
       dropped: ['user'],
+      spellings: new Map([['user', 'user']]),
     });
   });
 

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../../chat/request.ts';
 import { type Field, type FieldTable, named, read, raw } from '../../field-table.ts';
 import { array, boolean, object } from '../../fields.ts';
 import { optionFields, readStop, settingFields, tokenLimit } from '../../settings.ts';
@@ -57,6 +58,16 @@ const tool: FieldTable = {
   input_examples: named,
 };
 
+/** The same in OpenAI's form. */
+const functionFields: FieldTable = { name: read, description: read, parameters: read, strict: named };
+const openaiTool: FieldTable = { ...functionFields, type: read, function: { effect: 'any', fields: functionFields } };
+
+/** Anthropic has objects for the words of OpenAI. */
+function readToolChoice(value: unknown, path: string): JsonObject | undefined {
+  if (typeof value !== 'string' || value === '') return object(value, path);
+  return { type: value === 'required' ? 'any' : value };
+}
+
 /** The fields of `POST /v1/messages` and of `POST /v1/messages/count_tokens`. */
 export const messagesFields = {
   ...settingFields,
@@ -65,8 +76,17 @@ export const messagesFields = {
   max_tokens: { ...tokenLimit, note: 'Required. 0 and negative numbers are no limit.' },
   messages: { ...raw, fields: { role: read, content } },
   system: { ...raw, ...content },
-  tools: { effect: 'any', read: array, variantOf: ({ type }) => type ?? 'custom', variants: { custom: tool } },
-  tool_choice: { effect: 'any', read: object, fields: { type: read, name: read, disable_parallel_tool_use: read } },
+  tools: {
+    effect: 'any',
+    read: array,
+    variantOf: ({ type }) => type ?? 'custom',
+    variants: { custom: tool, function: openaiTool },
+  },
+  tool_choice: {
+    effect: 'any',
+    read: readToolChoice,
+    fields: { type: read, name: read, disable_parallel_tool_use: read },
+  },
   thinking: {
     ...thinkingFields.thinking,
     fields: { ...thinkingFields.thinking.fields, block_binding: named },

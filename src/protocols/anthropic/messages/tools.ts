@@ -3,7 +3,7 @@ import type { DroppedFields } from '../../dropped-fields.ts';
 import type { Values } from '../../field-table.ts';
 import { boolean, defined, object, oneOf, required, string } from '../../fields.ts';
 import { readSchema } from '../../json-schema.ts';
-import { type ClientToolChoice, chooseTools } from '../../tools.ts';
+import { type ClientToolChoice, chooseTools, readFunctionTool } from '../../tools.ts';
 import type { messagesFields } from './fields.ts';
 
 type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice' | 'parallelToolCalls'>;
@@ -45,6 +45,8 @@ function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
     const path = `tools[${index}]`;
     const tool = required(object, item, path);
     const type = string(tool['type'], `${path}.type`) ?? 'custom';
+    // OpenAI's form.
+    if (type === 'function') return [readFunctionTool(tool, path, dropped)];
     if (type !== 'custom') {
       dropped.add(`tools.${type}`, true);
       return [];

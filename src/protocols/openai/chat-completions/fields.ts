@@ -2,6 +2,7 @@ import type { JsonObject } from '../../../chat/request.ts';
 import { type FieldTable, forwarded, named, raw, read } from '../../field-table.ts';
 import { array, boolean, object, oneOf, required, string } from '../../fields.ts';
 import { readFormat, readTopLogprobs } from '../../settings.ts';
+import { isFlatTool } from '../../tools.ts';
 import { completionFields } from '../request-fields.ts';
 
 const part: FieldTable = { type: read, prompt_cache_breakpoint: named };
@@ -67,6 +68,8 @@ export const chatCompletionFields = {
       function: { effect: 'any', fields: functionFields },
       custom: { effect: 'any', fields: { name: read, description: read, format: read } },
     },
+    variantOf: (tool) => (isFlatTool(tool) ? 'flat' : undefined),
+    variants: { flat: { type: read, ...functionFields, input_schema: read } },
   },
   tool_choice: {
     ...raw,
@@ -94,7 +97,7 @@ export const chatCompletionFields = {
     },
   },
   format: { effect: 'any', read: readFormat, note: "Ollama's." },
-  logprobs: { effect: 'any', read: boolean },
+  logprobs: { effect: 'any', read: readLogprobs },
   top_logprobs: { effect: 'any', read: readTopLogprobs, note: 'Named without `logprobs`.' },
   audio: named,
   modalities: { ...named, neutral: ['text'] },
@@ -105,6 +108,11 @@ export const chatCompletionFields = {
   verbosity: forwarded('string', ['medium']),
   web_search_options: named,
 } as const satisfies FieldTable;
+
+/** Clients of completions send the number of alternatives. */
+function readLogprobs(value: unknown, path: string): boolean | undefined {
+  return typeof value === 'number' ? value > 0 : boolean(value, path);
+}
 
 /** Reads the former `function_call`: a word, or an object with a name. @returns the same as a `tool_choice` */
 function readFunctionCall(value: unknown, path: string): string | JsonObject | undefined {

@@ -10,7 +10,8 @@ import { readFormatObject } from '../../response-format.ts';
  * @see https://platform.openai.com/docs/api-reference/chat/create (response_format)
  */
 export function readResponseFormat(value: unknown): 'json' | JsonObject | undefined {
-  const format = object(value, 'response_format');
+  // A word alone, as in Ollama's `format`.
+  const format = typeof value === 'string' ? { type: value } : object(value, 'response_format');
   if (format === undefined) return undefined;
   const nested = format['json_schema'] == null ? '' : '.schema';
   return readFormatObject(format, 'response_format', `response_format.json_schema${nested}`);

@@ -83,7 +83,7 @@ function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
   return items.map((item, index) => {
     const path = `tools[${index}]`;
     const tool = required(object, item, path);
-    const type = required(oneOf, tool['type'], `${path}.type`, ['function', 'custom']);
+    const type = required(oneOf, tool['type'] || 'function', `${path}.type`, ['function', 'custom']);
     if (type === 'function') return readFunctionTool(tool, path, dropped);
     const fields = required(object, tool['custom'], `${path}.custom`);
     return readCustomTool(required(string, fields['name'], `${path}.custom.name`), fields, `${path}.custom`);

@@ -61,6 +61,11 @@ const toolFields: Readonly<Record<string, FieldTable>> = {
   function: {
     ...deferrable,
     parameters: read,
+    function: {
+      effect: 'any',
+      fields: { name: read, description: read, parameters: read, strict: { ...named, reportedAs: 'tools.strict' } },
+      note: 'The form of chat completions.',
+    },
     strict: { ...named, note: 'Calls are checked for their form only.' },
     output_schema: named,
   },
@@ -76,6 +81,8 @@ const toolFields: Readonly<Record<string, FieldTable>> = {
 export const responseFields = {
   ...commonFields,
   max_output_tokens: tokenLimit,
+  max_completion_tokens: tokenLimit,
+  max_tokens: tokenLimit,
   input: { ...raw, variantOf: itemTypeOf, variants: itemFields },
   instructions: { effect: 'any', read: string },
   previous_response_id: { effect: 'any', read: (value: unknown, path: string) => string(value, path) || undefined },

@@ -35,6 +35,8 @@ export function readInput(value: unknown, dropped: DroppedFields): InputEntry[] 
 
 /** @returns no entry for an item of an unsupported type */
 function readEntry(value: unknown, path: string, dropped: DroppedFields): InputEntry[] {
+  if (value == null) return [];
+  if (typeof value === 'string') return readEntry({ role: 'user', content: value }, path, dropped);
   const fields = required(object, value, path);
   const type = string(fields['type'], `${path}.type`) ?? (fields['role'] == null ? 'item_reference' : 'message');
   if (type === 'item_reference') {

@@ -44,9 +44,12 @@ export function readTools(value: unknown, path: string, dropped: DroppedFields):
 
 function readTool(value: unknown, path: string, dropped: DroppedFields): Read | undefined {
   const fields = required(object, value, path);
-  const type = required(string, fields['type'], `${path}.type`);
+  const type = required(string, fields['type'] || 'function', `${path}.type`);
   if (type === 'function') {
-    const tool = readFunction(fields, path);
+    // Chat completions have an object for it.
+    const tool = isObject(fields['function'])
+      ? readFunction(fields['function'], `${path}.function`)
+      : readFunction(fields, path);
     return { tools: [{ ...offer(tool), isDeferred: isDeferred(fields) }], echo: tool };
   }
   const echo = fields as unknown as ResponsesTool;
