@@ -211,19 +211,19 @@ test('settings are sent to Ollama as its options', async () => {
   assertMatches('Response', body);
 });
 
-test('tools other than functions are dropped and listed in x-llamaduct-dropped', async () => {
+test('tools that OpenAI would run are dropped and listed in x-llamaduct-dropped', async () => {
   await using proxy = await proxied(plain);
   const { response } = await connect(proxy)
     .responses.create({
       ...hello,
-      tools: [{ type: 'web_search' }, { type: 'custom', name: 'apply_patch' }],
+      tools: [{ type: 'web_search' }, { type: 'code_interpreter', container: { type: 'auto' } }],
       include: ['reasoning.encrypted_content'],
       store: false,
     })
     .withResponse();
   assert.equal(
     response.headers.get('x-llamaduct-dropped'),
-    'tools.web_search, tools.custom, include.reasoning.encrypted_content',
+    'tools.web_search, tools.code_interpreter, include.reasoning.encrypted_content',
   );
   assert.deepEqual(proxy.asked, [upstreamBody]);
 });
