@@ -75,3 +75,13 @@ test('withCallIds pairs a history of 50,000 calls in linear time', { timeout: 30
   const seen = ids(calling(...calls), ...results);
   assert.equal(seen.at(-1), `call_${count - 2}>b`);
 });
+
+test('results with ids whose calls have none, as LiteLLM sends them, belong to the calls in their order', () => {
+  const seen = ids(
+    calling(call('a'), call('b')),
+    result({ tool_call_id: 'call_x' }),
+    result({ tool_call_id: 'call_y' }),
+    result({ tool_call_id: 'call_z' }),
+  );
+  assert.deepEqual(seen, ['a=call_0', 'b=call_1', 'call_0>', 'call_1>', 'call_z>']);
+});

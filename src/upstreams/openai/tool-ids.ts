@@ -5,7 +5,7 @@ import type { Message } from '../../chat/request.ts';
  * ids depend only on the history, so that the same history stays the same prompt (for the server's prompt cache).
  *
  * A result without an id belongs to the first call of the preceding assistant message that has the same tool and no result
- * yet, or else to its first call without a result. Takes time in proportion to the length of the history.
+ * yet, or else to its first call without a result. One with the id of no call belongs to the first call without an id. Takes time in proportion to the length of the history.
  */
 export function withCallIds(messages: readonly Message[]): Message[] {
   const given = new Set(
@@ -33,7 +33,11 @@ export function withCallIds(messages: readonly Message[]): Message[] {
       return { ...message, toolCalls };
     }
     if (message.role !== 'tool') return message;
-    const call = message.callId === '' ? calls.firstUnanswered(message.name) : calls.withId(message.callId);
+    const call =
+      message.callId === ''
+        ? calls.firstUnanswered(message.name)
+        : // LiteLLM leaves the ids out of calls, but not out of their results.
+          (calls.withId(message.callId) ?? calls.firstWithoutId);
     if (call !== undefined) call.answered = true;
     return { ...message, callId: call?.id ?? (message.callId || newId()) };
   });
@@ -62,6 +66,10 @@ class MessageCalls {
   withId(id: string): Call | undefined {
     const queue = this.#byId.get(id);
     return queue?.firstUnanswered ?? queue?.calls.at(-1);
+  }
+
+  get firstWithoutId(): Call | undefined {
+    return this.#byId.get('')?.firstUnanswered;
   }
 
   firstUnanswered(name: string | undefined): Call | undefined {

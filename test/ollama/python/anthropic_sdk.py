@@ -126,8 +126,10 @@ def stop_sequences():
 
 @case
 def count_tokens():
-    short = client.messages.count_tokens(model="scripted-plain", messages=HI)
-    long = client.messages.count_tokens(model="scripted-plain", messages=HI, system="Be kind. " * 8)
+    # Otherwise it is counted by what earlier prompts had.
+    exact = {"x-llamaduct-exact": "true"}
+    short = client.messages.count_tokens(model="scripted-plain", messages=HI, extra_headers=exact)
+    long = client.messages.count_tokens(model="scripted-plain", messages=HI, system="Be kind. " * 8, extra_headers=exact)
     answer = client.messages.create(**plain())
     return {"same": short.input_tokens == answer.usage.input_tokens, "more": long.input_tokens > short.input_tokens}
 
@@ -170,7 +172,7 @@ def error_model():
 def error_request():
     return [
         failure(lambda: client.messages.create(**plain(messages="hi"))),
-        failure(lambda: client.messages.create(**plain(temperature="warm"))),
+        failure(lambda: client.messages.create(**plain(extra_body={"temperature": "warm"}))),
     ]
 
 

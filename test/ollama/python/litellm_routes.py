@@ -78,7 +78,7 @@ def thinking():
 
 def thought_of(answer):
     message = answer.choices[0].message
-    return [(message.reasoning_content or "").strip(), message.content]
+    return [(getattr(message, "reasoning_content", None) or "").strip(), message.content]
 
 
 @case
