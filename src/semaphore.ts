@@ -1,4 +1,6 @@
+import type { Signal } from './cancellation.ts';
 import { GatewayError } from './errors.ts';
+import { OwnerQueue } from './owner-queue.ts';
 
 /** Seconds. */
 const retryAfter = 2;
@@ -11,9 +13,7 @@ export class Semaphore {
   #free: number;
   readonly #maxWaiting: number;
   readonly #tooMany: string;
-  /** What waits, by owner. The owner whose turn it is comes first. */
-  readonly #waiting = new Map<string, Set<() => void>>();
-  #size = 0;
+  readonly #waiting = new OwnerQueue<() => void>();
 
   /**
    * @param slots tasks that may run at the same time
@@ -32,51 +32,44 @@ export class Semaphore {
    * @throws {GatewayError} 503 when too many tasks are waiting
    * @throws the signal's reason when it aborts the wait
    */
-  async acquire(signal: AbortSignal, owner = ''): Promise<void> {
+  async acquire(signal: Signal, owner = ''): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) {
       this.#free -= 1;
       return;
     }
-    const own = this.#waiting.get(owner) ?? new Set();
-    if (this.#size >= this.#maxWaiting || own.size >= Math.ceil(this.#maxWaiting * ownerShare)) {
+    const maxOfOwner = Math.ceil(this.#maxWaiting * ownerShare);
+    if (this.#waiting.size >= this.#maxWaiting || this.#waiting.sizeOf(owner) >= maxOfOwner) {
       throw new GatewayError('server_overloaded', this.#tooMany, { retryAfter });
     }
-    this.#waiting.set(owner, own);
     await new Promise<void>((resolve, reject) => {
       const start = (): void => {
         signal.removeEventListener('abort', onAbort);
         resolve();
       };
       const onAbort = (): void => {
-        this.#remove(owner, own, start);
-        reject(signal.reason as Error);
+        this.#waiting.remove(owner, start);
+        reject(signal.reason);
       };
-      signal.addEventListener('abort', onAbort, { once: true });
-      own.add(start);
-      this.#size += 1;
+      signal.addEventListener('abort', onAbort);
+      this.#waiting.add(owner, start);
     });
   }
 
-  #remove(owner: string, own: Set<() => void>, start: () => void): void {
-    own.delete(start);
-    this.#size -= 1;
-    if (own.size === 0) this.#waiting.delete(owner);
+  /** Runs a task in a slot. @param owner whose task it is @throws as `acquire`, and what the task throws */
+  async run<Result>(signal: Signal, owner: string | undefined, task: () => Promise<Result>): Promise<Result> {
+    await this.acquire(signal, owner);
+    try {
+      return await task();
+    } finally {
+      this.release();
+    }
   }
 
   /** Gives the slot to the next waiting task. */
   release(): void {
-    for (const [owner, own] of this.#waiting) {
-      const [next] = own;
-      if (next === undefined) continue;
-      this.#remove(owner, own, next);
-      if (own.size > 0) {
-        // The others first.
-        this.#waiting.delete(owner);
-        this.#waiting.set(owner, own);
-      }
-      return next();
-    }
-    this.#free += 1;
+    const start = this.#waiting.next();
+    if (start === undefined) this.#free += 1;
+    else start();
   }
 }

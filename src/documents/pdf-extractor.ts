@@ -64,14 +64,9 @@ export class PdfExtractor {
       this.#texts.set(key, known);
       return known;
     }
-    await this.#slots.acquire(signal, owner);
-    try {
-      const text = await this.#run(base64, signal);
-      this.#keep(key, text);
-      return text;
-    } finally {
-      this.#slots.release();
-    }
+    const text = await this.#slots.run(signal, owner, async () => await this.#run(base64, signal));
+    this.#keep(key, text);
+    return text;
   }
 
   /** Ends all workers. */

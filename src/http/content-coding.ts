@@ -8,7 +8,7 @@ import {
   createZstdDecompress,
 } from 'node:zlib';
 import { GatewayError } from '../errors.ts';
-import { RoundRobin } from './turns.ts';
+import { Semaphore } from '../semaphore.ts';
 
 /** Size of the pieces that a body is unpacked in, in bytes: smaller ones cost more, and each decompressor holds one. */
 const chunkSize = 64 * 1024;
@@ -101,23 +101,9 @@ function ignore(): void {
 /** Bodies that are unpacked at the same time: each takes up to 16 MiB for its window, and a thread of the four that there are. */
 const maxActive = 2;
 
-/** Bounds the bodies that are unpacked at the same time. Owners take turns. */
-export class Unpackings {
-  readonly #waiting = new RoundRobin();
-  #active = 0;
-
-  /** Runs `task` when it is its turn. @param owner whose body it is */
-  async run<Result>(owner: string, task: () => Promise<Result>): Promise<Result> {
-    if (this.#active < maxActive) this.#active += 1;
-    else await new Promise<void>((start) => this.#waiting.add(owner, { cost: 0, start }));
-    try {
-      return await task();
-    } finally {
-      // The next one takes its place.
-      if (this.#waiting.size > 0) this.#waiting.startNext();
-      else this.#active -= 1;
-    }
-  }
+/** @returns what bounds the bodies that are unpacked at the same time. All others wait: each is in memory already */
+export function createUnpackings(): Semaphore {
+  return new Semaphore(maxActive, Infinity, '');
 }
 
 /** The low bits of the first byte of zlib's format. */

@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
 import { type JsonLimits, countValues } from '../framing/depth.ts';
 import { isObject, parseExact } from '../framing/json.ts';
-import { type Coding, Unpackings, readCodings, unpack } from './content-coding.ts';
+import { type Coding, createUnpackings, readCodings, unpack } from './content-coding.ts';
 import type { Env } from './respond.ts';
 import { Turns } from './turns.ts';
 
@@ -32,7 +32,7 @@ export class BodyReader {
   /** Milliseconds. */
   readonly #deadline: number;
   readonly #turns = new Turns();
-  readonly #unpackings = new Unpackings();
+  readonly #unpackings = createUnpackings();
 
   constructor({ limits, timeouts }: Pick<Config, 'limits' | 'timeouts'>) {
     this.#limits = limits;
@@ -79,7 +79,7 @@ export class BodyReader {
     const received = await readAll(body, { ...options, declared, ...(declared === 0 && { onBytes }) });
     if (applied.length === 0) return received;
     // Not while it arrives: a slow client would keep the decompressor from others.
-    return await this.#unpackings.run(admitted?.owner ?? '', async () => {
+    return await this.#unpackings.run(signal, admitted?.owner, async () => {
       return await unpackAll(received, applied, { ...options, onBytes });
     });
   }

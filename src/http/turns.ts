@@ -1,3 +1,5 @@
+import { OwnerQueue } from '../owner-queue.ts';
+
 /** Milliseconds of one turn of the event loop after which further bodies wait for the next. */
 const maxTurn = 50;
 /** Bodies of those that wait which are taken together, unless the last turn took too long. */
@@ -5,14 +7,21 @@ const maxTogether = 16;
 /** Estimated milliseconds from which a body is expensive. */
 const expensive = 20;
 
+/** An expensive body that waits. */
+interface Expensive {
+  /** Estimated milliseconds. */
+  readonly cost: number;
+  readonly start: () => void;
+}
+
 /**
  * Spreads the work on request bodies over turns of the event loop. Parsing and translation block it, so bodies that arrive at
  * once would keep all other requests waiting for the sum of their times. Owners take turns. Between expensive bodies, others
  * have the loop for at least as long as each of them takes.
  */
 export class Turns {
-  readonly #waiting = new RoundRobin();
-  readonly #waitingExpensive = new RoundRobin();
+  readonly #waiting = new OwnerQueue<() => void>();
+  readonly #waitingExpensive = new OwnerQueue<Expensive>();
   /** The time at which the first body of this turn was taken, on the clock of `performance.now()`; undefined if there was none. */
   #turnStart: number | undefined;
   /** The time from which the next expensive body may be taken. */
@@ -34,7 +43,7 @@ export class Turns {
       this.#turnStart = now;
       setImmediate(nextTurn, this);
     } else if (this.#waiting.size > 0 || now - this.#turnStart > maxTurn) {
-      return new Promise((start) => this.#waiting.add(owner, { cost: 0, start }));
+      return new Promise((start) => this.#waiting.add(owner, start));
     }
     return undefined;
   }
@@ -55,7 +64,7 @@ export class Turns {
     const now = performance.now();
     const wasLong = now - (this.#turnStart ?? now) > maxTurn;
     this.#turnStart = undefined;
-    for (let left = wasLong ? 1 : maxTogether; left > 0 && this.#waiting.size > 0; left -= 1) this.#waiting.startNext();
+    for (let left = wasLong ? 1 : maxTogether; left > 0 && this.#waiting.size > 0; left -= 1) this.#waiting.next()?.();
     if (this.#waiting.size === 0) return;
     this.#turnStart = now;
     setImmediate(nextTurn, this);
@@ -63,7 +72,10 @@ export class Turns {
 
   startExpensive(): void {
     this.#isScheduled = false;
-    const cost = this.#waitingExpensive.startNext();
+    const next = this.#waitingExpensive.next();
+    if (next === undefined) return;
+    const { cost, start } = next;
+    start();
     this.#expensiveAt = performance.now() + 2 * cost;
     if (this.#waitingExpensive.size > 0) this.#schedule(2 * cost);
   }
@@ -72,40 +84,6 @@ export class Turns {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setTimeout(nextExpensive, milliseconds, this);
-  }
-}
-
-interface Waiting {
-  /** Estimated milliseconds. */
-  readonly cost: number;
-  readonly start: () => void;
-}
-
-/** Waiting tasks by owner. */
-export class RoundRobin {
-  /** The owner whose turn it is comes first. */
-  readonly #queues = new Map<string, Waiting[]>();
-  size = 0;
-
-  add(owner: string, waiting: Waiting): void {
-    const queue = this.#queues.get(owner);
-    if (queue === undefined) this.#queues.set(owner, [waiting]);
-    else queue.push(waiting);
-    this.size += 1;
-  }
-
-  /** @returns the cost of what is started; 0 if nothing waits */
-  startNext(): number {
-    for (const [owner, queue] of this.#queues) {
-      const next = queue.shift();
-      this.#queues.delete(owner);
-      if (queue.length > 0) this.#queues.set(owner, queue);
-      if (next === undefined) continue;
-      this.size -= 1;
-      next.start();
-      return next.cost;
-    }
-    return 0;
   }
 }
 

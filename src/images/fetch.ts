@@ -59,12 +59,11 @@ export class ImageFetcher {
     signal.addEventListener('abort', onAbort);
     this.#running.add(controller);
     try {
-      await this.#slots.acquire(controller.signal, owner);
-      try {
-        return await this.#fetchWithTimeout(url, refusalOf(param), controller);
-      } finally {
-        this.#slots.release();
-      }
+      return await this.#slots.run(
+        controller.signal,
+        owner,
+        async () => await this.#fetchWithTimeout(url, refusalOf(param), controller),
+      );
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.#running.delete(controller);

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Unpackings } from '../../src/http/content-coding.ts';
+import { createUnpackings } from '../../src/http/content-coding.ts';
 
 test('at most two bodies are unpacked at a time, owners take turns, and a failure gives its place to the next', async () => {
-  const unpackings = new Unpackings();
+  const unpackings = createUnpackings();
+  const never = new AbortController().signal;
   const order: string[] = [];
   let [active, most] = [0, 0];
   const unpacked = async (owner: string, name: string): Promise<void> => {
-    await unpackings.run(owner, async () => {
+    await unpackings.run(never, owner, async () => {
       order.push(name);
       active += 1;
       most = Math.max(most, active);
@@ -24,5 +25,5 @@ test('at most two bodies are unpacked at a time, owners take turns, and a failur
     results.map(({ status }) => status),
     ['fulfilled', 'rejected', 'fulfilled', 'fulfilled', 'fulfilled', 'fulfilled'],
   );
-  await unpackings.run('d', async () => await Promise.resolve());
+  await unpackings.run(never, 'd', async () => await Promise.resolve());
 });
