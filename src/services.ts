@@ -1,5 +1,5 @@
 import type { Config } from './config/schema.ts';
-import type { TokenCounter } from './chat/token-counter.ts';
+import type { TokenCounter } from './handlers/steps/token-counter.ts';
 import type { ExchangeRegistry } from './exchange/registry.ts';
 import type { Admission } from './http/admission.ts';
 import type { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { TokenCounter } from './chat/token-counter.ts';
+import { TokenCounter } from './handlers/steps/token-counter.ts';
 import type { Config } from './config/schema.ts';
 import { PdfExtractor } from './documents/pdf-extractor.ts';
 import { Admission } from './http/admission.ts';

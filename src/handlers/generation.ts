@@ -1,5 +1,5 @@
 import { isConstrained } from '../chat/constrained.ts';
-import { conversationOf } from '../chat/conversation.ts';
+import { conversationOf } from '../chat/history/conversation.ts';
 import type { AnswerHead, GenerationCall, GenerationProtocol } from '../chat/protocol.ts';
 import { serverTiming, withQueueTime } from '../chat/server-timing.ts';
 import { sumUsage } from '../chat/sum-usage.ts';

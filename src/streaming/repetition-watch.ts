@@ -1,5 +1,5 @@
 import type { DecoderMaker } from '../chat/stream.ts';
-import { endAtRepetition } from '../chat/repetition.ts';
+import { endAtRepetition } from '../chat/filters/repetition.ts';
 
 /** Watches the bytes of an answer that is passed through for a text that only repeats itself. */
 export class RepetitionWatch {

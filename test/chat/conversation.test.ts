@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { conversationIn, conversationOf } from '../../src/chat/conversation.ts';
+import { conversationIn, conversationOf } from '../../src/chat/history/conversation.ts';
 import type { ChatRequest, CompletionRequest, Message } from '../../src/chat/request.ts';
 
 const system: Message = { role: 'system', text: 'Be brief.' };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { firstToolCallOnly, withoutReasoning } from '../../src/chat/event-filters.ts';
+import { firstToolCallOnly, withoutReasoning } from '../../src/chat/filters/event-filters.ts';
 import type { ChatEvent, Emit } from '../../src/chat/event.ts';
 
 const events: readonly ChatEvent[] = [

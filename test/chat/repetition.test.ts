@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { RepetitionDetector } from '../../src/chat/repetition.ts';
+import { RepetitionDetector } from '../../src/chat/filters/repetition.ts';
 
 /** @returns after how many characters the repetition is recognised; undefined if it is not */
 function recognisedAfter(text: string, pieceLength = 3): number | undefined {

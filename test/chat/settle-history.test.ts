@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Message, UserMessage } from '../../src/chat/request.ts';
-import { settleHistory } from '../../src/chat/settle-history.ts';
+import { settleHistory } from '../../src/chat/history/settle.ts';
 
 const image = { base64: 'iVBORw0KGgo=' };
 const system = (text: string): Message => ({ role: 'system', text });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { ChatEvent } from '../../src/chat/event.ts';
-import { stopAt } from '../../src/chat/stop-sequences.ts';
+import { stopAt } from '../../src/chat/filters/stop-sequences.ts';
 
 const finish: ChatEvent = {
   type: 'finish',

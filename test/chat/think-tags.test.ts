@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { ChatEvent } from '../../src/chat/event.ts';
-import { splitThinkTags } from '../../src/chat/think-tags.ts';
+import { splitThinkTags } from '../../src/chat/filters/think-tags.ts';
 
 const finish: ChatEvent = { type: 'finish', reason: 'stop', usage: { inputTokens: 1, outputTokens: 1 }, timings: {} };
 

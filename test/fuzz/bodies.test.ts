@@ -6,7 +6,7 @@ import { estimatedInputTokens, estimatedTokensIn } from '../../src/chat/estimate
 import type { ChatResult } from '../../src/chat/accumulator.ts';
 import type { AnswerHead, EmbeddingsProtocol, GenerationCall, GenerationProtocol } from '../../src/chat/protocol.ts';
 import type { GenerationRequest, Message } from '../../src/chat/request.ts';
-import { settleHistory } from '../../src/chat/settle-history.ts';
+import { settleHistory } from '../../src/chat/history/settle.ts';
 import { GatewayError, asGatewayError } from '../../src/errors.ts';
 import { clientProtocols, nativeRoutes } from '../../src/protocols/index.ts';
 import { parseJson } from '../../src/http/request-body.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { ChatEvent, Emit } from '../../src/chat/event.ts';
-import { stopAt } from '../../src/chat/stop-sequences.ts';
+import { stopAt } from '../../src/chat/filters/stop-sequences.ts';
 import type { ChatRequest } from '../../src/chat/request.ts';
 import { ChatCompletionEncoder } from '../../src/protocols/openai/chat-completions/encoder.ts';
 import { Translator } from '../../src/streaming/translator.ts';

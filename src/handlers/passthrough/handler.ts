@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream } from 'node:stream/web';
-import { conversationIn } from '../../chat/conversation.ts';
+import { conversationIn } from '../../chat/history/conversation.ts';
 import { estimatedOutputTokens, estimatedTokensIn } from '../../chat/estimate.ts';
 import type { PassThroughRoute } from '../../chat/protocol.ts';
 import { maySilentlyGenerateIn } from '../../chat/silence.ts';

@@ -1,6 +1,6 @@
 import type { ModelDetails } from '../../chat/backend.ts';
 import type { Attachments, Audio, ChatRequest, GenerationRequest, Image, Message } from '../../chat/request.ts';
-import { settleHistory } from '../../chat/settle-history.ts';
+import { settleHistory } from '../../chat/history/settle.ts';
 import { GatewayError, invalidValue } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { Services } from '../../services.ts';

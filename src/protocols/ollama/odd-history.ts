@@ -1,4 +1,4 @@
-import { inCallOrder } from '../../chat/tool-results.ts';
+import { inCallOrder } from '../../chat/history/tool-results.ts';
 import { isObject } from '../../framing/json.ts';
 import { DroppedFields } from '../dropped-fields.ts';
 import { fieldOf } from './body.ts';

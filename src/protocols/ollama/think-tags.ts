@@ -1,4 +1,4 @@
-import { ThinkTags } from '../../chat/think-tags.ts';
+import { ThinkTags } from '../../chat/filters/think-tags.ts';
 import type { JsonObject } from '../../chat/request.ts';
 import { isObject, jsonLine, parseExact } from '../../framing/json.ts';
 

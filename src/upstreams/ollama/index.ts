@@ -1,7 +1,7 @@
 import type { Backend } from '../../chat/backend.ts';
 import type { Emit } from '../../chat/event.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
-import { firstToolCallOnly } from '../../chat/event-filters.ts';
+import { firstToolCallOnly } from '../../chat/filters/event-filters.ts';
 import { adapt } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuery } from './embed.ts';

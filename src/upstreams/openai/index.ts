@@ -1,5 +1,5 @@
 import type { Backend } from '../../chat/backend.ts';
-import { firstToolCallOnly } from '../../chat/event-filters.ts';
+import { firstToolCallOnly } from '../../chat/filters/event-filters.ts';
 import { adapt } from './adapt.ts';
 import { OpenAiDecoder } from './decoder.ts';
 import { embedQuery } from './embed.ts';

@@ -1,3 +1,4 @@
+import { Calls } from '../../chat/history/calls.ts';
 import type { Message } from '../../chat/request.ts';
 
 /**
@@ -19,15 +20,15 @@ export function withCallIds(messages: readonly Message[]): Message[] {
       if (!given.has(id)) return id;
     }
   };
-  let calls = new MessageCalls();
+  let calls = newCalls();
   return messages.map((message) => {
     if (message.role === 'assistant' && message.toolCalls.length > 0) {
-      calls = new MessageCalls();
+      calls = newCalls();
       const used = new Set<string>();
       const toolCalls = message.toolCalls.map((call) => {
         const id = call.id === '' || used.has(call.id) ? newId() : call.id;
         used.add(id);
-        calls.add({ id, given: call.id, name: call.name, answered: false });
+        calls.add({ id, answered: false }, call.id, call.name);
         return { ...call, id };
       });
       return { ...message, toolCalls };
@@ -45,52 +46,9 @@ export function withCallIds(messages: readonly Message[]): Message[] {
 
 interface Call {
   readonly id: string;
-  /** The client's id, which several calls of one message may have. */
-  readonly given: string;
-  readonly name: string;
   answered: boolean;
 }
 
-/** The tool calls of one assistant message. */
-class MessageCalls {
-  readonly #byId = new Map<string, CallQueue>();
-  readonly #byName = new Map<string, CallQueue>();
-  readonly #all = new CallQueue();
-
-  add(call: Call): void {
-    this.#all.calls.push(call);
-    queueOf(this.#byId, call.given).calls.push(call);
-    queueOf(this.#byName, call.name).calls.push(call);
-  }
-
-  withId(id: string): Call | undefined {
-    const queue = this.#byId.get(id);
-    return queue?.firstUnanswered ?? queue?.calls.at(-1);
-  }
-
-  get firstWithoutId(): Call | undefined {
-    return this.#byId.get('')?.firstUnanswered;
-  }
-
-  firstUnanswered(name: string | undefined): Call | undefined {
-    const sameName = name === undefined ? undefined : this.#byName.get(name)?.firstUnanswered;
-    return sameName ?? this.#all.firstUnanswered;
-  }
-}
-
-function queueOf(queues: Map<string, CallQueue>, key: string): CallQueue {
-  const queue = queues.get(key) ?? new CallQueue();
-  queues.set(key, queue);
-  return queue;
-}
-
-/** Remembers up to where all calls are answered: a search from the start each time would be quadratic. */
-class CallQueue {
-  readonly calls: Call[] = [];
-  #answered = 0;
-
-  get firstUnanswered(): Call | undefined {
-    while (this.calls[this.#answered]?.answered === true) this.#answered += 1;
-    return this.calls[this.#answered];
-  }
+function newCalls(): Calls<Call> {
+  return new Calls(({ answered }) => answered);
 }

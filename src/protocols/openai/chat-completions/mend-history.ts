@@ -1,5 +1,5 @@
 import type { JsonObject, Message } from '../../../chat/request.ts';
-import { inCallOrder } from '../../../chat/tool-results.ts';
+import { inCallOrder } from '../../../chat/history/tool-results.ts';
 import { type JsonLimits, countValues } from '../../../framing/depth.ts';
 import { isObject } from '../../../framing/json.ts';
 import { ToolCallReader } from '../../tool-calls.ts';

@@ -5,21 +5,21 @@ import { sseContentType } from '../../../framing/sse.ts';
 import { droppableNames } from '../../field-table.ts';
 import { openaiErrors } from '../error.ts';
 import { ResponseEncoder } from './encoder.ts';
-import { CompactionEncoder } from './compaction-encoder.ts';
-import { compactionItem, compactionRequest } from './compaction.ts';
+import { CompactionEncoder } from './compaction/encoder.ts';
+import { compactionItem, compactionRequest } from './compaction/item.ts';
 import { responseFields } from './fields.ts';
-import { History } from './history.ts';
+import { History } from './stored/history.ts';
 import { itemId, responseId } from './ids.ts';
 import type { InputEntry } from './input.ts';
 import type { Item } from './items.ts';
 import { toMessages } from './messages.ts';
 import { type ParsedResponse, readResponse } from './request.ts';
 import { type ResponseBody, toCompaction, toResponse } from './response.ts';
-import { StoredResponses } from './stored-responses.ts';
+import { StoredResponses } from './stored/stored-responses.ts';
 import { OfferedTools, applyToolChoice, offerFound } from './tools/index.ts';
 import { toResponseUsage } from './usage.ts';
 
-export { responseResources } from './resources.ts';
+export { responseResources } from './stored/resources.ts';
 
 /** Items, tools and parts of the input that are named by their type, and fields that a server may have no use for. */
 const namedByType = (

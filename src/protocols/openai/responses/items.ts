@@ -9,7 +9,7 @@ import type {
   ResponseReasoningItem,
 } from 'openai/resources/responses/responses';
 import type { TokenLogprob } from '../../../chat/event.ts';
-import type { CompactionItem } from './compaction.ts';
+import type { CompactionItem } from './compaction/item.ts';
 import type { CallItem } from './tools/call-items.ts';
 import type { ToolItem } from './tools/tool-items.ts';
 

@@ -4,7 +4,7 @@ import { type Content, attachmentsOf, textOf } from '../../part.ts';
 import { readParts } from '../../parts.ts';
 import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
-import { summaryMessage } from './compaction.ts';
+import { summaryMessage } from './compaction/item.ts';
 import type { Item } from './items.ts';
 import { type OfferedTools, type ToolItem, functionCallOf, isToolItem, toolOutputOf } from './tools/index.ts';
 

@@ -2,7 +2,7 @@ import type { Response } from 'openai/resources/responses/responses';
 import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { FinishReason, Usage } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import { compactionItem } from './compaction.ts';
+import { compactionItem } from './compaction/item.ts';
 import { itemId, responseId } from './ids.ts';
 import { type OutputItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
 import { type OfferedTools, callItem, callItemType } from './tools/index.ts';

@@ -1,4 +1,4 @@
-import type { Attachments, Audio, ChatRequest, Image, Message, SystemMessage, UserMessage } from './request.ts';
+import type { Attachments, Audio, ChatRequest, Image, Message, SystemMessage, UserMessage } from '../request.ts';
 import { inCallOrder } from './tool-results.ts';
 
 /**

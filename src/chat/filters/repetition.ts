@@ -1,4 +1,4 @@
-import type { Emit, Usage } from './event.ts';
+import type { Emit, Usage } from '../event.ts';
 
 /** Characters that must repeat before an answer is ended. */
 const window = 2_048;

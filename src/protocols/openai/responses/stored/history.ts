@@ -1,6 +1,6 @@
-import { GatewayError } from '../../../errors.ts';
-import { isResponseId, parseItemId } from './ids.ts';
-import type { Item } from './items.ts';
+import { GatewayError } from '../../../../errors.ts';
+import { isResponseId, parseItemId } from '../ids.ts';
+import type { Item } from '../items.ts';
 import type { StoredResponse, StoredResponses } from './stored-responses.ts';
 
 /** Limits on what one request may load: stored responses, and characters of their JSON. */

@@ -1,6 +1,6 @@
-import type { ChatEvent } from '../../../chat/event.ts';
-import { compactionItem } from './compaction.ts';
-import { ResponseEncoder } from './encoder.ts';
+import type { ChatEvent } from '../../../../chat/event.ts';
+import { compactionItem } from './item.ts';
+import { ResponseEncoder } from '../encoder.ts';
 
 /** Encodes an answer as one item with the summary. */
 export class CompactionEncoder extends ResponseEncoder {

@@ -1,4 +1,4 @@
-import type { Emit } from './event.ts';
+import type { Emit } from '../event.ts';
 
 /** Drops the model's thinking, and empty texts, whose log probabilities may belong to the thinking. */
 export function withoutReasoning(emit: Emit): Emit {

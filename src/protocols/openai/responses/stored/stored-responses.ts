@@ -1,7 +1,7 @@
-import type { TextStore } from '../../../chat/protocol.ts';
-import { isResponseId, itemId } from './ids.ts';
-import type { Item } from './items.ts';
-import type { ResponseBody } from './response.ts';
+import type { TextStore } from '../../../../chat/protocol.ts';
+import { isResponseId, itemId } from '../ids.ts';
+import type { Item } from '../items.ts';
+import type { ResponseBody } from '../response.ts';
 
 /** A response with the input it was made from, which does not include the responses before it. */
 export interface StoredResponse {

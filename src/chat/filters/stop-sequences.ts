@@ -1,4 +1,4 @@
-import type { Emit, Usage } from './event.ts';
+import type { Emit, Usage } from '../event.ts';
 
 /**
  * Ends an answer at the first stop sequence in its text, and reports which one it was: Ollama ends the answer there too,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { TokenCounter } from '../../src/chat/token-counter.ts';
+import { TokenCounter } from '../../src/handlers/steps/token-counter.ts';
 
 suite('the counter of tokens', () => {
   test('knows nothing of a model whose prompts no server has counted', () => {

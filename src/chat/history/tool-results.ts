@@ -1,4 +1,5 @@
-import type { AssistantMessage, Message, ToolCall, ToolMessage } from './request.ts';
+import { Calls } from './calls.ts';
+import type { AssistantMessage, Message, ToolCall, ToolMessage } from '../request.ts';
 
 /**
  * Puts the results of tools directly after the message that made the calls, in the order of the calls. Most templates show
@@ -60,8 +61,8 @@ function assignResults(messages: readonly Message[], { byMessage, firstById, ass
       const { callId, name } = message;
       const call =
         callId === ''
-          ? current?.unanswered(name)
-          : (latestById.get(callId)?.withId(callId) ?? unansweredFirst(firstById.get(callId)));
+          ? current?.index.firstUnanswered(name)
+          : (latestById.get(callId)?.index.withId(callId) ?? unansweredFirst(firstById.get(callId)));
       if (call === undefined) continue;
       assigned.add(message);
       call.results.push(message);
@@ -93,44 +94,10 @@ function joined(results: readonly ToolMessage[]): readonly ToolMessage[] {
 /** The calls of one message of the assistant. */
 class Round {
   readonly calls: readonly CallState[];
-  readonly #byId = new Map<string, CallQueue>();
-  readonly #byName = new Map<string, CallQueue>();
-  readonly #all = new CallQueue();
+  readonly index = new Calls<CallState>(({ results }) => results.length > 0);
 
   constructor(calls: readonly ToolCall[]) {
     this.calls = calls.map(({ id, name }) => ({ id, name, results: [] }));
-    for (const call of this.calls) {
-      this.#all.calls.push(call);
-      queueOf(this.#byId, call.id).calls.push(call);
-      queueOf(this.#byName, call.name).calls.push(call);
-    }
-  }
-
-  /** @returns the first call with an id that has no result yet, or else the last one */
-  withId(id: string): CallState | undefined {
-    const queue = this.#byId.get(id);
-    return queue?.firstUnanswered ?? queue?.calls.at(-1);
-  }
-
-  unanswered(name: string | undefined): CallState | undefined {
-    const sameName = name === undefined ? undefined : this.#byName.get(name)?.firstUnanswered;
-    return sameName ?? this.#all.firstUnanswered;
-  }
-}
-
-function queueOf(queues: Map<string, CallQueue>, key: string): CallQueue {
-  const queue = queues.get(key) ?? new CallQueue();
-  queues.set(key, queue);
-  return queue;
-}
-
-/** Remembers up to where all calls are answered: a search from the start each time would be quadratic. */
-class CallQueue {
-  readonly calls: CallState[] = [];
-  #answered = 0;
-
-  get firstUnanswered(): CallState | undefined {
-    while ((this.calls[this.#answered]?.results.length ?? 0) > 0) this.#answered += 1;
-    return this.calls[this.#answered];
+    for (const call of this.calls) this.index.add(call, call.id, call.name);
   }
 }

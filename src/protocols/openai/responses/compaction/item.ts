@@ -1,4 +1,4 @@
-import type { UserMessage } from '../../../chat/request.ts';
+import type { UserMessage } from '../../../../chat/request.ts';
 
 /** An item that stands for the conversation before it. */
 export interface CompactionItem {

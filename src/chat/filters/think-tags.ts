@@ -1,4 +1,4 @@
-import type { ChatEvent, Emit } from './event.ts';
+import type { ChatEvent, Emit } from '../event.ts';
 
 /** Tags that models write around their thinking. */
 const tags = ['think', 'thinking'];

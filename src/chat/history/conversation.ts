@@ -1,5 +1,5 @@
-import { isObject } from '../framing/json.ts';
-import type { GenerationRequest } from './request.ts';
+import { isObject } from '../../framing/json.ts';
+import type { GenerationRequest } from '../request.ts';
 
 /** Characters of a text that are compared: enough to distinguish conversations. */
 const maxCharacters = 2_000;

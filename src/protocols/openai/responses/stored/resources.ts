@@ -1,8 +1,8 @@
-import type { ResourceProtocol, ResourceRequest, TextStore } from '../../../chat/protocol.ts';
-import { GatewayError, invalidValue } from '../../../errors.ts';
-import { openaiErrors } from '../error.ts';
-import { isResponseId } from './ids.ts';
-import type { Item } from './items.ts';
+import type { ResourceProtocol, ResourceRequest, TextStore } from '../../../../chat/protocol.ts';
+import { GatewayError, invalidValue } from '../../../../errors.ts';
+import { openaiErrors } from '../../error.ts';
+import { isResponseId } from '../ids.ts';
+import type { Item } from '../items.ts';
 import { type StoredResponse, StoredResponses } from './stored-responses.ts';
 
 const path = '/v1/responses/:id';
