@@ -1,7 +1,7 @@
 import type { PassThroughRoute } from '../../chat/protocol.ts';
 import type { JsonObject } from '../../chat/request.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
-import { foldedName, isObject, parseExact } from '../../framing/json.ts';
+import { foldedName, isObject } from '../../framing/json.ts';
 import { parseJson } from '../../http/request-body.ts';
 import { ignoresKeepAlive } from '../../policy/keep-alive.ts';
 import { type NativeRules, nativeRules } from '../../policy/native-rules.ts';
@@ -9,6 +9,7 @@ import { withTokenCap } from '../../policy/model-rules.ts';
 import type { Services } from '../../services.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { requireModel, resolveModel } from '../steps/authorize.ts';
+import { changeBytes } from './exact-bytes.ts';
 import { hasOneReading } from './one-reading.ts';
 
 /** A route whose body names models. */
@@ -72,9 +73,7 @@ function withMendedHistory(
 ): Pick<RewrittenBody, 'body' | 'bytes'> {
   const mended = isObject(body) ? mendHistory?.(body) : undefined;
   if (mended === undefined) return { body, bytes };
-  // Parsed once more, so that no number loses digits.
-  const exact = parseExact(bytes.toString('utf8')) as JsonObject;
-  return { body: mended, bytes: Buffer.from(JSON.stringify(mendHistory?.(exact) ?? exact)) };
+  return { body: mended, bytes: changeBytes(bytes, (exact) => mendHistory?.(exact as JsonObject) ?? exact) };
 }
 
 interface ReadBody {
@@ -104,11 +103,11 @@ function withNativeRules(
     dropped: dropsKeepAlive ? ['keep_alive'] : [],
   };
   if (ruled === undefined && mayStay && !dropsKeepAlive) return { ...common, bytes };
-  // Parsed once more, so that no number loses digits.
-  const exact = parseExact(bytes.toString('utf8'));
-  const rewritten = withRules(exact, resolved, services, exchange) ?? exact;
-  const kept = dropsKeepAlive ? withoutKeepAlive(rewritten) : rewritten;
-  return { ...common, bytes: Buffer.from(JSON.stringify(kept)) };
+  const changed = changeBytes(bytes, (exact) => {
+    const rewritten = withRules(exact, resolved, services, exchange) ?? exact;
+    return dropsKeepAlive ? withoutKeepAlive(rewritten) : rewritten;
+  });
+  return { ...common, bytes: changed };
 }
 
 /** Ollama ignores the case of field names. */

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../chat/request.ts';
-import { isObject, parseExact } from '../../framing/json.ts';
+import { isObject } from '../../framing/json.ts';
 import { type BackendKind, backends } from '../../upstreams/index.ts';
+import { changeBytes } from './exact-bytes.ts';
 import type { RewrittenBody } from './rewrite.ts';
 
 /**
@@ -13,12 +14,10 @@ export function withSafeSchemas(rewritten: RewrittenBody, kind: BackendKind): Re
   const backend = backends[kind];
   const safe = backend.safeSchemas(body);
   if (safe.body === body) return rewritten;
-  // Parsed once more, so that no number loses digits.
-  const exact = backend.safeSchemas(parseExact(bytes.toString('utf8')) as JsonObject);
   return {
     ...rewritten,
     body: safe.body,
-    bytes: Buffer.from(JSON.stringify(exact.body)),
+    bytes: changeBytes(bytes, (exact) => backend.safeSchemas(exact as JsonObject).body),
     dropped: [...dropped, ...safe.dropped],
   };
 }
