@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Signal } from '../../cancellation.ts';
 import type { ChatResult } from '../../chat/accumulator.ts';
-import { estimatedInputTokens } from '../../chat/estimate.ts';
 import { withoutReasoning } from '../../chat/filters/event-filters.ts';
 import { endAtRepetition } from '../../chat/filters/repetition.ts';
 import { stopAt } from '../../chat/filters/stop-sequences.ts';
@@ -76,7 +75,7 @@ function severalChoices({ attemptAbortSignal }: Exchange): Cancellable {
 
 /** Makes a decoder for each choice, with the filters for its events: tags of thinking, hidden thinking, and stop sequences that end it here. */
 export function choiceDecoders(
-  { requests, stops, hideThinking, splitsThinkTags, endsRepetition }: PreparedCall,
+  { requests, demands, stops, hideThinking, splitsThinkTags, endsRepetition }: PreparedCall,
   { config, metrics, upstream }: UpstreamServices,
   bodies: MergedBodies,
 ): DecoderMaker[] {
@@ -87,7 +86,7 @@ export function choiceDecoders(
   return requests.map((request, choice) => (emit) => {
     let filtered = hideThinking ? withoutReasoning(emit) : emit;
     const ownStops = stops[choice] ?? [];
-    const inputTokens = ownStops.length > 0 || endsRepetition ? estimatedInputTokens(request) : 0;
+    const inputTokens = demands[choice]?.inputTokens ?? 0;
     if (ownStops.length > 0) filtered = stopAt(ownStops, inputTokens, filtered, cut);
     if (splitsThinkTags) filtered = splitThinkTags(filtered);
     if (!endsRepetition) return backend.decoder(request, filtered, config.limits.line);

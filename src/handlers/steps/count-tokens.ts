@@ -6,7 +6,7 @@ import type { PreparedCall } from './apply-rules.ts';
 
 /** Learns how many tokens a prompt has, when the server that answers has counted them. */
 export function learnTokens(prepared: PreparedCall, { tokenCounter }: Services, exchange: Exchange): void {
-  const demand = demandOf(prepared);
+  const demand = textDemand(prepared);
   if (demand === undefined) return;
   const { model, inputTokens } = demand;
   exchange.onEnd(({ usage }) => {
@@ -16,13 +16,13 @@ export function learnTokens(prepared: PreparedCall, { tokenCounter }: Services, 
 
 /** @returns the tokens of a prompt, counted without a server; undefined if only a server can tell */
 export function countTokens(prepared: PreparedCall, { tokenCounter }: Services): TotalUsage | undefined {
-  const demand = demandOf(prepared);
+  const demand = textDemand(prepared);
   const inputTokens = demand && tokenCounter.count(demand.model, demand.inputTokens);
   return inputTokens === undefined ? undefined : { usage: { inputTokens, outputTokens: 0 }, timings: {} };
 }
 
 /** @returns the estimate for a single prompt; undefined for one with images, whose tokens cannot be estimated */
-function demandOf({ requests: [request, ...others], demands: [demand] }: PreparedCall): Demand | undefined {
+function textDemand({ requests: [request, ...others], demands: [demand] }: PreparedCall): Demand | undefined {
   const hasImages =
     request.kind === 'chat' && request.messages.some((message) => 'images' in message && message.images.length > 0);
   return others.length > 0 || hasImages ? undefined : demand;
