@@ -100,7 +100,7 @@ export function toResponse(head: AnswerHead, echo: Echo, offered: OfferedTools, 
 }
 
 /** @returns an answer that is one item with the summary of the conversation */
-export function toCompaction(head: AnswerHead, echo: Echo, _offered: OfferedTools, result: ChatResult): ResponseBody {
+export function toCompaction(head: AnswerHead, echo: Echo, result: ChatResult): ResponseBody {
   const id = responseId(head);
   const output = [compactionItem(itemId('compaction', id, 'output', 0), result.text)];
   return responseBody(id, head, echo, { ...toStatus(result.finishReason), output, usage: result.usage });
