@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Usage } from '../chat/event.ts';
 import type { TotalUsage } from '../chat/stream.ts';
 import { sumUsage } from '../chat/sum-usage.ts';
 import { Cancellation, type Signal } from '../cancellation.ts';
 import { GatewayError, asGatewayError } from '../errors.ts';
 import type { Key } from '../policy/keys.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
-import type { Outcome, Phase } from '../telemetry/metrics.ts';
+import type { Phase } from '../telemetry/metrics.ts';
+import type { Admitted } from './admitted.ts';
+import { type Ending, type Tokens, outcomeOf } from './ending.ts';
+import { FirstTokenTimers } from './first-token-timers.ts';
 
 /** Called as exchanges run and end. */
 export interface ExchangeObservers {
@@ -15,37 +17,6 @@ export interface ExchangeObservers {
   readonly ended: (exchange: Exchange, ending: Ending) => void;
   /** Called when the service has stopped, after the last exchange. */
   readonly stopped: () => void;
-}
-
-/** A request that counts among those under way. */
-export interface Admitted {
-  /** The name of its key; for requests without one, the address that they come from. */
-  readonly owner: string;
-  /** Bytes that it holds. */
-  readonly bytes: number;
-  /**
-   * Counts memory that the request needs until it ends.
-   *
-   * @throws {GatewayError} 503 when all requests, or those of the same key, would need too much
-   */
-  hold(bytes: number): void;
-  /** Called once, when the exchange ends. */
-  leave(): void;
-}
-
-type Tokens = Pick<Usage, 'inputTokens' | 'outputTokens'>;
-
-/** The end of an exchange. */
-export interface Ending {
-  readonly outcome: Outcome;
-  readonly failure: GatewayError | undefined;
-  readonly seconds: number;
-  /** Seconds from the request's arrival to the first chunk of its answer; undefined if none came. */
-  readonly secondsToFirstChunk: number | undefined;
-  /** The upstream's own counts; undefined if it reported none. */
-  readonly usage: TotalUsage | undefined;
-  /** Tokens that count against limits and budgets. */
-  readonly charged: Tokens;
 }
 
 /**
@@ -117,7 +88,7 @@ export class Exchange {
   #servedMs = 0;
   #gaps: { observe(seconds: number): void } | undefined;
   readonly #endListeners: ((ending: Ending) => void)[] = [];
-  readonly #firstTokenTimers = new Set<NodeJS.Timeout>();
+  readonly #firstTokenTimers = new FirstTokenTimers();
   #totalTimer: NodeJS.Timeout | undefined;
   #usage: TotalUsage | undefined;
   #ending: Ending | undefined;
@@ -174,21 +145,7 @@ export class Exchange {
    */
   startFirstTokenTimer(milliseconds: number, extension: () => number = none): () => void {
     if (milliseconds === 0 || this.#firstChunkAt !== undefined) return noTimer;
-    const attempt = this.#attempt;
-    const onTime = (): void => {
-      this.#firstTokenTimers.delete(timer);
-      const more = extension();
-      if (more === 0)
-        return attempt.abort(new GatewayError('first_token_timeout', firstTokenMissing, { retryAfter: 5 }));
-      timer = setTimeout(onTime, more);
-      this.#firstTokenTimers.add(timer);
-    };
-    let timer = setTimeout(onTime, milliseconds);
-    this.#firstTokenTimers.add(timer);
-    return () => {
-      clearTimeout(timer);
-      this.#firstTokenTimers.delete(timer);
-    };
+    return this.#firstTokenTimers.start(this.#attempt, milliseconds, extension);
   }
 
   /** Cancels the exchange if it has not ended after `milliseconds`; 0 for no limit. */
@@ -236,7 +193,7 @@ export class Exchange {
     this.#chunks += chunks;
     if (this.#firstChunkAt === undefined) {
       this.#firstChunkAt = now;
-      this.#stopFirstTokenTimers();
+      this.#firstTokenTimers.stop();
       this.phase = 'streaming';
     } else if (this.model !== undefined) {
       this.#gaps ??= this.#observers.chunkGaps(this);
@@ -292,7 +249,7 @@ export class Exchange {
       charged: usage !== undefined && this.#chunks === 0 ? usage.usage : this.#estimatedCharge(),
     };
     this.#ending = ending;
-    this.#stopFirstTokenTimers();
+    this.#firstTokenTimers.stop();
     clearTimeout(this.#totalTimer);
     this.admitted?.leave();
     for (const listener of this.#endListeners) listener(ending);
@@ -317,14 +274,7 @@ export class Exchange {
       outputTokens: generated + (counted?.outputTokens ?? 0),
     };
   }
-
-  #stopFirstTokenTimers(): void {
-    for (const timer of this.#firstTokenTimers) clearTimeout(timer);
-    this.#firstTokenTimers.clear();
-  }
 }
-
-const firstTokenMissing = 'The model did not begin to answer in time.';
 
 function noTimer(): void {
   // There is no timer to stop.
@@ -332,11 +282,4 @@ function noTimer(): void {
 
 function none(): number {
   return 0;
-}
-
-function outcomeOf(failure: GatewayError | undefined, status: number): Outcome {
-  if (failure === undefined) return status < 400 ? 'ok' : status < 500 ? 'client_error' : 'upstream_error';
-  if (failure.code === 'client_closed') return 'client_closed';
-  if (failure.fromUpstream) return 'upstream_error';
-  return failure.status < 500 ? 'client_error' : 'server_error';
 }

@@ -2,7 +2,8 @@ import type { GatewayError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { UsageLedger } from '../usage/ledger.ts';
-import type { Ending, Exchange, ExchangeObservers } from './exchange.ts';
+import type { Ending } from './ending.ts';
+import type { Exchange, ExchangeObservers } from './exchange.ts';
 import { LogLimit } from './log-limit.ts';
 
 interface ObserverOptions {

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../errors.ts';
-import type { Admitted, Exchange } from '../exchange/exchange.ts';
+import type { Admitted } from '../exchange/admitted.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 
 /** The part of all requests that one key may have under way, unless its group says otherwise. */
 const requestShare = 1 / 4;

@@ -1,6 +1,7 @@
 import type { Signal } from '../cancellation.ts';
 import { GatewayError } from '../errors.ts';
-import type { Ending, Exchange } from '../exchange/exchange.ts';
+import type { Ending } from '../exchange/ending.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import { shuttingDown } from '../exchange/registry.ts';
 import type { QueuedRequest, Ticket } from '../scheduling/fair-queue.ts';
 import type { Forecast } from '../scheduling/forecast.ts';

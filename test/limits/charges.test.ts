@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Exchange } from '../../src/exchange/exchange.ts';
-import type { Ending } from '../../src/exchange/exchange.ts';
+import type { Ending } from '../../src/exchange/ending.ts';
 import { GatewayError } from '../../src/errors.ts';
 import type { TotalUsage } from '../../src/chat/stream.ts';
 import { OutputRate } from '../../src/pool/output-rate.ts';
