@@ -48,17 +48,20 @@ suite('/v1/messages/count_tokens', () => {
     assert.equal(upstream.requests.length, 2);
   });
 
-  test('does not estimate a prompt with an image', async () => {
-    await using upstream = await openaiUpstream(stream([chunk({ content: 'x' }, 'length'), usageChunk(7, 1)]));
-    await using gateway = await testGateway(upstream, { upstream: { kind: 'openai' } });
-    const source = { type: 'base64', media_type: 'image/png', data: 'iVBORw0KGgo=' };
-    const body = JSON.stringify({
-      model: 'scripted',
-      messages: [{ role: 'user', content: [{ type: 'image', source }] }],
+  const media = {
+    'an image': { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBORw0KGgo=' } },
+    'a recording': { type: 'input_audio', input_audio: { data: 'UklGRg==', format: 'wav' } },
+  };
+  for (const [name, part] of Object.entries(media)) {
+    test(`does not estimate a prompt with ${name}`, async () => {
+      await using upstream = await openaiUpstream(stream([chunk({ content: 'x' }, 'length'), usageChunk(7, 1)]));
+      await using gateway = await testGateway(upstream, { upstream: { kind: 'openai' } });
+      const body = JSON.stringify({ model: 'scripted', messages: [{ role: 'user', content: [part] }] });
+      for (let request = 0; request < 2; request += 1) {
+        const response = await gateway.fetch('/v1/messages/count_tokens', { method: 'POST', body });
+        assert.deepEqual(await response.json(), { input_tokens: 7 });
+      }
+      assert.equal(upstream.requests.length, 2);
     });
-    for (let request = 0; request < 2; request += 1) {
-      await (await gateway.fetch('/v1/messages/count_tokens', { method: 'POST', body })).text();
-    }
-    assert.equal(upstream.requests.length, 2);
-  });
+  }
 });

@@ -27,7 +27,8 @@ export function settleHistory(request: ChatRequest): ChatRequest {
   return settled === messages ? request : { ...request, messages: settled };
 }
 
-function hasMedia({ images = [], audio = [] }: Attachments): boolean {
+/** True for a message with images or recordings. */
+export function hasMedia({ images = [], audio = [] }: Attachments): boolean {
   return images.length > 0 || audio.length > 0;
 }
 

@@ -1,3 +1,4 @@
+import { hasMedia } from '../../chat/history/settle.ts';
 import type { TotalUsage } from '../../chat/stream.ts';
 import type { Demand } from '../../pool/slots.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
@@ -21,9 +22,8 @@ export function countTokens(prepared: PreparedCall, { tokenCounter }: Services):
   return inputTokens === undefined ? undefined : { usage: { inputTokens, outputTokens: 0 }, timings: {} };
 }
 
-/** @returns the estimate for a single prompt; undefined for one with images, whose tokens cannot be estimated */
+/** @returns the estimate for a single prompt; undefined for one with images or recordings, whose tokens cannot be estimated */
 function textDemand({ requests: [request, ...others], demands: [demand] }: PreparedCall): Demand | undefined {
-  const hasImages =
-    request.kind === 'chat' && request.messages.some((message) => 'images' in message && message.images.length > 0);
-  return others.length > 0 || hasImages ? undefined : demand;
+  const isText = request.kind !== 'chat' || !request.messages.some(hasMedia);
+  return others.length === 0 && isText ? demand : undefined;
 }
