@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { configChanges } from './config-changes.ts';
+import { configChanges } from './service-log/config-changes.ts';
 import { ConfigError } from './config/error.ts';
 import type { Config } from './config/schema.ts';
 import type { Exchange } from './exchange/exchange.ts';

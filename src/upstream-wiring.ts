@@ -1,5 +1,5 @@
 import type { Config, UpstreamConfig } from './config/schema.ts';
-import { ejectionReporter } from './ejections.ts';
+import { ejectionReporter } from './service-log/ejections.ts';
 import type { ModelRules } from './policy/model-rules.ts';
 import { upstreamDown } from './pool/all-down.ts';
 import { Health } from './pool/health.ts';
@@ -11,7 +11,7 @@ import type { UpstreamPool } from './pool/pool.ts';
 import { UpstreamQueue } from './pool/upstream-queue.ts';
 import type { Upstream } from './pool/upstream.ts';
 import { createProbe } from './probe.ts';
-import { SlowQueueLog } from './queue-log.ts';
+import { SlowQueueLog } from './service-log/slow-queue.ts';
 import type { FairQueueOptions } from './scheduling/fair-queue.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { suite, test } from 'node:test';
 import { pino } from 'pino';
-import { SlowQueueLog } from '../src/queue-log.ts';
+import { SlowQueueLog } from '../src/service-log/slow-queue.ts';
 import { logFormat } from '../src/telemetry/log-format.ts';
 import { type TestGateway, testGateway } from './helpers/gateway.ts';
 import { heldUpstream } from './helpers/held-upstream.ts';

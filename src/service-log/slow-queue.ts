@@ -1,4 +1,4 @@
-import type { Logger } from './telemetry/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 /** Milliseconds between two lines about a queue that stays slow. */
 const interval = 60_000;

@@ -1,10 +1,10 @@
-import type { Config } from './config/schema.ts';
-import { GatewayError } from './errors.ts';
-import type { Upstream } from './pool/upstream.ts';
-import type { Logger } from './telemetry/logger.ts';
-import { askUpstream } from './upstreams/http/read.ts';
-import { version } from './version.ts';
-import { withTimeout } from './with-timeout.ts';
+import type { Config } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
+import type { Upstream } from '../pool/upstream.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { askUpstream } from '../upstreams/http/read.ts';
+import { version } from '../version.ts';
+import { withTimeout } from '../with-timeout.ts';
 
 /** Milliseconds that the line waits for the upstreams. */
 const answerTimeout = 2_500;

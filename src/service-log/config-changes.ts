@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Config } from './config/schema.ts';
+import type { Config } from '../config/schema.ts';
 
 /** Names that a log line lists. */
 const maxNames = 20;

@@ -1,5 +1,5 @@
-import type { ExchangeRegistry } from './exchange/registry.ts';
-import type { Logger } from './telemetry/logger.ts';
+import type { ExchangeRegistry } from '../exchange/registry.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 /** Logs how the service stops. */
 export class StopLog {

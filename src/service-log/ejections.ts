@@ -1,8 +1,8 @@
-import { asGatewayError } from './errors.ts';
-import type { HealthChange } from './pool/health.ts';
-import type { ModelChange } from './pool/model-health.ts';
-import type { Logger } from './telemetry/logger.ts';
-import type { Metrics } from './telemetry/metrics.ts';
+import { asGatewayError } from '../errors.ts';
+import type { HealthChange } from '../pool/health.ts';
+import type { ModelChange } from '../pool/model-health.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 
 interface EjectionReporter {
   readonly onServer: (up: boolean, change: HealthChange) => void;

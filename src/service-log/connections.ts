@@ -1,7 +1,7 @@
-import type { GatewayError } from './errors.ts';
-import { LogLimit } from './exchange/log-limit.ts';
-import type { Logger } from './telemetry/logger.ts';
-import type { Metrics } from './telemetry/metrics.ts';
+import type { GatewayError } from '../errors.ts';
+import { LogLimit } from '../exchange/log-limit.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 
 /** Logs refusals before there is a request: connections over a limit, and bytes that are not a request. */
 export class ConnectionLog {
