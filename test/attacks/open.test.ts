@@ -1,5 +1,4 @@
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { freePort } from '../helpers/free-port.ts';
 import { until } from '../helpers/wait.ts';
 import { attack } from './attack.ts';
 import { type RawRequest, send } from './client.ts';
@@ -74,18 +73,6 @@ attack(
     return { held: warned(), figures: warned() ? 'there is a warning' : 'there is no warning' };
   },
 );
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
-}
 
 attack('metrics.listen on loopback serves no page of another site', {}, async ({ ollama }) => {
   const port = await freePort();

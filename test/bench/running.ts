@@ -1,7 +1,8 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../helpers/free-port.ts';
 import type { Contender, Place } from './contenders.ts';
 import type { Helpers } from './helpers.ts';
 import { type Pins, hasExited, start, stop } from './processes.ts';
@@ -66,19 +67,6 @@ export async function run(bench: Bench, contender: Contender, label: string): Pr
     await sleep(50);
   }
   return running;
-}
-
-/** @returns a port on which nothing listens */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }
 
 async function listens(port: number): Promise<boolean> {

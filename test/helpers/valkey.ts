@@ -1,8 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
+import { freePort } from './free-port.ts';
 
 /** The server to test with: LLAMADUCT_TEST_VALKEY, or one on the PATH. */
 const program = [process.env['LLAMADUCT_TEST_VALKEY'], 'valkey-server', 'redis-server'].find(runs);
@@ -49,17 +48,6 @@ function runs(name: string | undefined): name is string {
   } catch {
     return false;
   }
-}
-
-/** @returns a port on which nothing listens */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }
 
 /** Milliseconds for the server to start. */

@@ -82,12 +82,7 @@ suite('an upstream that fails with one model', () => {
           await (request.body.includes('"own"') ? working[kind] : failure)(res, request);
         });
         await using good = await start[kind](working[kind]);
-        const [first, second] = preferFirst([bad, good]);
-        const upstreams = [
-          { ...first, kind },
-          { ...(second ?? first), kind },
-        ] as const;
-        await using gateway = await testGateway(upstreams, settings);
+        await using gateway = await testGateway(preferFirst([bad, good], kind), settings);
         for (let round = 0; round < 3; round += 1) {
           for (const [status, text] of await askAll(gateway, kind)) {
             assert.equal(status, 200, text);
@@ -177,12 +172,7 @@ suite('the trial of an ejected model', () => {
     test(`is a request for one token, with the options of the model's rule: ${kind}`, async (t) => {
       await using bad = await start[kind](json(500, engineDied));
       await using good = await start[kind](working[kind]);
-      const [first, second] = preferFirst([bad, good]);
-      const upstreams = [
-        { ...first, kind },
-        { ...(second ?? first), kind },
-      ] as const;
-      await using gateway = await testGateway(upstreams, {
+      await using gateway = await testGateway(preferFirst([bad, good], kind), {
         ...settings,
         health: { interval: '1h', failures: 1 },
         models: [{ match: 'shared', pin: { num_ctx: 4096 } }],

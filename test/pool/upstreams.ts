@@ -16,8 +16,8 @@ export function upstreamsAt(servers: readonly Server[], settings: Partial<Upstre
 }
 
 /** Configures two servers, of which the first has so much weight that it comes first for every conversation. */
-export function preferFirst(servers: readonly [Server, Server]): Upstreams {
-  const [first, second] = upstreamsAt(servers);
+export function preferFirst(servers: readonly [Server, Server], kind: UpstreamConfig['kind'] = 'ollama'): Upstreams {
+  const [first, second] = upstreamsAt(servers, { kind });
   return [
     { ...first, weight: 100 },
     { ...(second ?? first), weight: 0.01 },

@@ -7,6 +7,7 @@ import { constants, createGunzip } from 'node:zlib';
 import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
 import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
 import { chunk, usageChunk } from '../helpers/openai-answers.ts';
+import { streamedBodies } from '../helpers/streamed-bodies.ts';
 import { type Answer, type FakeUpstream, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 import { type Proxy, haproxy, nginx } from './proxies.ts';
@@ -14,17 +15,7 @@ import { type Proxy, haproxy, nginx } from './proxies.ts';
 const kinds = ['ollama', 'openai'] as const;
 type Kind = (typeof kinds)[number];
 
-const messages = [{ role: 'user', content: 'hi' }];
-const bodies = {
-  '/v1/chat/completions': { messages, stream: true },
-  '/v1/completions': { prompt: 'hi', stream: true },
-  '/v1/responses': { input: 'hi', stream: true },
-  '/v1/messages': { messages, max_tokens: 9, stream: true },
-  '/api/chat': { messages },
-  '/api/generate': { prompt: 'hi' },
-  '/api/pull': {},
-};
-type Path = keyof typeof bodies;
+type Path = keyof typeof streamedBodies;
 
 const words = ['alpha', 'beta', 'gamma'];
 
@@ -79,7 +70,7 @@ async function ask(
   fields: object = {},
 ): Promise<Reading> {
   const model = kind === 'ollama' ? 'scripted-plain' : 'scripted';
-  const body = JSON.stringify({ model, ...bodies[path], ...fields });
+  const body = JSON.stringify({ model, ...streamedBodies[path], ...fields });
   const outgoing = send({
     socketPath: proxy.socket,
     path,
@@ -121,7 +112,7 @@ for (const { name, skip, start: startProxy } of [nginx, haproxy]) {
   suite(`${name} in front of llamaduct`, { skip, concurrency: 2 }, () => {
     for (const compresses of name === 'nginx' ? [false, true] : [false]) {
       for (const kind of kinds) {
-        for (const path of Object.keys(bodies) as Path[]) {
+        for (const path of Object.keys(streamedBodies) as Path[]) {
           if (kind === 'openai' && path === '/api/pull') continue;
           const how = compresses ? ', compressed' : '';
           test(`passes on each word before the next one comes: ${path}, ${kind}${how}`, async () => {

@@ -7,7 +7,8 @@ import { causeOf, reasonOf } from '../../src/store/causes.ts';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { type FakeUpstream, fakeUpstream } from '../helpers/upstream.ts';
-import { freePort, noValkey, startValkey } from '../helpers/valkey.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { noValkey, startValkey } from '../helpers/valkey.ts';
 import { until } from '../helpers/wait.ts';
 import { keyOf, posted, tester } from '../limits/limited.ts';
 

@@ -4,18 +4,8 @@ import { sendJson } from '../helpers/answers.ts';
 import { testGateway } from '../helpers/gateway.ts';
 import { chatLine, doneLine, ndjson } from '../helpers/ollama-answers.ts';
 import { saying } from '../helpers/openai-answers.ts';
+import { streamedBodies } from '../helpers/streamed-bodies.ts';
 import { type Answer, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
-
-const messages = [{ role: 'user', content: 'hi' }];
-const bodies = {
-  '/v1/chat/completions': { messages, stream: true },
-  '/v1/completions': { prompt: 'hi', stream: true },
-  '/v1/responses': { input: 'hi', stream: true },
-  '/v1/messages': { messages, max_tokens: 9, stream: true },
-  '/api/chat': { messages },
-  '/api/generate': { prompt: 'hi' },
-  '/api/pull': {},
-};
 
 const streaming: Answer = (res, { url }) => {
   const line = url === '/api/generate' ? { message: undefined, response: '' } : {};
@@ -24,7 +14,7 @@ const streaming: Answer = (res, { url }) => {
 
 suite('a reverse proxy is asked not to buffer a stream', () => {
   for (const kind of ['ollama', 'openai'] as const) {
-    for (const [path, body] of Object.entries(bodies)) {
+    for (const [path, body] of Object.entries(streamedBodies)) {
       if (kind === 'openai' && path === '/api/pull') continue;
       for (const portable of [false, true]) {
         test(`${path} in front of ${kind}, ${portable ? 'as a web stream' : "by Node's response"}`, async () => {

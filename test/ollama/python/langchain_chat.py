@@ -1,11 +1,9 @@
 """LangChain's ChatOllama and OllamaEmbeddings."""
 
-from langchain_core.messages import HumanMessage, ToolMessage
-from langchain_core.tools import tool
 from langchain_ollama import ChatOllama, OllamaEmbeddings
 
-import cases
 from cases import LONG, LONG_OPTIONS, abandoned, case, key, raised, run, url
+from langchain_tools import get_time, get_weather, summary, weather_loop
 
 TO = {"base_url": url, "client_kwargs": {"headers": {"authorization": f"Bearer {key}"}}}
 
@@ -14,26 +12,9 @@ def model(name, **rest):
     return ChatOllama(model=name, **TO, **rest)
 
 
-@tool
-def get_weather(city: str, unit: str = "celsius") -> str:
-    """Weather in a city"""
-    return cases.weather(city, unit)
-
-
-@tool
-def get_time(zone: str) -> str:
-    """Time in a zone"""
-    return zone
-
-
 @case
 def invoke():
-    answer = model("scripted-utf8").invoke("hi")
-    return {
-        "text": answer.content,
-        "done": answer.response_metadata["done_reason"],
-        "counted": answer.usage_metadata["input_tokens"] > 0 and answer.usage_metadata["output_tokens"] > 0,
-    }
+    return summary(model("scripted-utf8").invoke("hi"), "done_reason")
 
 
 @case
@@ -53,13 +34,7 @@ def thinking():
 
 @case
 def tools_loop():
-    bound = model("scripted-tools").bind_tools([get_weather, get_time])
-    messages = [HumanMessage("What is the weather in Paris?")]
-    first = bound.invoke(messages)
-    messages.append(first)
-    for call in first.tool_calls:
-        messages.append(ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"]))
-    return {"calls": [[call["name"], call["args"]] for call in first.tool_calls], "text": bound.invoke(messages).content}
+    return weather_loop(model("scripted-tools"))
 
 
 @case

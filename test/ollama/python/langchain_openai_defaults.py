@@ -3,16 +3,14 @@
 import os
 
 import litellm
-from langchain_core.messages import HumanMessage, ToolMessage
-from langchain_core.tools import tool
 
 # tiktoken would download its encodings. LiteLLM has them.
 os.environ["TIKTOKEN_CACHE_DIR"] = os.path.join(os.path.dirname(litellm.__file__), "litellm_core_utils", "tokenizers")
 
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings  # noqa: E402
 
-import cases  # noqa: E402
 from cases import case, key, run, url  # noqa: E402
+from langchain_tools import summary, weather_loop  # noqa: E402
 
 TO = {"base_url": f"{url}/v1", "api_key": key}
 
@@ -21,37 +19,14 @@ def model(name, **rest):
     return ChatOpenAI(model=name, **TO, **rest)
 
 
-@tool
-def get_weather(city: str, unit: str = "celsius") -> str:
-    """Weather in a city"""
-    return cases.weather(city, unit)
-
-
-@tool
-def get_time(zone: str) -> str:
-    """Time in a zone"""
-    return zone
-
-
 @case
 def invoke():
-    answer = model("scripted-utf8").invoke("hi")
-    return {
-        "text": answer.content,
-        "done": answer.response_metadata["finish_reason"],
-        "counted": answer.usage_metadata["input_tokens"] > 0 and answer.usage_metadata["output_tokens"] > 0,
-    }
+    return summary(model("scripted-utf8").invoke("hi"), "finish_reason")
 
 
 @case
 def tools_loop():
-    bound = model("scripted-tools").bind_tools([get_weather, get_time])
-    messages = [HumanMessage("What is the weather in Paris?")]
-    first = bound.invoke(messages)
-    messages.append(first)
-    for call in first.tool_calls:
-        messages.append(ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"]))
-    return {"calls": [[call["name"], call["args"]] for call in first.tool_calls], "text": bound.invoke(messages).content}
+    return weather_loop(model("scripted-tools"))
 
 
 @case
