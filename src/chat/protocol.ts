@@ -1,6 +1,7 @@
 import type { GatewayError } from '../errors.ts';
 import type { ChatResult } from './accumulator.ts';
 import type { ModelDetails, ModelInfo } from './backend.ts';
+import type { Constraint } from './constraint.ts';
 import type { EmbeddingInput, EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
 import type { GenerationRequest, JsonObject, Message } from './request.ts';
 import type { Encoder, TotalUsage } from './stream.ts';
@@ -164,7 +165,7 @@ export interface PassThroughRoute {
    */
   readonly unseenTokens?: (body: unknown) => number | undefined;
   /** Reads what constrains the answer: a JSON Schema, or JSON of any form. Absent for routes whose answers nothing can. */
-  readonly constraint?: (body: unknown) => 'schema' | 'json' | undefined;
+  readonly constraint?: (body: unknown) => Constraint | undefined;
   /** Formats the end of a stream that is ended before the model ends it, as one that reached its length. */
   readonly endAtLength?: (model: string, lastRecords: string) => string;
   /**

@@ -1,4 +1,4 @@
-import { isConstrained } from '../chat/constrained.ts';
+import { constraintOf } from '../chat/constraint.ts';
 import { conversationOf } from '../chat/history/conversation.ts';
 import type { AnswerHead, GenerationCall, GenerationProtocol } from '../chat/protocol.ts';
 import { serverTiming, withQueueTime } from '../chat/server-timing.ts';
@@ -106,7 +106,7 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
 }
 
 function targetOf({ requests: [first] }: PreparedCall): Target {
-  return { model: first.model, conversation: () => conversationOf(first), hasSchema: isConstrained(first) };
+  return { model: first.model, conversation: () => conversationOf(first), hasSchema: constraintOf(first) === 'schema' };
 }
 
 /** The headers that say what the answer does without. */

@@ -1,3 +1,4 @@
+import type { Constraint } from '../chat/constraint.ts';
 import type { FileConfig } from '../config/schema.ts';
 import type { GenerationRequest, Sampling, SystemMessage } from '../chat/request.ts';
 import { exactNumber } from '../framing/json.ts';
@@ -175,4 +176,13 @@ function without(sampling: Sampling, pin: object): Sampling {
 export function toTokenLimit(tokens: unknown): number | undefined {
   const limit = exactNumber(tokens);
   return limit !== undefined && limit >= 1 ? Math.floor(limit) : undefined;
+}
+
+/**
+ * Decides whether an answer that only repeats itself is ended. Without a setting, one in JSON is: it cannot end before it is
+ * closed, which a model may never do.
+ */
+export function endsRepetition(rule: ModelRule | undefined, constraint: Constraint | undefined): boolean {
+  const guard = rule?.repetition_guard ?? 'constrained';
+  return guard === 'always' || (guard === 'constrained' && constraint !== undefined);
 }

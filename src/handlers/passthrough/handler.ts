@@ -8,6 +8,7 @@ import { invalidValue } from '../../errors.ts';
 import { type RequestHandler, sendEmpty, sendJson, sendStream, sendStreamWithHeartbeats } from '../../http/respond.ts';
 import { readCodings, unsupportedEncoding } from '../../http/content-coding.ts';
 import { parseJson } from '../../http/request-body.ts';
+import { endsRepetition } from '../../policy/model-rules.ts';
 import type { UpstreamPool } from '../../pool/pool.ts';
 import type { Target, Upstream } from '../../pool/upstream.ts';
 import type { Services, UpstreamServices } from '../../services.ts';
@@ -157,8 +158,7 @@ function watchFor(
   { config, metrics, rules, upstream }: UpstreamServices,
 ): RepetitionWatch | undefined {
   const model = route.modelsIn(rewritten.body)[0] ?? '';
-  const guard = rules.rule(model)?.repetition_guard ?? 'constrained';
-  const isWatched = guard === 'always' || (guard === 'constrained' && route.constraint?.(rewritten.body) !== undefined);
+  const isWatched = endsRepetition(rules.rule(model), route.constraint?.(rewritten.body));
   if (!isWatched || answer.statusCode !== 200 || !isStream(answer)) return undefined;
   const request = { kind: 'chat', model, messages: [], sampling: {} } as const;
   return new RepetitionWatch(

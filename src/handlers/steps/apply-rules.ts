@@ -1,9 +1,10 @@
+import { constraintOf } from '../../chat/constraint.ts';
 import type { GenerationCall } from '../../chat/protocol.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
 import { invalidValue } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { withAllowedKeepAlive } from '../../policy/keep-alive.ts';
-import { type ModelRule, applyRule, withTokenCap } from '../../policy/model-rules.ts';
+import { type ModelRule, applyRule, endsRepetition, withTokenCap } from '../../policy/model-rules.ts';
 import { type Demand, sumDemands } from '../../pool/slots.ts';
 import { checkSchema } from '../../schema/json-schema.ts';
 import type { Services } from '../../services.ts';
@@ -60,21 +61,21 @@ export async function applyRules(call: GenerationCall, services: Services, excha
   const countsOnly = call.countsOnly === true;
   const allowed = (request: GenerationRequest): GenerationRequest =>
     withAllowedKeepAlive(request, { key: exchange.key, rule });
-  const [first, ...others] = call.requests;
+  const own = allowed(asked);
   const shaped = [
-    shape(allowed(first), model, rule, countsOnly),
-    ...others.map((request) => shape(allowed(request), model, rule, countsOnly)),
+    shape(own, model, rule, countsOnly),
+    ...call.requests.slice(1).map((request) => shape(allowed(request), model, rule, countsOnly)),
   ] as const;
   pool.backendFor(model).check?.(shaped[0]);
   const demands = shaped.map(demandOf);
   // Before images are fetched, so that a request over a limit fetches none.
   if (call.ready === undefined) await reserveTokens(exchange, sumDemands(demands), services);
   const { requests, dropped: leftOut } = await prepareMessages(shaped, services, exchange);
-  const dropped = [...call.dropped, ...leftOut, ...(allowed(asked) === asked ? [] : ['keep_alive'])];
+  const dropped = [...call.dropped, ...leftOut, ...(own === asked ? [] : ['keep_alive'])];
   if (config.strict) {
     // A field that only a rule of the operator sets is not the client's to leave out.
-    const own = withMessagesOf(requests[0], asked);
-    rejectDroppedFields([...dropped, ...spelledFields(pool.backendFor(model).generation(own).dropped, call)]);
+    const { dropped: unsent } = pool.backendFor(model).generation(withMessagesOf(requests[0], asked));
+    rejectDroppedFields([...dropped, ...spelledFields(unsent, call)]);
   }
   return {
     dropped,
@@ -83,7 +84,7 @@ export async function applyRules(call: GenerationCall, services: Services, excha
     ...(call.reportsStop === true ? withStopsHere(requests) : { requests, stops: [] }),
     hideThinking: call.hideThinking === true || exchange.key?.hideThinking === true || rule?.hide_thinking === true,
     ...answerRules(rule, config),
-    endsRepetition: endsRepetition(rule, requests[0]),
+    endsRepetition: endsRepetition(rule, constraintOf(requests[0])),
   };
 }
 
@@ -97,13 +98,6 @@ function answerRules(
     validatesJson: rule?.validate_json ?? validatesJson,
     mayTruncate: rule?.on_overflow === 'truncate',
   };
-}
-
-/** By default, only an answer in JSON is watched: it cannot end before it is closed, which a model may never do. */
-function endsRepetition(rule: ModelRule | undefined, request: GenerationRequest): boolean {
-  const guard = rule?.repetition_guard ?? 'constrained';
-  if (guard !== 'constrained') return guard === 'always';
-  return request.format !== undefined || (request.kind === 'chat' && request.toolChoice !== undefined);
 }
 
 /** @param countsOnly makes the answer one token long, whatever the operator pinned */

@@ -1,3 +1,4 @@
+import type { Constraint } from '../../chat/constraint.ts';
 import type { PassThroughRoute } from '../../chat/protocol.ts';
 import { isObject, jsonLine } from '../../framing/json.ts';
 import { fieldOf } from './body.ts';
@@ -21,7 +22,7 @@ function unseenTokens(body: unknown): number | undefined {
   return fieldOf(body, 'stream') === false ? (outputTokens(body) ?? Infinity) : undefined;
 }
 
-function constraint(body: unknown): 'schema' | 'json' | undefined {
+function constraint(body: unknown): Constraint | undefined {
   const format = fieldOf(body, 'format');
   return isObject(format) ? 'schema' : format === 'json' ? 'json' : undefined;
 }

@@ -1,3 +1,4 @@
+import type { Constraint } from '../../chat/constraint.ts';
 import type { History, PassThroughRoute } from '../../chat/protocol.ts';
 import type { JsonObject } from '../../chat/request.ts';
 import { foldedName, isObject } from '../../framing/json.ts';
@@ -71,7 +72,7 @@ function unseenTokens(body: unknown): number | undefined {
   return sse.isRequested(body) ? undefined : (outputTokens(body) ?? Infinity);
 }
 
-function constraint(body: unknown): 'schema' | 'json' | undefined {
+function constraint(body: unknown): Constraint | undefined {
   if (!isObject(body)) return undefined;
   const { response_format: format, tool_choice: choice } = body;
   const type = isObject(format) ? format['type'] : undefined;
