@@ -47,6 +47,16 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** @returns a text as it is, '' for any other value */
+export function textIn(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** @returns a text as it is, '' for null and undefined, JSON for any other value */
+export function textOrJson(value: unknown): string {
+  return value == null || typeof value === 'string' ? textIn(value) : JSON.stringify(value);
+}
+
 /** Folds a field name as Go's encoding/json does to compare it: case-insensitive, with the long s equal to s. */
 export function foldedName(name: string): string {
   return name.replaceAll('ſ', 's').toLowerCase();

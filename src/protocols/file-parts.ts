@@ -1,4 +1,4 @@
-import { isObject } from '../framing/json.ts';
+import { isObject, textIn } from '../framing/json.ts';
 import { strictBase64 } from '../images/data-uri.ts';
 import { imageType, sniffedBytes } from '../images/sniff.ts';
 import { readAudio } from './audio.ts';
@@ -123,10 +123,6 @@ function plainText(bytes: Buffer, mediaType: string): string | undefined {
 
 export function headed(heading: string, body: string): string {
   return [heading, body].filter((part) => part !== '').join('\n');
-}
-
-export function textIn(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 /** The name of a file in its address. */

@@ -1,7 +1,7 @@
 import type { Image, JsonObject } from '../chat/request.ts';
-import { isObject } from '../framing/json.ts';
+import { isObject, textIn } from '../framing/json.ts';
 import { readAudio } from './audio.ts';
-import { addFile, headed, outsideFile, readFile, readResource, textIn } from './file-parts.ts';
+import { addFile, headed, outsideFile, readFile, readResource } from './file-parts.ts';
 import { readImageData, readImageSource, readImageUrl } from './images.ts';
 import { type Content, type Part, type PartContext, leaveOut } from './part.ts';
 

@@ -1,7 +1,7 @@
 import { parse as parseTolerantly } from 'jsonc-parser';
 import type { JsonObject, ToolCall } from '../chat/request.ts';
 import { countValues } from '../framing/depth.ts';
-import { exactNumber, isObject, parseExact } from '../framing/json.ts';
+import { exactNumber, isObject, parseExact, textIn } from '../framing/json.ts';
 
 /** Limits of the arguments of a request's calls that are written as text, into which the limits of its body do not look. */
 const maxDepth = 128;
@@ -42,7 +42,7 @@ export class ToolCallReader {
 
   /** Reads a call in a history, whatever its fields are: a client cannot change them. */
   readCall(id: unknown, name: unknown, args: unknown): ToolCall {
-    const call = { id: asText(id), name: asText(name), arguments: this.readArguments(args) };
+    const call = { id: textIn(id), name: textIn(name), arguments: this.readArguments(args) };
     this.add(call);
     return call;
   }
@@ -91,10 +91,6 @@ export class ToolCallReader {
 /** A custom tool's input is a text. */
 function inputOf({ input }: JsonObject): unknown {
   return typeof input === 'string' ? { input } : input;
-}
-
-function asText(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 /** Null, '' and [] stand for no arguments. */

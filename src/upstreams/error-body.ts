@@ -1,5 +1,5 @@
 import type { ContextSizes } from '../errors.ts';
-import { isObject } from '../framing/json.ts';
+import { isObject, textIn } from '../framing/json.ts';
 
 /** The fields of an error, whichever shape the server uses. */
 export interface ParsedError {
@@ -77,7 +77,7 @@ function ownFields(fields: Readonly<Record<string, unknown>>): ParsedError {
   // OpenRouter's codes are numbers: HTTP statuses.
   const codes = [typeof code === 'number' ? String(code) : code, type];
   return {
-    message: typeof message === 'string' ? message : '',
+    message: textIn(message),
     code: codes.find((each): each is string => typeof each === 'string' && each !== '') ?? '',
     ...(typeof param === 'string' && param !== '' && { param }),
     ...(typeof prompt === 'number' && typeof context === 'number' && { sizes: { prompt, context } }),
@@ -88,7 +88,7 @@ function ownFields(fields: Readonly<Record<string, unknown>>): ParsedError {
 function pydanticError(details: readonly unknown[]): ParsedError {
   const faults = details.filter(isObject).map(({ loc, msg }) => ({
     path: Array.isArray(loc) ? loc.filter((key) => key !== 'body' && isKey(key)).join('.') : '',
-    message: typeof msg === 'string' ? msg : '',
+    message: textIn(msg),
   }));
   const [first] = faults;
   return {

@@ -1,6 +1,6 @@
 import { ThinkTags } from '../../chat/filters/think-tags.ts';
 import type { JsonObject } from '../../chat/request.ts';
-import { isObject, jsonLine, parseExact } from '../../framing/json.ts';
+import { isObject, jsonLine, parseExact, textIn } from '../../framing/json.ts';
 
 /**
  * Creates a filter for an answer of `/api/chat` or `/api/generate`, which moves a `<think>` block at the beginning of the content
@@ -16,7 +16,7 @@ export function thinkTagFilter(): (json: string) => string {
     const message = isObject(line['message']) ? line['message'] : undefined;
     const said = message ?? line;
     const field = message === undefined ? 'response' : 'content';
-    const [content, thinking] = [textOf(said[field]), textOf(said['thinking'])];
+    const [content, thinking] = [textIn(said[field]), textIn(said['thinking'])];
     const parts = split(content, tags, line['done'] === true || said['tool_calls'] != null);
     const changed = { [field]: parts.text, thinking: thinking + parts.reasoning };
     if (changed[field] === content && changed.thinking === thinking) return json;
@@ -33,10 +33,6 @@ function split(content: string, tags: ThinkTags, isLast: boolean): ReturnType<Th
   if (!isLast) return parts;
   const rest = tags.end();
   return { reasoning: parts.reasoning + rest.reasoning, text: parts.text + rest.text };
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 function parse(json: string): JsonObject | undefined {

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../chat/request.ts';
-import { isObject } from '../../framing/json.ts';
+import { isObject, textIn } from '../../framing/json.ts';
 import type { Budget } from './schema-budget.ts';
 import { allOf, withRemarks } from './schema-merge.ts';
 
@@ -102,7 +102,7 @@ class Inliner {
 
   /** Copies JSON that is not a schema. A `$ref` in it, for example in a `default`, is not a reference. */
   #data(value: unknown, depth: number): unknown {
-    this.#countInlined(typeof value === 'string' ? value : '');
+    this.#countInlined(textIn(value));
     if (typeof value !== 'object' || value === null) return value;
     if (depth > maxDepth) return tooDeep;
     if (Array.isArray(value)) return value.map((element) => this.#data(element, depth + 1));

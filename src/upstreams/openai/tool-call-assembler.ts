@@ -1,6 +1,7 @@
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { Emit } from '../../chat/event.ts';
 import { GatewayError } from '../../errors.ts';
+import { textIn } from '../../framing/json.ts';
 import { JsonScanner } from '../../framing/json-scanner.ts';
 import { uniqueCallId } from '../call-ids.ts';
 import { argumentsText } from '../coerce.ts';
@@ -109,8 +110,8 @@ function toFragment({ index, id, function: called }: WireFragment): Fragment {
   const args = called?.arguments ?? '';
   return {
     index: typeof index === 'number' ? index : undefined,
-    id: stringOrEmpty(id),
-    name: stringOrEmpty(called?.name),
+    id: textIn(id),
+    name: textIn(called?.name),
     arguments: typeof args === 'string' ? args : JSON.stringify(args),
   };
 }
@@ -121,8 +122,4 @@ function continues(call: ToolCall, { index, id, name, arguments: args }: Fragmen
   if (index === undefined && id !== '' && call.id !== '') return false;
   if (name === '' || call.name === '') return true;
   return name === call.name && (!call.scanner.complete || args === '');
-}
-
-function stringOrEmpty(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

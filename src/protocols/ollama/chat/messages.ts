@@ -1,4 +1,5 @@
 import type { JsonObject, Message } from '../../../chat/request.ts';
+import { textIn } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, object, required, string } from '../../fields.ts';
 import { readParts } from '../../parts.ts';
@@ -53,8 +54,4 @@ function readMessage(item: unknown, path: string, calls: ToolCallReader, dropped
 /** Older clients send the tool's name as `name`. */
 function readToolName(message: JsonObject): string | undefined {
   return textIn(message['tool_name']) || textIn(message['name']) || undefined;
-}
-
-function textIn(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

@@ -1,6 +1,6 @@
 import type { AssistantMessage, JsonObject, Message } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
-import { isObject } from '../../../framing/json.ts';
+import { isObject, textIn } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { array, object, required, string } from '../../fields.ts';
 import { readParts } from '../../parts.ts';
@@ -63,8 +63,4 @@ function readAssistant(message: JsonObject, read: AssistantMessage, calls: ToolC
 /** Reads the thinking that an earlier answer contained, under either of the names that it is sent by. */
 function readReasoning(message: JsonObject): string {
   return textIn(message['reasoning_content']) || textIn(message['reasoning']);
-}
-
-function textIn(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

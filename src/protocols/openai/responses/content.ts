@@ -4,7 +4,7 @@ import type {
   ResponseOutputText,
 } from 'openai/resources/responses/responses';
 import type { JsonObject } from '../../../chat/request.ts';
-import { isObject } from '../../../framing/json.ts';
+import { isObject, textOrJson } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { type InputPart, outputText } from './items.ts';
 
@@ -21,7 +21,7 @@ export function readOutputContent(
   return readContent(value, dropped).map((part) => {
     const { type } = part;
     if (type !== 'output_text' && type !== 'input_text') return part as unknown as ResponseOutputRefusal;
-    return outputText(textIn(part['text']));
+    return outputText(textOrJson(part['text']));
   });
 }
 
@@ -50,7 +50,7 @@ function toInputPart(part: JsonObject, dropped: DroppedFields): InputPart {
     case undefined:
     case 'input_text':
     case 'output_text':
-      return inputText(textIn(part['text']));
+      return inputText(textOrJson(part['text']));
     case 'input_image': {
       dropped.add('input.content.detail', part['detail']);
       return { ...part, type: 'input_image', detail: 'auto' };
@@ -62,9 +62,4 @@ function toInputPart(part: JsonObject, dropped: DroppedFields): InputPart {
 
 function inputText(text: string): ResponseInputText & Record<string, unknown> {
   return { type: 'input_text', text };
-}
-
-function textIn(value: unknown): string {
-  if (typeof value === 'string') return value;
-  return value == null ? '' : JSON.stringify(value);
 }

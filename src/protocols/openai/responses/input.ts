@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../chat/request.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
-import { isObject } from '../../../framing/json.ts';
+import { isObject, textIn } from '../../../framing/json.ts';
 import { array, object, required, string } from '../../fields.ts';
 import { readInputContent, readOutputContent, readToolOutput } from './content.ts';
 import { droppedName } from './dropped-name.ts';
@@ -103,10 +103,6 @@ function argumentsText(value: unknown): string {
 function readTexts(value: unknown): string[] {
   const parts: readonly unknown[] = Array.isArray(value) ? value : [value];
   return parts.map((part) => textIn(isObject(part) ? part['text'] : part)).filter((text) => text !== '');
-}
-
-function textIn(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 /** Reads the client's own id of an item. OpenAI's own ids are shorter than the limit, so a longer one is ignored. */

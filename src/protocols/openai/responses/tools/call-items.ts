@@ -8,7 +8,7 @@ import type {
 } from 'openai/resources/responses/responses';
 import type { ToolCallEvent } from '../../../../chat/event.ts';
 import type { JsonObject } from '../../../../chat/request.ts';
-import { isObject, parseExact } from '../../../../framing/json.ts';
+import { isObject, parseExact, textIn } from '../../../../framing/json.ts';
 import { toInput } from '../../custom-tools.ts';
 import type { OfferedTool } from './offered-tools.ts';
 
@@ -91,8 +91,8 @@ function toShellAction(fields: JsonObject): ResponseFunctionShellToolCall.Action
 }
 
 function toOperation({ type, path, diff }: JsonObject): ResponseApplyPatchToolCall['operation'] {
-  const file = typeof path === 'string' ? path : '';
-  const text = typeof diff === 'string' ? diff : '';
+  const file = textIn(path);
+  const text = textIn(diff);
   if (type === 'delete_file') return { type, path: file };
   return { type: type === 'create_file' ? type : 'update_file', path: file, diff: text };
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../../../chat/request.ts';
-import { isObject } from '../../../../framing/json.ts';
+import { isObject, textIn, textOrJson } from '../../../../framing/json.ts';
 import type { DroppedFields } from '../../../dropped-fields.ts';
 import { fromInput } from '../../custom-tools.ts';
 import type { OfferedTools } from './offered-tools.ts';
@@ -43,7 +43,7 @@ export function readToolItem(type: string, fields: JsonObject): ToolItem | undef
   if (!types.has(type)) return undefined;
   // The output of a local shell has its call's id as its own.
   const callId = fields['call_id'] ?? fields['id'];
-  return { ...fields, type: type as ToolItem['type'], call_id: typeof callId === 'string' ? callId : '' };
+  return { ...fields, type: type as ToolItem['type'], call_id: textIn(callId) };
 }
 
 /** A call as the model made it. */
@@ -55,10 +55,10 @@ interface FunctionCall {
 /** @returns the call of the function that the model was offered instead; undefined for an item that is no call */
 export function functionCallOf(item: ToolItem, offered: OfferedTools): FunctionCall | undefined {
   const { name, namespace, arguments: args, action, operation, input } = item;
-  const named = { name: textOf(name), ...(typeof namespace === 'string' && { namespace }) };
+  const named = { name: textOrJson(name), ...(typeof namespace === 'string' && { namespace }) };
   switch (item.type) {
     case 'custom_tool_call':
-      return { name: offered.functionName({ type: 'custom', ...named }), arguments: fromInput(textOf(input)) };
+      return { name: offered.functionName({ type: 'custom', ...named }), arguments: fromInput(textOrJson(input)) };
     case 'tool_search_call':
       return { name: offered.functionName({ type: 'tool_search', name: 'tool_search' }), arguments: args };
     case 'local_shell_call':
@@ -84,7 +84,7 @@ export function toolOutputOf(item: ToolItem): unknown {
     case 'shell_call_output':
       return Array.isArray(output) ? output.map(shellOutput).join('\n') : output;
     case 'apply_patch_call_output':
-      return textOf(output) || textOf(status);
+      return textOrJson(output) || textOrJson(status);
     default:
       return output;
   }
@@ -97,14 +97,14 @@ function withoutType(action: unknown): unknown {
 }
 
 function shellOutput(value: unknown): string {
-  if (!isObject(value)) return textOf(value);
+  if (!isObject(value)) return textOrJson(value);
   const { stdout, stderr, outcome } = value;
   const ending = !isObject(outcome)
     ? ''
     : outcome['type'] === 'timeout'
       ? 'It took too long and was stopped.'
       : `Exit code: ${String(outcome['exit_code'])}`;
-  return [textOf(stdout), textOf(stderr), ending].filter((text) => text !== '').join('\n');
+  return [textOrJson(stdout), textOrJson(stderr), ending].filter((text) => text !== '').join('\n');
 }
 
 /** Offers the tools that the client has found since, which may be in any earlier item. */
@@ -133,11 +133,6 @@ function offerOne(tool: unknown, offered: OfferedTools, dropped: DroppedFields):
 function toolNames(tools: unknown): string[] {
   return (Array.isArray(tools) ? tools : []).flatMap((tool: unknown) => {
     if (!isObject(tool)) return [];
-    return Array.isArray(tool['tools']) ? toolNames(tool['tools']) : [textOf(tool['name'])];
+    return Array.isArray(tool['tools']) ? toolNames(tool['tools']) : [textOrJson(tool['name'])];
   });
-}
-
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  return value == null ? '' : JSON.stringify(value);
 }
