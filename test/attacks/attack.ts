@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FaithfulOllama, type FaithfulScript, faithfulOllama } from '../helpers/faithful-ollama.ts';
+import { type FaithfulOllama, type FaithfulScript, faithfulOllama } from '../helpers/faithful-ollama/index.ts';
 import { saying } from '../helpers/openai-answers.ts';
 import { openaiUpstream } from '../helpers/upstream.ts';
 import { type RawRequest, type RawResponse, send } from './client.ts';

@@ -1,4 +1,4 @@
-import { secretText, showsSecret, thought } from '../helpers/faithful-ollama.ts';
+import { secretText, showsSecret, thought } from '../helpers/faithful-ollama/index.ts';
 import { attack } from './attack.ts';
 import { key, secrets } from './target.ts';
 

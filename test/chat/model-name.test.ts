@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { hasTag, modelKey, readConfiguredName, readModelName } from '../../src/chat/model-name.ts';
-import { ollamaModel } from '../helpers/ollama-name.ts';
+import { ollamaModel } from '../helpers/faithful-ollama/ollama-name.ts';
 
 const table: readonly [given: string, read: string][] = [
   ['tiny', 'tiny'],

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Agent } from 'undici';
 import { hashSecret } from '../../src/config/secret.ts';
 import { send } from '../attacks/client.ts';
-import { faithfulOllama, showsSecret } from '../helpers/faithful-ollama.ts';
+import { faithfulOllama, showsSecret } from '../helpers/faithful-ollama/index.ts';
 import { testGateway } from '../helpers/gateway.ts';
 import { bodies, requestTo } from './bodies.ts';
 import { polluted } from './mutate.ts';

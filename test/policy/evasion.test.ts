@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { hashSecret } from '../../src/config/secret.ts';
 import { type TestGateway, secret, testGateway } from '../helpers/gateway.ts';
-import { ollamaField, ollamaModelIn } from '../helpers/ollama-name.ts';
+import { ollamaField, ollamaModelIn } from '../helpers/faithful-ollama/ollama-name.ts';
 import { sendJson } from '../helpers/answers.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { type FakeUpstream, type SeenRequest, fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sendJson } from './answers.ts';
+import { sendJson } from '../answers.ts';
 import { type Fields, readStruct } from './go-json.ts';
-import { textFor } from './ollama-answers.ts';
+import { textFor } from '../ollama-answers.ts';
 import { ollamaModel } from './ollama-name.ts';
-import { FakeUpstream, type SeenRequest, ollamaApi } from './upstream.ts';
+import { FakeUpstream, type SeenRequest, ollamaApi } from '../upstream.ts';
 
 /** What its model `secret` says, shows and embeds; no other model does. */
 export const secretText = 'SECRET';
