@@ -7,6 +7,7 @@ import { mergedListHandler } from './handlers/passthrough/lists.ts';
 import { namesModels } from './handlers/passthrough/rewrite.ts';
 import { resourceHandler } from './handlers/resource.ts';
 import { errorFormatOf } from './handlers/steps/field-names.ts';
+import { statusHandler } from './handlers/status.ts';
 import { usageHandler } from './handlers/usage.ts';
 import type { Route } from './http/guard.ts';
 import { exposition } from './http/ops.ts';
@@ -35,6 +36,12 @@ export function createRoutes(protocols: ClientProtocols, services: Services): Ro
       path: '/v1/usage',
       errors: errorsFor('/v1/usage'),
       handler: usageHandler(services.usage, services.limiter),
+    },
+    {
+      method: 'GET',
+      path: '/v1/status',
+      errors: errorsFor('/v1/status'),
+      handler: statusHandler(services),
     },
     ...read.filter((route) => !passed.some((other) => isSame(route, other))),
     ...passed,

@@ -10,6 +10,7 @@ import type { Gatekeeper } from './policy/auth.ts';
 import type { ModelRules } from './policy/model-rules.ts';
 import type { UpstreamPool } from './pool/pool.ts';
 import type { Upstream } from './pool/upstream.ts';
+import type { StatusHistory } from './status/history.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { UsageLedger } from './usage/ledger.ts';
 
@@ -38,13 +39,14 @@ export interface Services {
   readonly documents: PdfExtractor | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly admission: Admission;
-  readonly limiter: Pick<Limiter, 'enterConcurrent' | 'reserve' | 'state' | 'close'>;
+  readonly limiter: Pick<Limiter, 'enterConcurrent' | 'reserve' | 'running' | 'state' | 'close'>;
   readonly usage: UsageLedger;
   readonly exchanges: ExchangeRegistry;
   readonly metrics: Metrics;
   readonly droppedFields: DroppedFieldReporter;
   readonly pool: UpstreamPool;
   readonly tokenCounter: TokenCounter;
+  readonly history: StatusHistory;
 }
 
 /** The services for an attempt on one server. */

@@ -57,7 +57,10 @@ export function createUpstream(upstream: UpstreamConfig, wiring: Wiring): Upstre
   });
   const catalog = new ModelCatalog(client, backend, health);
   const label = (model: string): string => catalog.label(model);
-  const loadTimes = new LoadTimes((model) => catalog.canonical(model));
+  const loadTimes = new LoadTimes(
+    (model) => catalog.canonical(model),
+    (model) => metrics.status.modelLoads.inc({ upstream: name, model: label(model) }),
+  );
   const queue = createQueue(upstream, { catalog, loadTimes }, wiring);
   // Another server may have its name by now.
   const isReplaced = (): boolean => created.isRetired === true;

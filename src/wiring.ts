@@ -20,6 +20,8 @@ import { createObservers } from './exchange/observers.ts';
 import type { Services } from './services.ts';
 import { type Wiring, createUpstream, poolOptions } from './upstream-wiring.ts';
 import { type State, openState } from './store/index.ts';
+import { statusSource } from './status/source.ts';
+import { StatusHistory } from './status/history.ts';
 import { StoreStatus } from './store/status.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
@@ -42,11 +44,12 @@ export function createServices(options: ServicesOptions): Services {
   const upstreams = [createUpstream(first, wiring), ...others.map((one) => createUpstream(one, wiring))] as const;
   const rules = new ModelRules(config);
   const pool = new UpstreamPool(upstreams, poolOptions(wiring, rules));
-  const exchanges = new ExchangeRegistry(createObservers({ metrics, logger, usage, models: pool.models }));
+  const history = new StatusHistory();
+  const exchanges = new ExchangeRegistry(createObservers({ metrics, logger, usage, models: pool.models, history }));
   metrics.running = exchanges;
   const access = createAccess(config);
   metrics.configure(metricLabels(config, access.ring, upstreams));
-  return {
+  const services = {
     config,
     pool,
     metrics,
@@ -59,11 +62,14 @@ export function createServices(options: ServicesOptions): Services {
     exchanges,
     limiter: createLimiter(options),
     tokenCounter: new TokenCounter(),
+    history,
     droppedFields: new DroppedFieldReporter(metrics, [
       'keep_alive',
       ...protocols.generation.flatMap(({ droppable = [] }) => droppable),
     ]),
   };
+  metrics.status.source = statusSource(services);
+  return services;
 }
 
 /** @returns undefined if PDFs are not read */

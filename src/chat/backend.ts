@@ -9,6 +9,21 @@ export interface ModelInfo {
   readonly name: string;
   /** Unix seconds. */
   readonly modified: number;
+  /** Bytes on disk, if the backend reports them. */
+  readonly bytes?: number;
+}
+
+/** A model in a backend's memory. Absent is what the backend does not report. */
+export interface LoadedModel {
+  readonly name: string;
+  /** Bytes of memory, those of GPUs included. */
+  readonly bytes?: number;
+  /** Bytes of GPU memory. */
+  readonly gpuBytes?: number;
+  /** Tokens of the context with which it is loaded. */
+  readonly contextLength?: number;
+  /** The time at which it is unloaded if it is not used, in milliseconds since the epoch. */
+  readonly expires?: number;
 }
 
 /** Details of a model, as far as its backend reports them. */
@@ -87,7 +102,7 @@ export interface Backend {
   /** Absent when the list contains all details. */
   details?(model: string): BackendQuery<ModelDetails>;
   /** Lists the models in memory. Absent when the backend cannot report them. */
-  readonly loaded?: BackendQuery<string[]>;
+  readonly loaded?: BackendQuery<LoadedModel[]>;
   /** The context of a loaded model in tokens; undefined when it is not loaded. Absent when it cannot be reported. */
   contextLength?(model: string): BackendQuery<number | undefined>;
 }

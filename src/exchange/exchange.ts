@@ -163,7 +163,17 @@ export class Exchange {
 
   /** True once a server works on it, or has begun to. */
   get isRunning(): boolean {
-    return this.phase === 'streaming' || this.#slots > 0 || (!this.runsModel && this.phase !== 'request');
+    return this.phase === 'streaming' || this.hasSlot || (!this.runsModel && this.phase !== 'request');
+  }
+
+  /** The answer so far: its chunks, and when the first came on the clock of `performance.now()`. */
+  get progress(): { readonly chunks: number; readonly firstChunkAt: number | undefined } {
+    return { chunks: this.#chunks, firstChunkAt: this.#firstChunkAt };
+  }
+
+  /** True if a server works on one of its choices. */
+  get hasSlot(): boolean {
+    return this.#slots > 0;
   }
 
   cancel(reason: GatewayError): void {

@@ -12,10 +12,12 @@ interface ObserverOptions {
   readonly usage: Pick<UsageLedger, 'record'>;
   /** Maps model names to a bounded set of labels. */
   readonly models: { label(model: string): string };
+  /** Notes requests that have ended, for `/v1/status`. */
+  readonly history: { add(exchange: Exchange, ending: Ending, model: string): void };
 }
 
 /** Reports exchanges: metrics, a log line each, and a usage row for each that ran a model for a key. */
-export function createObservers({ metrics, logger, usage, models }: ObserverOptions): ExchangeObservers {
+export function createObservers({ metrics, logger, usage, models, history }: ObserverOptions): ExchangeObservers {
   const limit = new LogLimit((omitted) => {
     logger.info(omitted, `${omitted.requests} more refused requests in the last ${omitted.seconds} s`);
   });
@@ -31,6 +33,7 @@ export function createObservers({ metrics, logger, usage, models }: ObserverOpti
       if (!isRefused(exchange, ending) || limit.admit(exchange, errorOf(exchange, ending))) {
         log(exchange, ending, logger);
       }
+      history.add(exchange, ending, labels.model);
       if (exchange.runsModel && exchange.key !== undefined) record(exchange, ending, labels.model, usage);
     },
     stopped: () => limit.flush(),

@@ -25,6 +25,11 @@ export class ExchangeRegistry {
     return this.#running.size;
   }
 
+  /** The requests in flight, in no order. */
+  get all(): Iterable<Exchange> {
+    return this.#running.items;
+  }
+
   /** From now on `/readyz` says that the service is about to stop. */
   drain(): void {
     this.draining = true;

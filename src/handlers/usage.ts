@@ -1,6 +1,6 @@
 import { GatewayError, invalidValue } from '../errors.ts';
-import type { LimitState, Limiter } from '../limits/limiter.ts';
-import { settingName } from '../limits/window.ts';
+import type { Limiter } from '../limits/limiter.ts';
+import { limitState } from '../status/limits.ts';
 import type { UsageLedger } from '../usage/ledger.ts';
 import { timeFormatHint, parseTime } from '../usage/parse-time.ts';
 import { type Grouping, type UsageQuery, type UsageReport, groupings, hourAfter, hourOf } from '../usage/report.ts';
@@ -39,23 +39,8 @@ export function usageHandler(ledger: Pick<UsageLedger, 'report'>, limiter: Pick<
       until: Math.floor(Math.min(hourAfter(until), now) / 1000),
       data: lines.map((line) => ({ object: 'usage', ...line })),
       has_more: more,
-      limits: limits.map(describeLimit),
+      limits: limits.map(limitState),
     });
-  };
-}
-
-/** `used` and `remaining` are null while the counts cannot be read. */
-function describeLimit({ subject: { id }, limit, max, used, end }: LimitState): object {
-  const isGroup = id.startsWith('group:');
-  return {
-    object: 'limit',
-    scope: isGroup ? 'group' : 'key',
-    name: id.slice(isGroup ? 'group:'.length : 'key:'.length),
-    limit: settingName(limit),
-    max,
-    used: used ?? null,
-    remaining: used === undefined ? null : Math.max(0, max - used),
-    resets_at: Math.floor(end / 1000),
   };
 }
 

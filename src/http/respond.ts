@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import type { ErrorFormat } from '../chat/protocol.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { sseContentType } from '../framing/sse.ts';
 import { keepStreamAlive, queueHeaders, writeHeartbeats } from '../streaming/heartbeat.ts';
 import { NodeSink } from '../streaming/node-sink.ts';
 import type { ResponseSink, ResponseStream } from '../streaming/response-stream.ts';
@@ -90,6 +91,11 @@ export function sendStream(c: Context<Env>, { status, headers, stream }: Streame
   const { sink, response } = openSink(c, status, headers);
   sink.pipe(stream);
   return response;
+}
+
+/** Starts an answer of server-sent events that are written over time, until the sink ends or the client leaves. */
+export function openEventStream(c: Context<Env>): { sink: ResponseSink; response: Response } {
+  return openSink(c, 200, { 'content-type': sseContentType, 'cache-control': 'no-cache' });
 }
 
 interface Heartbeats {

@@ -115,6 +115,11 @@ export class Limiter {
     return { headers: limitHeaders(windows, after, now), settle: this.#settler(windows, points) };
   }
 
+  /** @returns the number of running requests of a subject that has a limit for it; 0 for others */
+  running({ id }: LimitSubject): number {
+    return this.#running.get(id) ?? 0;
+  }
+
   /** @returns the limits per minute, day and month of every subject. Never rejects. */
   async state(subjects: readonly LimitSubject[]): Promise<LimitState[]> {
     const windows = windowsOf(subjects, 0, this.#now());

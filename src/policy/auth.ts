@@ -68,15 +68,17 @@ export class Gatekeeper {
   /**
    * Checks once more whether a request may be served, after the configuration has changed.
    *
+   * @returns the key with the rights that it has now
    * @throws {GatewayError} 401 if its key is revoked or has expired, 403 if the key may not do this any more
    */
-  recheck({ key, client, modelNames, runsModel }: Admitted): void {
+  recheck({ key, client, modelNames, runsModel }: Admitted): Key {
     const now = this.#current(key);
     if (now === undefined) return this.refuse('unknown', new GatewayError('invalid_api_key', 'This key was revoked.'));
     this.requireUnexpired(now);
     this.requireAddress(now, client);
     if (runsModel) this.requireScope(now, 'inference');
     if (modelNames !== undefined) this.requireModel(now, ...modelNames);
+    return now;
   }
 
   /** @throws {GatewayError} 401 for a key that has expired since it was identified */

@@ -24,6 +24,14 @@ export interface HealthChange {
   readonly ejectedFor: number;
 }
 
+export interface HealthState {
+  readonly isUp: boolean;
+  /** Failures in a row. */
+  readonly failures: number;
+  /** The failure that last ejected it; undefined if none ever did. */
+  readonly error: unknown;
+}
+
 /** Milliseconds until the first probe after an ejection. */
 const firstProbe = 1_000;
 
@@ -62,6 +70,11 @@ export class Health {
     if (this.#isUp) return 0;
     const left = this.#ejectedAt + this.#pause - performance.now();
     return this.#options.interval === 0 && !this.#onTrial ? Math.max(0, left) : Math.max(1, left);
+  }
+
+  /** The state for operators. */
+  get state(): HealthState {
+    return { isUp: this.#isUp, failures: this.#consecutiveFailures, error: this.#error };
   }
 
   /** Milliseconds until the next probe. An ejected upstream is probed soon, then with exponential backoff. */

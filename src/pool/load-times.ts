@@ -20,13 +20,18 @@ export class LoadTimes {
   /** Models that have answered and were in memory whenever the server listed those. */
   readonly #warm = new Set<string>();
   readonly #canonical: (model: string) => string;
+  readonly #onLoad: ((model: string) => void) | undefined;
   #listsMemory = false;
   #answering = 0;
   #lastAnswerAt = -Infinity;
 
-  /** @param canonical returns the name under which the server lists a model */
-  constructor(canonical: (model: string) => string) {
+  /**
+   * @param canonical returns the name under which the server lists a model
+   * @param onLoad called when a model had to be loaded for an answer
+   */
+  constructor(canonical: (model: string) => string, onLoad?: (model: string) => void) {
     this.#canonical = canonical;
+    this.#onLoad = onLoad;
   }
 
   /** @param models the models that the server has in memory now; undefined if it did not report them */
@@ -52,6 +57,7 @@ export class LoadTimes {
     this.#warm.add(model);
     const { load = 0 } = usage.timings;
     if (load < wasInMemory) return;
+    this.#onLoad?.(model);
     if (this.#slowest.size >= maxModels) this.#slowest.clear();
     this.#slowest.set(model, Math.max(load, this.#slowest.get(model) ?? 0));
   }

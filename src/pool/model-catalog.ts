@@ -1,4 +1,4 @@
-import type { Backend, ModelDetails, ModelInfo } from '../chat/backend.ts';
+import type { Backend, LoadedModel, ModelDetails, ModelInfo } from '../chat/backend.ts';
 import { modelKey, readConfiguredName } from '../chat/model-name.ts';
 import type { UpstreamClient } from '../upstreams/http/client.ts';
 import type { Health } from './health.ts';
@@ -26,6 +26,7 @@ export class ModelCatalog {
   #fetchedAt = -Infinity;
   /** The error of the last request for the list. */
   #failure: unknown;
+  #inMemory: readonly LoadedModel[] | undefined;
   #fetching: { readonly since: number; readonly models: Promise<readonly ModelInfo[]> } | undefined;
 
   constructor(client: UpstreamClient, backend: Backend, health: Pick<Health, 'retryInMs'>) {
@@ -97,12 +98,18 @@ export class ModelCatalog {
     return this.#ids.has(model) ? model : (this.#names.get(modelKey(model)) ?? model);
   }
 
-  /** @returns the names of the models that are loaded; undefined when that is not known */
+  /** The models in memory when that was last read; undefined if it failed, or cannot be read. */
+  get inMemory(): readonly LoadedModel[] | undefined {
+    return this.#inMemory;
+  }
+
+  /** Reads which models are in memory. @returns their names; undefined when that is not known */
   async loaded(): Promise<string[] | undefined> {
     const question = this.#backend.loaded;
-    const names =
-      question && (await askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => undefined));
-    return names?.map((name) => this.canonical(name));
+    if (question === undefined) return undefined;
+    const models = await askUpstream(this.#client, this.#backend, question, detailsDeadline).catch(() => undefined);
+    this.#inMemory = models?.map((model) => ({ ...model, name: this.canonical(model.name) }));
+    return this.#inMemory?.map(({ name }) => name);
   }
 
   /** True when the upstream's last list has the model. */

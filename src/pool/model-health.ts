@@ -22,6 +22,19 @@ export interface ModelChange {
  */
 export type ModelState = 'works' | 'rests' | 'answers' | 'fails' | 'silent';
 
+/** A model that fails or rests on a server. */
+export interface TroubledModel {
+  /** The model's name as the server lists it, or `other`. */
+  readonly model: string;
+  readonly state: Exclude<ModelState, 'works'>;
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Code of the last failure. */
+  readonly code: string;
+  /** Milliseconds until it is tried again. */
+  readonly retryInMs: number;
+}
+
 interface ModelHealthOptions {
   /** Failures in a row after which a model is ejected. A success takes one back. */
   readonly failures: number;
@@ -73,6 +86,16 @@ export class ModelHealth {
   /** The ejected models, as the server lists them. */
   get ejected(): string[] {
     return [...this.#entries].filter(([, { ejected }]) => ejected).map(([model]) => model);
+  }
+
+  /** The models that are not sent requests as usual, with the code of their last failure. */
+  get troubled(): TroubledModel[] {
+    return [...this.#entries].flatMap(([model, { error, failures, retryAt, restsUntil }]) => {
+      const state = this.stateOf(model);
+      if (state === 'works') return [];
+      const until = state === 'rests' ? restsUntil : retryAt;
+      return [{ model, state, failures, code: error.code, retryInMs: Math.max(0, until - performance.now()) }];
+    });
   }
 
   /** @returns the state of the model on the server */

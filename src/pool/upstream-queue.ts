@@ -46,6 +46,16 @@ export class UpstreamQueue {
     return this.#queue.inFlight;
   }
 
+  /** Requests that the server gets at a time. */
+  get parallel(): number {
+    return this.#queue.parallel;
+  }
+
+  /** Milliseconds that the first interactive request has waited; 0 if none waits. */
+  get longestWait(): number {
+    return this.#queue.longestWait;
+  }
+
   /** @returns the ticket, without a promise if the request starts at once. @throws {GatewayError} see FairQueue */
   enter(request: QueuedRequest): Ticket | Promise<Ticket> {
     const entering = this.#queue.enter(request);

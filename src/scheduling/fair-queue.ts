@@ -84,6 +84,11 @@ export class FairQueue {
     return 0;
   }
 
+  /** Requests that the upstream gets at a time. */
+  get parallel(): number {
+    return this.#scheduler.parallel;
+  }
+
   /** Requests that the upstream is serving. */
   get inFlight(): number {
     return this.#scheduler.running;

@@ -2,6 +2,7 @@ import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { upstreamFailures } from '../errors.ts';
 import { type ConfiguredLabels, ConfiguredSeries } from './configured-series.ts';
 import { SeriesHistogram } from './series.ts';
+import { StatusMetrics } from './status-metrics.ts';
 
 /** Histogram buckets in seconds. */
 const seconds = {
@@ -19,6 +20,7 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #in = { registers: [this.registry] };
   readonly #configured = new ConfiguredSeries(this.registry);
+  readonly status = new StatusMetrics(this.registry);
 
   readonly requests = new Counter({
     name: 'llamaduct_requests_total',

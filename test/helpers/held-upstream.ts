@@ -49,6 +49,7 @@ export class HeldUpstream extends FakeUpstream {
     if (request.url === '/api/ps') {
       return sendJson(res, 200, { models: this.loaded.map((name) => ({ name, model: name })) });
     }
+    if (request.url === '/api/version') return sendJson(res, 200, { version: '0.17.4' });
     if (request.url === '/api/show') return sendJson(res, 200, {});
     this.order.push(promptOf(request));
     this.#held += 1;

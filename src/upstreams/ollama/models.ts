@@ -1,5 +1,5 @@
 import type { ListResponse, ShowResponse } from 'ollama';
-import type { ModelDetails, ModelInfo, BackendQuery } from '../../chat/backend.ts';
+import type { BackendQuery, LoadedModel, ModelDetails, ModelInfo } from '../../chat/backend.ts';
 import { modelKey } from '../../chat/model-name.ts';
 import { GatewayError } from '../../errors.ts';
 import { isObject } from '../../framing/json.ts';
@@ -20,9 +20,10 @@ export const models: BackendQuery<ModelInfo[]> = {
   method: 'GET',
   path: '/api/tags',
   read: (body) =>
-    modelsIn(body).map(({ name, modified_at: modifiedAt }) => ({
+    modelsIn(body).map(({ name, modified_at: modifiedAt, size }) => ({
       name,
-      modified: typeof modifiedAt === 'string' ? Math.floor((Date.parse(modifiedAt) || 0) / 1000) : 0,
+      modified: Math.floor((toTime(modifiedAt) ?? 0) / 1000),
+      ...present({ bytes: toCount(size) }),
     })),
 };
 
@@ -58,11 +59,20 @@ function configuredContext(parameters: unknown): Pick<ModelDetails, 'configuredC
   return size === undefined ? {} : { configuredContext: Number(size) };
 }
 
-/** The request for the names of the loaded models. @see https://docs.ollama.com/api/ps */
-export const loaded: BackendQuery<string[]> = {
+/** The request for the loaded models. @see https://docs.ollama.com/api/ps */
+export const loaded: BackendQuery<LoadedModel[]> = {
   method: 'GET',
   path: '/api/ps',
-  read: (body) => modelsIn(body).map(({ name }) => name),
+  read: (body) =>
+    modelsIn(body).map((model) => ({
+      name: model.name,
+      ...present({
+        bytes: toCount(model['size']),
+        gpuBytes: toCount(model['size_vram']),
+        contextLength: toCount(model['context_length']),
+        expires: toTime(model['expires_at']),
+      }),
+    })),
 };
 
 /** The request for the context size, in tokens, with which a model is loaded. @see https://docs.ollama.com/api/ps */
@@ -85,4 +95,17 @@ function modelsIn(body: unknown): ListedModel[] {
   const list: unknown = isObject(body) ? body['models' satisfies keyof ListResponse] : undefined;
   if (!Array.isArray(list)) throw new GatewayError('upstream_protocol_error', 'The upstream did not list its models.');
   return list.filter((model): model is ListedModel => isObject(model) && typeof model['name'] === 'string');
+}
+
+/** @returns milliseconds since the epoch; undefined if the text is no time */
+function toTime(text: unknown): number | undefined {
+  const time = typeof text === 'string' ? Date.parse(text) : NaN;
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** @returns the members that are defined */
+function present<T extends object>(members: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as ReturnType<
+    typeof present<T>
+  >;
 }
