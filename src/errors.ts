@@ -143,8 +143,13 @@ export class GatewayError extends Error {
     return this.#with({ answered: { status, own } });
   }
 
-  #with(options: GatewayErrorOptions): GatewayError {
-    const { code, message, param, headers, retryAfter, status, answered, cause, sizes, advice } = this;
+  /** @returns a copy with another message for the client */
+  saying(message: string): GatewayError {
+    return this.#with({}, message);
+  }
+
+  #with(options: GatewayErrorOptions, message = this.message): GatewayError {
+    const { code, param, headers, retryAfter, status, answered, cause, sizes, advice } = this;
     return new GatewayError(code, message, {
       status,
       headers,

@@ -8,6 +8,7 @@ import { namesModels } from './handlers/passthrough/rewrite.ts';
 import { resourceHandler } from './handlers/resource.ts';
 import { errorFormatOf } from './handlers/steps/field-names.ts';
 import { statusHandler } from './handlers/status.ts';
+import { listingModels } from './handlers/steps/unknown-model.ts';
 import { usageHandler } from './handlers/usage.ts';
 import type { Route } from './http/guard.ts';
 import { exposition } from './http/ops.ts';
@@ -92,7 +93,7 @@ function modelRoutes({ generation, embeddings, models }: ClientProtocols, servic
       errors: errorFormatOf(protocol),
       idPrefix: protocol.idPrefix,
       runsModel: true,
-      handler: generationHandler(protocol, services),
+      handler: listingModels(generationHandler(protocol, services), services),
     })),
     ...embeddings.map((protocol) => ({
       ...common,
@@ -100,7 +101,7 @@ function modelRoutes({ generation, embeddings, models }: ClientProtocols, servic
       errors: protocol.errors,
       moreValues: protocol.maxTokens ?? 0,
       runsModel: true,
-      handler: embeddingsHandler(protocol, services),
+      handler: listingModels(embeddingsHandler(protocol, services), services),
     })),
     ...models.flatMap(({ readName, ...protocol }) =>
       readName === undefined
@@ -135,7 +136,7 @@ function readRoutes({ modelLists, models, resources }: ClientProtocols, services
         path: protocol.path,
         scope,
         errors: protocol.errors,
-        handler: modelHandler(protocol, services),
+        handler: listingModels(modelHandler(protocol, services), services),
       })),
     ...resources.map((protocol): Route => ({
       method: protocol.method,

@@ -22,9 +22,9 @@ const details = {
 const contextLength = 4096;
 const modifiedAt = '2026-01-01T00:00:00Z';
 
-/** True when a request with this `model` means the demo model. */
+/** True when a request with this `model` is answered: the demo answers any name, so that snippets for any model work. */
 export function isDemoModel(model: unknown): boolean {
-  return model === name || model === 'demo';
+  return typeof model === 'string' && model !== '';
 }
 
 /** The response body of /api/tags. */

@@ -99,6 +99,15 @@ test('the demo quotes at most 80 characters of the last user message and splits 
   assert.ok(message.content.includes(`“${'🦙'.repeat(80)}…”`));
 });
 
+test('the demo answers any model name, so that the snippets of the README work', async () => {
+  const answer = (await (await post('/api/chat', { model: 'llama3.2', messages: question, stream: false })).json()) as {
+    readonly model: string;
+    readonly done: boolean;
+  };
+  assert.deepEqual([answer.model, answer.done], ['llama3.2', true]);
+  assert.equal((await post('/api/show', { model: 'llama3.2' })).status, 200);
+});
+
 test('the demo answers a request without a question like a request that loads the model', async () => {
   const chat = await (await post('/api/chat', { model: 'demo', messages: [] })).json();
   assert.deepEqual(shape(chat), shape(recorded('chat-load-empty-messages/body.json')[0]));
@@ -124,9 +133,9 @@ test('the demo answers GET and HEAD / with "Ollama is running"', async () => {
 
 test('the demo rejects unknown models, paths and methods as Ollama does', async () => {
   const cases: readonly [response: Response, status: number, body: string][] = [
-    [await post('/api/chat', { model: 'x', messages: question }), 404, `{"error":"model 'x' not found"}`],
+    [await post('/api/chat', { model: 5, messages: question }), 404, `{"error":"model '5' not found"}`],
     [await post('/api/generate', { prompt: 'x' }), 404, `{"error":"model '' not found"}`],
-    [await post('/api/show', { model: 'x' }), 404, `{"error":"model 'x' not found"}`],
+    [await post('/api/show', { model: 5 }), 404, `{"error":"model '5' not found"}`],
     [await post('/api/chat', { messages: question }), 400, '{"error":"model is required"}'],
     [await post('/api/show', {}), 400, '{"error":"model is required"}'],
     [await fetch(`${demo.url}/api/nothing?x`), 404, '404 page not found'],

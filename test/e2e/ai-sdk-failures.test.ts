@@ -63,7 +63,7 @@ const errorStatuses = [
   {
     name: 'an unknown model',
     answer: replay('ollama-0.17.4/chat-unknown-model-stream'),
-    message: "model 'no-such-model' not found",
+    message: "model 'no-such-model' not found. Available models: scripted-plain:latest.",
     expected: { statusCode: 404, isRetryable: false },
     data: { type: 'invalid_request_error', param: 'model', code: 'model_not_found' },
   },

@@ -218,7 +218,11 @@ for (const [name, answer, expected] of [
   [
     'an unknown model',
     replay('ollama-0.17.4/chat-unknown-model-stream'),
-    { statusCode: 404, isRetryable: false, message: "model 'no-such-model' not found" },
+    {
+      statusCode: 404,
+      isRetryable: false,
+      message: "model 'no-such-model' not found. Available models: scripted-plain:latest.",
+    },
   ],
   [
     'a busy upstream',

@@ -309,7 +309,7 @@ suite('the Anthropic SDK, failures', () => {
         constructor: NotFoundError,
         status: 404,
         type: 'not_found_error',
-        apiMessage: "model 'no-such-model' not found",
+        apiMessage: "model 'no-such-model' not found. Available models: scripted-plain:latest.",
       });
     });
   }

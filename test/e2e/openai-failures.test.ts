@@ -115,7 +115,7 @@ for (const stream of [true, false]) {
       code: 'model_not_found',
       type: 'invalid_request_error',
       param: 'model',
-      message: "404 model 'no-such-model' not found",
+      message: "404 model 'no-such-model' not found. Available models: scripted-plain:latest.",
     });
   });
 }

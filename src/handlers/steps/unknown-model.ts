@@ -1,0 +1,29 @@
+import { GatewayError } from '../../errors.ts';
+import type { RequestHandler } from '../../http/respond.ts';
+import { mayUse } from '../../policy/keys.ts';
+import type { Services } from '../../services.ts';
+
+/** Names that an error lists. */
+const maxNames = 10;
+
+/** Makes a handler whose error about an unknown model lists the models that the key may use. */
+export function listingModels(handler: RequestHandler, { pool }: Pick<Services, 'pool'>): RequestHandler {
+  return async (c, body) => {
+    try {
+      return await handler(c, body);
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'model_not_found') throw error;
+      const { key } = c.get('exchange');
+      const models = await pool.models.list(Infinity).catch(() => []);
+      const names = models.map(({ name }) => name).filter((name) => key === undefined || mayUse(key, name));
+      if (names.length === 0) throw error;
+      throw error.saying(`${error.message.replace(/[.\s]*$/, '.')} ${available(names)}`);
+    }
+  };
+}
+
+function available(names: readonly string[]): string {
+  const shown = names.slice(0, maxNames).join(', ');
+  const rest = names.length - maxNames;
+  return `Available models: ${shown}${rest > 0 ? ` and ${rest} more` : ''}.`;
+}
