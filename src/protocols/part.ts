@@ -1,4 +1,4 @@
-import type { Attachments, Audio, Image, JsonObject, PdfDocument, ToolCall } from '../chat/request.ts';
+import type { Attachments, Audio, Image, JsonObject, PdfDocument, Tool, ToolCall } from '../chat/request.ts';
 import type { DroppedFields } from './dropped-fields.ts';
 import type { ToolCallReader } from './tool-calls.ts';
 
@@ -14,12 +14,17 @@ export interface Content {
   readonly leftOut: string[];
 }
 
+/** Finds a tool of the request by its name. */
+export type FindTool = (name: string) => Tool | undefined;
+
 export interface PartContext {
   /** The beginning of the names of dropped parts, such as `messages.content.`. */
   readonly prefix: string;
   readonly dropped: DroppedFields;
   /** Absent for a message whose author does not call tools. */
   readonly calls?: ToolCallReader | undefined;
+  /** Absent for an API whose messages do not name tools. */
+  readonly findTool?: FindTool | undefined;
 }
 
 /** One part of a content, and where it goes. */

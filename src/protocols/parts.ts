@@ -4,6 +4,7 @@ import { readAudio } from './audio.ts';
 import { addFile, headed, outsideFile, readFile, readResource } from './file-parts.ts';
 import { readImageData, readImageSource, readImageUrl } from './images.ts';
 import { type Content, type Part, type PartContext, leaveOut } from './part.ts';
+import { readFoundTools, readToolAddition, readToolReference, readToolRemoval } from './tool-parts.ts';
 
 /**
  * Reads the content of a message: a string, or parts. Clients move histories from one API to another, so the parts of all
@@ -157,6 +158,10 @@ const readers: ReadonlyMap<string, PartReader> = new Map<string, PartReader>([
   ...['thinking', 'reasoning', 'reasoning_text', 'summary_text'].map((type) => [type, readThought] as const),
   ['tool_use', readToolUse],
   ['tool_result', readNested],
+  ['tool_reference', readToolReference],
+  ['tool_addition', readToolAddition],
+  ['tool_removal', readToolRemoval],
+  ['tool_search_tool_result', readFoundTools],
   // The summary that stands for everything before it.
   ['compaction', readNested],
   ['image_url', readImageUrlPart],

@@ -293,7 +293,7 @@ suite('unknown fields are named whatever their value', () => {
       {
         system: [{ type: 'text', text: 's', cache_control: { type: 'ephemeral' }, ...x }],
         messages: [{ role: 'user', content: [{ type: 'text', text: 'a', ...x }], ...x }],
-        tools: [{ name: 'f', input_schema: { plumage: 1 }, defer_loading: true, ...x }],
+        tools: [{ name: 'f', input_schema: { plumage: 1 }, input_examples: [{}], ...x }],
         tool_choice: { type: 'auto', ...x },
         thinking: { type: 'adaptive', ...x },
         output_config: { task_budget: 5, ...x },
@@ -303,7 +303,7 @@ suite('unknown fields are named whatever their value', () => {
         'system.plumage',
         'messages.content.plumage',
         'messages.plumage',
-        'tools.defer_loading',
+        'tools.input_examples',
         'tools.plumage',
         'tool_choice.plumage',
         'thinking.plumage',

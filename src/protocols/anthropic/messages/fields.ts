@@ -27,6 +27,7 @@ const resultBlocks: Readonly<Record<string, FieldTable>> = {
   ...innerBlocks,
   document: { ...block, source, title: read, context: read, citations },
   search_result: { ...block, source: read, title: read, content: innerContent, citations },
+  tool_reference: { ...block, tool_name: read },
 };
 
 /** The blocks of a content by their type. The reader of messages names blocks of other types. */
@@ -41,6 +42,10 @@ const blocks: Readonly<Record<string, FieldTable>> = {
     is_error: read,
     toolset_name: named,
   },
+  tool_search_tool_result: { ...block, tool_use_id: read, content: read },
+  tool_addition: { ...block, tool: read },
+  tool_removal: { ...block, tool: read },
+  compaction: { ...block, content: read, encrypted_content: read, signature: read, tool_changes: read },
 };
 
 const content: Field = { effect: 'any', variantOf: 'type', variants: blocks };
@@ -53,7 +58,7 @@ const tool: FieldTable = {
   cache_control: cacheControl,
   strict: { ...named, note: 'Calls are checked for their form only.' },
   allowed_callers: named,
-  defer_loading: named,
+  defer_loading: { ...read, note: 'The model gets the tool once a message loads it.' },
   eager_input_streaming: named,
   input_examples: named,
 };

@@ -75,13 +75,14 @@ interface Prompt {
 /** Reads the fields that affect the number of input tokens. An absent model is '': there may be a default. */
 function readPrompt(values: Values<typeof messagesFields>, body: JsonObject, dropped: DroppedFields): Prompt {
   const { hideThinking, ...think } = readThinking(values, dropped, values.output_config?.['effort']);
+  const { use, findTool } = readToolUse(values, body['messages'], dropped);
   return {
     hideThinking,
     prompt: {
       kind: 'chat',
       model: values.model ?? '',
-      messages: readMessages(body, dropped),
-      ...readToolUse(values, dropped),
+      messages: readMessages(body, dropped, findTool),
+      ...use,
       ...think,
       ...defined({ keepAlive: values.keep_alive }),
     },

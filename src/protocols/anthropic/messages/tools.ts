@@ -3,26 +3,45 @@ import type { DroppedFields } from '../../dropped-fields.ts';
 import type { Values } from '../../field-table.ts';
 import { boolean, defined, object, oneOf, required, string } from '../../fields.ts';
 import { readSchema } from '../../json-schema.ts';
+import type { FindTool } from '../../part.ts';
 import { type ClientToolChoice, chooseTools, readFunctionTool } from '../../tools.ts';
 import type { messagesFields } from './fields.ts';
+import { ToolChanges } from './tool-changes.ts';
 
 type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice' | 'parallelToolCalls'>;
 type ToolValues = Pick<Values<typeof messagesFields>, 'tools' | 'tool_choice'>;
 
+interface ToolReading {
+  readonly use: ToolUse;
+  /** Finds any tool of the request, whether the model may call it or not. */
+  readonly findTool: FindTool;
+}
+
 /**
- * Reads `tools` and `tool_choice`.
+ * Reads `tools` and `tool_choice`. Deferred tools are offered to the model once the history loads them. They follow the others,
+ * in the order in which they were loaded, so that as much of the prompt as possible stays the same.
  *
+ * @param messages those of the request, which load, add and remove tools
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
  */
-export function readToolUse(values: ToolValues, dropped: DroppedFields): ToolUse {
-  if (values.tools === undefined && values.tool_choice === undefined) return {};
-  const tools = readTools(values.tools ?? [], dropped);
+export function readToolUse(values: ToolValues, messages: unknown, dropped: DroppedFields): ToolReading {
+  const changes = new ToolChanges(messages);
+  if (values.tools === undefined && values.tool_choice === undefined && changes.defined.size === 0) {
+    return { use: {}, findTool: () => undefined };
+  }
+  const known = readTools(values.tools ?? [], dropped);
+  for (const definition of changes.defined.values()) known.addDefined(definition, dropped);
   const choice = values.tool_choice ?? { type: 'auto' };
   const type = required(oneOf, choice['type'], 'tool_choice.type', ['auto', 'any', 'tool', 'none']);
   const single = boolean(choice['disable_parallel_tool_use'], 'tool_choice.disable_parallel_tool_use') ?? false;
-  const use = chooseTools(tools, toClientChoice(type, choice));
-  return { ...use, ...(single && use.tools !== undefined && { parallelToolCalls: false }) };
+  const clientChoice = toClientChoice(type, choice);
+  if (typeof clientChoice === 'object') changes.loaded.add(clientChoice.name);
+  const use = chooseTools(known.offered(changes), clientChoice);
+  return {
+    use: { ...use, ...(single && use.tools !== undefined && { parallelToolCalls: false }) },
+    findTool: (name) => known.find(name),
+  };
 }
 
 function toClientChoice(type: 'auto' | 'any' | 'tool' | 'none', choice: JsonObject): ClientToolChoice {
@@ -39,24 +58,79 @@ function toClientChoice(type: 'auto' | 'any' | 'tool' | 'none', choice: JsonObje
   }
 }
 
-/** Reads `tools`. Tools that Anthropic runs, or whose schema only its models know, are dropped. */
-function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
-  return items.flatMap((item, index) => {
-    const path = `tools[${index}]`;
-    const tool = required(object, item, path);
-    const type = string(tool['type'], `${path}.type`) ?? 'custom';
-    // OpenAI's form.
-    if (type === 'function') return [readFunctionTool(tool, path, dropped)];
-    if (type !== 'custom') {
-      dropped.add(`tools.${type}`, true);
-      return [];
+/** The tools of a request. */
+class KnownTools {
+  readonly #always: Tool[] = [];
+  readonly #deferred = new Map<string, Tool>();
+  /** True if Anthropic would search for deferred tools. Nobody does here, so they are all offered. */
+  isSearched = false;
+
+  add(tool: Tool, isDeferred: boolean): void {
+    if (isDeferred) this.#deferred.set(tool.name, tool);
+    else this.#always.push(tool);
+  }
+
+  /** Adds a tool that a message defines. One that cannot be read is left out: the client cannot change it. */
+  addDefined(definition: JsonObject, dropped: DroppedFields): void {
+    const { name, description, input_schema: schema, type = 'custom' } = definition;
+    if (type !== 'custom' && type !== null) dropped.add(`tools.${String(type)}`, true);
+    else if (typeof name === 'string' && this.find(name) === undefined) {
+      const parameters = readSchemaOf(schema);
+      this.add({ name, ...(typeof description === 'string' && { description }), parameters }, true);
     }
-    return [
-      {
-        name: required(string, tool['name'], `${path}.name`),
-        ...defined({ description: string(tool['description'], `${path}.description`) }),
-        parameters: required(readSchema, tool['input_schema'], `${path}.input_schema`),
-      },
-    ];
-  });
+  }
+
+  find(name: string): Tool | undefined {
+    return this.#deferred.get(name) ?? this.#always.find((tool) => tool.name === name);
+  }
+
+  /** @returns the tools that the model may call now */
+  offered({ loaded, removed }: ToolChanges): Tool[] {
+    const always = this.#always.filter(({ name }) => !removed.has(name));
+    const deferred = this.#deferred;
+    const found = [...loaded].flatMap((name) => deferred.get(name) ?? []);
+    // Without any other tool, nothing could load them.
+    if (!this.isSearched && this.#always.length > 0) return [...always, ...found];
+    const others = [...deferred.values()].filter(({ name }) => !loaded.has(name) && !removed.has(name));
+    return [...always, ...found, ...others];
+  }
+}
+
+/** @returns a schema that may hold anything as one that servers accept */
+function readSchemaOf(schema: unknown): JsonObject {
+  try {
+    return readSchema(schema, 'input_schema') ?? emptySchema;
+  } catch {
+    return emptySchema;
+  }
+}
+
+const emptySchema = { type: 'object', properties: {} } as const;
+
+/** Reads `tools`. Tools that Anthropic runs, or whose schema only its models know, are dropped. */
+function readTools(items: readonly unknown[], dropped: DroppedFields): KnownTools {
+  const tools = new KnownTools();
+  for (const [index, item] of items.entries()) {
+    const path = `tools[${index}]`;
+    const fields = required(object, item, path);
+    const type = string(fields['type'], `${path}.type`) ?? 'custom';
+    if (type.startsWith('tool_search_tool')) tools.isSearched = true;
+    const tool = readTool(fields, type, path, dropped);
+    if (tool !== undefined) tools.add(tool, fields['defer_loading'] === true);
+  }
+  return tools;
+}
+
+function readTool(fields: JsonObject, type: string, path: string, dropped: DroppedFields): Tool | undefined {
+  // OpenAI's form.
+  if (type === 'function') return readFunctionTool(fields, path, dropped);
+  if (type !== 'custom') {
+    dropped.add(`tools.${type}`, true);
+    return undefined;
+  }
+  return {
+    name: required(string, fields['name'], `${path}.name`),
+    ...defined({ description: string(fields['description'], `${path}.description`) }),
+    parameters: required(readSchema, fields['input_schema'], `${path}.input_schema`),
+  };
 }
