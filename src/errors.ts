@@ -79,6 +79,8 @@ export interface ContextSizes {
   readonly prompt?: number;
   /** The output that the request asks for. */
   readonly output?: number;
+  /** The longest output of the model, which may be shorter than its context. */
+  readonly maxOutput?: number;
   readonly context?: number;
   /** By how much the prompt exceeds the context. */
   readonly excess?: number;

@@ -55,3 +55,10 @@ function sized(prompt: number, context: number, length: string, param: string): 
   const message = `The prompt is longer than the model's context of ${context} tokens: ${length}.`;
   return new GatewayError('context_length_exceeded', message, { param, sizes: { prompt, context } });
 }
+
+/** Adds the output that a request asks for to an error about its length, for servers that do not repeat it. */
+export function withAskedOutput(refusal: GatewayError, output: number | undefined): GatewayError {
+  const { code, message, sizes, param = 'max_tokens' } = refusal;
+  const isComplete = code !== 'max_tokens_too_large' || sizes?.output !== undefined || output === undefined;
+  return isComplete ? refusal : new GatewayError(code, message, { param, sizes: { ...sizes, output } });
+}

@@ -7,7 +7,7 @@ import { type Demand, type ExchangeShare, acquireSlot, holdSlot } from '../../po
 import type { UpstreamServices } from '../../services.ts';
 import type { UpstreamBody } from '../../upstreams/http/body.ts';
 import { readError } from '../../upstreams/http/read.ts';
-import { withSizes } from './context-sizes.ts';
+import { withAskedOutput, withSizes } from './context-sizes.ts';
 
 /** The changes to a request after which the upstream accepted it. */
 export interface Adaptations {
@@ -85,7 +85,9 @@ async function sendWithFallbacks(
       continue;
     }
     const adaptation = backend.adapt(request, refusal);
-    if (adaptation === undefined || (config.strict && adaptation.dropped.length > 0)) throw refusal;
+    if (adaptation === undefined || (config.strict && adaptation.dropped.length > 0)) {
+      throw withAskedOutput(refusal, request.sampling.maxTokens);
+    }
     request = adaptation.request;
     dropped.push(...adaptation.dropped);
   }

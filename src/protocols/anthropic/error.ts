@@ -1,6 +1,7 @@
 import type { ErrorType } from '@anthropic-ai/sdk/resources/shared';
 import type { ErrorFormat } from '../../chat/protocol.ts';
 import type { GatewayError } from '../../errors.ts';
+import { isImageFault, messageOf } from './error-message.ts';
 
 /** A `type: "error"` body or event. The SDK's types lack the type that goes with status 413. */
 interface AnthropicError {
@@ -16,11 +17,16 @@ interface AnthropicError {
  */
 export const anthropicErrors: ErrorFormat = {
   body: (error): AnthropicError => ({ type: 'error', error: { type: errorType(error), message: messageOf(error) } }),
-  // Anthropic's own status for an overloaded server.
-  status: ({ status }) => (status === 503 ? 529 : status),
+  status(error) {
+    if (isImageFault(error)) return 400;
+    // Anthropic's own status for an overloaded server.
+    return error.status === 503 ? 529 : error.status;
+  },
 };
 
-function errorType({ code, status }: GatewayError): AnthropicError['error']['type'] {
+function errorType(error: GatewayError): AnthropicError['error']['type'] {
+  const { code, status } = error;
+  if (isImageFault(error)) return 'invalid_request_error';
   // A 422, so that clients do not ask again, but no fault of the request's form.
   if (code === 'upstream_request_failed') return 'api_error';
   switch (status) {
@@ -42,21 +48,4 @@ function errorType({ code, status }: GatewayError): AnthropicError['error']['typ
     default:
       return status < 500 ? 'invalid_request_error' : 'api_error';
   }
-}
-
-/**
- * Claude Code recognises these words: at the first it shortens its conversation, at the second it lowers `max_tokens`.
- *
- * @see https://platform.claude.com/docs/en/build-with-claude/context-windows
- */
-function messageOf({ code, message, param, sizes: { prompt, output, context } = {} }: GatewayError): string {
-  if (code === 'context_length_exceeded') {
-    const sizes = prompt === undefined || context === undefined ? message : `${prompt} tokens > ${context} maximum`;
-    return `prompt is too long: ${sizes}`;
-  }
-  if (code === 'max_tokens_too_large' && output !== undefined && context !== undefined) {
-    const sum = `${prompt ?? 1} + ${output} > ${context}`;
-    return `input length and \`max_tokens\` exceed context limit: ${sum}, decrease input length or \`max_tokens\` and try again`;
-  }
-  return param === undefined || message.includes(param) ? message : `${param}: ${message}`;
 }

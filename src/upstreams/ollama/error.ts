@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts';
 import { contextError, isContextOverflow } from '../context-overflow.ts';
 import { type ParsedError, parseErrorFields, readErrorBody } from '../error-body.ts';
+import { outputLimitError } from '../output-limit.ts';
 import { accountText, isPublicLink, publicLinks, publicText } from '../public-text.ts';
 import { boundedRetryAfter, keyError, misconfigured, serverError } from '../server-error.ts';
 
@@ -28,6 +29,8 @@ function errorOf(status: number, parsed: ParsedError, retryAfter: number | undef
   }
   if (status === 401 || status === 402 || status === 403) return accountError(parsed);
   if (status === 503 || status === 429) return busyError(status, message, retryAfter);
+  const beyondLimit = status === 400 ? outputLimitError(text) : undefined;
+  if (beyondLimit !== undefined) return beyondLimit;
   if (isContextOverflow(text, code)) return contextError(text, sizes);
   const param = paramNamedIn(text);
   if (param !== undefined) return new GatewayError('invalid_value', text, { param });

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts';
 import { contextError, isContextOverflow } from '../context-overflow.ts';
 import { type ParsedError, readErrorBody, parseErrorFields } from '../error-body.ts';
+import { outputLimitError } from '../output-limit.ts';
 import { accountText, isPublicLink, publicLinks, publicText } from '../public-text.ts';
 import { boundedRetryAfter, isServerFailure, keyError, misconfigured, serverError } from '../server-error.ts';
 
@@ -27,6 +28,9 @@ function errorOf(status: number, parsed: ParsedError, retryAfter: number | undef
   if (status === 429) return busyError(status, '', retryAfter);
   const text = publicText(message);
   if (status === 503) return busyError(status, text, retryAfter);
+  // Before the context: some name both.
+  const beyondLimit = status === 400 ? outputLimitError(text) : undefined;
+  if (beyondLimit !== undefined) return beyondLimit;
   if (isContextOverflow(text, code)) return contextError(text, sizes);
   const isOwnFailure = status < 400 || status >= 500 || (status === 400 && isServerFailure(text));
   if (isOwnFailure) return serverError(text, retryAfter && boundedRetryAfter(retryAfter));

@@ -1,0 +1,33 @@
+import { type ContextSizes, GatewayError } from '../errors.ts';
+
+/**
+ * Errors for a `max_tokens` that is more than the model ever generates: of OpenAI, Anthropic, Groq, DeepSeek, Alibaba and servers
+ * that follow them. Each pattern finds the limit.
+ */
+const wordings: readonly RegExp[] = [
+  /\bsupports at most (\d+) (?:completion|output) tokens/i,
+  /\bmax_(?:completion_|output_)?tokens: \d+ > (\d+)/,
+  /\bmax_(?:completion_|output_)?tokens\b.{0,60}\brange\b.{0,40}\[ *\d+ *, *(\d+) *\]/i,
+  /\brange of max_(?:completion_|output_)?tokens should be \[ *\d+ *, *(\d+) *\]/i,
+  /\bmax_(?:completion_|output_)?tokens`? must be (?:less than or equal to|at most|<=) `?(\d+)/i,
+];
+
+/** Where such errors repeat what was asked for. */
+const asked: readonly RegExp[] = [/\byou provided (\d+)/i, / too large: (\d+)/, /\bmax_\w*tokens: (\d+) > /];
+
+/** @returns the error for a `max_tokens` beyond the model's limit; undefined for another error */
+export function outputLimitError(text: string): GatewayError | undefined {
+  const maxOutput = firstNumber(text, wordings);
+  if (maxOutput === undefined) return undefined;
+  const output = firstNumber(text, asked);
+  const sizes: ContextSizes = { maxOutput, ...(output !== undefined && { output }) };
+  return new GatewayError('max_tokens_too_large', text, { param: 'max_tokens', sizes });
+}
+
+function firstNumber(text: string, patterns: readonly RegExp[]): number | undefined {
+  for (const pattern of patterns) {
+    const digits = pattern.exec(text)?.[1];
+    if (digits !== undefined) return Number(digits);
+  }
+  return undefined;
+}
