@@ -37,7 +37,9 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   }
   // HAProxy's check without a path.
   app.options('/', async (c, next) => (isPreflight(c) ? await next() : await healthz(cors)(c)));
-  for (const [path, routes] of Map.groupBy(createRoutes(protocols, services), (route) => route.path)) {
+  const byPath = [...Map.groupBy(createRoutes(protocols, services), (route) => route.path)];
+  // Hono takes the first path that matches, and `:id` would match the last segment of another path.
+  for (const [path, routes] of byPath.toSorted(([one], [other]) => Number(hasParam(one)) - Number(hasParam(other)))) {
     const handlers = new Map(routes.map((route) => [route.method, guard.protect(route)]));
     serve(path, routes[0]?.errors ?? errorsFor(path), handlers);
   }
@@ -45,6 +47,10 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   // Hono's own handler would print the stack, and answer in plain text.
   app.onError((error) => refuseMalformed(asGatewayError(error)));
   return app;
+}
+
+function hasParam(path: string): boolean {
+  return path.includes(':');
 }
 
 function refusePath(): never {

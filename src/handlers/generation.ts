@@ -44,9 +44,10 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
     const prepared = await applyRules(call, services, exchange);
     if (call.ready !== undefined) return sendJson(c, 200, call.ready, services.droppedFields.headers(prepared.dropped));
     const head = answerHead(exchange, call.requests[0].model || prepared.requests[0].model);
-    const counted = mayEstimate(call, c) ? countTokens(prepared, services) : undefined;
+    const isEstimated = mayEstimate(call, c);
+    const counted = isEstimated ? await countTokens(prepared, services, exchange) : undefined;
     if (counted !== undefined) return sendJson(c, 200, call.respond([], counted, head), estimatedHeader);
-    learnTokens(prepared, services, exchange);
+    learnTokens(prepared, services, exchange, isEstimated);
     exchange.startTotalTimer(services.config.timeouts.total);
     const generation = { call, prepared, head, exchange, names, contentType };
     return call.stream ? await sendStreamed(c, generation, services) : await sendWhole(c, generation, services);
