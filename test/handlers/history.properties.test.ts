@@ -28,13 +28,15 @@ const png = 'iVBORw0KGgoAAAANSUhEUgAA';
 
 const partTypes = (
   'text image_url image input_image input_audio file input_file document search_result thinking redacted_thinking tool_use ' +
-  'tool_result server_tool_use compaction hologram refusal'
+  'tool_result server_tool_use hologram refusal'
 ).split(' ');
 const textPart = fc.record({ type: fc.constantFrom('text', 'input_text', 'output_text'), text: marker });
 const oddPart = fc.oneof(
   fc.constant({ type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } }),
   fc.constant({ type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } }),
   fc.constant({ type: 'input_image', image_url: 'https://images.example/a.png' }),
+  // A summary would stand for all that comes before it.
+  fc.record({ type: fc.constant('compaction'), content: anything.filter((value) => typeof value !== 'string') }),
   fc.record({
     type: fc.constantFrom(...partTypes),
     text: anything,
