@@ -4,6 +4,7 @@ import { readAudio } from './audio.ts';
 import { addFile, headed, outsideFile, readFile, readResource } from './file-parts.ts';
 import { readImageData, readImageSource, readImageUrl } from './images.ts';
 import { type Content, type Part, type PartContext, leaveOut } from './part.ts';
+import { thinkingIn } from './thinking-signature.ts';
 import { readFoundTools, readToolAddition, readToolReference, readToolRemoval } from './tool-parts.ts';
 
 /**
@@ -52,7 +53,8 @@ const readText: PartReader = ({ content, fields: { text } }) => {
 
 const readThought: PartReader = (part) => {
   const { content, fields } = part;
-  const text = [fields['thinking'], fields['text'], fields['reasoning']].find((value) => typeof value === 'string');
+  const shown = [fields['thinking'], fields['text'], fields['reasoning']].find((value) => typeof value === 'string');
+  const text = shown === '' ? (thinkingIn(fields['signature']) ?? '') : shown;
   if (part.calls === undefined || typeof text !== 'string') return leaveOut(part);
   content.thoughts.push(text);
 };

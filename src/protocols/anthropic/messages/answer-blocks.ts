@@ -8,12 +8,6 @@ import { parseCallArguments } from '../../tool-calls.ts';
  */
 export type AnswerBlock = Omit<TextBlock, 'citations'> | ThinkingBlock | ToolUseBlock;
 
-/**
- * The signature of every thinking block. Clients refuse thinking without one and must not interpret it, and there is
- * nothing to sign, so it is a constant.
- */
-export const signature = 'bGxhbWFkdWN0';
-
 export function toToolUse({ id, name, arguments: text }: ToolCallEvent): ToolUseBlock {
   return { type: 'tool_use', id, name, input: parseCallArguments(text), caller: { type: 'direct' } };
 }

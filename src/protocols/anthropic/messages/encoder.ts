@@ -6,7 +6,8 @@ import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import type { GatewayError } from '../../../errors.ts';
 import { jsonLine } from '../../../framing/json.ts';
 import { anthropicErrors } from '../error.ts';
-import { type AnswerBlock, signature, toToolUse } from './answer-blocks.ts';
+import { maxCharacters, plainSignature, signatureWith } from '../../thinking-signature.ts';
+import { type AnswerBlock, toToolUse } from './answer-blocks.ts';
 import { type AnswerMessage, emptyMessage } from './response.ts';
 import { toStop } from './stop-reason.ts';
 import { toDeltaUsage } from './usage.ts';
@@ -60,12 +61,19 @@ export class MessageEncoder implements Encoder {
   #stop = toStop('stop');
   readonly #head: AnswerHead;
   readonly #inputTokens: number;
+  readonly #omitsThinking: boolean;
+  /** The thinking of the open block that the client does not see. */
+  #omitted = '';
   /** The time since which heartbeats between two blocks had no event that SDKs yield, on the clock of the head. */
   #onlyPingsSince: number | undefined;
 
-  /** @param inputTokens an estimate: the count is known only at the end, but clients show one from the beginning */
-  constructor(head: AnswerHead, inputTokens: number) {
+  /**
+   * @param inputTokens an estimate: the count is known only at the end, but clients show one from the beginning
+   * @param omitsThinking true to put the thinking into its signature, for a client that does not want to see it
+   */
+  constructor(head: AnswerHead, inputTokens: number, omitsThinking = false) {
     this.#head = head;
+    this.#omitsThinking = omitsThinking;
     this.#inputTokens = inputTokens;
     const message = emptyMessage(head, inputTokens);
     this.#start = toText({ type: 'message_start', message }) + ping;
@@ -128,6 +136,11 @@ export class MessageEncoder implements Encoder {
   #delta(type: DeltaBlock, text: string): string {
     if (text === '') return '';
     const opening = this.#open === type ? '' : this.#takeStart() + this.#close() + this.#openBlock(type);
+    if (type === 'thinking' && this.#omitsThinking) {
+      // One that is too long is not sent.
+      if (this.#omitted.length <= maxCharacters) this.#omitted += text;
+      return opening;
+    }
     return `${opening}${this.#deltaStart}${jsonLine(text)}}}\n\n`;
   }
 
@@ -140,8 +153,10 @@ export class MessageEncoder implements Encoder {
   /** Closes the open block, if there is one. */
   #close(): string {
     if (this.#open === undefined) return '';
+    const signature = this.#omitsThinking ? signatureWith(this.#omitted) : plainSignature;
     const signed = this.#open === 'thinking' ? this.#blockDelta({ type: 'signature_delta', signature }) : '';
     this.#open = undefined;
+    this.#omitted = '';
     return signed + this.#stopBlock();
   }
 

@@ -27,10 +27,12 @@ export const messages: GenerationProtocol = {
   path: '/v1/messages',
   read(body) {
     const call = readMessageRequest(body);
+    const { omitsThinking = false } = call;
     return {
       ...call,
-      encoder: (head) => new MessageEncoder(head, estimatedInputTokens(call.requests[0])),
-      respond: toMessage,
+      hideThinking: call.hideThinking && !omitsThinking,
+      encoder: (head) => new MessageEncoder(head, estimatedInputTokens(call.requests[0]), omitsThinking),
+      respond: (results, total, head) => toMessage(results, total, head, omitsThinking),
     };
   },
 };

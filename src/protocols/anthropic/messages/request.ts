@@ -1,5 +1,6 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
+import { isObject } from '../../../framing/json.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
@@ -14,6 +15,8 @@ export interface ParsedMessage {
   readonly requests: readonly [ChatRequest];
   readonly stream: boolean;
   readonly hideThinking: boolean;
+  /** True when the client wants the thinking back as a signature only. */
+  readonly omitsThinking?: boolean;
   /** True when the answer has to contain the stop sequence that ended it. */
   readonly reportsStop: boolean;
   /** Fields that have no effect. */
@@ -46,6 +49,7 @@ export function readMessageRequest(value: unknown): ParsedMessage {
     ],
     stream: values.stream ?? false,
     hideThinking,
+    ...(omitsThinking(values) && { omitsThinking: true }),
     reportsStop: settings.sampling.stop !== undefined,
     ...dropped.report(),
   };
@@ -65,6 +69,13 @@ export function readTokenCountRequest(value: unknown): ParsedMessage {
   const { prompt } = readPrompt(values, body, dropped);
   const request: ChatRequest = { ...prompt, ...readSettings(values, dropped), sampling: { maxTokens: 1 } };
   return { requests: [request], stream: false, hideThinking: false, reportsStop: false, dropped: [...dropped.names] };
+}
+
+/** True if only `thinking.display` hides the thinking. */
+function omitsThinking(values: Values<typeof messagesFields>): boolean {
+  const { thinking } = values;
+  if (!isObject(thinking) || thinking['display'] !== 'omitted') return false;
+  return !readThinking({ ...values, thinking: { ...thinking, display: null } }, new DroppedFields()).hideThinking;
 }
 
 interface Prompt {

@@ -4,7 +4,8 @@ import { estimatedInputTokens } from '../../../chat/estimate.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { GenerationRequest } from '../../../chat/request.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
-import { type AnswerBlock, signature, toToolUse } from './answer-blocks.ts';
+import { plainSignature, signatureWith } from '../../thinking-signature.ts';
+import { type AnswerBlock, toToolUse } from './answer-blocks.ts';
 import { toStop } from './stop-reason.ts';
 import { toUsage } from './usage.ts';
 
@@ -15,14 +16,20 @@ export type AnswerMessage = Omit<Message, 'content' | 'usage'> & {
 };
 
 /**
+ * @param omitsThinking true to put the thinking into its signature, for a client that does not want to see it
  * @returns an answer that is not streamed
  * @see https://platform.claude.com/docs/en/api/messages
  */
-export function toMessage(results: readonly ChatResult[], { usage }: TotalUsage, head: AnswerHead): AnswerMessage {
+export function toMessage(
+  results: readonly ChatResult[],
+  { usage }: TotalUsage,
+  head: AnswerHead,
+  omitsThinking: boolean,
+): AnswerMessage {
   const [result] = results;
   return {
     ...emptyMessage(head),
-    content: result === undefined ? [] : toBlocks(result),
+    content: result === undefined ? [] : toBlocks(result, omitsThinking),
     ...(result && toStop(result.finishReason, result.stopSequence)),
     usage: toUsage(usage),
   };
@@ -45,9 +52,12 @@ export function emptyMessage({ id, model }: AnswerHead, inputTokens = 0): Answer
   };
 }
 
-function toBlocks({ reasoning, text, toolCalls }: ChatResult): AnswerBlock[] {
+function toBlocks({ reasoning, text, toolCalls }: ChatResult, omitsThinking: boolean): AnswerBlock[] {
+  const thinking = omitsThinking
+    ? { thinking: '', signature: signatureWith(reasoning) }
+    : { thinking: reasoning, signature: plainSignature };
   return [
-    ...(reasoning === '' ? [] : [{ type: 'thinking' as const, thinking: reasoning, signature }]),
+    ...(reasoning === '' ? [] : [{ type: 'thinking' as const, ...thinking }]),
     ...(text === '' ? [] : [{ type: 'text' as const, text }]),
     ...toolCalls.map(toToolUse),
   ];
