@@ -1,4 +1,6 @@
 import { type ContextSizes, GatewayError } from '../errors.ts';
+import { contextError, isContextOverflow } from './context-overflow.ts';
+import type { ParsedError } from './error-body.ts';
 
 /**
  * Errors for a `max_tokens` that is more than the model ever generates: of OpenAI, Anthropic, Groq, DeepSeek, Alibaba and servers
@@ -16,7 +18,7 @@ const wordings: readonly RegExp[] = [
 const asked: readonly RegExp[] = [/\byou provided (\d+)/i, / too large: (\d+)/, /\bmax_\w*tokens: (\d+) > /];
 
 /** @returns the error for a `max_tokens` beyond the model's limit; undefined for another error */
-export function outputLimitError(text: string): GatewayError | undefined {
+function outputLimitError(text: string): GatewayError | undefined {
   const maxOutput = firstNumber(text, wordings);
   if (maxOutput === undefined) return undefined;
   const output = firstNumber(text, asked);
@@ -30,4 +32,14 @@ function firstNumber(text: string, patterns: readonly RegExp[]): number | undefi
     if (digits !== undefined) return Number(digits);
   }
   return undefined;
+}
+
+/**
+ * @param text the upstream's message, fit for clients
+ * @returns the error for a request whose prompt or output is too long; undefined for another error
+ */
+export function sizeError(status: number, text: string, { code, sizes }: ParsedError): GatewayError | undefined {
+  // Before the context: some name both.
+  const beyondLimit = status === 400 ? outputLimitError(text) : undefined;
+  return beyondLimit ?? (isContextOverflow(text, code) ? contextError(text, sizes) : undefined);
 }

@@ -78,12 +78,18 @@ suite('/v1/messages/count_tokens', () => {
       await says(res, request);
     });
     await using gateway = await testGateway(upstream, { upstream: { kind: 'openai' } });
-    const counts = Array.from({ length: 15 }, async (_, index) => await countTokens(gateway, 'x'.repeat(400 + index * 4)));
+    const counts = Array.from(
+      { length: 15 },
+      async (_, index) => await countTokens(gateway, 'x'.repeat(400 + index * 4)),
+    );
     await until('the first count', () => upstream.requests.length > 0);
     answer.resolve();
     const tokens = (await Promise.all(counts)).map((count) => (count as { input_tokens: number }).input_tokens);
     assert.equal(upstream.requests.length, 1);
-    assert.ok(tokens.every((count) => count >= 195 && count <= 230), String(tokens));
+    assert.ok(
+      tokens.every((count) => count >= 195 && count <= 230),
+      String(tokens),
+    );
   });
 
   test('counts one after the other when the first count fails', async () => {

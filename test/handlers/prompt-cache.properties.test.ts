@@ -37,7 +37,10 @@ interface Turn {
 
 const words = fc.string({ minLength: 1, maxLength: 12 });
 const turn: fc.Arbitrary<Turn> = fc.record({
-  results: fc.array(fc.record({ text: words, image: fc.boolean(), failed: fc.boolean() }), { minLength: 3, maxLength: 3 }),
+  results: fc.array(fc.record({ text: words, image: fc.boolean(), failed: fc.boolean() }), {
+    minLength: 3,
+    maxLength: 3,
+  }),
   isReversed: fc.boolean(),
   text: words,
   image: fc.boolean(),
@@ -62,8 +65,10 @@ interface Dialect {
   readonly body: (history: readonly object[]) => object;
 }
 
-const idsOf = ({ number, calls }: Round): string[] => Array.from({ length: calls }, (_, index) => `call_${number}_${index}`);
-const ordered = <Item>({ isReversed }: Turn, items: readonly Item[]): Item[] => (isReversed ? items.toReversed() : [...items]);
+const idsOf = ({ number, calls }: Round): string[] =>
+  Array.from({ length: calls }, (_, index) => `call_${number}_${index}`);
+const ordered = <Item>({ isReversed }: Turn, items: readonly Item[]): Item[] =>
+  isReversed ? items.toReversed() : [...items];
 
 function around({ reminder }: Turn, ...asked: readonly object[]): object[] {
   const late = [{ role: 'system', content: 'Mind the time.' }];
@@ -163,7 +168,9 @@ async function sent({ protocol, body }: Dialect, history: readonly object[]): Pr
   const { requests } = await protocol.read(JSON.parse(JSON.stringify({ model: 'm', ...body(history) })), 'tester');
   const prepared = await prepareMessages(requests, services, exchange);
   return [backends.ollama, backends.openai].map((backend) =>
-    (backend.generation(prepared.requests[0]).body as { messages: object[] }).messages.map((message) => JSON.stringify(message)),
+    (backend.generation(prepared.requests[0]).body as { messages: object[] }).messages.map((message) =>
+      JSON.stringify(message),
+    ),
   );
 }
 

@@ -54,7 +54,9 @@ async function promptsOf(
       .filter(({ method }) => method === 'POST')
       .map(({ body }) => JSON.parse(body) as { messages?: unknown[]; tools?: unknown })
       .flatMap(({ messages, tools }) =>
-        messages === undefined ? [] : [{ messages: messages.map((message) => JSON.stringify(message)), tools: JSON.stringify(tools) }],
+        messages === undefined
+          ? []
+          : [{ messages: messages.map((message) => JSON.stringify(message)), tools: JSON.stringify(tools) }],
       ),
   );
 }
@@ -74,7 +76,10 @@ for (const kind of ['ollama', 'openai'] as const) {
       test(`of ${conversation.agent} begin with those before, on one server`, async () => {
         const servers = await promptsOf(kind, conversation);
         const used = servers.filter(({ length }) => length > 0);
-        assert.deepEqual(used.map(({ length }) => length), [conversation.requests.length]);
+        assert.deepEqual(
+          used.map(({ length }) => length),
+          [conversation.requests.length],
+        );
         assertPrefixes(used[0] ?? []);
       });
     }

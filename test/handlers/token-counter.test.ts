@@ -57,7 +57,10 @@ suite('the counter of tokens', () => {
   test('forgets the images that were counted least recently', () => {
     const counter = new TokenCounter();
     for (let image = 0; image <= 32; image += 1) counter.learn('m', text(0, `image ${image}`), 100 + image);
-    assert.deepEqual([counter.count('m', text(0, 'image 0')), counter.count('m', text(0, 'image 1'))], [undefined, 101]);
+    assert.deepEqual(
+      [counter.count('m', text(0, 'image 0')), counter.count('m', text(0, 'image 1'))],
+      [undefined, 101],
+    );
   });
 
   test('takes its own estimate for a model whose server does not count', () => {

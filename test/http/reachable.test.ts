@@ -5,7 +5,11 @@ import { testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { openaiUpstream, fakeUpstream } from '../helpers/upstream.ts';
 
-const noStore = { get: () => Promise.resolve(undefined), put: () => Promise.resolve(), delete: () => Promise.resolve(false) };
+const noStore = {
+  get: () => Promise.resolve(undefined),
+  put: () => Promise.resolve(),
+  delete: () => Promise.resolve(false),
+};
 const { generation, embeddings } = clientProtocols({ reasoning_field: 'reasoning' }, noStore);
 
 for (const kind of ['ollama', 'openai'] as const) {

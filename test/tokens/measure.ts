@@ -25,14 +25,20 @@ function promptOf(texts: readonly string[]): ChatRequest {
   const messages: Message[] = texts.map((text, index) =>
     index % 2 === 0
       ? { role: 'user', text, images: [] }
-      : { role: 'assistant', text: '', reasoning: '', toolCalls: [{ id: '1', name: 'Write', arguments: { content: text } }] },
+      : {
+          role: 'assistant',
+          text: '',
+          reasoning: '',
+          toolCalls: [{ id: '1', name: 'Write', arguments: { content: text } }],
+        },
   );
   return { kind: 'chat', model: 'm', messages, sampling: {} };
 }
 
 function truth(request: ChatRequest, tokenize: Tokenize): number {
   return request.messages.reduce((sum, message) => {
-    const calls = message.role === 'assistant' ? message.toolCalls.map((call) => call.name + JSON.stringify(call.arguments)) : [];
+    const calls =
+      message.role === 'assistant' ? message.toolCalls.map((call) => call.name + JSON.stringify(call.arguments)) : [];
     return sum + perMessage + tokenize(message.text) + tokenize(calls.join(''));
   }, 20);
 }
@@ -85,7 +91,9 @@ export function conversationErrors(tokenize: Tokenize): ConversationErrors {
 export function errorsByKind(tokenize: Tokenize): Map<string, Errors> {
   const counter = new TokenCounter();
   for (let size = 1; size <= 40; size += 1) {
-    const request = promptOf(Array.from({ length: size }, (_, index) => usual[(size * 37 + index * 101) % usual.length] ?? ''));
+    const request = promptOf(
+      Array.from({ length: size }, (_, index) => usual[(size * 37 + index * 101) % usual.length] ?? ''),
+    );
     counter.learn('m', countable(request), truth(request, tokenize));
   }
   return new Map(

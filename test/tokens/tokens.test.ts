@@ -26,7 +26,8 @@ suite('estimated token counts', () => {
   }
 
   test('take hashes and base64 for what they are', () => {
-    const hash = 'sha512-9aOe4Cz3qx1Jt0T3yq8bJ5m2uXv7LQw6E1r8nYkZp0sD4fG7hK2lM5nB8vC1xZ3aS6dF9gH0jK4lQ7wE2rT5yU=='.repeat(20);
+    const hash =
+      'sha512-9aOe4Cz3qx1Jt0T3yq8bJ5m2uXv7LQw6E1r8nYkZp0sD4fG7hK2lM5nB8vC1xZ3aS6dF9gH0jK4lQ7wE2rT5yU=='.repeat(20);
     const real = o200k(hash).length;
     assert.ok(textTokens(hash) > real * 0.6, `${textTokens(hash)} of ${real}`);
   });

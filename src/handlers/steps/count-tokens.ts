@@ -9,7 +9,12 @@ import type { PreparedCall } from './apply-rules.ts';
  *
  * @param isFirstCount true for a request that only counts, for which others of its model wait if nothing was learned yet
  */
-export function learnTokens(prepared: PreparedCall, { tokenCounter }: Services, exchange: Exchange, isFirstCount: boolean): void {
+export function learnTokens(
+  prepared: PreparedCall,
+  { tokenCounter }: Services,
+  exchange: Exchange,
+  isFirstCount: boolean,
+): void {
   if (!isFirstCount && !tokenCounter.wants(prepared.requests[0].model)) return;
   const prompt = countablePrompt(prepared);
   if (prompt === undefined) return;

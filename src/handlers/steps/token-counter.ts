@@ -55,7 +55,8 @@ export class TokenCounter {
   learn(model: string, { tokens, media }: Countable, counted: number): void {
     const learned = this.#models.get(model) ?? newlyLearned();
     if (media !== '' && counted > 0) learnMedia(learned, { tokens, media }, counted);
-    else if (counted >= tokens * minRatio && counted <= (tokens + 100) * maxRatio) learnText(learned.sums, tokens, counted);
+    else if (counted >= tokens * minRatio && counted <= (tokens + 100) * maxRatio)
+      learnText(learned.sums, tokens, counted);
     else if (counted !== 0) return;
     this.#models.delete(model);
     this.#models.set(model, learned);

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../errors.ts';
 import { contextError, isContextOverflow } from '../context-overflow.ts';
 import { type ParsedError, parseErrorFields, readErrorBody } from '../error-body.ts';
-import { outputLimitError } from '../output-limit.ts';
+import { sizeError } from '../output-limit.ts';
 import { accountText, isPublicLink, publicLinks, publicText } from '../public-text.ts';
 import { boundedRetryAfter, keyError, misconfigured, serverError } from '../server-error.ts';
 
@@ -21,7 +21,7 @@ export function statusError(status: number, body: string, retryAfter?: number): 
 }
 
 function errorOf(status: number, parsed: ParsedError, retryAfter: number | undefined): GatewayError {
-  const { code, message, sizes } = parsed;
+  const { message } = parsed;
   const text = publicText(message);
   if (status === 404 || status === 405) {
     if (message === '') return misconfigured(status);
@@ -29,9 +29,8 @@ function errorOf(status: number, parsed: ParsedError, retryAfter: number | undef
   }
   if (status === 401 || status === 402 || status === 403) return accountError(parsed);
   if (status === 503 || status === 429) return busyError(status, message, retryAfter);
-  const beyondLimit = status === 400 ? outputLimitError(text) : undefined;
-  if (beyondLimit !== undefined) return beyondLimit;
-  if (isContextOverflow(text, code)) return contextError(text, sizes);
+  const tooLong = sizeError(status, text, parsed);
+  if (tooLong !== undefined) return tooLong;
   const param = paramNamedIn(text);
   if (param !== undefined) return new GatewayError('invalid_value', text, { param });
   if (status >= 500 || status < 400) return serverError(text, retryAfter && boundedRetryAfter(retryAfter));

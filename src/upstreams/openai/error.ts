@@ -1,7 +1,7 @@
 import { GatewayError } from '../../errors.ts';
 import { contextError, isContextOverflow } from '../context-overflow.ts';
 import { type ParsedError, readErrorBody, parseErrorFields } from '../error-body.ts';
-import { outputLimitError } from '../output-limit.ts';
+import { sizeError } from '../output-limit.ts';
 import { accountText, isPublicLink, publicLinks, publicText } from '../public-text.ts';
 import { boundedRetryAfter, isServerFailure, keyError, misconfigured, serverError } from '../server-error.ts';
 
@@ -21,17 +21,15 @@ export function statusError(status: number, body: string, retryAfter?: number): 
 }
 
 function errorOf(status: number, parsed: ParsedError, retryAfter: number | undefined): GatewayError {
-  const { code, message, sizes } = parsed;
+  const { code, message } = parsed;
   if (status === 401 || status === 402 || status === 403) return accountError(status, parsed);
   if (keyErrors.has(code)) return keyError();
   // The message of a 429 may be about the gateway's own account.
   if (status === 429) return busyError(status, '', retryAfter);
   const text = publicText(message);
   if (status === 503) return busyError(status, text, retryAfter);
-  // Before the context: some name both.
-  const beyondLimit = status === 400 ? outputLimitError(text) : undefined;
-  if (beyondLimit !== undefined) return beyondLimit;
-  if (isContextOverflow(text, code)) return contextError(text, sizes);
+  const tooLong = sizeError(status, text, parsed);
+  if (tooLong !== undefined) return tooLong;
   const isOwnFailure = status < 400 || status >= 500 || (status === 400 && isServerFailure(text));
   if (isOwnFailure) return serverError(text, retryAfter && boundedRetryAfter(retryAfter));
   return requestError(status, text, parsed);

@@ -28,7 +28,10 @@ function fromServer(message: string, status = 400): ReturnType<typeof rendered> 
 
 suite('errors in the words that Claude Code recognizes', () => {
   const limits: [server: string, text: string][] = [
-    ['OpenAI', 'max_tokens is too large: 32000. This model supports at most 8192 completion tokens, whereas you provided 32000.'],
+    [
+      'OpenAI',
+      'max_tokens is too large: 32000. This model supports at most 8192 completion tokens, whereas you provided 32000.',
+    ],
     ['Anthropic', 'max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for some-model'],
   ];
   for (const [server, text] of limits) {
@@ -54,7 +57,10 @@ suite('errors in the words that Claude Code recognizes', () => {
       const body = JSON.stringify({ model: 'm', max_tokens: 32_000, messages: [{ role: 'user', content: 'hi' }] });
       const response = await gateway.fetch('/v1/messages', { method: 'POST', body });
       const { error } = (await response.json()) as { error: { type: string; message: string } };
-      assert.equal(error.message, 'max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for this model');
+      assert.equal(
+        error.message,
+        'max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for this model',
+      );
     });
   }
 
@@ -77,8 +83,15 @@ suite('errors in the words that Claude Code recognizes', () => {
     test(`it removes an image that ${why}, because the error contains its path`, async () => {
       await using upstream = await fakeUpstream(json(500, { error: 'not asked' }));
       await using gateway = await testGateway(upstream);
-      const content = [{ type: 'text', text: 'look' }, { type: 'image', source }];
-      const messages = [{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b' }, { role: 'user', content }];
+      const content = [
+        { type: 'text', text: 'look' },
+        { type: 'image', source },
+      ];
+      const messages = [
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content: 'b' },
+        { role: 'user', content },
+      ];
       const body = JSON.stringify({ model: 'm', max_tokens: 9, messages });
       const response = await gateway.fetch('/v1/messages', { method: 'POST', body });
       const { error } = (await response.json()) as { error: { type: string; message: string } };
@@ -106,7 +119,9 @@ suite('errors in the words that Claude Code recognizes', () => {
     const others = [
       new GatewayError('invalid_value', 'tools[0].name is required.', { param: 'tools[0].name' }),
       new GatewayError('model_not_found', "model 'x' not found", { param: 'model' }),
-      new GatewayError('invalid_value', 'This model does not take audio.', { param: 'messages[0].content[0].source.data' }),
+      new GatewayError('invalid_value', 'This model does not take audio.', {
+        param: 'messages[0].content[0].source.data',
+      }),
       statusError(400, '{"error":{"message":"Failed to load model: image generation is not built in"}}'),
     ];
     for (const error of others) {

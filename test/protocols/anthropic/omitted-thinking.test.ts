@@ -10,10 +10,13 @@ const thinking = 'I should read the file. Größe: 3 €.';
 /** Answers with thinking and a call, as a reasoning model between two calls of tools. */
 const thoughtful = async (): ReturnType<typeof fakeUpstream> =>
   await fakeUpstream((res) => {
-    const line = (message: object): string => `${JSON.stringify({ model: 'm', message: { role: 'assistant', content: '', ...message }, done: false })}\n`;
-    const [first = '', second = ''] = [thinking.slice(0, 9), thinking.slice(9)];
+    const line = (message: object): string =>
+      `${JSON.stringify({ model: 'm', message: { role: 'assistant', content: '', ...message }, done: false })}\n`;
+    const [first, second] = [thinking.slice(0, 9), thinking.slice(9)] as const;
     const call = { tool_calls: [{ function: { name: 'Read', arguments: { path: 'a' } } }] };
-    ndjson(res).end(line({ thinking: first }) + line({ thinking: second }) + chatLine('Reading.') + line(call) + doneLine());
+    ndjson(res).end(
+      line({ thinking: first }) + line({ thinking: second }) + chatLine('Reading.') + line(call) + doneLine(),
+    );
   });
 
 const request = {
@@ -30,7 +33,11 @@ suite('thinking that Claude Code does not show', () => {
       await using upstream = await thoughtful();
       await using gateway = await testGateway(upstream);
       const client = new Anthropic({ baseURL: gateway.url, authToken: secret, apiKey: null, maxRetries: 0 });
-      const body = { ...request, messages: [...request.messages], tools: [...request.tools] } as unknown as Anthropic.MessageCreateParamsNonStreaming;
+      const body = {
+        ...request,
+        messages: [...request.messages],
+        tools: [...request.tools],
+      } as unknown as Anthropic.MessageCreateParamsNonStreaming;
       const answer = stream ? await client.messages.stream(body).finalMessage() : await client.messages.create(body);
       const [thought, text, call] = answer.content;
       assert.ok(thought?.type === 'thinking' && call?.type === 'tool_use');
@@ -39,7 +46,11 @@ suite('thinking that Claude Code does not show', () => {
       const result = { type: 'tool_result', tool_use_id: call.id, content: 'b' };
       await client.messages.create({
         ...body,
-        messages: [...body.messages, { role: 'assistant', content: answer.content }, { role: 'user', content: [result] }],
+        messages: [
+          ...body.messages,
+          { role: 'assistant', content: answer.content },
+          { role: 'user', content: [result] },
+        ],
       } as Anthropic.MessageCreateParamsNonStreaming);
       const { messages } = JSON.parse(upstream.requests.at(-1)?.body ?? '') as { messages: { thinking?: string }[] };
       assert.equal(messages[1]?.thinking, thinking);
@@ -67,8 +78,15 @@ suite('thinking that Claude Code does not show', () => {
     await using upstream = await thoughtful();
     await using gateway = await testGateway(upstream);
     for (const signature of ['EqQBCkYIBxgCIkD', 'bGxhbWFkdWN0', '', 7, null]) {
-      const content = [{ type: 'thinking', thinking: '', signature }, { type: 'text', text: 'b' }];
-      const messages = [{ role: 'user', content: 'a' }, { role: 'assistant', content }, { role: 'user', content: 'c' }];
+      const content = [
+        { type: 'thinking', thinking: '', signature },
+        { type: 'text', text: 'b' },
+      ];
+      const messages = [
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content },
+        { role: 'user', content: 'c' },
+      ];
       const body = JSON.stringify({ ...request, messages });
       assert.equal((await gateway.fetch('/v1/messages', { method: 'POST', body })).status, 200);
       const sent = JSON.parse(upstream.requests.at(-1)?.body ?? '') as { messages: object[] };

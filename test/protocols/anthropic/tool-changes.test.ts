@@ -6,7 +6,10 @@ const schema = { type: 'object', properties: { city: { type: 'string' } } };
 const tool = (name: string): object => ({ name, description: `Does ${name}`, input_schema: schema });
 const deferred = (name: string): object => ({ ...tool(name), defer_loading: true });
 const search = tool('ToolSearch');
-const use = (id: string, name: string): object => ({ role: 'assistant', content: [{ type: 'tool_use', id, name, input: {} }] });
+const use = (id: string, name: string): object => ({
+  role: 'assistant',
+  content: [{ type: 'tool_use', id, name, input: {} }],
+});
 const result = (id: string, content: unknown): object => ({
   role: 'user',
   content: [{ type: 'tool_result', tool_use_id: id, content }],
@@ -53,7 +56,10 @@ suite('the tools that Claude Code loads and changes during a conversation', () =
 
   test('a tool that was called stays loaded when its reference is no longer in the history', () => {
     const messages = [user, use('1', 'NotebookEdit'), result('1', 'ok')];
-    assert.deepEqual(read({ messages, tools: [search, deferred('NotebookEdit')] }).offered, ['ToolSearch', 'NotebookEdit']);
+    assert.deepEqual(read({ messages, tools: [search, deferred('NotebookEdit')] }).offered, [
+      'ToolSearch',
+      'NotebookEdit',
+    ]);
   });
 
   test('all deferred tools are offered if the API was to search, because nobody does', () => {
@@ -65,7 +71,10 @@ suite('the tools that Claude Code loads and changes during a conversation', () =
 
   test('tools that the search of the API found before are loaded', () => {
     const content = { type: 'tool_search_tool_search_result', tool_references: [reference('A')] };
-    const messages = [user, { role: 'assistant', content: [{ type: 'tool_search_tool_result', tool_use_id: 's', content }] }];
+    const messages = [
+      user,
+      { role: 'assistant', content: [{ type: 'tool_search_tool_result', tool_use_id: 's', content }] },
+    ];
     assert.deepEqual(read({ messages, tools: [search, deferred('A'), deferred('B')] }).offered, ['ToolSearch', 'A']);
   });
 
@@ -102,7 +111,13 @@ suite('the tools that Claude Code loads and changes during a conversation', () =
   });
 
   test('changes that cannot be read, and tools of MCP servers, never end the conversation', () => {
-    const odd = [null, 7, {}, { type: 'tool_definition' }, { type: 'tool_definition', definition: { name: 'X', input_schema: 7 } }];
+    const odd = [
+      null,
+      7,
+      {},
+      { type: 'tool_definition' },
+      { type: 'tool_definition', definition: { name: 'X', input_schema: 7 } },
+    ];
     const messages = [
       user,
       ...odd.map((changed) => ({ role: 'system', content: [{ type: 'tool_addition', tool: changed }] })),
@@ -112,7 +127,11 @@ suite('the tools that Claude Code loads and changes during a conversation', () =
     ];
     const { offered, dropped } = read({ messages, tools: [tool('Write')] });
     assert.deepEqual(offered, ['Write', 'X']);
-    assert.deepEqual(dropped, ['messages.content.tool_addition', 'messages.content.tool_removal', 'messages.content.tool_reference']);
+    assert.deepEqual(dropped, [
+      'messages.content.tool_addition',
+      'messages.content.tool_removal',
+      'messages.content.tool_reference',
+    ]);
   });
 });
 

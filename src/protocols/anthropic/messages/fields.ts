@@ -78,7 +78,7 @@ export const messagesFields = {
   ...settingFields,
   ...optionFields,
   ...thinkingFields,
-  max_tokens: { ...tokenLimit, note: 'Required. 0 and negative numbers are no limit.' },
+  max_tokens: { ...tokenLimit, note: 'Required. 0 only evaluates the prompt; negative numbers are no limit.' },
   messages: { ...raw, fields: { role: read, content } },
   system: { ...raw, ...content },
   tools: {

@@ -1,12 +1,13 @@
 import { estimatedInputTokens } from '../../../chat/estimate.ts';
-import type { GenerationProtocol } from '../../../chat/protocol.ts';
+import type { AnswerHead, GenerationProtocol } from '../../../chat/protocol.ts';
 import { sseContentType } from '../../../framing/sse.ts';
 import { droppableNames } from '../../field-table.ts';
 import { anthropicErrors } from '../error.ts';
+import { emptyAnswer, forOneToken, withoutOutput } from './cache-warming.ts';
 import { MessageEncoder } from './encoder.ts';
 import { messagesFields } from './fields.ts';
 import { readMessageRequest, readTokenCountRequest } from './request.ts';
-import { toMessage, toTokenCount } from './response.ts';
+import { toEmptyMessage, toMessage, toTokenCount } from './response.ts';
 
 const common = {
   idPrefix: 'msg_',
@@ -27,11 +28,21 @@ export const messages: GenerationProtocol = {
   path: '/v1/messages',
   read(body) {
     const call = readMessageRequest(body);
-    const { omitsThinking = false } = call;
+    const { omitsThinking = false, requests } = call;
+    const encoder = (head: AnswerHead): MessageEncoder =>
+      new MessageEncoder(head, estimatedInputTokens(requests[0]), omitsThinking);
+    if (call.warmsCache === true) {
+      return {
+        ...call,
+        requests: [forOneToken(requests[0])],
+        encoder: (head) => emptyAnswer(encoder(head)),
+        respond: (_results, total, head) => toEmptyMessage(withoutOutput(total), head),
+      };
+    }
     return {
       ...call,
       hideThinking: call.hideThinking && !omitsThinking,
-      encoder: (head) => new MessageEncoder(head, estimatedInputTokens(call.requests[0]), omitsThinking),
+      encoder,
       respond: (results, total, head) => toMessage(results, total, head, omitsThinking),
     };
   },

@@ -25,7 +25,9 @@ export function readMessages(body: JsonObject, dropped: DroppedFields, findTool:
   const { summary, start, first } = afterCompaction(items);
   const messages = items.slice(start).flatMap((item, index) => {
     const isFirst = index === 0 && first !== undefined;
-    return isFirst && first.length === 0 ? [] : reader.read(item, `messages[${start + index}]`, isFirst ? first : undefined);
+    return isFirst && first.length === 0
+      ? []
+      : reader.read(item, `messages[${start + index}]`, isFirst ? first : undefined);
   });
   const system = messageOf('system', reader.content(withoutBillingLine(body['system']), 'system'));
   const hasSystem = system.text !== '' || system.images !== undefined;

@@ -6,6 +6,7 @@ import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
 import { readSettings } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
+import { isCacheWarming } from './cache-warming.ts';
 import { messagesFields } from './fields.ts';
 import { readOutputFormat } from './format.ts';
 import { readMessages } from './messages.ts';
@@ -17,6 +18,8 @@ export interface ParsedMessage {
   readonly hideThinking: boolean;
   /** True when the client wants the thinking back as a signature only. */
   readonly omitsThinking?: boolean;
+  /** True when the prompt only has to be evaluated. */
+  readonly warmsCache?: boolean;
   /** True when the answer has to contain the stop sequence that ended it. */
   readonly reportsStop: boolean;
   /** Fields that have no effect. */
@@ -50,6 +53,7 @@ export function readMessageRequest(value: unknown): ParsedMessage {
     stream: values.stream ?? false,
     hideThinking,
     ...(omitsThinking(values) && { omitsThinking: true }),
+    ...(isCacheWarming(body['max_tokens']) && { warmsCache: true }),
     reportsStop: settings.sampling.stop !== undefined,
     ...dropped.report(),
   };

@@ -35,6 +35,11 @@ export function toMessage(
   };
 }
 
+/** @returns an answer without content, for a request that only warms the cache */
+export function toEmptyMessage({ usage }: TotalUsage, head: AnswerHead): AnswerMessage {
+  return { ...emptyMessage(head), ...toStop('length'), usage: toUsage(usage) };
+}
+
 /** @returns a message without content, as a stream starts with it */
 export function emptyMessage({ id, model }: AnswerHead, inputTokens = 0): AnswerMessage {
   return {

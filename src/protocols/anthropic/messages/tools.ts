@@ -1,4 +1,5 @@
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
+import { textIn } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import type { Values } from '../../field-table.ts';
 import { boolean, defined, object, oneOf, required, string } from '../../fields.ts';
@@ -73,7 +74,7 @@ class KnownTools {
   /** Adds a tool that a message defines. One that cannot be read is left out: the client cannot change it. */
   addDefined(definition: JsonObject, dropped: DroppedFields): void {
     const { name, description, input_schema: schema, type = 'custom' } = definition;
-    if (type !== 'custom' && type !== null) dropped.add(`tools.${String(type)}`, true);
+    if (type !== 'custom' && type !== null) dropped.add(`tools.${textIn(type) || 'other'}`, true);
     else if (typeof name === 'string' && this.find(name) === undefined) {
       const parameters = readSchemaOf(schema);
       this.add({ name, ...(typeof description === 'string' && { description }), parameters }, true);
