@@ -45,7 +45,7 @@ const blocks: Readonly<Record<string, FieldTable>> = {
   tool_search_tool_result: { ...block, tool_use_id: read, content: read },
   tool_addition: { ...block, tool: read },
   tool_removal: { ...block, tool: read },
-  compaction: { ...block, content: read, encrypted_content: read, signature: read, tool_changes: read },
+  compaction: { ...block, content: read, encrypted_content: named, signature: read, tool_changes: read },
 };
 
 const content: Field = { effect: 'any', variantOf: 'type', variants: blocks };
