@@ -22,6 +22,8 @@ const requestHeaders = new Set([
   'openai-project',
   'user-agent',
   'x-api-key',
+  'x-goog-api-client',
+  'x-goog-api-key',
   'x-request-id',
 ]);
 

@@ -154,8 +154,8 @@ async function keyForTokens(
 }
 
 /**
- * @returns the non-empty secrets of a request: the bearer token or the password of Basic, then `x-api-key`, then Azure
- *   OpenAI's `api-key`. Basic serves clients that can be configured with nothing but an address, http://me:KEY@host.
+ * @returns the non-empty secrets of a request: the bearer token or the password of Basic, then `x-api-key`, Azure
+ *   OpenAI's `api-key`, and Google's `x-goog-api-key`. Basic serves clients that can be configured with nothing but an address, http://me:KEY@host.
  */
 function presentedSecrets(headers: Headers): string[] {
   const secrets: string[] = [];
@@ -168,7 +168,7 @@ function presentedSecrets(headers: Headers): string[] {
       if (password !== '') secrets.push(password);
     }
   }
-  for (const name of ['x-api-key', 'api-key']) {
+  for (const name of ['x-api-key', 'api-key', 'x-goog-api-key']) {
     const apiKey = headers.get(name) ?? '';
     if (apiKey !== '') secrets.push(apiKey);
   }

@@ -53,6 +53,7 @@ export type Values<Table extends FieldTable> = {
 /**
  * Reads the fields of a request body that are in its table, and names all others, nested ones too.
  *
+ * @param prefix of the fields' paths, such as `generationConfig.`, for a table of nested fields. Absent: they are the body's
  * @returns the values of the fields that are present and not null
  * @throws {GatewayError} 400 with `param` for a value that cannot be read
  */
@@ -60,19 +61,21 @@ export function readFields<Table extends FieldTable>(
   table: Table,
   body: JsonObject,
   dropped: DroppedFields,
+  prefix = '',
 ): Values<Table> {
   const values: Record<string, unknown> = {};
   for (const name in body) {
     const value = body[name];
     const field = Object.hasOwn(table, name) ? table[name] : undefined;
     if (field === undefined || value == null) {
-      if (field === undefined) dropped.addUnknown('', name);
+      if (field === undefined) dropped.addUnknown(prefix, name);
       continue;
     }
-    if (field.read !== undefined) values[name] = field.read(value, name, field.min, field.max);
+    const path = prefix + name;
+    if (field.read !== undefined) values[name] = field.read(value, path, field.min, field.max);
     else if (typeof value === field.type && !Array.isArray(value) && !isNeutral(field, value)) values[name] = value;
-    else nameField(field, name, value, dropped);
-    if (typeof value === 'object' && field.isForwarded !== true) nameNested(field, value, `${name}.`, dropped);
+    else nameField(field, path, value, dropped);
+    if (typeof value === 'object' && field.isForwarded !== true) nameNested(field, value, `${path}.`, dropped);
   }
   return values as Values<Table>;
 }

@@ -11,6 +11,14 @@ import type {
 import type { Config } from '../config/schema.ts';
 import { anthropicErrors } from './anthropic/error.ts';
 import { countTokens, messages } from './anthropic/messages/index.ts';
+import { googleErrors } from './google/error.ts';
+import {
+  countGeminiTokens,
+  generateContent,
+  streamGenerateContent,
+  streamGenerateContentArray,
+} from './google/generate-content/index.ts';
+import { geminiModel, geminiModelList } from './google/models/index.ts';
 import { chat } from './ollama/chat/index.ts';
 import { embed, legacyEmbeddings } from './ollama/embed/index.ts';
 import { ollamaErrors } from './ollama/error.ts';
@@ -53,10 +61,14 @@ export function clientProtocols(
       countTokens,
       chat,
       generate,
+      generateContent,
+      streamGenerateContent,
+      streamGenerateContentArray,
+      countGeminiTokens,
     ],
     embeddings: [embeddings, embed, legacyEmbeddings],
-    modelLists: [modelList, tags],
-    models: [model, show],
+    modelLists: [modelList, tags, geminiModelList],
+    models: [model, show, geminiModel],
     resources: [...responseResources(store), ps, versionEndpoint, rootEndpoint],
   };
 }
@@ -71,6 +83,7 @@ export const nativeRoutes: Readonly<Record<'ollama' | 'openai', readonly PassThr
 const errorFormats: readonly (readonly [prefix: string, errors: ErrorFormat])[] = [
   ['/api/', ollamaErrors],
   ['/v1/messages', anthropicErrors],
+  ['/v1beta', googleErrors],
   ['/v1', openaiErrors],
 ];
 

@@ -1,0 +1,87 @@
+import { estimatedInputTokens } from '../../../chat/estimate.ts';
+import type { GenerationProtocol } from '../../../chat/protocol.ts';
+import { sseContentType } from '../../../framing/sse.ts';
+import { droppableNames } from '../../field-table.ts';
+import { googleErrors } from '../error.ts';
+import { ArrayEncoder, EventEncoder } from './encoder.ts';
+import { generateContentFields } from './fields.ts';
+import { readGenerateContent, readTokenCount } from './request.ts';
+import { toContentResponse } from './response.ts';
+
+const jsonContentType = 'application/json; charset=utf-8';
+
+const common = {
+  idPrefix: 'resp_',
+  errors: googleErrors,
+  fieldNames: {
+    'contents.parts.file': 'contents.parts.inlineData',
+    'contents.parts.thinking': 'contents.parts.thought',
+    'contents.parts.tool_use': 'contents.parts.functionCall',
+    'messages.content.image_url': 'contents.parts.inlineData',
+    messages: 'contents',
+    max_tokens: 'generationConfig.maxOutputTokens',
+    reasoning_effort: 'generationConfig.thinkingConfig',
+    response_format: 'generationConfig.responseSchema',
+    stop: 'generationConfig.stopSequences',
+    tool_choice: 'toolConfig.functionCallingConfig',
+  },
+  droppable: droppableNames(generateContentFields),
+} as const;
+
+/** `POST /v1beta/models/{model}:generateContent`. @see https://ai.google.dev/api/generate-content */
+export const generateContent: GenerationProtocol = {
+  ...common,
+  path: '/v1beta/generateContent',
+  contentType: jsonContentType,
+  read: (body) => ({
+    ...readGenerateContent(body),
+    stream: false,
+    // Never streamed.
+    encoder: (head) => new ArrayEncoder(head),
+    respond: toContentResponse,
+  }),
+};
+
+/** `POST /v1beta/models/{model}:streamGenerateContent?alt=sse`. */
+export const streamGenerateContent: GenerationProtocol = {
+  ...common,
+  path: '/v1beta/streamGenerateContent',
+  contentType: sseContentType,
+  read: (body) => ({
+    ...readGenerateContent(body),
+    stream: true,
+    encoder: (head) => new EventEncoder(head),
+    respond: toContentResponse,
+  }),
+};
+
+/** The same without `alt=sse`. */
+export const streamGenerateContentArray: GenerationProtocol = {
+  ...common,
+  path: '/v1beta/streamGenerateContent/array',
+  contentType: jsonContentType,
+  read: (body) => ({
+    ...readGenerateContent(body),
+    stream: true,
+    encoder: (head) => new ArrayEncoder(head),
+    respond: toContentResponse,
+  }),
+};
+
+/** `POST /v1beta/models/{model}:countTokens`. @see https://ai.google.dev/api/tokens */
+export const countGeminiTokens: GenerationProtocol = {
+  ...common,
+  path: '/v1beta/countTokens',
+  contentType: jsonContentType,
+  read(body) {
+    const call = readTokenCount(body);
+    return {
+      ...call,
+      stream: false,
+      countsOnly: true,
+      // Never streamed.
+      encoder: (head) => new ArrayEncoder(head),
+      respond: (_results, { usage }) => ({ totalTokens: usage.inputTokens || estimatedInputTokens(call.requests[0]) }),
+    };
+  },
+};

@@ -1,0 +1,87 @@
+import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
+import { isObject } from '../../../framing/json.ts';
+import { DroppedFields } from '../../dropped-fields.ts';
+import { type Values, extraFields, readFields } from '../../field-table.ts';
+import { boolean, defined, readObjectBody } from '../../fields.ts';
+import { readSettings } from '../../settings.ts';
+import { readThinking } from '../../thinking.ts';
+import { camelCased } from './camel-case.ts';
+import { readContents } from './contents.ts';
+import { generateContentFields, generationFields } from './fields.ts';
+import { readFormat } from './format.ts';
+import { readToolUse } from './tools.ts';
+
+export interface ParsedContent {
+  readonly requests: readonly [ChatRequest];
+  readonly hideThinking: boolean;
+  /** Fields that have no effect. */
+  readonly dropped: readonly string[];
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
+}
+
+/**
+ * Reads the body of a request for content, into which the model of the path was put. Besides Google's fields it takes
+ * Ollama's own, such as `options` and `think`, which SDKs pass on as extra fields of the body.
+ *
+ * @throws {GatewayError} 400 with `param` for a field that cannot be read
+ * @see https://ai.google.dev/api/generate-content
+ */
+export function readGenerateContent(value: unknown): ParsedContent {
+  const body = camelCased(generateContentFields, readObjectBody(value));
+  const dropped = new DroppedFields();
+  const values = readFields(generateContentFields, body, dropped);
+  const config = readFields(generationFields, values.generationConfig ?? {}, dropped, 'generationConfig.');
+  const settings = { ...values, ...optionsOf(config), ...thinkingOf(config.thinkingConfig) };
+  const { think } = readThinking(settings, dropped);
+  const request: ChatRequest = {
+    kind: 'chat',
+    model: values.model ?? '',
+    messages: readContents(values.contents, values.systemInstruction, dropped),
+    ...readSettings(settings, dropped),
+    ...readToolUse(values, dropped),
+    ...extraFields(generateContentFields, values),
+    ...defined({ think, keepAlive: values.keep_alive, format: readFormat(config, dropped) }),
+  };
+  if (config.topK !== undefined) dropped.spell('options.top_k', 'generationConfig.topK');
+  const path = 'generationConfig.thinkingConfig.includeThoughts';
+  const hideThinking = boolean(config.thinkingConfig?.['includeThoughts'], path) !== true;
+  return { requests: [request], hideThinking, ...dropped.report() };
+}
+
+/**
+ * Reads the body of a request to count tokens, whose prompt may be in a request for content.
+ *
+ * @throws {GatewayError} 400 with `param`
+ * @see https://ai.google.dev/api/tokens
+ */
+export function readTokenCount(value: unknown): ParsedContent {
+  const body = readObjectBody(value);
+  const inner = body['generateContentRequest'] ?? body['generate_content_request'];
+  // The model in the path is the one that the key was checked for.
+  const parsed = readGenerateContent(isObject(inner) ? { ...inner, model: body['model'] } : body);
+  const { format: _, ...request } = parsed.requests[0];
+  return { ...parsed, requests: [{ ...request, sampling: { maxTokens: 1 } }] };
+}
+
+/** The names that `readSettings` knows. */
+function optionsOf(config: Values<typeof generationFields>): JsonObject {
+  return defined({
+    temperature: config.temperature,
+    top_p: config.topP,
+    top_k: config.topK,
+    seed: config.seed,
+    presence_penalty: config.presencePenalty,
+    frequency_penalty: config.frequencyPenalty,
+    stop: config.stopSequences,
+    max_output_tokens: config.maxOutputTokens,
+  });
+}
+
+/** The names that `readThinking` knows. */
+function thinkingOf({ thinkingBudget, thinkingLevel }: JsonObject = {}): JsonObject {
+  const level = typeof thinkingLevel === 'string' ? thinkingLevel.toLowerCase() : thinkingLevel;
+  return defined({
+    thinking_budget: thinkingBudget ?? undefined,
+    reasoning_effort: level === 'thinking_level_unspecified' || level === null ? undefined : level,
+  });
+}

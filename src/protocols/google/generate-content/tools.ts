@@ -1,0 +1,63 @@
+import type { ChatRequest, Tool } from '../../../chat/request.ts';
+import { isObject } from '../../../framing/json.ts';
+import type { DroppedFields } from '../../dropped-fields.ts';
+import type { Values } from '../../field-table.ts';
+import { array, defined, object, oneOf, required, string } from '../../fields.ts';
+import { readSchema } from '../../json-schema.ts';
+import { chooseTools } from '../../tools.ts';
+import type { generateContentFields } from './fields.ts';
+import { readOpenApiSchema } from './schema.ts';
+
+type ToolValues = Pick<Values<typeof generateContentFields>, 'tools' | 'toolConfig'>;
+
+const modes = ['MODE_UNSPECIFIED', 'AUTO', 'ANY', 'NONE', 'VALIDATED'] as const;
+
+/**
+ * Reads `tools` and `toolConfig`. Of the functions, only those in `allowedFunctionNames` are offered.
+ *
+ * @throws {GatewayError} 400 with `param`
+ * @see https://ai.google.dev/gemini-api/docs/function-calling
+ */
+export function readToolUse(
+  { tools, toolConfig }: ToolValues,
+  dropped: DroppedFields,
+): Pick<ChatRequest, 'tools' | 'toolChoice'> {
+  if (tools === undefined && toolConfig === undefined) return {};
+  const path = 'toolConfig.functionCallingConfig';
+  const config = object(toolConfig?.['functionCallingConfig'], path) ?? {};
+  const mode = oneOf(upperCased(config['mode']), `${path}.mode`, modes) ?? 'AUTO';
+  const allowed = array(config['allowedFunctionNames'], `${path}.allowedFunctionNames`) ?? [];
+  const offered = readTools(tools ?? [], dropped).filter(({ name }) => allowed.length === 0 || allowed.includes(name));
+  return chooseTools(offered, mode === 'NONE' ? 'none' : mode === 'ANY' ? 'required' : 'auto');
+}
+
+function upperCased(value: unknown): unknown {
+  return typeof value === 'string' ? value.toUpperCase() : value;
+}
+
+/** Reads the functions in `tools`. Tools that Google runs are dropped, and named. */
+function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
+  return items.flatMap((item, index) => {
+    const path = `tools[${index}]`;
+    const tool = required(object, item, path);
+    // An empty object is how clients ask for them.
+    for (const name in tool)
+      if (name !== 'functionDeclarations' && isObject(tool[name])) dropped.addUnknown('tools.', name);
+    const given = tool['functionDeclarations'];
+    const functions = isObject(given) ? [given] : (array(given, `${path}.functionDeclarations`) ?? []);
+    return functions.map((one, at) => readFunction(one, `${path}.functionDeclarations[${at}]`));
+  });
+}
+
+function readFunction(value: unknown, path: string): Tool {
+  const declaration = required(object, value, path);
+  return {
+    name: required(string, declaration['name'], `${path}.name`),
+    ...defined({
+      description: string(declaration['description'], `${path}.description`),
+      parameters:
+        readSchema(declaration['parametersJsonSchema'], `${path}.parametersJsonSchema`) ??
+        readOpenApiSchema(declaration['parameters'], `${path}.parameters`),
+    }),
+  };
+}
