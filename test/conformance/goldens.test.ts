@@ -12,7 +12,16 @@ const minCuts = 32;
 test('the goldens cover every streaming dialect and every recorded server', () => {
   assert.deepEqual(
     dialects.map(({ name }) => name),
-    ['chat-completions', 'completions', 'responses', 'messages', 'api-chat', 'api-generate'],
+    [
+      'chat-completions',
+      'completions',
+      'responses',
+      'messages',
+      'api-chat',
+      'api-generate',
+      'v1beta-streamGenerateContent',
+      'v1beta-streamGenerateContent-array',
+    ],
   );
   for (const kind of kinds) {
     for (const server of recorded[kind].servers) {

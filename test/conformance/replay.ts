@@ -18,6 +18,7 @@ const chat = {
   max_tokens: 4096,
   messages: [{ role: 'user', content: 'hi' }],
   input: 'hi',
+  contents: 'hi',
 };
 /** Responses has another `prompt`, a stored template, and refuses it. It would repeat the limit. */
 const { max_tokens: _, ...unlimited } = chat;

@@ -3,6 +3,8 @@ import type { BackendKind } from '../../src/upstreams/index.ts';
 /** A client API in front of an upstream of one kind. */
 export interface Dialect {
   readonly path: string;
+  /** The path of an answer that is not streamed, if it is another one. */
+  readonly wholePath?: string;
   readonly kind: BackendKind;
   /** True when client and upstream speak the same API, so that requests are passed through. */
   readonly passedThrough: boolean;
@@ -33,7 +35,11 @@ export function errorIn(path: string, record: unknown): { message: string; code?
   } else if (path === '/v1/responses' && type === 'error') {
     if (typeof message === 'string') return { message, code };
   } else if (typeof error === 'object' && error !== null) {
-    const { type: errorType, message: text, code: errorCode } = error as Record<string, unknown>;
+    const { type: errorType, message: text, code: errorCode, status } = error as Record<string, unknown>;
+    if (path.startsWith('/v1beta/')) {
+      if (typeof text === 'string' && typeof status === 'string') return { message: text };
+      throw new Error(`not an error of ${path}: ${JSON.stringify(record)}`);
+    }
     if (typeof text === 'string' && typeof errorType === 'string') {
       if (path !== '/v1/messages') return { message: text, code: errorCode };
       if (type === 'error') return { message: text };
@@ -70,6 +76,11 @@ const responseEvents: Format = {
   isEnd: ofType('response.completed', 'response.incomplete'),
 };
 const messageEvents: Format = { ...sse, isError: ofType('error'), isEnd: ofType('message_stop') };
+const contentEvents: Format = {
+  ...sse,
+  isError: (record) => 'error' in record,
+  isEnd: (record) => JSON.stringify(record).includes('"finishReason"'),
+};
 const ollamaLines: Format = {
   contentType: /^application\/x-ndjson/,
   records: ndjsonRecords,
@@ -78,25 +89,30 @@ const ollamaLines: Format = {
 };
 
 const hi = { messages: [{ role: 'user', content: 'hi' }] };
-const clientApis = [
+const clientApis: readonly Pick<Dialect, 'path' | 'body' | 'format' | 'wholePath'>[] = [
   { path: '/v1/chat/completions', body: hi, format: openaiChunks },
   { path: '/v1/completions', body: { prompt: 'hi' }, format: openaiChunks },
   { path: '/v1/responses', body: { input: 'hi' }, format: responseEvents },
   { path: '/v1/messages', body: { ...hi, max_tokens: 100 }, format: messageEvents },
   { path: '/api/chat', body: hi, format: ollamaLines },
   { path: '/api/generate', body: { prompt: 'hi' }, format: ollamaLines },
+  {
+    path: '/v1beta/streamGenerateContent',
+    wholePath: '/v1beta/generateContent',
+    body: { contents: 'hi' },
+    format: contentEvents,
+  },
 ];
 const nativePaths: Record<BackendKind, RegExp> = { ollama: /^\/api\//, openai: /^\/v1\/(chat\/)?completions$/ };
 
 /** Every streaming client API in front of each kind of upstream. */
 export const dialects: readonly Dialect[] = (['ollama', 'openai'] as const).flatMap((kind) =>
-  clientApis.map(({ path, body, format }) => {
+  clientApis.map(({ body, ...api }) => {
     return {
-      path,
+      ...api,
       kind,
-      passedThrough: nativePaths[kind].test(path),
+      passedThrough: nativePaths[kind].test(api.path),
       body: { model: 'scripted-plain', ...body },
-      format,
     };
   }),
 );

@@ -58,7 +58,7 @@ export async function startHarness(
 /** Sends a request in the harness's dialect. @param leaveAfter bytes of the response after which the client leaves */
 export async function send({ gateway, dialect }: Harness, stream: boolean, leaveAfter = Infinity): Promise<Received> {
   const controller = new AbortController();
-  const response = await gateway.fetch(dialect.path, {
+  const response = await gateway.fetch(stream ? dialect.path : (dialect.wholePath ?? dialect.path), {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ ...dialect.body, stream }),

@@ -268,6 +268,47 @@ const embed = [
   { model: 'scripted-plain', input: 'one' },
 ];
 
+const contents = [
+  {
+    model: 'scripted-plain',
+    systemInstruction: { parts: [{ text: 'Be brief.' }] },
+    contents: [
+      { role: 'user', parts: [{ text: 'hi' }, { inlineData: { mimeType: 'image/png', data: 'iVBORw0KGgo=' } }] },
+      {
+        role: 'model',
+        parts: [
+          { text: 'hm', thought: true, thoughtSignature: 'c2ln' },
+          { functionCall: { id: 'call_1', name: 'weather', args: { city: 'Kiel' } } },
+        ],
+      },
+      { role: 'user', parts: [{ functionResponse: { id: 'call_1', name: 'weather', response: { output: '12 C' } } }] },
+    ],
+    tools: [{ functionDeclarations: [{ name: 'weather', description: 'The weather.', parametersJsonSchema: schema }] }],
+    toolConfig: { functionCallingConfig: { mode: 'ANY', allowedFunctionNames: ['weather'] } },
+    generationConfig: {
+      temperature: 0.5,
+      topP: 0.9,
+      topK: 20,
+      seed: 7,
+      maxOutputTokens: 50,
+      stopSequences: ['END'],
+      candidateCount: 1,
+      thinkingConfig: { includeThoughts: true, thinkingBudget: 100 },
+    },
+    safetySettings: [{ category: 'HARM_CATEGORY_HARASSMENT', threshold: 'BLOCK_NONE' }],
+    ...ollamaFields,
+  },
+  {
+    model: 'scripted-plain',
+    contents: 'hi',
+    generation_config: {
+      response_mime_type: 'application/json',
+      response_schema: { type: 'OBJECT', properties: { city: { type: 'STRING', nullable: true } } },
+    },
+    tools: [{ function_declarations: [{ name: 'f', parameters: { type: 'OBJECT', propertyOrdering: ['a'] } }] }],
+  },
+];
+
 /** Valid bodies by path. */
 export const bodies: Readonly<Record<string, readonly object[]>> = {
   '/v1/chat/completions': chatCompletions,
@@ -277,6 +318,10 @@ export const bodies: Readonly<Record<string, readonly object[]>> = {
   '/v1/responses/input_tokens': responses,
   '/v1/messages': messages,
   '/v1/messages/count_tokens': messages,
+  '/v1beta/generateContent': contents,
+  '/v1beta/streamGenerateContent': contents,
+  '/v1beta/streamGenerateContent/array': contents,
+  '/v1beta/countTokens': [...contents, { model: 'scripted-plain', generateContentRequest: contents[1] }],
   '/api/chat': chat,
   '/api/generate': generate,
   '/v1/embeddings': [

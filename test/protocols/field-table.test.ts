@@ -69,6 +69,7 @@ const bases: Readonly<Record<string, object>> = {
   '/v1/responses': { input: 'hi' },
   '/v1/embeddings': { input: 'hi' },
   '/v1/messages': { messages: hi, max_tokens: 9 },
+  '/v1beta/generateContent': { contents: 'hi' },
   '/api/chat': { messages: hi },
   '/api/generate': { prompt: 'a' },
   '/api/embed': { input: 'hi' },
@@ -151,10 +152,18 @@ const ownSamples: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
     tools: [{ type: 'function', name: 'f' }],
   },
   '/v1/messages': { tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'none' } },
+  '/v1beta/generateContent': {
+    contents: 'b',
+    systemInstruction: 's',
+    tools: [{ functionDeclarations: [{ name: 'f' }] }],
+    toolConfig: { functionCallingConfig: { mode: 'NONE' } },
+    generationConfig: { temperature: 0.3 },
+  },
 };
 
 /** What a field needs beside it to have an effect. */
 function neededFor(path: string, name: string): object {
+  if (name === 'toolConfig') return { tools: [{ functionDeclarations: [{ name: 'f' }] }] };
   const tools =
     path === '/v1/messages'
       ? [{ name: 'f', input_schema: {} }]

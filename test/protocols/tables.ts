@@ -1,5 +1,6 @@
 import { messagesFields } from '../../src/protocols/anthropic/messages/fields.ts';
 import type { FieldTable } from '../../src/protocols/field-table.ts';
+import { generateContentFields } from '../../src/protocols/google/generate-content/fields.ts';
 import { chatFields, embedFields, generateFields, legacyEmbeddingsFields } from '../../src/protocols/ollama/fields.ts';
 import { chatCompletionFields } from '../../src/protocols/openai/chat-completions/fields.ts';
 import { textCompletionFields } from '../../src/protocols/openai/completions/fields.ts';
@@ -13,6 +14,7 @@ export const tables: Readonly<Record<string, FieldTable>> = {
   '/v1/responses': responseFields,
   '/v1/embeddings': embeddingsFields,
   '/v1/messages': messagesFields,
+  '/v1beta/generateContent': generateContentFields,
   '/api/chat': chatFields,
   '/api/generate': generateFields,
   '/api/embed': embedFields,

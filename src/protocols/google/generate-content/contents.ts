@@ -20,11 +20,29 @@ export function readContents(contents: unknown, systemInstruction: unknown, drop
   if (items.length === 0) throw invalidValue('contents', 'contents must have at least one content.');
   const reader = new ContentReader(dropped);
   const messages = items.flatMap((item, index) => {
-    return reader.read(item, Array.isArray(contents) ? `contents[${index}]` : 'contents');
+    // The SDK keeps a streamed answer as a content for each of its pieces.
+    if (isOfModel(item) && isOfModel(items[index - 1])) return [];
+    const path = Array.isArray(contents) ? `contents[${index}]` : 'contents';
+    return isOfModel(item) ? [reader.readAnswer(answerAt(items, index), path)] : reader.read(item, path);
   });
   if (systemInstruction == null) return messages;
   const system = messageOf('system', reader.readParts(partsOf(systemInstruction), 'systemInstruction.parts', false));
   return system.text === '' && system.images === undefined ? messages : [system, ...messages];
+}
+
+function roleOf(item: unknown): string {
+  return isObject(item) && typeof item['role'] === 'string' ? item['role'].toLowerCase() : '';
+}
+
+function isOfModel(item: unknown): boolean {
+  const role = roleOf(item);
+  return role === 'model' || role === 'assistant';
+}
+
+/** @returns the parts of the model's contents from an index on, up to the next content of another role */
+function answerAt(items: readonly unknown[], index: number): readonly unknown[] {
+  const end = items.findIndex((item, at) => at > index && !isOfModel(item));
+  return items.slice(index, end === -1 ? undefined : end).flatMap(partsOf);
 }
 
 class ContentReader {
@@ -37,12 +55,9 @@ class ContentReader {
 
   /** @returns several messages for a content with results of functions: these first, each as a message of its own */
   read(item: unknown, path: string): Message[] {
-    const role = isObject(item) && typeof item['role'] === 'string' ? item['role'].toLowerCase() : '';
+    const role = roleOf(item);
     const parts = partsOf(item);
     const partsPath = `${path}.parts`;
-    if (role === 'model' || role === 'assistant') {
-      return [messageOf('assistant', this.readParts(parts, partsPath, true))];
-    }
     const results: ToolMessage[] = [];
     // Results leave a gap, so that the others keep their paths.
     const others = parts.map((part, index) => {
@@ -54,6 +69,10 @@ class ContentReader {
     if (results.length > 0 && results.length === parts.length) return results;
     const author = role === '' || role === 'function' ? 'user' : role;
     return [...results, messageOf(author, this.readParts(others, partsPath, false))];
+  }
+
+  readAnswer(parts: readonly unknown[], path: string): Message {
+    return messageOf('assistant', this.readParts(withWholeTexts(parts), `${path}.parts`, true));
   }
 
   /** @param mayCall true for the parts of the model */
@@ -87,6 +106,31 @@ function partsOf(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
   if (isObject(value) && 'parts' in value) return partsOf(value['parts']);
   return isObject(value) && Object.keys(value).every((name) => name === 'role') ? [] : [value];
+}
+
+/** Joins the texts, and the thoughts, that follow each other: they are the pieces of a stream. */
+function withWholeTexts(parts: readonly unknown[]): unknown[] {
+  const whole: unknown[] = [];
+  let pieces: { texts: string[]; thought: boolean } | undefined;
+  const flush = (): void => {
+    if (pieces !== undefined) whole.push({ text: pieces.texts.join(''), thought: pieces.thought });
+    pieces = undefined;
+  };
+  for (const part of parts) {
+    const text = isObject(part) ? part['text'] : part;
+    if (typeof text !== 'string') {
+      flush();
+      whole.push(part);
+      continue;
+    }
+    if (text === '') continue;
+    const thought = isObject(part) && part['thought'] === true;
+    if (pieces?.thought !== thought) flush();
+    pieces ??= { texts: [], thought };
+    pieces.texts.push(text);
+  }
+  flush();
+  return whole;
 }
 
 /** A text in `output`, `result` or `error`, as clients wrap it, stands alone; anything else is sent as JSON. */
