@@ -4,7 +4,7 @@ import { GatewayError, asGatewayError } from './errors.ts';
 import { type Cors, createCors, isPreflight, preflight } from './http/cors.ts';
 import { Guard } from './http/guard.ts';
 import { healthz, readyz } from './http/ops.ts';
-import { notFound, readTarget, targetOf } from './http/paths.ts';
+import { forGoogle, notFound, readTarget, targetOf } from './http/paths.ts';
 import { type Env, type Handler, plainHeaders, sendError } from './http/respond.ts';
 import { type ClientProtocols, errorsFor } from './protocols/index.ts';
 import { createRoutes } from './routes.ts';
@@ -18,7 +18,7 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   const app = new Hono<Env>({
     getPath: (request, { env } = {}) => {
       const target = targetOf(request.url, env);
-      return readTarget(target, keysInPath).path ?? target;
+      return forGoogle(readTarget(target, keysInPath).path ?? target, request);
     },
   });
   const serve = (path: string, errors: ErrorFormat, handlers: ReadonlyMap<string, Handler>): void => {

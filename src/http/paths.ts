@@ -97,6 +97,15 @@ export function targetOf(url: string, env: { readonly incoming?: Pick<IncomingMe
   return pathname + search;
 }
 
+/**
+ * @param path of a route
+ * @returns the path of Google's list of models for Google's clients, which have OpenAI's path for it as well
+ */
+export function forGoogle(path: string, request: Request): string {
+  if (!/^\/v1\/models(?:\/|$)/.test(path) || !request.headers.has('x-goog-api-key')) return path;
+  return path.replace('/v1/', '/v1beta/');
+}
+
 /** The error for a path without a route. */
 export function notFound(): GatewayError {
   return new GatewayError('not_found', 'There is nothing at this path.');

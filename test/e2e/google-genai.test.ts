@@ -160,16 +160,20 @@ suite("Google's SDK", () => {
 
   test('lists and shows models', async () => {
     await using proxy = await proxied(plain, {}, [model]);
-    const { models } = connect(proxy);
-    const names: unknown[] = [];
-    for await (const { name } of await models.list()) names.push(name);
-    assert.deepEqual(names, [`models/${model}`]);
-    assert.equal((await models.get({ model })).name, `models/${model}`);
+    for (const apiVersion of ['v1', 'v1beta']) {
+      const { models } = new GoogleGenAI({ apiKey: secret, apiVersion, httpOptions: { baseUrl: proxy.gateway.url } });
+      const names: unknown[] = [];
+      for await (const { name } of await models.list()) names.push(name);
+      assert.deepEqual(names, [`models/${model}`]);
+      assert.equal((await models.get({ model })).name, `models/${model}`);
+    }
+    const openai = (await (await proxy.gateway.fetch('/v1/models')).json()) as object;
+    assert.partialDeepStrictEqual(openai, { object: 'list' });
   });
 
   test('throws its error for a wrong key, an unknown model and a broken stream', async () => {
-    await using proxy = await proxied((res, { body }) => {
-      if (body.includes('absent')) return json(404, { error: "model 'absent' not found" })(res);
+    await using proxy = await proxied((res, request) => {
+      if (request.body.includes('absent')) return json(404, { error: "model 'absent' not found" })(res, request);
       return void ndjson(res).end(chatLine('Hello'));
     });
     const failed = async (client: GoogleGenAI, name: string): Promise<unknown> =>
