@@ -153,7 +153,7 @@ const openai = { name: 'b', kind: 'openai', url: `${nowhere}/v1` } as const;
 /** Of the paths that are written anywhere in src, those that are served, with what a refused method says of the others. */
 async function routes(upstreams: Upstreams): Promise<string[]> {
   await using gateway = await testGateway(upstreams);
-  const written = names(/(?<=['"`])\/[a-z0-9_]+(?:\/[a-z0-9_:.+{}[\]-]+)*(?=['"`])/g);
+  const written = names(/(?<=['"`])\/[a-zA-Z0-9_]+(?:\/[a-zA-Z0-9_:.+{}[\]-]+)*(?=['"`])/g);
   const paths = [...new Set(written.flatMap((path) => [path, `/v1${path}`]))];
   const found = await Promise.all(
     paths.map(async (path) => {

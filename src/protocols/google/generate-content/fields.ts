@@ -6,7 +6,7 @@ import { thinkingFields } from '../../thinking.ts';
 /** A list in which one item may stand alone. */
 const list = {
   effect: 'any',
-  read: (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]),
+  read: (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : value === '' ? [] : [value]),
 } as const satisfies Field;
 
 const inlineData: Field = { effect: 'any', fields: { mimeType: read, data: read, displayName: read } };
