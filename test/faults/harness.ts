@@ -165,8 +165,8 @@ export function outcomeOf(
   const { path, format, passedThrough } = dialect;
   if (code === 'client_closed') return 'client left';
   if (!complete) {
-    // Some clients of Ollama's API ignore error lines, so the connection breaks after one.
-    const endsWithError = path.startsWith('/api/') && text.endsWith('\n') && /\{"error":"[^\n]*\n$/.test(text);
+    // Some clients of Ollama's and Google's APIs ignore errors in a stream, so the connection breaks after one.
+    const endsWithError = /^\/(?:api|v1beta)\//.test(path) && /\{"error":[^\n]*\n+$/.test(text);
     if (!endsWithError) {
       assert.ok(passedThrough, `a translated response was cut off: ${text}`);
       return 'cut off';

@@ -64,7 +64,7 @@ abstract class ContentEncoder implements Encoder {
 
 /** The stream with `alt=sse`. It has no end mark. */
 export class EventEncoder extends ContentEncoder {
-  /** Google's SDKs do not look for an error in an event. */
+  /** Older SDKs of Google do not look for an error in an event. */
   readonly breaksConnection = true;
 
   fail(error: GatewayError): string {
