@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 
 /**
  * Reads a client's stream strictly: every SSE event has one `data` line with JSON, perhaps after its name; every line of
- * NDJSON is an object.
+ * NDJSON is an object, and so is every item of an array.
  *
  * @returns the parsed data, and the text `[DONE]`
  * @throws {Error} when the stream is malformed
  */
 export function readEvents(text: string, contentType: string): unknown[] {
-  return contentType.startsWith('text/event-stream') ? readSse(text) : readLines(text);
+  if (contentType.startsWith('text/event-stream')) return readSse(text);
+  return contentType.startsWith('application/json') ? (JSON.parse(text) as unknown[]) : readLines(text);
 }
 
 function readSse(text: string): unknown[] {
