@@ -1,6 +1,5 @@
 import type { JsonObject } from '../../../chat/request.ts';
-import { isObject } from '../../../framing/json.ts';
-import { textIn } from '../../file-parts.ts';
+import { isObject, textIn } from '../../../framing/json.ts';
 
 interface CommonPart {
   /** In the form that the readers of all APIs know. */
