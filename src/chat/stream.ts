@@ -37,6 +37,11 @@ export interface Encoder {
    */
   keepAlive?(): string;
   /**
+   * Formats a remark about the answer, such as the place in the queue, as an event without content. Absent: it becomes a comment
+   * of SSE, which the SDKs of some APIs cannot skip.
+   */
+  comment?(text: string): string;
+  /**
    * True when some clients ignore what `fail` returns, so that the connection has to be broken after it. Absent: the stream ends
    * cleanly.
    */

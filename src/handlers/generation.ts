@@ -102,6 +102,7 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
     interval: services.config.timeouts.silence,
     headers: { ...(early.length > 0 && droppedHeader(spelledFields(early, call, names))), ...common },
     keepAlive: () => encoder.keepAlive?.() ?? '',
+    ...(encoder.comment && { comment: (text: string) => encoder.comment?.(text) ?? '' }),
     failure: (error) => encoder.fail(withFieldName(error, names)),
   });
 }

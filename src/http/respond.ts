@@ -105,6 +105,8 @@ interface Heartbeats {
   readonly headers: Headers;
   /** Returns events of the client's format that say nothing of the answer; '' if the format has none before it starts. */
   readonly keepAlive: () => string;
+  /** Formats a remark about the answer. Absent: as a comment of SSE. */
+  readonly comment?: (text: string) => string;
   /** Renders the error event of a stream that never starts. */
   readonly failure: (error: GatewayError) => string;
 }

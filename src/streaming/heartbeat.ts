@@ -11,6 +11,8 @@ interface HeartbeatOptions {
   readonly interval: number;
   /** Returns events of the client's format that say nothing of the answer; '' if the format has none before it starts. */
   readonly keepAlive: () => string;
+  /** Formats a remark about the answer. Absent: as a comment of SSE. */
+  readonly comment?: (text: string) => string;
   /** Renders the error event of a stream that never starts. */
   readonly failure: (error: GatewayError) => string;
 }
@@ -26,16 +28,16 @@ interface HeartbeatOptions {
 export function writeHeartbeats(
   sink: ResponseSink,
   starting: Promise<{ readonly stream: ResponseStream; readonly lateHeaders: Headers }>,
-  { exchange, interval, keepAlive, failure }: HeartbeatOptions,
+  { exchange, interval, keepAlive, comment = sseComment, failure }: HeartbeatOptions,
 ): void {
-  const waiting = (): string => sseComment(waitingText(exchange)) + keepAlive();
+  const waiting = (): string => comment(waitingText(exchange)) + keepAlive();
   let beat = waiting;
   sink.write(beat());
   keepStreamAlive(sink, () => beat(), { exchange, interval });
   starting.then(
     ({ stream, lateHeaders }) => {
       beat = () => stream.keepAlive();
-      for (const [name, value] of Object.entries(lateHeaders)) sink.write(sseComment(`${name}: ${value}`));
+      for (const [name, value] of Object.entries(lateHeaders)) sink.write(comment(`${name}: ${value}`));
       sink.pipe(stream);
     },
     (thrown: unknown) => {

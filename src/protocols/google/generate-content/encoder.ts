@@ -1,6 +1,6 @@
 import type { ChatEvent, FinishReason } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
-import { serverTimingComment } from '../../../chat/server-timing.ts';
+import { serverTiming } from '../../../chat/server-timing.ts';
 import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import type { GatewayError } from '../../../errors.ts';
 import { jsonLine } from '../../../framing/json.ts';
@@ -33,7 +33,7 @@ abstract class ContentEncoder implements Encoder {
       case 'reasoning':
         return event.text === '' ? '' : this.record(`${textStart}${jsonLine(event.text)},"thought":true}${this.#end}`);
       case 'tool-call':
-        return this.record(this.#response([toCallPart(event)], {}));
+        return this.record(this.response([toCallPart(event)], {}));
       case 'finish':
         this.#reason = event.reason;
         return '';
@@ -44,9 +44,14 @@ abstract class ContentEncoder implements Encoder {
 
   /** The last response has the usage, and a part because SDKs take a content without parts for a broken answer. */
   end({ usage, timings }: TotalUsage): string {
+    const timing = serverTiming(timings);
     const finishReason = toFinishReason(this.#reason);
-    const last = this.#response([{ text: '' }], { finishReason }, { usageMetadata: toUsageMetadata(usage) });
-    return this.record(last) + this.close(timings);
+    const last = this.response(
+      [{ text: '' }],
+      { finishReason },
+      { usageMetadata: toUsageMetadata(usage), ...(timing !== '' && { comment: `server-timing: ${timing}` }) },
+    );
+    return this.record(last) + this.close();
   }
 
   abstract fail(error: GatewayError): string;
@@ -54,15 +59,20 @@ abstract class ContentEncoder implements Encoder {
   /** @returns the text of one response in the stream */
   protected abstract record(json: string): string;
 
-  protected abstract close(timings: TotalUsage['timings']): string;
+  protected abstract close(): string;
 
-  #response(parts: readonly AnswerPart[], fields: object, more: object = {}): string {
+  protected response(parts: readonly AnswerPart[], fields: object, more: object = {}): string {
     const candidate = { content: { parts, role: 'model' }, ...fields, index: 0 };
     return jsonLine({ candidates: [candidate], ...more, ...this.#versions });
   }
 }
 
-/** The stream with `alt=sse`. It has no end mark. */
+/**
+ * The stream with `alt=sse`. It has no end mark, and no comments: the SDK in Gemini CLI 0.61 waits for ever behind one, and
+ * Google's first SDK for JavaScript does not skip empty lines either.
+ *
+ * @see https://github.com/googleapis/js-genai/blob/v1.30.0/src/_api_client.ts
+ */
 export class EventEncoder extends ContentEncoder {
   /** Older SDKs of Google do not look for an error in an event. */
   readonly breaksConnection = true;
@@ -75,8 +85,16 @@ export class EventEncoder extends ContentEncoder {
     return sseData(json);
   }
 
-  protected close(timings: TotalUsage['timings']): string {
-    return serverTimingComment(timings);
+  keepAlive(): string {
+    return this.record(this.response([{ text: '' }], {}));
+  }
+
+  comment(text: string): string {
+    return this.record(this.response([{ text: '' }], {}, { comment: text }));
+  }
+
+  protected close(): string {
+    return '';
   }
 }
 
