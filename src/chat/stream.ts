@@ -46,6 +46,11 @@ export interface Encoder {
    * cleanly.
    */
   readonly breaksConnection?: boolean;
+  /**
+   * Formats the error of `fail` once more, for SDKs that look for one only in an HTTP chunk of its own: it is sent as such a chunk
+   * before the connection is broken. Absent: no SDK needs it.
+   */
+  failApart?(error: GatewayError): string;
 }
 
 /** A backend's counts and durations, over all choices of an answer. */

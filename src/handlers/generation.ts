@@ -104,6 +104,8 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
     keepAlive: () => encoder.keepAlive?.() ?? '',
     ...(encoder.comment && { comment: (text: string) => encoder.comment?.(text) ?? '' }),
     failure: (error) => encoder.fail(withFieldName(error, names)),
+    breaksConnection: encoder.breaksConnection ?? false,
+    failureApart: (error) => encoder.failApart?.(withFieldName(error, names)) ?? '',
   });
 }
 

@@ -109,6 +109,10 @@ interface Heartbeats {
   readonly comment?: (text: string) => string;
   /** Renders the error event of a stream that never starts. */
   readonly failure: (error: GatewayError) => string;
+  /** True when the connection has to be broken after a failure. Absent: the stream ends cleanly. */
+  readonly breaksConnection?: boolean;
+  /** Renders the error once more, for an HTTP chunk of its own before the connection is broken. */
+  readonly failureApart?: (error: GatewayError) => string;
 }
 
 /**

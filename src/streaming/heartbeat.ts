@@ -11,10 +11,14 @@ interface HeartbeatOptions {
   readonly interval: number;
   /** Returns events of the client's format that say nothing of the answer; '' if the format has none before it starts. */
   readonly keepAlive: () => string;
-  /** Formats a remark about the answer. Absent: as a comment of SSE. */
+  /** Formats a remark about the answer as an event. Absent: it is a comment of SSE, beside which `keepAlive` is needed. */
   readonly comment?: (text: string) => string;
   /** Renders the error event of a stream that never starts. */
   readonly failure: (error: GatewayError) => string;
+  /** True when the connection has to be broken after a failure. Absent: the stream ends cleanly. */
+  readonly breaksConnection?: boolean;
+  /** Renders the error once more, for an HTTP chunk of its own before the connection is broken. */
+  readonly failureApart?: (error: GatewayError) => string;
 }
 
 /**
@@ -28,9 +32,10 @@ interface HeartbeatOptions {
 export function writeHeartbeats(
   sink: ResponseSink,
   starting: Promise<{ readonly stream: ResponseStream; readonly lateHeaders: Headers }>,
-  { exchange, interval, keepAlive, comment = sseComment, failure }: HeartbeatOptions,
+  { exchange, interval, keepAlive, comment: given, failure, breaksConnection, failureApart }: HeartbeatOptions,
 ): void {
-  const waiting = (): string => comment(waitingText(exchange)) + keepAlive();
+  const comment = given ?? sseComment;
+  const waiting = (): string => comment(waitingText(exchange)) + (given === undefined ? keepAlive() : '');
   let beat = waiting;
   sink.write(beat());
   keepStreamAlive(sink, () => beat(), { exchange, interval });
@@ -43,7 +48,8 @@ export function writeHeartbeats(
     (thrown: unknown) => {
       const error = asGatewayError(thrown);
       sink.write(failure(error));
-      sink.end(error);
+      if (breaksConnection) sink.abort(error, failureApart?.(error));
+      else sink.end(error);
     },
   );
 }

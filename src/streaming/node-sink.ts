@@ -80,9 +80,10 @@ export class NodeSink implements ResponseSink {
     afterUsageRows(() => this.#outgoing.end(this.#pending));
   }
 
-  abort(error: GatewayError): void {
+  abort(error: GatewayError, apart = ''): void {
     if (this.#ended) return;
-    const data = this.#pending;
+    if (apart !== '') this.flush();
+    const data = apart === '' ? this.#pending : apart;
     this.#finish(error);
     const outgoing = this.#outgoing;
     if (data.length === 0) {

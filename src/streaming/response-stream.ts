@@ -19,8 +19,12 @@ export interface Sink {
   write(data: string | Uint8Array): void;
   /** Ends the answer. @param error the failure that the answer reports in its own format, if it failed */
   end(error?: GatewayError): void;
-  /** Breaks the connection, because a clean end would look like a complete answer. */
-  abort(error: GatewayError): void;
+  /**
+   * Breaks the connection, because a clean end would look like a complete answer.
+   *
+   * @param apart text to write before that, in an HTTP chunk of its own
+   */
+  abort(error: GatewayError, apart?: string): void;
 }
 
 /** A sink that an answer can be piped into. Nothing else writes answers to clients. */

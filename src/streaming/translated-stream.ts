@@ -57,7 +57,7 @@ export class TranslatedStream implements ResponseStream {
     if (!ended) return;
     this.bodies.complete = total !== undefined;
     if (total !== undefined) this.#exchange.addUsage(total);
-    if (error !== undefined && this.#translator.breaksConnection) sink.abort(error);
+    if (error !== undefined && this.#translator.breaksConnection) sink.abort(error, this.#translator.failureApart());
     else sink.end(error);
   }
 }

@@ -30,6 +30,11 @@ export class Translator {
     return this.#encoder.breaksConnection === true;
   }
 
+  /** @returns the failure once more, for an HTTP chunk of its own; '' if no client needs it */
+  failureApart(): string {
+    return this.error === undefined ? '' : (this.#encoder.failApart?.(this.error) ?? '');
+  }
+
   /**
    * @param decoders one for each choice
    * @param queuedMs returns the milliseconds that the request waited in the gateway's queue

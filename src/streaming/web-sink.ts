@@ -68,8 +68,9 @@ export class WebSink implements ResponseSink {
     afterUsageRows(() => this.#controller?.terminate());
   }
 
-  abort(error: GatewayError): void {
+  abort(error: GatewayError, apart = ''): void {
     if (this.#ended) return;
+    if (apart !== '') this.write(apart);
     this.#finish(error);
     // An error drops what is queued, and the client must get that first.
     setImmediate(() => this.#controller?.error(new Error('The answer broke off.')));

@@ -81,6 +81,11 @@ export class EventEncoder extends ContentEncoder {
     return sseData(jsonLine(googleErrors.body(error)));
   }
 
+  /** Google's own servers send an error like this, and its SDKs for JavaScript before 2.0 know no other. */
+  failApart(error: GatewayError): string {
+    return `${jsonLine(googleErrors.body(error))}\n\n`;
+  }
+
   protected record(json: string): string {
     return sseData(json);
   }
