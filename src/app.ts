@@ -4,7 +4,7 @@ import { GatewayError, asGatewayError } from './errors.ts';
 import { type Cors, createCors, isPreflight, preflight } from './http/cors.ts';
 import { Guard } from './http/guard.ts';
 import { healthz, readyz } from './http/ops.ts';
-import { forGoogle, notFound, readTarget, targetOf } from './http/paths.ts';
+import { notFound, readTarget, targetOf } from './http/paths.ts';
 import { type Env, type Handler, plainHeaders, sendError } from './http/respond.ts';
 import { type ClientProtocols, errorsFor } from './protocols/index.ts';
 import { createRoutes } from './routes.ts';
@@ -13,12 +13,13 @@ import type { Services } from './services.ts';
 /** Creates the app: every route, each behind the guard. */
 export function createApp(protocols: ClientProtocols, services: Services): Hono<Env> {
   const cors = createCors(services.config.cors);
-  const guard = new Guard(services, cors);
+  const guard = new Guard(services, cors, protocols.targets);
   const { keys_in_path: keysInPath } = services.config;
   const app = new Hono<Env>({
     getPath: (request, { env } = {}) => {
       const target = targetOf(request.url, env);
-      return forGoogle(readTarget(target, keysInPath).path ?? target, request);
+      const header = (name: string): string | undefined => request.headers.get(name) ?? undefined;
+      return readTarget(target, { keysInPath, readers: protocols.targets, header }).path ?? target;
     },
   });
   const serve = (path: string, errors: ErrorFormat, handlers: ReadonlyMap<string, Handler>): void => {

@@ -35,6 +35,30 @@ export interface AnswerHead {
   now(): number;
 }
 
+/** What a dialect reads from a request target. */
+export interface ReadTarget {
+  /** The path of a route. */
+  readonly path: string;
+  /** The percent-encoded name of the model, which replaces that of the body. */
+  readonly encodedModel?: string;
+  /** The key in the query. */
+  readonly secret?: string;
+}
+
+/**
+ * Reads the targets of a dialect that has more in them than a path: the model, the method or the key.
+ *
+ * @param path without doubled and trailing slashes
+ * @param query without the question mark
+ * @param header returns a request header
+ * @returns undefined for a target that is not of this dialect, or that is the path of a route already
+ */
+export type TargetReader = (
+  path: string,
+  query: string,
+  header: (name: string) => string | undefined,
+) => ReadTarget | undefined;
+
 /** A parsed request: the requests to send to a backend, and the makers of this client's answer. */
 export interface GenerationCall {
   /** One for each choice of the answer. */

@@ -1,5 +1,5 @@
 import type { Context } from 'hono';
-import type { ErrorFormat } from '../chat/protocol.ts';
+import type { ErrorFormat, TargetReader } from '../chat/protocol.ts';
 import type { Scope } from '../config/schema.ts';
 import { asGatewayError, invalidValue } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -51,8 +51,11 @@ export class Guard {
   readonly #clientAddressOf: ClientAddressOf;
   readonly #checkPage: PageCheck;
   readonly #bodies: BodyReader;
+  readonly #readers: readonly TargetReader[];
 
-  constructor(services: Services, cors: Cors) {
+  /** @param readers of the targets of dialects that have more in them than a path */
+  constructor(services: Services, cors: Cors, readers: readonly TargetReader[]) {
+    this.#readers = readers;
     this.#services = services;
     this.#cors = cors;
     this.#clientAddressOf = createClientAddressOf(services.config);
@@ -84,7 +87,11 @@ export class Guard {
       let thrown: unknown;
       let response: Response;
       try {
-        const target = readTarget(targetOf(c.req.url, c.env), this.#services.config.keys_in_path);
+        const target = readTarget(targetOf(c.req.url, c.env), {
+          keysInPath: this.#services.config.keys_in_path,
+          readers: this.#readers,
+          header: (name) => c.req.header(name),
+        });
         if (target.path === undefined) throw notFound();
         c.set('target', target);
         response = await handler(c);

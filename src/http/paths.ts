@@ -1,59 +1,63 @@
 import type { IncomingMessage } from 'node:http';
+import type { TargetReader } from '../chat/protocol.ts';
 import { GatewayError } from '../errors.ts';
 
 /** The path of a request target, and the key and the model that it may name. */
 export interface Target {
   /** The path of a route; undefined for a target that leads nowhere. */
   readonly path: string | undefined;
-  /** The key in the base path, if keys are accepted there, or in the query of a path of Google's. */
+  /** The key in the base path, if keys are accepted there, or the one that a dialect has in the query. */
   readonly secret?: string;
-  /** The model that the path names, as Azure OpenAI's deployments and Google's methods do. It replaces that of the body. */
+  /** The model that the path names, as Azure OpenAI's deployments and the targets of some dialects do. It replaces that of the body. */
   readonly model?: string;
+}
+
+type HeaderReader = (name: string) => string | undefined;
+
+/** What the reading of a target depends on. */
+interface TargetOptions {
+  /**
+   * True to read a key in the base path, `/k/KEY/v1/models`, for clients that can be configured with nothing but an address.
+   */
+  readonly keysInPath: boolean;
+  readonly readers: readonly TargetReader[];
+  /** Returns a request header. */
+  readonly header: HeaderReader;
 }
 
 const nowhere: Target = { path: undefined };
 
 /**
- * Reads a request target: without doubled and trailing slashes, and with the paths of Azure OpenAI led to those of OpenAI, and
- * those of Google's methods to a route of each method.
+ * Reads a request target: without doubled and trailing slashes, with the paths of Azure OpenAI led to those of OpenAI, and with
+ * those of dialects that have more in them than a path led to their routes.
  *
  * No other target is changed. Dot segments, back slashes, encoded characters and an absolute form, which the router would
  * rewrite first, lead nowhere. Only the name of a model, which is data, may be percent-encoded.
  *
- * @param keysInPath true to read a key in the base path, `/k/KEY/v1/models`, for clients that can be configured with nothing
- *   but an address
+ * @param target path and query, as the client sent them
  */
-export function readTarget(target: string, keysInPath: boolean): Target {
+export function readTarget(target: string, { keysInPath, readers, header }: TargetOptions): Target {
   // The common case, without the cost of parsing.
-  if (/^\/(?:v1|api)(?:\/[\w-]+)+$/.test(target)) return { path: target };
+  if (/^\/(?:v1(?!\/models)|api)(?:\/[\w-]+)+$/.test(target)) return { path: target };
   const [given = ''] = target.split('?', 1);
   const query = target.slice(given.length + 1);
   if (!given.startsWith('/')) return nowhere;
   const path = given.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '');
   const [, encoded, rest] = (keysInPath && /^\/k\/([^/]+)(\/.*)?$/.exec(path)) || [];
-  if (encoded === undefined) return routeOf(path, query);
+  if (encoded === undefined) return routeOf(path, query, header, readers);
   const secret = decoded(encoded);
-  return secret === undefined ? nowhere : { ...routeOf(rest ?? '/', query), secret };
+  return secret === undefined ? nowhere : { ...routeOf(rest ?? '/', query, header, readers), secret };
 }
 
-function routeOf(path: string, query: string): Target {
-  const [, model, method] = /^\/v1(?:beta|alpha)?\/models\/(.+):(\w+)$/.exec(path) ?? [];
-  const isMethod = method !== undefined && googleMethods.has(method);
-  if (!isMethod && !path.startsWith('/v1beta/')) return withoutAzure(path);
-  const parameters = new URLSearchParams(query);
-  const secret = parameters.get('key');
-  const target = isMethod ? methodOf(model ?? '', method, parameters) : { path: plainPath(path) };
-  return secret === null || secret === '' ? target : { ...target, secret };
-}
-
-const googleMethods: ReadonlySet<string> = new Set(['generateContent', 'streamGenerateContent', 'countTokens']);
-
-/** @see https://ai.google.dev/api/generate-content */
-function methodOf(encoded: string, method: string, query: URLSearchParams): Target {
-  const model = modelIn(encoded);
-  if (model === undefined) return nowhere;
-  const isArray = method === 'streamGenerateContent' && (query.get('alt') ?? query.get('$alt')) !== 'sse';
-  return { path: `/v1beta/${method}${isArray ? '/array' : ''}`, model };
+function routeOf(path: string, query: string, header: HeaderReader, readers: readonly TargetReader[]): Target {
+  for (const reader of readers) {
+    const { path: route, encodedModel, ...read } = reader(path, query, header) ?? {};
+    if (route === undefined) continue;
+    if (encodedModel === undefined) return { ...read, path: plainPath(route) };
+    const model = modelIn(encodedModel);
+    return model === undefined ? nowhere : { ...read, path: route, model };
+  }
+  return withoutAzure(path);
 }
 
 /** @returns the name of a model in a path; undefined for one that a parser would rewrite */
@@ -72,7 +76,7 @@ function withoutAzure(path: string): Target {
 }
 
 /** @returns the path if no parser would rewrite it; otherwise undefined */
-function plainPath(path: string, mayBeEncoded = /^\/v1(beta)?\/models\//.test(path)): string | undefined {
+function plainPath(path: string, mayBeEncoded = /^\/v\w+\/models\//.test(path)): string | undefined {
   if (path.includes('%') && !mayBeEncoded) return undefined;
   return URL.parse(path, 'http://host')?.pathname === path ? path : undefined;
 }
@@ -95,15 +99,6 @@ export function targetOf(url: string, env: { readonly incoming?: Pick<IncomingMe
   if (env?.incoming?.url !== undefined) return env.incoming.url;
   const { pathname, search } = new URL(url);
   return pathname + search;
-}
-
-/**
- * @param path of a route
- * @returns the path of Google's list of models for Google's clients, which have OpenAI's path for it as well
- */
-export function forGoogle(path: string, request: Request): string {
-  if (!/^\/v1\/models(?:\/|$)/.test(path) || !request.headers.has('x-goog-api-key')) return path;
-  return path.replace('/v1/', '/v1beta/');
 }
 
 /** The error for a path without a route. */

@@ -6,6 +6,7 @@ import type {
   ModelProtocol,
   PassThroughRoute,
   ResourceProtocol,
+  TargetReader,
   TextStore,
 } from '../chat/protocol.ts';
 import type { Config } from '../config/schema.ts';
@@ -19,6 +20,7 @@ import {
   streamGenerateContentArray,
 } from './google/generate-content/index.ts';
 import { geminiModel, geminiModelList } from './google/models/index.ts';
+import { readGoogleTarget } from './google/target.ts';
 import { chat } from './ollama/chat/index.ts';
 import { embed, legacyEmbeddings } from './ollama/embed/index.ts';
 import { ollamaErrors } from './ollama/error.ts';
@@ -43,6 +45,8 @@ export interface ClientProtocols {
   readonly modelLists: readonly ModelListProtocol[];
   readonly models: readonly ModelProtocol[];
   readonly resources: readonly ResourceProtocol[];
+  /** Of dialects whose targets have more in them than a path. */
+  readonly targets: readonly TargetReader[];
 }
 
 /** @param store keeps responses that can be continued */
@@ -70,6 +74,7 @@ export function clientProtocols(
     modelLists: [modelList, tags, geminiModelList],
     models: [model, show, geminiModel],
     resources: [...responseResources(store), ps, versionEndpoint, rootEndpoint],
+    targets: [readGoogleTarget],
   };
 }
 

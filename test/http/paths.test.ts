@@ -2,10 +2,19 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { suite, test } from 'node:test';
-import { readTarget } from '../../src/http/paths.ts';
+import { readTarget as read } from '../../src/http/paths.ts';
+import { readGoogleTarget } from '../../src/protocols/google/target.ts';
 import { secret, testGateway } from '../helpers/gateway.ts';
 import { plainAnswer } from '../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../helpers/upstream.ts';
+
+function readTarget(
+  target: string,
+  keysInPath: boolean,
+  headers: Readonly<Record<string, string>> = {},
+): ReturnType<typeof read> {
+  return read(target, { keysInPath, readers: [readGoogleTarget], header: (name) => headers[name] });
+}
 
 const disguised = [
   '/api//./tags',
@@ -114,11 +123,22 @@ suite('a request target', () => {
       ['/v1beta/models/m:streamGenerateContent?alt=sse', { path: '/v1beta/streamGenerateContent', model: 'm' }],
       ['/v1beta/models/a%2Fb:streamGenerateContent', { path: '/v1beta/streamGenerateContent/array', model: 'a/b' }],
       ['/k/KEY/v1beta/models/m:generateContent', { path: '/v1beta/generateContent', model: 'm', secret: 'KEY' }],
-      ['/v1/models?key=KEY', { path: '/v1/models' }],
+      ['/v1/models', { path: '/v1/models' }],
+      ['/v1/models?key=KEY', { path: '/v1beta/models', secret: 'KEY' }],
+      ['/v1/models/a:b?key=', { path: '/v1/models/a:b' }],
+      ['/v1alpha/models/m:generateContent', { path: '/v1beta/generateContent', model: 'm' }],
+      ['/v1beta/hf.co/a/b:Q4:generateContent', { path: '/v1beta/generateContent', model: 'hf.co/a/b:Q4' }],
+      ['/v1beta/models/a%3Ab:embedContent', { path: '/v1beta/embedContent', model: 'a:b' }],
+      ['/v1beta/models/m:batchEmbedContents', { path: '/v1beta/batchEmbedContents', model: 'm' }],
+      ['/v1beta/models/m:predict', { path: '/v1beta/models/m:predict' }],
       ['/k/KEY/openai/deployments/m/responses', { path: '/v1/responses', model: 'm', secret: 'KEY' }],
     ];
     for (const [target, expected] of targets) assert.deepEqual(readTarget(target, true), expected, target);
     assert.deepEqual(readTarget('/k/KEY/api/chat', false), { path: '/k/KEY/api/chat' });
+    const google = { 'x-goog-api-key': 'KEY' };
+    assert.deepEqual(readTarget('/v1/models', true, google), { path: '/v1beta/models' });
+    assert.deepEqual(readTarget('/v1/models/a%2Fb', true, google), { path: '/v1beta/models/a%2Fb' });
+    assert.deepEqual(readTarget('/v1/chat/completions', true, google), { path: '/v1/chat/completions' });
   });
 
   test('leads nowhere with dot segments, encoded characters or an absolute form', () => {
