@@ -93,11 +93,12 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
     await stream.open();
     return { status: 200, headers: { ...headersOf(generation, adaptations, services), ...common }, stream };
   });
-  if (!contentType.startsWith('text/event-stream')) return sendStream(c, await starting);
+  const hasRoom = contentType.startsWith('text/event-stream') || encoder.comment !== undefined;
+  // A line of NDJSON is always part of the answer.
+  if (!hasRoom) return sendStream(c, await starting);
   const [{ extra, model }] = prepared.requests;
   const isForOllama = extra !== undefined && services.pool.kindFor(model) === 'ollama';
   const early = isForOllama ? [...prepared.dropped, ...extra.names] : prepared.dropped;
-  // A line of NDJSON is always part of the answer.
   return await sendStreamWithHeartbeats(c, starting, {
     interval: services.config.timeouts.silence,
     headers: { ...(early.length > 0 && droppedHeader(spelledFields(early, call, names))), ...common },

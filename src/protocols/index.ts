@@ -12,6 +12,7 @@ import type {
 import type { Config } from '../config/schema.ts';
 import { anthropicErrors } from './anthropic/error.ts';
 import { countTokens, messages } from './anthropic/messages/index.ts';
+import { batchEmbedContents, embedContent } from './google/embed-content/index.ts';
 import { googleErrors } from './google/error.ts';
 import {
   countGeminiTokens,
@@ -70,7 +71,7 @@ export function clientProtocols(
       streamGenerateContentArray,
       countGeminiTokens,
     ],
-    embeddings: [embeddings, embed, legacyEmbeddings],
+    embeddings: [embeddings, embed, legacyEmbeddings, embedContent, batchEmbedContents],
     modelLists: [modelList, tags, geminiModelList],
     models: [model, show, geminiModel],
     resources: [...responseResources(store), ps, versionEndpoint, rootEndpoint],

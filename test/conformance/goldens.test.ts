@@ -20,7 +20,6 @@ test('the goldens cover every streaming dialect and every recorded server', () =
       'api-chat',
       'api-generate',
       'v1beta-streamGenerateContent',
-      'v1beta-streamGenerateContent-array',
     ],
   );
   for (const kind of kinds) {

@@ -5,6 +5,7 @@ const heartbeats: readonly RegExp[] = [
   /"delta":\{\}(,"logprobs":null)?,"finish_reason":null/,
   /"delta":\{"type":"(text|thinking)_delta","(text|thinking)":""\}/,
   /"text":"","index":\d+,"logprobs":null,"finish_reason":null/,
+  /"parts":\[\{"text":""\}\],"role":"model"\},"index":\d+\}/,
 ];
 
 const role = /"delta":\{"role":"assistant",("content":(null,|"",|""(?=\})))?/;

@@ -70,6 +70,8 @@ const bases: Readonly<Record<string, object>> = {
   '/v1/embeddings': { input: 'hi' },
   '/v1/messages': { messages: hi, max_tokens: 9 },
   '/v1beta/generateContent': { contents: 'hi' },
+  '/v1beta/embedContent': { content: 'hi' },
+  '/v1beta/batchEmbedContents': { requests: [{ content: 'hi' }] },
   '/api/chat': { messages: hi },
   '/api/generate': { prompt: 'a' },
   '/api/embed': { input: 'hi' },
@@ -152,6 +154,8 @@ const ownSamples: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
     tools: [{ type: 'function', name: 'f' }],
   },
   '/v1/messages': { tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'none' } },
+  '/v1beta/embedContent': { content: 'b' },
+  '/v1beta/batchEmbedContents': { requests: [{ content: 'b' }] },
   '/v1beta/generateContent': {
     contents: 'b',
     systemInstruction: 's',

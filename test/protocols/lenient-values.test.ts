@@ -8,6 +8,8 @@ const bases: Readonly<Record<string, object>> = {
   ...generates,
   '/v1/embeddings': { model: 'm', input: 'hi' },
   '/v1beta/generateContent': { model: 'm', contents: 'hi' },
+  '/v1beta/embedContent': { model: 'm', content: 'hi' },
+  '/v1beta/batchEmbedContents': { model: 'm', requests: [{ content: 'hi' }] },
   '/api/chat': { model: 'm', messages: hi },
   '/api/generate': { model: 'm', prompt: 'a' },
   '/api/embed': { model: 'm', input: 'hi' },
@@ -22,7 +24,7 @@ async function read(path: string, body: object): Promise<{ readonly dropped: rea
 }
 
 /** The fields without which there is nothing to answer. */
-const contents = ['contents', 'messages', 'input', 'prompt', 'max_tokens'];
+const contents = ['content', 'contents', 'requests', 'messages', 'input', 'prompt', 'max_tokens'];
 
 const odd = [null, '', [], {}, false, true, -1, 0, 1.5, 1e308, '0.7', 'true', 'x', [1], { a: 1 }, [[]], [{}], [null]];
 

@@ -1,5 +1,6 @@
 import { messagesFields } from '../../src/protocols/anthropic/messages/fields.ts';
 import type { FieldTable } from '../../src/protocols/field-table.ts';
+import { batchEmbedContentsFields, embedContentFields } from '../../src/protocols/google/embed-content/fields.ts';
 import { generateContentFields } from '../../src/protocols/google/generate-content/fields.ts';
 import { chatFields, embedFields, generateFields, legacyEmbeddingsFields } from '../../src/protocols/ollama/fields.ts';
 import { chatCompletionFields } from '../../src/protocols/openai/chat-completions/fields.ts';
@@ -15,6 +16,8 @@ export const tables: Readonly<Record<string, FieldTable>> = {
   '/v1/embeddings': embeddingsFields,
   '/v1/messages': messagesFields,
   '/v1beta/generateContent': generateContentFields,
+  '/v1beta/embedContent': embedContentFields,
+  '/v1beta/batchEmbedContents': batchEmbedContentsFields,
   '/api/chat': chatFields,
   '/api/generate': generateFields,
   '/api/embed': embedFields,

@@ -1,7 +1,7 @@
-import type { GenerationRequest, JsonObject } from '../../chat/request.ts';
-import { invalidValue } from '../../errors.ts';
+import type { JsonObject } from '../../chat/request.ts';
+import { readCount } from '../choices.ts';
 import { type FieldTable, forwarded, named, read } from '../field-table.ts';
-import { boolean, integer, object } from '../fields.ts';
+import { boolean, object } from '../fields.ts';
 import { optionFields, settingFields, tokenLimit } from '../settings.ts';
 import { thinkingFields } from '../thinking.ts';
 
@@ -19,8 +19,6 @@ export const commonFields = {
   user: forwarded('string'),
 } as const satisfies FieldTable;
 
-const maxChoices = 128;
-
 /** The fields that chat completions and completions share. */
 export const completionFields = {
   ...commonFields,
@@ -35,31 +33,7 @@ export const completionFields = {
   },
 } as const satisfies FieldTable;
 
-function readCount(value: unknown, path: string): number | undefined {
-  const count = integer(value, path, 1);
-  if (count !== undefined && count > maxChoices) throw invalidValue(path, `${path} must be at most ${maxChoices}.`);
-  return count;
-}
-
 /** @returns true when the client wants the usage in the last chunk of the stream */
 export function readIncludeUsage(options: JsonObject | undefined): boolean {
   return boolean(options?.['include_usage'], 'stream_options.include_usage') ?? false;
-}
-
-/**
- * Repeats a request for each of its choices. A seed is increased by one for each: the same seed would give the same
- * answer.
- */
-export function repeatRequest<Request extends GenerationRequest>(
-  request: Request,
-  count: number,
-): [Request, ...Request[]] {
-  if (count === 1) return [request];
-  const { seed } = request.sampling;
-  const others = Array.from({ length: count - 1 }, (_, index) =>
-    seed === undefined || seed === -1
-      ? request
-      : { ...request, sampling: { ...request.sampling, seed: seed + index + 1 } },
-  );
-  return [request, ...others];
 }

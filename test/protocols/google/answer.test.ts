@@ -210,7 +210,7 @@ test('models with slashes and tags have their names in the path', async () => {
 test('dropped fields are named in a header', async () => {
   await using upstream = await fakeUpstream(plainAnswer());
   await using gateway = await testGateway(upstream);
-  const body = { ...hello, safetySettings: [{ category: 'x' }], tools: [{ googleSearch: {} }] };
+  const body = { ...hello, safetySettings: [{ category: 'x' }], tools: [{ codeExecution: {} }] };
   const { headers } = await post(gateway, `${model}:generateContent`, body);
-  assert.equal(headers.get('x-llamaduct-dropped'), 'safetySettings, tools.googleSearch');
+  assert.equal(headers.get('x-llamaduct-dropped'), 'safetySettings, tools.codeExecution');
 });

@@ -83,10 +83,10 @@ suite('the settings of generateContent', () => {
 
   test('that have no effect are named, unknown ones too', () => {
     const { dropped } = read({
-      generationConfig: { candidateCount: 2, speechConfig: { a: 1 }, responseModalities: ['TEXT'], odd: 1 },
+      generationConfig: { speechConfig: { a: 1 }, responseModalities: ['TEXT'], odd: 1 },
       safetySettings: [{ category: 'x' }],
       cachedContent: 'cachedContents/1',
-      tools: [{ googleSearch: {} }, { codeExecution: {} }],
+      tools: [{ googleSearch: {} }, { codeExecution: {} }, { functionDeclarations: [{ name: 'f' }] }],
       contents: [{ role: 'user', parts: [{ text: 'hi', more: 1 }, { strange: {} }], extra: 1 }],
       unheard: false,
     });
@@ -95,7 +95,6 @@ suite('the settings of generateContent', () => {
       'contents.extra',
       'contents.parts.more',
       'contents.parts.strange',
-      'generationConfig.candidateCount',
       'generationConfig.odd',
       'generationConfig.speechConfig',
       'safetySettings',
@@ -113,6 +112,9 @@ suite('the settings of generateContent', () => {
     [{ generationConfig: { thinkingConfig: { thinkingBudget: 'x' } } }, 'thinking_budget'],
     [{ generationConfig: { responseSchema: 7 } }, 'generationConfig.responseSchema'],
     [{ tools: [7] }, 'tools[0]'],
+    [{ tools: [{ codeExecution: {} }, { googleSearch: {} }] }, 'tools[1].googleSearch'],
+    [{ tools: [{ url_context: {} }] }, 'tools[0].url_context'],
+    [{ generationConfig: { candidateCount: 129 } }, 'generationConfig.candidateCount'],
     [{ tools: [{ functionDeclarations: [{}] }] }, 'tools[0].functionDeclarations[0].name'],
     [{ toolConfig: { functionCallingConfig: { mode: 'SOME' } } }, 'toolConfig.functionCallingConfig.mode'],
     [{ toolConfig: { functionCallingConfig: { mode: 'ANY' } } }, 'tool_choice'],

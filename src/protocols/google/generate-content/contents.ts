@@ -1,11 +1,12 @@
 import type { JsonObject, Message, ToolMessage } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
-import { isObject } from '../../../framing/json.ts';
+import { isObject, textOrJson } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { type Content, attachmentsOf, textOf } from '../../part.ts';
 import { readInto, readParts } from '../../parts.ts';
 import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
+import { partsOf } from '../parts-of.ts';
 import { toCommonPart } from './common-part.ts';
 
 /**
@@ -100,14 +101,6 @@ class ContentReader {
   }
 }
 
-/** @returns the parts of a content, which clients also write as a text, as parts alone, or as a single part */
-function partsOf(value: unknown): readonly unknown[] {
-  if (value == null) return [];
-  if (Array.isArray(value)) return value;
-  if (isObject(value) && 'parts' in value) return partsOf(value['parts']);
-  return isObject(value) && Object.keys(value).every((name) => name === 'role') ? [] : [value];
-}
-
 /** Joins the texts, and the thoughts, that follow each other: they are the pieces of a stream. */
 function withWholeTexts(parts: readonly unknown[]): unknown[] {
   const whole: unknown[] = [];
@@ -137,7 +130,11 @@ function withWholeTexts(parts: readonly unknown[]): unknown[] {
 function resultText(response: unknown): string {
   if (response == null) return '';
   if (typeof response === 'string') return response;
-  if (!isObject(response) || Object.keys(response).length !== 1) return JSON.stringify(response);
+  if (!isObject(response)) return JSON.stringify(response);
+  const { name, content, ...rest } = response;
+  // As the AI SDK wraps a result.
+  if (typeof name === 'string' && content !== undefined && Object.keys(rest).length === 0) return textOrJson(content);
+  if (Object.keys(response).length !== 1) return JSON.stringify(response);
   const { output, result, error } = response;
   if (typeof error === 'string') return /^\W*error/i.test(error.slice(0, 40)) ? error : `Error: ${error}`;
   const text = output ?? result;

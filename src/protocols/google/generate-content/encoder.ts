@@ -17,25 +17,27 @@ const textStart = '{"candidates":[{"content":{"parts":[{"text":';
  * @see https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
  */
 abstract class ContentEncoder implements Encoder {
-  readonly #end: string;
   readonly #versions: object;
-  #reason: FinishReason = 'stop';
+  /** By candidate: the end of a response with a text, and why the candidate has ended. */
+  readonly #ends: string[] = [];
+  readonly #reasons: FinishReason[] = ['stop'];
 
   constructor({ id, model }: AnswerHead) {
     this.#versions = { modelVersion: model, responseId: id };
-    this.#end = `],"role":"model"},"index":0}],${JSON.stringify(this.#versions).slice(1)}`;
   }
 
-  write(event: ChatEvent): string {
+  write(event: ChatEvent, index: number): string {
     switch (event.type) {
       case 'text':
-        return event.text === '' ? '' : this.record(`${textStart}${jsonLine(event.text)}}${this.#end}`);
+        return event.text === '' ? '' : this.record(`${textStart}${jsonLine(event.text)}}${this.#endOf(index)}`);
       case 'reasoning':
-        return event.text === '' ? '' : this.record(`${textStart}${jsonLine(event.text)},"thought":true}${this.#end}`);
+        return event.text === ''
+          ? ''
+          : this.record(`${textStart}${jsonLine(event.text)},"thought":true}${this.#endOf(index)}`);
       case 'tool-call':
-        return this.record(this.response([toCallPart(event)], {}));
+        return this.record(this.#response([{ content: contentOf(toCallPart(event)), index }]));
       case 'finish':
-        this.#reason = event.reason;
+        this.#reasons[index] = event.reason;
         return '';
       default:
         return event satisfies never;
@@ -45,26 +47,48 @@ abstract class ContentEncoder implements Encoder {
   /** The last response has the usage, and a part because SDKs take a content without parts for a broken answer. */
   end({ usage, timings }: TotalUsage): string {
     const timing = serverTiming(timings);
-    const finishReason = toFinishReason(this.#reason);
-    const last = this.response(
-      [{ text: '' }],
-      { finishReason },
-      { usageMetadata: toUsageMetadata(usage), ...(timing !== '' && { comment: `server-timing: ${timing}` }) },
+    const candidates = this.#reasons.map((reason, index) => ({
+      content: contentOf({ text: '' }),
+      finishReason: toFinishReason(reason),
+      index,
+    }));
+    const comment = timing === '' ? {} : { comment: `server-timing: ${timing}` };
+    return (
+      this.record(this.#response(candidates, { usageMetadata: toUsageMetadata(usage), ...comment })) + this.close()
     );
-    return this.record(last) + this.close();
   }
 
   abstract fail(error: GatewayError): string;
+
+  keepAlive(): string {
+    return this.record(this.#empty());
+  }
+
+  comment(text: string): string {
+    return this.record(this.#empty({ comment: text }));
+  }
 
   /** @returns the text of one response in the stream */
   protected abstract record(json: string): string;
 
   protected abstract close(): string;
 
-  protected response(parts: readonly AnswerPart[], fields: object, more: object = {}): string {
-    const candidate = { content: { parts, role: 'model' }, ...fields, index: 0 };
-    return jsonLine({ candidates: [candidate], ...more, ...this.#versions });
+  #endOf(index: number): string {
+    this.#ends[index] ??= `],"role":"model"},"index":${index}}],${JSON.stringify(this.#versions).slice(1)}`;
+    return this.#ends[index];
   }
+
+  #empty(fields = {}): string {
+    return this.#response([{ content: contentOf({ text: '' }), index: 0 }], fields);
+  }
+
+  #response(candidates: readonly object[], fields = {}): string {
+    return jsonLine({ candidates, ...fields, ...this.#versions });
+  }
+}
+
+function contentOf(part: AnswerPart): object {
+  return { parts: [part], role: 'model' };
 }
 
 /**
@@ -88,14 +112,6 @@ export class EventEncoder extends ContentEncoder {
 
   protected record(json: string): string {
     return sseData(json);
-  }
-
-  keepAlive(): string {
-    return this.record(this.response([{ text: '' }], {}));
-  }
-
-  comment(text: string): string {
-    return this.record(this.response([{ text: '' }], {}, { comment: text }));
   }
 
   protected close(): string {

@@ -1,3 +1,4 @@
+import { readCount } from '../../choices.ts';
 import { type Field, type FieldTable, named, raw, read } from '../../field-table.ts';
 import { object, string } from '../../fields.ts';
 import { optionFields, readStop, settingFields, tokenLimit } from '../../settings.ts';
@@ -72,7 +73,7 @@ export const generationFields = {
     fields: { includeThoughts: read, thinkingBudget: read, thinkingLevel: read },
     note: 'Thoughts are sent only with `includeThoughts`. Budgets become levels.',
   },
-  candidateCount: { ...named, neutral: [1], note: 'There is one candidate.' },
+  candidateCount: { effect: 'any', read: readCount, note: 'Below 1 is 1.' },
   responseLogprobs: named,
   logprobs: named,
   responseModalities: { ...named, neutral: ['TEXT', 'MODALITY_UNSPECIFIED'] },

@@ -21,6 +21,7 @@ const common = {
     messages: 'contents',
     max_tokens: 'generationConfig.maxOutputTokens',
     reasoning_effort: 'generationConfig.thinkingConfig',
+    thinking_budget: 'generationConfig.thinkingConfig.thinkingBudget',
     response_format: 'generationConfig.responseSchema',
     stop: 'generationConfig.stopSequences',
     tool_choice: 'toolConfig.functionCallingConfig',

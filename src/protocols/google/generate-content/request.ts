@@ -1,18 +1,20 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
 import { isObject } from '../../../framing/json.ts';
+import { repeatRequest } from '../../choices.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { boolean, defined, readObjectBody } from '../../fields.ts';
 import { readSettings } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
-import { camelCased } from './camel-case.ts';
+import { camelCased } from '../camel-case.ts';
 import { readContents } from './contents.ts';
 import { generateContentFields, generationFields } from './fields.ts';
 import { readFormat } from './format.ts';
 import { readToolUse } from './tools.ts';
 
 export interface ParsedContent {
-  readonly requests: readonly [ChatRequest];
+  /** One for each candidate. */
+  readonly requests: readonly [ChatRequest, ...ChatRequest[]];
   readonly hideThinking: boolean;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
@@ -45,7 +47,7 @@ export function readGenerateContent(value: unknown): ParsedContent {
   if (config.topK !== undefined) dropped.spell('options.top_k', 'generationConfig.topK');
   const path = 'generationConfig.thinkingConfig.includeThoughts';
   const hideThinking = boolean(config.thinkingConfig?.['includeThoughts'], path) !== true;
-  return { requests: [request], hideThinking, ...dropped.report() };
+  return { requests: repeatRequest(request, config.candidateCount ?? 1), hideThinking, ...dropped.report() };
 }
 
 /**

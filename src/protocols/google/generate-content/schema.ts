@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../chat/request.ts';
 import { isObject } from '../../../framing/json.ts';
 import { readSchema } from '../../json-schema.ts';
-import { toCamelCase } from './camel-case.ts';
+import { toCamelCase } from '../camel-case.ts';
 
 /**
  * Reads Google's `Schema`, which is OpenAPI's: types in upper case, `nullable`, and counts that may be text.

@@ -1,4 +1,5 @@
 import type { ChatRequest, Tool } from '../../../chat/request.ts';
+import { invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import type { Values } from '../../field-table.ts';
@@ -6,6 +7,7 @@ import { array, defined, object, oneOf, required, string } from '../../fields.ts
 import { readSchema } from '../../json-schema.ts';
 import { chooseTools } from '../../tools.ts';
 import type { generateContentFields } from './fields.ts';
+import { toCamelCase } from '../camel-case.ts';
 import { readOpenApiSchema } from './schema.ts';
 
 type ToolValues = Pick<Values<typeof generateContentFields>, 'tools' | 'toolConfig'>;
@@ -35,8 +37,36 @@ function upperCased(value: unknown): unknown {
   return typeof value === 'string' ? value.toUpperCase() : value;
 }
 
-/** Reads the functions in `tools`. Tools that Google runs are dropped, and named. */
+/** Tools of Google's that look something up. An answer without them would only look as if it came from there. */
+const lookUps = new Set([
+  'googleSearch',
+  'googleSearchRetrieval',
+  'enterpriseWebSearch',
+  'googleMaps',
+  'urlContext',
+  'retrieval',
+  'fileSearch',
+]);
+
+/**
+ * Reads the functions in `tools`. Tools that Google runs are dropped, and named.
+ *
+ * @throws {GatewayError} 400 with `param` for a request whose only tools look something up: the web search of Gemini CLI is such
+ *   a request, and shows its error to the model
+ */
 function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
+  const tools = readFunctions(items, dropped);
+  if (tools.length > 0) return tools;
+  for (const [index, item] of items.entries()) {
+    const lookUp = isObject(item) ? Object.keys(item).find((name) => lookUps.has(toCamelCase(name))) : undefined;
+    if (lookUp === undefined) continue;
+    const path = `tools[${index}].${lookUp}`;
+    throw invalidValue(path, `${path} is not available: this server cannot search or read the web, files or maps.`);
+  }
+  return tools;
+}
+
+function readFunctions(items: readonly unknown[], dropped: DroppedFields): Tool[] {
   return items.flatMap((item, index) => {
     const path = `tools[${index}]`;
     const tool = required(object, item, path);

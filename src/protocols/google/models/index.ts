@@ -24,7 +24,9 @@ function toModel({ name, capabilities, contextLength }: ModelInfo & ModelDetails
     version: name.slice(name.lastIndexOf(':') + 1),
     displayName: name,
     ...(contextLength !== undefined && { inputTokenLimit: contextLength, outputTokenLimit: contextLength }),
-    supportedGenerationMethods: embedsOnly ? [] : ['generateContent', 'countTokens'],
+    supportedGenerationMethods: embedsOnly
+      ? ['embedContent', 'batchEmbedContents']
+      : ['generateContent', 'countTokens'],
     ...(capabilities && { thinking: capabilities.includes('thinking') }),
   };
 }

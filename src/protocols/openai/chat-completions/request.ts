@@ -1,10 +1,11 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
+import { repeatRequest } from '../../choices.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
 import { readSettings, settleFormat } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
-import { readIncludeUsage, repeatRequest } from '../request-fields.ts';
+import { readIncludeUsage } from '../request-fields.ts';
 import { chatCompletionFields } from './fields.ts';
 import { readResponseFormat } from './format.ts';
 import { readMessages } from './messages.ts';

@@ -1,11 +1,12 @@
 import type { CompletionRequest } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
+import { repeatRequest } from '../../choices.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
 import { readSettings } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
-import { readIncludeUsage, repeatRequest } from '../request-fields.ts';
+import { readIncludeUsage } from '../request-fields.ts';
 import { textCompletionFields } from './fields.ts';
 
 export interface ParsedCompletion {

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../../../chat/request.ts';
-import { isObject } from '../../../framing/json.ts';
-import type { FieldTable } from '../../field-table.ts';
+import type { JsonObject } from '../../chat/request.ts';
+import { isObject } from '../../framing/json.ts';
+import type { FieldTable } from '../field-table.ts';
 
 /**
  * Renames the fields of a table that a request spells in snake case, as Google's JSON allows. What is in no table, such as
