@@ -19,6 +19,7 @@ const chat = {
   messages: [{ role: 'user', content: 'hi' }],
   input: 'hi',
   contents: 'hi',
+  generationConfig: { thinkingConfig: { includeThoughts: true } },
 };
 /** Responses has another `prompt`, a stored template, and refuses it. It would repeat the limit. */
 const { max_tokens: _, ...unlimited } = chat;

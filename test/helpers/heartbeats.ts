@@ -23,6 +23,7 @@ export function framesOf(text: string): string[] {
     .map((frame) =>
       frame
         .replace(/,"sequence_number":\d+/, '')
+        .replace(/,"comment":"server-timing: [^"]*"/, '')
         .replace(role, '"delta":{')
         .replace('{"content":""}', '{}'),
     )
