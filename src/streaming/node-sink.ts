@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { afterUsageRows } from '../usage/writer.ts';
-import type { ResponseSink, ResponseStream } from './response-stream.ts';
+import { type ResponseSink, type ResponseStream, readTime } from './response-stream.ts';
 
 /** Milliseconds for the last bytes of an answer that breaks off. */
 const maxLastWrite = 2_000;
@@ -83,9 +83,13 @@ export class NodeSink implements ResponseSink {
   abort(error: GatewayError, apart = ''): void {
     if (this.#ended) return;
     if (apart !== '') this.flush();
-    const data = apart === '' ? this.#pending : apart;
+    const data = this.#pending;
     this.#finish(error);
     const outgoing = this.#outgoing;
+    if (apart !== '') {
+      breakAfter(outgoing, apart);
+      return;
+    }
     if (data.length === 0) {
       outgoing.destroy();
       return;
@@ -124,4 +128,13 @@ export class NodeSink implements ResponseSink {
 
 function flush(sink: NodeSink): void {
   sink.flush();
+}
+
+/** Writes a text that the client must read alone, and breaks the connection. */
+function breakAfter(outgoing: ServerResponse, text: string): void {
+  setTimeout(() => {
+    if (outgoing.destroyed) return;
+    outgoing.write(text);
+    setTimeout(() => outgoing.destroy(), readTime).unref();
+  }, readTime).unref();
 }

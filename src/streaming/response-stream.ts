@@ -22,10 +22,16 @@ export interface Sink {
   /**
    * Breaks the connection, because a clean end would look like a complete answer.
    *
-   * @param apart text to write before that, in an HTTP chunk of its own
+   * @param apart text that the client must read alone: it is written `readTime` after the rest, and as long before the break
    */
   abort(error: GatewayError, apart?: string): void;
 }
+
+/**
+ * Milliseconds for a client to read what is written. `fetch` joins what arrives before it is read, and drops what is unread when
+ * the connection breaks.
+ */
+export const readTime = 100;
 
 /** A sink that an answer can be piped into. Nothing else writes answers to clients. */
 export interface ResponseSink extends Sink {

@@ -2,7 +2,7 @@ import type { GatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { afterUsageRows } from '../usage/writer.ts';
 import type { Chunk } from './merged-bodies.ts';
-import type { ResponseSink, ResponseStream } from './response-stream.ts';
+import { type ResponseSink, type ResponseStream, readTime } from './response-stream.ts';
 
 /** Pipes an answer through one TransformStream, for runtimes that have `fetch` but no ServerResponse. */
 export class WebSink implements ResponseSink {
@@ -14,6 +14,7 @@ export class WebSink implements ResponseSink {
   #controller: TransformStreamDefaultController<Uint8Array> | undefined;
   #stream: ResponseStream | undefined;
   #ended = false;
+  #isCancelled = false;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -23,6 +24,7 @@ export class WebSink implements ResponseSink {
       },
       transform: (chunk) => this.#stream?.write(chunk, this),
       cancel: () => {
+        this.#isCancelled = true;
         if (this.#ended) return;
         exchange.onClientLeft();
         this.#finish();
@@ -70,10 +72,19 @@ export class WebSink implements ResponseSink {
 
   abort(error: GatewayError, apart = ''): void {
     if (this.#ended) return;
-    if (apart !== '') this.write(apart);
     this.#finish(error);
-    // An error drops what is queued, and the client must get that first.
-    setImmediate(() => this.#controller?.error(new Error('The answer broke off.')));
+    const breakOff = (): void => this.#controller?.error(new Error('The answer broke off.'));
+    if (apart === '') {
+      // An error drops what is queued, and the client must get that first.
+      setImmediate(breakOff);
+      return;
+    }
+    setTimeout(() => {
+      // It throws if the client has left.
+      if (this.#isCancelled) return;
+      this.#controller?.enqueue(Buffer.from(apart));
+      setTimeout(breakOff, readTime).unref();
+    }, readTime).unref();
   }
 
   #finish(error?: GatewayError): void {

@@ -45,7 +45,7 @@ export async function connectRaw({ gateway }: Harness, reads = true): Promise<Ra
 export function requestText({ dialect }: Harness, stream: boolean): { head: string; body: string } {
   const body = JSON.stringify({ ...dialect.body, stream });
   const fields = [
-    `POST ${dialect.path} HTTP/1.1`,
+    `POST ${stream ? dialect.path : (dialect.wholePath ?? dialect.path)} HTTP/1.1`,
     'host: llamaduct',
     `authorization: Bearer ${secret}`,
     'content-type: application/json',

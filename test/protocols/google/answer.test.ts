@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hashSecret } from '../../../src/config/secret.ts';
 import { type TestGateway, secret, testGateway } from '../../helpers/gateway.ts';
 import { json } from '../../helpers/answers.ts';
@@ -213,4 +215,186 @@ test('dropped fields are named in a header', async () => {
   const body = { ...hello, safetySettings: [{ category: 'x' }], tools: [{ codeExecution: {} }] };
   const { headers } = await post(gateway, `${model}:generateContent`, body);
   assert.equal(headers.get('x-llamaduct-dropped'), 'safetySettings, tools.codeExecution');
+});
+
+/** Reads a stream as the SDK in Gemini CLI 0.61 does, whose expression has no place for a comment. */
+function eventsOfGeminiCli(text: string): Chunk[] {
+  const chunks: Chunk[] = [];
+  let rest = text;
+  for (;;) {
+    const [whole, json] = /^\s*data: (.*)(?:\n\n|\r\r|\r\n\r\n)/.exec(rest) ?? [];
+    if (whole === undefined || json === undefined) break;
+    chunks.push(JSON.parse(json) as Chunk);
+    rest = rest.slice(whole.length);
+  }
+  assert.equal(rest.trim(), '', 'Incomplete JSON segment at the end');
+  return chunks;
+}
+
+/** @returns the HTTP chunks of a streamed response, whose connection is broken after them */
+async function httpChunks({ url }: TestGateway, path: string): Promise<string[]> {
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  const body = JSON.stringify(hello);
+  const head = [`POST ${path} HTTP/1.1`, 'host: x', `x-goog-api-key: ${secret}`, `content-length: ${body.length}`];
+  socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+  let text = '';
+  for await (const bytes of socket) text += String(bytes);
+  const chunks: string[] = [];
+  let at = text.indexOf('\r\n\r\n') + 4;
+  while (at < text.length) {
+    const start = text.indexOf('\r\n', at) + 2;
+    const end = start + Number.parseInt(text.slice(at, start), 16);
+    chunks.push(text.slice(start, end));
+    at = end + 2;
+  }
+  assert.notEqual(chunks.at(-1), '', 'the connection is broken, so that no answer looks complete');
+  return chunks;
+}
+
+const slowly =
+  (...texts: readonly string[]): Answer =>
+  async (res) => {
+    await sleep(80);
+    ndjson(res);
+    for (const text of texts) {
+      res.write(text);
+      await sleep(80);
+    }
+    res.end();
+  };
+
+for (const portable of [false, true]) {
+  suite(`a stream for Gemini CLI, ${portable ? 'as web streams' : 'on Node'}`, () => {
+    const settings = { portable, timeouts: { silence: '20ms' } } as const;
+
+    test('has no comments, which stopped it with "Incomplete JSON segment", but events with remarks', async () => {
+      await using upstream = await fakeUpstream(slowly(chatLine('Hello'), chatLine(' there'), doneLine()));
+      await using gateway = await testGateway(upstream, settings);
+      const body = { ...hello, safetySettings: [{ category: 'x' }] };
+      const response = await post(gateway, `${model}:streamGenerateContent?alt=sse`, body);
+      assert.equal(response.headers.get('x-llamaduct-dropped'), 'safetySettings');
+      const chunks = eventsOfGeminiCli(await response.text()) as (Chunk & { readonly comment?: string })[];
+      assert.equal(chunks[0]?.comment, 'waiting for the model');
+      assert.match(chunks.at(-1)?.comment ?? '', /^server-timing: /);
+      const texts = partsOf(chunks).map((part) => ('text' in part ? part.text : part));
+      assert.equal(texts.join(''), 'Hello there');
+      assert.ok(texts.filter((text) => text === '').length > 2, 'there were heartbeats');
+    });
+
+    test('has its late headers in an event', async () => {
+      await using upstream = await openaiUpstream(async (res) => {
+        await sleep(80);
+        return await saying('Hello')(res, { method: 'POST', url: '/', headers: {}, body: '' } as never);
+      });
+      await using gateway = await testGateway(upstream, { ...settings, upstream: { kind: 'openai' } });
+      const response = await post(gateway, `${model}:streamGenerateContent?alt=sse`, {
+        ...hello,
+        options: { num_ctx: 1 },
+      });
+      const text = await response.text();
+      assert.match(text, /"comment":"x-llamaduct-dropped: [^"]*options\.num_ctx/);
+      eventsOfGeminiCli(text);
+    });
+
+    for (const [when, answer] of [
+      ['after a text', slowly(chatLine('Hello'))],
+      ['after heartbeats alone', slowly()],
+    ] as const) {
+      test(`that breaks off ${when} repeats the error as a chunk of its own, which is all that the CLI reads`, async () => {
+        await using upstream = await fakeUpstream(answer);
+        await using gateway = await testGateway(upstream, settings);
+        const pieces = await httpChunks(gateway, `${model}:streamGenerateContent?alt=sse`);
+        assert.partialDeepStrictEqual(JSON.parse(pieces.at(-1) ?? ''), { error: { code: 502, status: 'UNAVAILABLE' } });
+        assert.match(pieces.at(-2) ?? '', /data: \{"error":\{"code":502,/);
+      });
+    }
+
+    test('without alt=sse stays one array, with heartbeats as responses', async () => {
+      await using upstream = await fakeUpstream(slowly(chatLine('Hello'), doneLine()));
+      await using gateway = await testGateway(upstream, settings);
+      const chunks = (await (await post(gateway, `${model}:streamGenerateContent`)).json()) as Chunk[];
+      const texts = partsOf(chunks).map((part) => ('text' in part ? part.text : part));
+      assert.equal(texts.join(''), 'Hello');
+      assert.ok(texts.length > 3, 'there were heartbeats');
+    });
+  });
+}
+
+test('candidateCount asks for as many candidates, streamed or not', async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  await using gateway = await testGateway(upstream);
+  const body = { ...hello, generationConfig: { candidateCount: 2, seed: 5 } };
+  const whole = (await (await post(gateway, `${model}:generateContent`, body)).json()) as { candidates: object[] };
+  assert.partialDeepStrictEqual(whole.candidates, [
+    { index: 0 },
+    { index: 1, content: { parts: [{ text: 'Hello there!' }] } },
+  ]);
+  const seeds = upstream.requests.map(
+    (request) => (JSON.parse(request.body) as { options: { seed: number } }).options.seed,
+  );
+  assert.deepEqual(seeds.toSorted(), [5, 6]);
+  const streamed = await (await post(gateway, `${model}:streamGenerateContent?alt=sse`, body)).text();
+  const candidates = eventsOfGeminiCli(streamed).flatMap((chunk) => chunk.candidates as readonly object[]);
+  for (const index of [0, 1]) {
+    const own = candidates.filter((candidate) => 'index' in candidate && candidate.index === index);
+    assert.match(JSON.stringify(own), /Hello.* there.*!.*"finishReason":"STOP"/);
+  }
+});
+
+suite('embedContent', () => {
+  const vectors = json(200, { embeddings: [[0.5], [0.25]], prompt_eval_count: 2 });
+
+  test('returns the vector of one content, and batchEmbedContents those of several', async () => {
+    await using upstream = await fakeUpstream(json(200, { embeddings: [[0.5]], prompt_eval_count: 1 }));
+    await using gateway = await testGateway(upstream);
+    const one = {
+      content: { parts: [{ text: 'a' }, { text: 'b' }] },
+      output_dimensionality: 1,
+      taskType: 'CLUSTERING',
+    };
+    const answer = await post(gateway, `${model}:embedContent`, one);
+    assert.deepEqual(await answer.json(), { embedding: { values: [0.5] } });
+    assert.equal(answer.headers.get('x-llamaduct-dropped'), 'taskType');
+    upstream.answer = vectors;
+    const requests = ['c', 'd'].map((text) => ({ model: 'models/scripted-plain', content: { parts: [{ text }] } }));
+    const several = await post(gateway, `${model}:batchEmbedContents`, { requests });
+    assert.deepEqual(await several.json(), { embeddings: [{ values: [0.5] }, { values: [0.25] }] });
+    const inputs = upstream.requests.map((request) => (JSON.parse(request.body) as { input: unknown }).input);
+    assert.deepEqual(inputs, [['a\nb'], ['c', 'd']]);
+  });
+
+  for (const [method, body, field] of [
+    ['embedContent', { content: { parts: [] } }, 'content'],
+    [
+      'embedContent',
+      { content: { parts: [{ inlineData: { data: 'aa', mimeType: 'image/png' } }] } },
+      'content.parts[0]',
+    ],
+    ['batchEmbedContents', {}, 'requests'],
+    ['batchEmbedContents', { requests: [{ content: 'a' }, { content: 7 }] }, 'requests[1].content.parts[0]'],
+    ['batchEmbedContents', { requests: [{ content: 'a', model: 'models/other' }] }, 'requests[0].model'],
+    [
+      'batchEmbedContents',
+      { requests: [{ content: 'a' }, { content: 'a', outputDimensionality: 2 }] },
+      'requests[1].outputDimensionality',
+    ],
+  ] as const) {
+    test(`refuses ${method} of ${JSON.stringify(body)}`, async () => {
+      await using upstream = await fakeUpstream(vectors);
+      await using gateway = await testGateway(upstream);
+      const response = await post(gateway, `${model}:${method}`, body);
+      assert.equal(response.status, 400);
+      assert.ok((await response.text()).includes(`"fieldViolations":[{"field":"${field}"}]`));
+      assert.deepEqual(upstream.requests, []);
+    });
+  }
+});
+
+test("the list at /v1/models is Google's for Google's header of the key", async () => {
+  await using upstream = await fakeUpstream(plainAnswer());
+  await using gateway = await testGateway(upstream);
+  const google = await fetch(`${gateway.url}/v1/models`, { headers: { 'x-goog-api-key': secret } });
+  assert.match(await google.text(), /^\{"models":\[\{"name":"models\/scripted-plain/);
+  assert.match(await (await gateway.fetch('/v1/models')).text(), /"object":"list"/);
 });

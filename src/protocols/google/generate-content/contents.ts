@@ -132,8 +132,9 @@ function resultText(response: unknown): string {
   if (typeof response === 'string') return response;
   if (!isObject(response)) return JSON.stringify(response);
   const { name, content, ...rest } = response;
-  // As the AI SDK wraps a result.
-  if (typeof name === 'string' && content !== undefined && Object.keys(rest).length === 0) return textOrJson(content);
+  // As the AI SDK and LiteLLM wrap a result.
+  const isWrapped = name === undefined || typeof name === 'string';
+  if (isWrapped && content !== undefined && Object.keys(rest).length === 0) return textOrJson(content);
   if (Object.keys(response).length !== 1) return JSON.stringify(response);
   const { output, result, error } = response;
   if (typeof error === 'string') return /^\W*error/i.test(error.slice(0, 40)) ? error : `Error: ${error}`;
