@@ -321,6 +321,14 @@ export const bodies: Readonly<Record<string, readonly object[]>> = {
   '/v1beta/generateContent': contents,
   '/v1beta/streamGenerateContent': contents,
   '/v1beta/streamGenerateContent/array': contents,
+  '/v1beta/embedContent': [
+    { model: 'scripted-plain', content: { parts: [{ text: 'hi' }] }, outputDimensionality: 2, taskType: 'CLUSTERING' },
+    { model: 'scripted-plain', content: 'hi', output_dimensionality: 2, ...ollamaFields },
+  ],
+  '/v1beta/batchEmbedContents': [
+    { model: 'scripted-plain', requests: [{ model: 'models/scripted-plain', content: { parts: [{ text: 'hi' }] } }] },
+    { model: 'scripted-plain', requests: [{ content: 'a', title: 't' }, { content: ['b'] }] },
+  ],
   '/v1beta/countTokens': [...contents, { model: 'scripted-plain', generateContentRequest: contents[1] }],
   '/api/chat': chat,
   '/api/generate': generate,
