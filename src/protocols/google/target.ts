@@ -11,8 +11,8 @@ const methods: ReadonlySet<string> = new Set([
 
 /**
  * Reads the targets of Google's API, which have the method and the model in the path, and often the key in the query. The AI SDK
- * leaves out `models/` before a name with a slash. The list at
- * `/v1/models` is OpenAI's as well: only requests with Google's header for the key get Google's.
+ * leaves out `models/` before a name with a slash. The list at `/v1/models` is OpenAI's as well: only requests with Google's
+ * header for the key get Google's.
  *
  * @see https://ai.google.dev/api
  */
@@ -22,13 +22,18 @@ export const readGoogleTarget: TargetReader = (path, query, header): ReadTarget 
   const parameters = new URLSearchParams(query);
   const secret = parameters.get('key') ?? '';
   const key = secret === '' ? {} : { secret };
-  const [, encodedModel, method = ''] =
-    (base === 'v1' ? /^models\/(.+):(\w+)$/ : /^(?:models\/)?(.+):(\w+)$/).exec(rest) ?? [];
-  if (encodedModel !== undefined && methods.has(method)) {
-    const isArray = method === 'streamGenerateContent' && (parameters.get('alt') ?? parameters.get('$alt')) !== 'sse';
-    return { path: `/v1beta/${method}${isArray ? '/array' : ''}`, encodedModel, ...key };
-  }
+  const method = readMethod(base, rest, parameters);
+  if (method !== undefined) return { ...method, ...key };
   if (base !== 'v1') return { path: `/v1beta/${rest}`, ...key };
   const isGoogle = /^models(?:\/|$)/.test(rest) && header('x-goog-api-key') !== undefined;
   return isGoogle ? { path: `/v1beta/${rest}` } : undefined;
 };
+
+/** @param rest of the path, behind `base` @returns undefined for a path without a method of Google's */
+function readMethod(base: string, rest: string, query: URLSearchParams): ReadTarget | undefined {
+  const form = base === 'v1' ? /^models\/(.+):(\w+)$/ : /^(?:models\/)?(.+):(\w+)$/;
+  const [, encodedModel, method = ''] = form.exec(rest) ?? [];
+  if (encodedModel === undefined || !methods.has(method)) return undefined;
+  const isArray = method === 'streamGenerateContent' && (query.get('alt') ?? query.get('$alt')) !== 'sse';
+  return { path: `/v1beta/${method}${isArray ? '/array' : ''}`, encodedModel };
+}

@@ -285,7 +285,7 @@ for (const portable of [false, true]) {
     test('has its late headers in an event', async () => {
       await using upstream = await openaiUpstream(async (res) => {
         await sleep(80);
-        return await saying('Hello')(res, { method: 'POST', url: '/', headers: {}, body: '' } as never);
+        return await saying('Hello')(res, { method: 'POST', url: '/', headers: {}, body: '' });
       });
       await using gateway = await testGateway(upstream, { ...settings, upstream: { kind: 'openai' } });
       const response = await post(gateway, `${model}:streamGenerateContent?alt=sse`, {
@@ -333,7 +333,10 @@ test('candidateCount asks for as many candidates, streamed or not', async () => 
   const seeds = upstream.requests.map(
     (request) => (JSON.parse(request.body) as { options: { seed: number } }).options.seed,
   );
-  assert.deepEqual(seeds.toSorted(), [5, 6]);
+  assert.deepEqual(
+    seeds.toSorted((a, b) => a - b),
+    [5, 6],
+  );
   const streamed = await (await post(gateway, `${model}:streamGenerateContent?alt=sse`, body)).text();
   const candidates = eventsOfGeminiCli(streamed).flatMap((chunk) => chunk.candidates as readonly object[]);
   for (const index of [0, 1]) {

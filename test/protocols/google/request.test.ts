@@ -163,6 +163,7 @@ suite('tools of generateContent', () => {
     [{ mode: 'AUTO' }, [['f', 'g'], undefined]],
     [{ mode: 'MODE_UNSPECIFIED' }, [['f', 'g'], undefined]],
     [{ mode: 'NONE' }, [undefined, undefined]],
+    [{ mode: 2 }, [['f', 'g'], 'required']],
     [{ mode: 'ANY' }, [['f', 'g'], 'required']],
     [{ mode: 'ANY', allowedFunctionNames: ['g'] }, [['g'], 'required']],
     [{ mode: 'VALIDATED', allowedFunctionNames: ['f'] }, [['f'], undefined]],
@@ -298,8 +299,8 @@ suite('the history of generateContent', () => {
     assert.equal(fault.fault.param, 'contents[0].parts[0].inlineData.data');
     assert.partialDeepStrictEqual(image, { url: 'https://example.com/a.png' });
     assert.partialDeepStrictEqual(message.audio, [{ base64: 'AAAA', format: 'wav' }]);
-    assert.match(message.text, /^inside\n.*a\.pdf/);
-    assert.deepEqual(dropped, ['contents.parts.inlineData', 'contents.parts.file']);
+    assert.match(message.text, /^inside\n\[The file is left out: it is not text\.\]\n.*a\.pdf/);
+    assert.deepEqual(dropped, ['contents.parts.file']);
   });
 });
 

@@ -41,7 +41,6 @@ function inlinePart({ mimeType, data, displayName }: JsonObject): JsonObject {
   const base64 = typeof data === 'string' ? standardBase64(data) : data;
   if (type.startsWith('image/') || type === '') return { type: 'image', data: base64 ?? null, source: undefined };
   if (type.startsWith('audio/')) return { type: 'input_audio', data: base64, format: type };
-  if (type.startsWith('video/')) return { type: 'inlineData' };
   return { type: 'file', file: { filename: displayName, mediaType: type, file_data: base64 } };
 }
 

@@ -71,7 +71,10 @@ abstract class ContentEncoder implements Encoder {
   /** @returns the text of one response in the stream */
   protected abstract record(json: string): string;
 
-  protected abstract close(): string;
+  /** @returns the text after the last response */
+  protected close(): string {
+    return '';
+  }
 
   #endOf(index: number): string {
     this.#ends[index] ??= `],"role":"model"},"index":${index}}],${JSON.stringify(this.#versions).slice(1)}`;
@@ -98,24 +101,20 @@ function contentOf(part: AnswerPart): object {
  * @see https://github.com/googleapis/js-genai/blob/v1.30.0/src/_api_client.ts
  */
 export class EventEncoder extends ContentEncoder {
-  /** Older SDKs of Google do not look for an error in an event. */
+  /** Some SDKs do not look for an error in an event. */
   readonly breaksConnection = true;
 
   fail(error: GatewayError): string {
     return sseData(jsonLine(googleErrors.body(error)));
   }
 
-  /** Google's own servers send an error like this, and its SDKs for JavaScript before 2.0 know no other. */
+  /** The form that the SDK in Gemini CLI 0.61 looks for. The CLI then shows the error or tries again, instead of ending. */
   failApart(error: GatewayError): string {
     return `${jsonLine(googleErrors.body(error))}\n\n`;
   }
 
   protected record(json: string): string {
     return sseData(json);
-  }
-
-  protected close(): string {
-    return '';
   }
 }
 
@@ -133,7 +132,7 @@ export class ArrayEncoder extends ContentEncoder {
     return start + json;
   }
 
-  protected close(): string {
+  protected override close(): string {
     return ']\n';
   }
 }

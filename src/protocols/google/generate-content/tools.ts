@@ -12,6 +12,7 @@ import { readOpenApiSchema } from './schema.ts';
 
 type ToolValues = Pick<Values<typeof generateContentFields>, 'tools' | 'toolConfig'>;
 
+/** In the order of their numbers. */
 const modes = ['MODE_UNSPECIFIED', 'AUTO', 'ANY', 'NONE', 'VALIDATED'] as const;
 
 /**
@@ -27,13 +28,15 @@ export function readToolUse(
   if (tools === undefined && toolConfig === undefined) return {};
   const path = 'toolConfig.functionCallingConfig';
   const config = object(toolConfig?.['functionCallingConfig'], path) ?? {};
-  const mode = oneOf(upperCased(config['mode']), `${path}.mode`, modes) ?? 'AUTO';
+  const mode = oneOf(modeOf(config['mode']), `${path}.mode`, modes) ?? 'AUTO';
   const allowed = array(config['allowedFunctionNames'], `${path}.allowedFunctionNames`) ?? [];
   const offered = readTools(tools ?? [], dropped).filter(({ name }) => allowed.length === 0 || allowed.includes(name));
   return chooseTools(offered, mode === 'NONE' ? 'none' : mode === 'ANY' ? 'required' : 'auto');
 }
 
-function upperCased(value: unknown): unknown {
+/** Google's JSON may have the number of a value. */
+function modeOf(value: unknown): unknown {
+  if (typeof value === 'number') return modes[value] ?? value;
   return typeof value === 'string' ? value.toUpperCase() : value;
 }
 
