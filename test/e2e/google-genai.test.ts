@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ApiError,
   type Content,
@@ -183,7 +184,30 @@ suite("Google's SDK", () => {
     const unknown = await failed(connect(proxy), 'absent');
     assert.ok(unknown instanceof ApiError && unknown.status === 404, String(unknown));
     const stream = await connect(proxy).models.generateContentStream({ model, contents: 'hi' });
-    await assert.rejects(collect(stream));
+    await assert.rejects(collect(stream), (error) => error instanceof ApiError && error.status === 502);
+  });
+
+  test('waits for a slow model as long as it takes', async () => {
+    await using proxy = await proxied(
+      async (res, request) => {
+        await sleep(120);
+        return await plain(res, request);
+      },
+      { timeouts: { silence: '20ms' } },
+    );
+    const chunks = await collect(await connect(proxy).models.generateContentStream({ model, contents: 'hello' }));
+    assert.ok(chunks.length > 44);
+    assert.equal(chunks.map(({ text }) => text ?? '').join(''), texts.plainText);
+  });
+
+  test('embeds texts', async () => {
+    await using proxy = await proxied(json(200, { embeddings: [[0.5], [0.25]], prompt_eval_count: 2 }));
+    const config = { outputDimensionality: 1 };
+    const { embeddings } = await connect(proxy).models.embedContent({ model, contents: ['a', 'b'], config });
+    assert.deepEqual(
+      embeddings?.map(({ values }) => values),
+      [[0.5], [0.25]],
+    );
   });
 
   test('leaving a stream early aborts the upstream request', async () => {
