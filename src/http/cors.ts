@@ -25,6 +25,7 @@ const requestHeaders = new Set([
   'x-goog-api-client',
   'x-goog-api-key',
   'x-request-id',
+  'x-server-timeout',
 ]);
 
 /** `x-stainless-*` is telemetry of OpenAI's and Anthropic's SDKs. */

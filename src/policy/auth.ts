@@ -154,8 +154,9 @@ async function keyForTokens(
 }
 
 /**
- * @returns the non-empty secrets of a request: the bearer token or the password of Basic, then `x-api-key`, Azure
- *   OpenAI's `api-key`, and Google's `x-goog-api-key`. Basic serves clients that can be configured with nothing but an address, http://me:KEY@host.
+ * @returns the non-empty secrets of a request: the bearer token or the password of Basic, then `x-api-key`, Azure OpenAI's
+ *   `api-key` and Google's `x-goog-api-key`. Basic serves clients that can be configured with nothing but an address,
+ *   http://me:KEY@host.
  */
 function presentedSecrets(headers: Headers): string[] {
   const secrets: string[] = [];

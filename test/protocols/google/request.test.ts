@@ -184,6 +184,7 @@ suite('the format of generateContent', () => {
     [{ responseMimeType: 'application/json' }, 'json', []],
     [{ responseMimeType: 'application/json', responseSchema: schema }, converted, []],
     [{ responseMimeType: 'application/json', responseJsonSchema: converted }, converted, []],
+    [{ responseMimeType: 'application/json', _responseJsonSchema: converted }, converted, []],
     [{ responseMimeType: 'text/x.enum', responseSchema: schema }, undefined, ['generationConfig.responseMimeType']],
   ] as const) {
     test(JSON.stringify(config), () => {

@@ -72,6 +72,7 @@ export const generationFields = {
   responseMimeType: { effect: 'any', read: string, note: '`text/plain` or `application/json`. Others are named.' },
   responseSchema: { ...raw, note: 'Becomes a JSON Schema.' },
   responseJsonSchema: raw,
+  _responseJsonSchema: { ...raw, note: 'The same.' },
   thinkingConfig: {
     effect: 'any',
     read: object,

@@ -13,14 +13,16 @@ import { readOpenApiSchema } from './schema.ts';
  * @see https://ai.google.dev/gemini-api/docs/structured-output
  */
 export function readFormat(
-  { responseMimeType = '', responseSchema, responseJsonSchema }: Values<typeof generationFields>,
+  { responseMimeType = '', responseSchema, ...values }: Values<typeof generationFields>,
   dropped: DroppedFields,
 ): 'json' | JsonObject | undefined {
-  const [path, otherPath] = ['generationConfig.responseSchema', 'generationConfig.responseJsonSchema'];
-  const schema = settleFormat(
-    [path, readOpenApiSchema(responseSchema, path)],
-    [otherPath, readSchema(responseJsonSchema, otherPath)],
+  const [path, jsonPath] = ['generationConfig.responseSchema', 'generationConfig.responseJsonSchema'];
+  const otherPath = 'generationConfig._responseJsonSchema';
+  const jsonSchema = settleFormat(
+    [jsonPath, readSchema(values.responseJsonSchema, jsonPath)],
+    [otherPath, readSchema(values._responseJsonSchema, otherPath)],
   );
+  const schema = settleFormat([path, readOpenApiSchema(responseSchema, path)], [jsonPath, jsonSchema]);
   const [type = ''] = responseMimeType.toLowerCase().split(';', 1);
   if (type === 'application/json') return schema ?? 'json';
   if (type === '' || type === 'text/plain') return schema;
