@@ -42,8 +42,9 @@ function isOfModel(item: unknown): boolean {
 
 /** @returns the parts of the model's contents from an index on, up to the next content of another role */
 function answerAt(items: readonly unknown[], index: number): readonly unknown[] {
-  const end = items.findIndex((item, at) => at > index && !isOfModel(item));
-  return items.slice(index, end === -1 ? undefined : end).flatMap(partsOf);
+  let end = index + 1;
+  while (end < items.length && isOfModel(items[end])) end += 1;
+  return items.slice(index, end).flatMap(partsOf);
 }
 
 class ContentReader {
