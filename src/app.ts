@@ -38,9 +38,7 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   }
   // HAProxy's check without a path.
   app.options('/', async (c, next) => (isPreflight(c) ? await next() : await healthz(cors)(c)));
-  const byPath = [...Map.groupBy(createRoutes(protocols, services), (route) => route.path)];
-  // Hono takes the first path that matches, and `:id` would match the last segment of another path.
-  for (const [path, routes] of byPath.toSorted(([one], [other]) => Number(hasParam(one)) - Number(hasParam(other)))) {
+  for (const [path, routes] of fixedFirst(Map.groupBy(createRoutes(protocols, services), (route) => route.path))) {
     const handlers = new Map(routes.map((route) => [route.method, guard.protect(route)]));
     serve(path, routes[0]?.errors ?? errorsFor(path), handlers);
   }
@@ -50,8 +48,9 @@ export function createApp(protocols: ClientProtocols, services: Services): Hono<
   return app;
 }
 
-function hasParam(path: string): boolean {
-  return path.includes(':');
+/** A request goes to the first path that matches: `/v1/responses/compact` must not be taken for a response's id. */
+function fixedFirst<Routes>(paths: ReadonlyMap<string, Routes>): [path: string, routes: Routes][] {
+  return [...paths].toSorted(([one], [other]) => Number(one.includes('/:')) - Number(other.includes('/:')));
 }
 
 function refusePath(): never {

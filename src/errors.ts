@@ -8,6 +8,7 @@ const statusOf = {
   context_length_exceeded: 400,
   max_tokens_too_large: 400,
   previous_response_not_found: 400,
+  mutually_exclusive_parameters: 400,
   invalid_api_key: 401,
   insufficient_scope: 403,
   account_required: 403,

@@ -143,7 +143,8 @@ function readRoutes({ modelLists, models, resources }: ClientProtocols, services
       path: protocol.path,
       scope,
       errors: protocol.errors,
-      handler: resourceHandler(protocol),
+      readsBody: protocol.method === 'POST',
+      handler: resourceHandler(protocol, services),
     })),
   ];
 }

@@ -76,6 +76,13 @@ export interface GenerationCall {
   readonly countsOnly?: boolean;
   /** The complete answer when there is nothing to generate, so that no backend is needed. */
   readonly ready?: object;
+  /**
+   * Resolves when everything that the answer promises to have stored is stored. Called once the answer is complete, and before
+   * the client gets its end. Absent, or undefined: there is nothing to wait for.
+   *
+   * @throws {GatewayError} when it cannot be stored: the answer then fails
+   */
+  readonly stored?: (() => Promise<void> | undefined) | undefined;
   encoder(head: AnswerHead): Encoder;
   respond(results: readonly ChatResult[], total: TotalUsage, head: AnswerHead): object;
 }
@@ -140,14 +147,22 @@ export interface ModelProtocol extends Endpoint {
 export interface ResourceRequest {
   /** The path's `:id`; '' for a path without one. */
   readonly id: string;
+  /** The path's `:item`; '' for a path without one. */
+  readonly item: string;
   readonly query: URLSearchParams;
+  /** Parses the body of a POST. @returns {} for an empty one. @throws {GatewayError} 400 for a body that is not JSON */
+  readonly body: () => unknown;
   /** The owner of the resources that may be found. */
   readonly owner: string;
+  /** The quota that stored data counts against. Absent: the owner's. */
+  readonly quota?: string | undefined;
+  /** Reports fields that have no effect. @throws {GatewayError} 400 for the first one in strict mode */
+  readonly report: (dropped: readonly string[]) => void;
 }
 
-/** An endpoint that needs no backend: it serves something stored, or something that never changes. */
+/** An endpoint that needs no backend: it serves or changes something stored, or serves something that never changes. */
 export interface ResourceProtocol extends Endpoint {
-  readonly method: 'GET' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** @returns an object to send as JSON, or text. @throws {GatewayError} 404 for an unknown resource */
   answer(request: ResourceRequest): object | string | Promise<object | string>;
 }
@@ -227,4 +242,12 @@ export interface TextStore {
   put(owner: string, id: string, text: string, quota?: string): Promise<void>;
   /** @returns true when there was a text to delete */
   delete(owner: string, id: string): Promise<boolean>;
+  /**
+   * Adds to the end of a text, and stores it for another full lifetime. Of several instances that append at the same time, none
+   * overwrites what another added.
+   *
+   * @param quota as for `put`
+   * @returns absent, without a change, when there is no such text; full, when the text would be larger than all texts may be
+   */
+  append(owner: string, id: string, text: string, quota?: string): Promise<'appended' | 'absent' | 'full'>;
 }

@@ -74,7 +74,9 @@ async function sendWhole(c: Context, generation: Generation, services: Services)
     ...headersOf(generation, adaptations, services),
     ...(timing !== '' && { 'server-timing': timing }),
   };
-  return sendJson(c, 200, call.respond(results, total, head), headers);
+  const body = call.respond(results, total, head);
+  await call.stored?.();
+  return sendJson(c, 200, body, headers);
 }
 
 async function sendStreamed(c: Context, generation: Generation, services: Services): Promise<Response> {
@@ -89,7 +91,7 @@ async function sendStreamed(c: Context, generation: Generation, services: Servic
     const here = { ...services, upstream };
     const { adaptations, bodies } = await sendChoices(prepared, here, exchange);
     const translator = new Translator(choiceDecoders(prepared, here, bodies), encoder, () => exchange.queuedMs);
-    const stream = new TranslatedStream(bodies, translator, exchange);
+    const stream = new TranslatedStream(bodies, { translator, exchange, stored: call.stored });
     await stream.open();
     return { status: 200, headers: { ...headersOf(generation, adaptations, services), ...common }, stream };
   });

@@ -65,7 +65,7 @@ export class Guard {
 
   /** Answers requests with a key that the route accepts. */
   protect(route: Route): Handler {
-    const pattern = route.path.replace(/:(\w+)(\{.*\})?/, '{$1}');
+    const pattern = route.path.replaceAll(/:(\w+)(\{[^/]*\})?/g, '{$1}');
     return this.open(route, async (c) => {
       const exchange = c.get('exchange');
       exchange.route = pattern;

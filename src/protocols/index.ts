@@ -33,6 +33,7 @@ import { tags } from './ollama/tags/index.ts';
 import { rootEndpoint, versionEndpoint } from './ollama/version/index.ts';
 import { chatCompletions } from './openai/chat-completions/index.ts';
 import { completions } from './openai/completions/index.ts';
+import { conversationResources } from './openai/conversations/resources.ts';
 import { embeddings } from './openai/embeddings/index.ts';
 import { openaiErrors } from './openai/error.ts';
 import { model, modelList } from './openai/models/index.ts';
@@ -74,7 +75,7 @@ export function clientProtocols(
     embeddings: [embeddings, embed, legacyEmbeddings, embedContent, batchEmbedContents],
     modelLists: [modelList, tags, geminiModelList],
     models: [model, show, geminiModel],
-    resources: [...responseResources(store), ps, versionEndpoint, rootEndpoint],
+    resources: [...responseResources(store), ...conversationResources(store), ps, versionEndpoint, rootEndpoint],
     targets: [readGoogleTarget],
   };
 }

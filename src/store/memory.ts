@@ -53,9 +53,30 @@ export class MemoryTextStore implements TextStore {
     const key = keyOf(owner, id);
     this.#remove(key);
     this.#expire();
-    const bytes = 2 * (key.length + text.length);
     // It would evict everything, including itself.
-    if (bytes > this.#bounds.bytes) return;
+    if (bytesOf(key, text) <= this.#bounds.bytes) this.#add(key, text, quota);
+  }
+
+  async delete(owner: string, id: string): Promise<boolean> {
+    this.#expire();
+    return this.#remove(keyOf(owner, id));
+  }
+
+  /** The text stays in the quota that it was put into. */
+  async append(owner: string, id: string, text: string): Promise<'appended' | 'absent' | 'full'> {
+    this.#expire();
+    const key = keyOf(owner, id);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return 'absent';
+    const whole = entry.text + text;
+    if (bytesOf(key, whole) > this.#bounds.bytes) return 'full';
+    this.#remove(key);
+    this.#add(key, whole, entry.quota);
+    return this.#entries.has(key) ? 'appended' : 'full';
+  }
+
+  #add(key: string, text: string, quota: string): void {
+    const bytes = bytesOf(key, text);
     this.#entries.set(key, { quota, bytes, text, expires: performance.now() + this.#bounds.ttl });
     this.#bytes += bytes;
     const holding = this.#holdings.get(quota) ?? { keys: new Set(), bytes: 0 };
@@ -63,11 +84,6 @@ export class MemoryTextStore implements TextStore {
     holding.bytes += bytes;
     this.#holdings.set(quota, holding);
     this.#evict();
-  }
-
-  async delete(owner: string, id: string): Promise<boolean> {
-    this.#expire();
-    return this.#remove(keyOf(owner, id));
   }
 
   #evict(): void {
@@ -104,6 +120,11 @@ export class MemoryTextStore implements TextStore {
     if (holding.keys.size === 0) this.#holdings.delete(quota);
     return true;
   }
+}
+
+/** @returns the bytes that a text counts with */
+function bytesOf(key: string, text: string): number {
+  return 2 * (key.length + text.length);
 }
 
 /** An id contains no colon, so no two pairs of owner and id have the same key. */

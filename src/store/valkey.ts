@@ -118,6 +118,23 @@ export class ValkeyTextStore implements TextStore {
     );
   }
 
+  /** A text that was put into another quota counts against both until it expires. */
+  async append(owner: string, id: string, text: string, quota = owner): Promise<'appended' | 'absent' | 'full'> {
+    const { entries, bytes, ttl } = this.#bounds;
+    const appended = this.#valkey.eval(
+      appendWithinBounds,
+      3,
+      keyOf(owner, id),
+      ...indexOf(quota),
+      text,
+      ttl,
+      entries,
+      bytes,
+      Date.now(),
+    );
+    return (await unlessUnavailable(appended)) as 'appended' | 'absent' | 'full';
+  }
+
   /** A text stored with another quota than the owner's counts against it until it expires. */
   async delete(owner: string, id: string): Promise<boolean> {
     const deleted = this.#valkey.eval(deleteText, 3, keyOf(owner, id), ...indexOf(owner));
@@ -139,7 +156,7 @@ function indexOf(quota: string): [times: string, sizes: string] {
  * KEYS: the text, and the two keys of its quota's index; the hash has the sum of the sizes in its field ''. ARGV: the text, its
  * milliseconds to live, the quota's maximum number of texts and of bytes, and the time in milliseconds.
  */
-const putWithinBounds = `
+const bounded = `
 local text, times, sizes = KEYS[1], KEYS[2], KEYS[3]
 local ttl, entries, bytes, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local function resize(key, size)
@@ -147,19 +164,33 @@ local function resize(key, size)
   if size > 0 then redis.call('HSET', sizes, key, size) else redis.call('HDEL', sizes, key) end
   return redis.call('HINCRBY', sizes, '', change)
 end
+local function index(size)
+  redis.call('ZADD', times, now, text)
+  local total = resize(text, size)
+  while true do
+    local oldest = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')
+    local over = redis.call('ZCARD', times) > entries or total > bytes
+    if not oldest[1] or not (over or tonumber(oldest[2]) <= now - ttl) then break end
+    redis.call('DEL', oldest[1])
+    redis.call('ZREM', times, oldest[1])
+    total = resize(oldest[1], 0)
+  end
+  redis.call('PEXPIRE', times, ttl)
+  redis.call('PEXPIRE', sizes, ttl)
+end`;
+
+const putWithinBounds = `${bounded}
 redis.call('SET', text, ARGV[1], 'PX', ttl)
-redis.call('ZADD', times, now, text)
-local total = resize(text, #ARGV[1])
-while true do
-  local oldest = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')
-  local over = redis.call('ZCARD', times) > entries or total > bytes
-  if not oldest[1] or not (over or tonumber(oldest[2]) <= now - ttl) then break end
-  redis.call('DEL', oldest[1])
-  redis.call('ZREM', times, oldest[1])
-  total = resize(oldest[1], 0)
-end
-redis.call('PEXPIRE', times, ttl)
-redis.call('PEXPIRE', sizes, ttl)`;
+index(#ARGV[1])`;
+
+/** KEYS and ARGV: as above. Returns what became of the text. */
+const appendWithinBounds = `${bounded}
+if redis.call('EXISTS', text) == 0 then return 'absent' end
+if redis.call('STRLEN', text) + #ARGV[1] > bytes then return 'full' end
+local size = redis.call('APPEND', text, ARGV[1])
+redis.call('PEXPIRE', text, ttl)
+index(size)
+return redis.call('EXISTS', text) == 1 and 'appended' or 'full'`;
 
 /** KEYS: as above. Returns 1 if there was a text to delete. */
 const deleteText = `

@@ -1,19 +1,29 @@
+import { asGatewayError } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Chunk, MergedBodies } from './merged-bodies.ts';
 import type { ResponseStream, Sink } from './response-stream.ts';
 import type { Translator } from './translator.ts';
+
+interface TranslatedStreamOptions {
+  readonly translator: Translator;
+  readonly exchange: Exchange;
+  readonly stored?: (() => Promise<void> | undefined) | undefined;
+}
 
 /** An answer that is translated while it streams. */
 export class TranslatedStream implements ResponseStream {
   readonly bodies: MergedBodies;
   readonly #translator: Translator;
   readonly #exchange: Exchange;
+  readonly #stored: () => Promise<void> | undefined;
   #opening = '';
 
-  constructor(bodies: MergedBodies, translator: Translator, exchange: Exchange) {
+  /** @param options `stored` resolves when the complete answer is stored; the client gets its end after that */
+  constructor(bodies: MergedBodies, { translator, exchange, stored = nothing }: TranslatedStreamOptions) {
     this.bodies = bodies;
     this.#translator = translator;
     this.#exchange = exchange;
+    this.#stored = stored;
   }
 
   /**
@@ -44,7 +54,8 @@ export class TranslatedStream implements ResponseStream {
   }
 
   write(chunk: Chunk, sink: Sink): void {
-    this.#send(this.#translator.push(chunk), sink);
+    // What comes after the end, while the answer is being stored, is no part of it.
+    if (!this.#translator.ended) this.#send(this.#translator.push(chunk), sink);
   }
 
   keepAlive(): string {
@@ -52,6 +63,16 @@ export class TranslatedStream implements ResponseStream {
   }
 
   #send(text: string, sink: Sink): void {
+    const { ended, total } = this.#translator;
+    const pending = ended && total !== undefined ? this.#stored() : undefined;
+    if (pending === undefined) return this.#write(text, sink);
+    pending.then(
+      () => this.#write(text, sink),
+      (error: unknown) => this.#write(this.#translator.refuse(asGatewayError(error)), sink),
+    );
+  }
+
+  #write(text: string, sink: Sink): void {
     const { ended, error, total } = this.#translator;
     if (text !== '') sink.write(text);
     if (!ended) return;
@@ -60,4 +81,8 @@ export class TranslatedStream implements ResponseStream {
     if (error !== undefined && this.#translator.breaksConnection) sink.abort(error, this.#translator.failureApart());
     else sink.end(error);
   }
+}
+
+function nothing(): undefined {
+  return undefined;
 }

@@ -69,6 +69,12 @@ export class Translator {
     return this.#out;
   }
 
+  /** Turns a complete answer into a failed one. @returns the text that ends it instead of what the last `push` returned */
+  refuse(error: GatewayError): string {
+    this.error = error;
+    return this.#encoder.fail(error);
+  }
+
   /** @returns events that keep the client's stream alive; '' if it has no room for them */
   keepAlive(): string {
     return this.ended ? '' : (this.#encoder.keepAlive?.() ?? '');

@@ -9,7 +9,11 @@ type Schema = Readonly<Record<string, unknown>>;
  * The schemas of responses from OpenAI's published OpenAPI description, unchanged, with every schema they refer to.
  * @see https://github.com/openai/openai-openapi
  */
-const published: Readonly<Record<string, Schema>> = { ...schemas('schemas.json'), ...schemas('responses.json') };
+const published: Readonly<Record<string, Schema>> = {
+  ...schemas('schemas.json'),
+  ...schemas('responses.json'),
+  ...schemas('conversations.json'),
+};
 
 /** The schemas of bodies, events and errors. All others are parts of these. */
 export type SchemaName =
@@ -21,7 +25,10 @@ export type SchemaName =
   | 'Model'
   | 'ErrorResponse'
   | 'Response'
-  | 'ResponseItemList';
+  | 'ResponseItemList'
+  | 'ConversationResource'
+  | 'DeletedConversationResource'
+  | 'ConversationItemList';
 
 /** Fields that llamaduct sends in addition. The description permits any; the tests take all others for mistakes. */
 const extensions: Readonly<Record<string, readonly string[]>> = {

@@ -11,9 +11,10 @@ import { openai } from '../../src/upstreams/openai/index.ts';
 import { tables } from './tables.ts';
 
 const store: TextStore = {
-  get: async () => await Promise.resolve(undefined),
+  get: async (_owner, id) => await Promise.resolve(id === 'conv_1' ? '{"created":1}\n' : undefined),
   put: async () => await Promise.resolve(),
   delete: async () => await Promise.resolve(false),
+  append: async () => await Promise.resolve('absent'),
 };
 const { generation, embeddings } = clientProtocols({ reasoning_field: 'both' }, store);
 
@@ -121,6 +122,7 @@ const samples: Readonly<Record<string, unknown>> = {
   system: 's',
   images: ['iVBORw0KGgo='],
   previous_response_id: 'resp_1',
+  conversation: 'conv_1',
   store: true,
   metadata: { a: 'b' },
   truncation: 'auto',

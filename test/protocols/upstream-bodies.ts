@@ -8,6 +8,7 @@ const store: TextStore = {
   get: async () => await Promise.resolve(undefined),
   put: async () => await Promise.resolve(),
   delete: async () => await Promise.resolve(false),
+  append: async () => await Promise.resolve('absent'),
 };
 
 /** Every endpoint of clients. */

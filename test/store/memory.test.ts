@@ -69,6 +69,24 @@ suite('MemoryTextStore', () => {
     ]);
   });
 
+  test('appends within the bounds, in the quota of the text, and makes the text the newest', async () => {
+    const store = new MemoryTextStore(roomy);
+    assert.equal(await store.append('alice', 'a', 'x'), 'absent');
+    await store.put('anonymous', 'a', 'one', '10.0.0.1');
+    assert.equal(await store.append('bob', 'a', 'x'), 'absent');
+    for (const key of ['b', 'c']) await store.put('anonymous', key, key, '10.0.0.1');
+    assert.equal(await store.append('anonymous', 'a', ' two'), 'appended');
+    await store.put('anonymous', 'd', 'd', '10.0.0.1');
+    assert.deepEqual(await Promise.all(['a', 'b', 'c', 'd'].map((key) => store.get('anonymous', key))), [
+      'one two',
+      undefined,
+      'c',
+      'd',
+    ]);
+    assert.equal(await store.append('anonymous', 'a', 'x'.repeat(500)), 'full');
+    assert.equal(await store.get('anonymous', 'a'), 'one two');
+  });
+
   test('has as much room as before once all is deleted', async () => {
     const store = new MemoryTextStore(roomy);
     for (let round = 0; round < 10; round += 1) {

@@ -73,6 +73,33 @@ suite('ValkeyTextStore', { skip: noValkey }, () => {
     }
   });
 
+  test('appends from two processes at the same time, within the bounds, and renews the text', async () => {
+    await using server = await startValkey();
+    const connections = [await connectValkey(server.url), await connectValkey(server.url)];
+    try {
+      const stores = connections.map((connection) => new ValkeyTextStore(connection, roomy));
+      const [first, second] = stores;
+      assert.ok(first && second);
+      assert.equal(await first.append('alice', 'a', 'x'), 'absent');
+      assert.equal(await first.get('alice', 'a'), undefined);
+      for (const id of 'abc') await first.put('alice', id, '');
+      await Promise.all(
+        Array.from({ length: 20 }, async (_, index) => await stores[index % 2]?.append('alice', 'a', 'xy')),
+      );
+      assert.equal(await second.get('alice', 'a'), 'xy'.repeat(20));
+      assert.equal(await first.append('alice', 'a', 'x'.repeat(961)), 'full');
+      assert.equal(await second.get('alice', 'a'), 'xy'.repeat(20));
+      // It is the newest text now.
+      await first.put('alice', 'd', '');
+      assert.deepEqual([await first.get('alice', 'b'), await first.get('alice', 'a')], [undefined, 'xy'.repeat(20)]);
+      assert.equal(await first.append('alice', 'a', 'x'.repeat(960)), 'appended');
+      assert.equal(await first.append('alice', 'c', 'x'), 'appended');
+      assert.equal(await first.get('alice', 'a'), undefined, 'both together are too large');
+    } finally {
+      for (const connection of connections) connection.disconnect();
+    }
+  });
+
   test('rejects with store_unavailable at once while the server is down', async () => {
     await using server = await startValkey();
     const connection = await connectValkey(server.url);

@@ -13,18 +13,20 @@ export const usage = z.strictObject({
   retention: duration.prefault('90d').describe('How long rows are stored.'),
 });
 
-/** `responses`: how long and how many responses of /v1/responses are stored. */
+/** `responses`: how long and how many responses of /v1/responses and conversations are stored. */
 export const responses = z.strictObject({
-  ttl: duration.prefault('24h').describe('How long a response is stored.'),
+  ttl: duration.prefault('24h').describe('How long a response is stored, and a conversation after its last change.'),
   entries: z
     .int()
     .min(0)
     .max(1_000_000)
     .default(1000)
     .describe(
-      'Maximum number of responses in memory, for all keys; when it is reached, the key that stores the most loses its oldest. With `valkey`: for each key. 0: none are stored.',
+      'Maximum number of responses and conversations in memory, for all keys; when it is reached, the key that stores the most loses its oldest. With `valkey`: for each key. 0: none are stored.',
     ),
-  bytes: size.prefault('64MiB').describe('Maximum memory for stored responses, counted in the same way.'),
+  bytes: size
+    .prefault('64MiB')
+    .describe('Maximum memory for stored responses and conversations, counted in the same way.'),
 });
 
 /** `valkey`: a server that several llamaduct instances share for limits and stored responses. */

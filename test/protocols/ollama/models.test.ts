@@ -59,7 +59,14 @@ test('/api/show takes the model as model or as name, and refuses a body without 
 });
 
 test('/api/ps, /api/version and / answer like a recorded Ollama', async () => {
-  const request = { id: '', query: new URLSearchParams(), owner: '' };
+  const request = {
+    id: '',
+    item: '',
+    query: new URLSearchParams(),
+    owner: '',
+    body: () => ({}),
+    report: () => undefined,
+  };
   assert.deepEqual(await ps.answer(request), recorded('ps-none'));
   assert.deepEqual(await versionEndpoint.answer(request), recorded('version'));
   assert.equal(await rootEndpoint.answer(request), 'Ollama is running');

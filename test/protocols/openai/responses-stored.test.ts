@@ -17,6 +17,8 @@ const result: ChatResult = {
   timings: {},
 };
 
+const noBody = { item: '', body: () => ({}), report: () => undefined };
+
 /** A server whose responses have the ids resp_1, resp_2, and so on. */
 function server(store: TextStore = new MemoryTextStore({ entries: 5_000, bytes: 1e9, ttl: 60_000 })) {
   const protocol = responses(store);
@@ -43,7 +45,7 @@ function server(store: TextStore = new MemoryTextStore({ entries: 5_000, bytes: 
       const found = resources.find(
         (endpoint) => endpoint.method === method && endpoint.path === `/v1/responses/:id${rest}`,
       );
-      return await found?.answer({ id, query: new URLSearchParams(query), owner });
+      return await found?.answer({ ...noBody, id, query: new URLSearchParams(query), owner });
     },
   };
 }
@@ -132,6 +134,7 @@ suite('previous_response_id', () => {
         },
         put: async () => undefined,
         delete: async () => false,
+        append: async () => 'absent',
       });
       await assert.rejects(send({ input: 'a', previous_response_id: 'resp_1' }), { param: 'previous_response_id' });
       assert.ok(reads > 0 && reads <= 1_000, String(reads));
@@ -143,6 +146,7 @@ suite('previous_response_id', () => {
       get: async () => await Promise.reject(new Error('gone')),
       put: async () => await Promise.reject(new Error('gone')),
       delete: async () => await Promise.reject(new Error('gone')),
+      append: async () => await Promise.reject(new Error('gone')),
     };
     const { send } = server(gone);
     await send({ input: 'one' });

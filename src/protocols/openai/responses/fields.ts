@@ -1,7 +1,8 @@
 import type { JsonObject } from '../../../chat/request.ts';
 import { invalidValue } from '../../../errors.ts';
 import { type Field, type FieldTable, named, read, raw } from '../../field-table.ts';
-import { array, boolean, object, oneOf, string } from '../../fields.ts';
+import { isObject } from '../../../framing/json.ts';
+import { array, boolean, object, oneOf, required, string } from '../../fields.ts';
 import { readTopLogprobs, tokenLimit } from '../../settings.ts';
 import { thinkingFields } from '../../thinking.ts';
 import { commonFields } from '../request-fields.ts';
@@ -115,7 +116,7 @@ export const responseFields = {
   top_logprobs: { effect: 'any', read: readTopLogprobs, note: 'Named unless `include` has the log probabilities.' },
   truncation: { effect: 'ollama', read: readTruncation, note: '`auto`: a prompt that is too long is cut.' },
   background: refused('Background responses are not supported. Omit background.'),
-  conversation: refused('Conversations are not supported. Send previous_response_id or all items.'),
+  conversation: { effect: 'any', read: readConversationId, fields: { id: read } },
   prompt: refused('Prompt templates are not supported. Send instructions and input.'),
   context_management: named,
   client_metadata: named,
@@ -133,6 +134,12 @@ function refused(message: string): Field<never> {
       return undefined;
     },
   };
+}
+
+/** @returns the id, which may be in an object */
+function readConversationId(value: unknown, path: string): string | undefined {
+  if (value === '') return undefined;
+  return isObject(value) ? required(string, value['id'], `${path}.id`) : string(value, path);
 }
 
 function readTruncation(value: unknown, path: string): 'auto' | 'disabled' | undefined {

@@ -21,6 +21,11 @@ const prefixes = {
   compaction_trigger: 'cmpt',
 } as const;
 
+/** @returns the prefix of the ids of items of this type */
+export function itemPrefix(type: string): string {
+  return Object.hasOwn(prefixes, type) ? prefixes[type as keyof typeof prefixes] : 'item';
+}
+
 const itemIdForm = new RegExp(`^(?:${Object.values(prefixes).join('|')})_([\\w-]{1,123})_(i?)(\\d{1,6})$`);
 
 /**

@@ -11,7 +11,8 @@ import { itemId, responseId } from './ids.ts';
 import { type Prompt, readPrompt } from './prompt.ts';
 import { type ParsedResponse, readResponse } from './request.ts';
 import { type ResponseBody, toCompaction, toResponse } from './response.ts';
-import { StoredResponses } from './stored/stored-responses.ts';
+import { inputWithIds } from './stored/stored-responses.ts';
+import { type Stored, storedFor } from './stored/stored.ts';
 import { applyToolChoice } from './tools/index.ts';
 import { toResponseUsage } from './usage.ts';
 
@@ -47,7 +48,7 @@ export function responses(store: TextStore): GenerationProtocol {
       truncate: 'truncation',
     },
     droppable: [...droppableNames(responseFields), ...namedByType],
-    read: async (body, owner, quota) => await toCall(readResponse(body), new StoredResponses(store, owner, quota)),
+    read: async (body, owner, quota) => await toCall(readResponse(body), storedFor(store, owner, quota)),
   };
 }
 
@@ -62,7 +63,7 @@ export function compactResponses(store: TextStore): GenerationProtocol {
     path: '/v1/responses/compact',
     async read(body, owner, quota) {
       const parsed = readResponse(body);
-      const prompt = await readPrompt(parsed, new StoredResponses(store, owner, quota));
+      const prompt = await readPrompt(parsed, storedFor(store, owner, quota));
       return {
         ...common(parsed),
         requests: [compaction(parsed, prompt)],
@@ -90,7 +91,7 @@ export function countResponseTokens(store: TextStore): GenerationProtocol {
     path: '/v1/responses/input_tokens',
     async read(body, owner, quota) {
       const parsed = readResponse(body);
-      const { messages, offered } = await readPrompt(parsed, new StoredResponses(store, owner, quota));
+      const { messages, offered } = await readPrompt(parsed, storedFor(store, owner, quota));
       const { format: _, ...request } = parsed.request;
       return {
         ...common(parsed),
@@ -105,12 +106,21 @@ export function countResponseTokens(store: TextStore): GenerationProtocol {
   };
 }
 
-async function toCall(parsed: ParsedResponse, stored: StoredResponses): Promise<GenerationCall> {
+async function toCall(parsed: ParsedResponse, stored: Stored): Promise<GenerationCall> {
   const { echo } = parsed;
   const prompt = await readPrompt(parsed, stored);
-  const { messages, offered, input } = prompt;
+  const { messages, offered, input, conversation } = prompt;
+  if (conversation !== undefined) stored.conversations.requireRoom(conversation, input, 'conversation');
+  let appended: Promise<void> | undefined;
   const onComplete = (response: ResponseBody): void => {
-    if (parsed.store) stored.put(response, input);
+    const items = inputWithIds(input, response.id);
+    const store = (): void => {
+      if (parsed.store) stored.responses.put(response, items);
+    };
+    if (conversation === undefined) return store();
+    // The response comes after it: it could push the conversation out of a full store.
+    appended = stored.conversations.addTurn(conversation.id, [...items, ...response.output]);
+    appended.then(store, () => undefined);
   };
   const compacts = input.some(({ type }) => type === 'compaction_trigger');
   const request: ChatRequest = compacts
@@ -121,6 +131,7 @@ async function toCall(parsed: ParsedResponse, stored: StoredResponses): Promise<
     ...common(parsed),
     requests: [request],
     stream: parsed.stream,
+    stored: () => appended,
     encoder: (head) => new Encoder(head, echo, offered, onComplete),
     respond([result], { usage }, head) {
       if (result === undefined) throw new Error('The answer has no result.');

@@ -33,8 +33,8 @@ export function readInput(value: unknown, dropped: DroppedFields): InputEntry[] 
   return (array(value, 'input') ?? []).flatMap((item, index) => readEntry(item, `input[${index}]`, dropped));
 }
 
-/** @returns no entry for an item of an unsupported type */
-function readEntry(value: unknown, path: string, dropped: DroppedFields): InputEntry[] {
+/** @returns no entry for an item of an unsupported type @throws {GatewayError} 400 for one that does not fit its type */
+export function readEntry(value: unknown, path: string, dropped: DroppedFields): InputEntry[] {
   if (value == null) return [];
   if (typeof value === 'string') return readEntry({ role: 'user', content: value }, path, dropped);
   const fields = required(object, value, path);

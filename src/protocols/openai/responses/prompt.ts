@@ -1,11 +1,13 @@
 import type { Message } from '../../../chat/request.ts';
-import { GatewayError, invalidValue, quoted } from '../../../errors.ts';
-import type { InputEntry } from './input.ts';
+import { invalidValue } from '../../../errors.ts';
+import type { Conversation } from '../conversations/conversation.ts';
+import { isSummary } from './compaction/item.ts';
 import type { Item } from './items.ts';
 import { toMessages } from './messages.ts';
+import { resolveReference } from './references.ts';
 import type { ParsedResponse } from './request.ts';
 import { History } from './stored/history.ts';
-import type { StoredResponses } from './stored/stored-responses.ts';
+import type { Stored } from './stored/stored.ts';
 import { OfferedTools, offerFound } from './tools/index.ts';
 
 /** The items that a request's messages were read from. */
@@ -14,22 +16,34 @@ export interface Prompt {
   readonly offered: OfferedTools;
   /** The request's own items. */
   readonly input: readonly Item[];
+  /** The conversation that the request continues. */
+  readonly conversation: Conversation | undefined;
 }
 
-/** Loads the earlier responses. @throws {GatewayError} 400 or 404 for a response or an item that is not stored */
-export async function readPrompt(parsed: ParsedResponse, stored: StoredResponses): Promise<Prompt> {
-  const { dropped, previousId } = parsed;
+/** Loads what came earlier. @throws {GatewayError} 400 or 404 for a response, a conversation or an item that is not stored */
+export async function readPrompt(parsed: ParsedResponse, stored: Stored): Promise<Prompt> {
+  const { dropped, previousId, conversationId } = parsed;
   const history = new History(stored);
-  const earlier = previousId === undefined ? [] : await history.conversation(previousId);
+  const conversation =
+    conversationId === undefined ? undefined : await stored.conversations.get(conversationId, 'conversation');
+  const before = conversation === undefined ? [] : history.conversation(conversation, dropped);
+  const earlier = previousId === undefined ? before : await history.upTo(previousId);
+  const path = conversation === undefined ? 'previous_response_id' : 'conversation';
   const input = await resolveReferences(parsed, history);
-  const entries = [...earlier.map((item) => ({ item, path: 'previous_response_id' })), ...input];
+  const entries = [...sinceCompaction(earlier).map((item) => ({ item, path })), ...input];
   const items = entries.map(({ item }) => item);
   const offered = new OfferedTools();
   for (const tool of parsed.tools.offered) offered.add(tool);
   offerFound(items, offered, dropped);
   const messages = [...parsed.instructions, ...toMessages(entries, offered, dropped)];
   if (messages.length === 0) throw invalidValue('input', 'input contains nothing that can be sent to a model.');
-  return { messages, offered, input: input.map(({ item }) => item) };
+  return { messages, offered, input: input.map(({ item }) => item), conversation };
+}
+
+/** @returns the stored items from the last summary on, which stands for all before it */
+function sinceCompaction(items: readonly Item[]): readonly Item[] {
+  const last = items.findLastIndex((item) => item.type === 'compaction' && isSummary(item.encrypted_content));
+  return last === -1 ? items : items.slice(last);
 }
 
 /** Replaces each reference in the input by its item. @throws {GatewayError} 404 for an item that is not stored */
@@ -46,15 +60,4 @@ async function resolveReferences(
     else items.push({ item, path });
   }
   return items;
-}
-
-/** @returns undefined for thinking that is not stored. @throws {GatewayError} 404 for any other item that is not */
-async function resolveReference(
-  { reference, path }: Extract<InputEntry, { reference: string }>,
-  history: History,
-): Promise<Item | undefined> {
-  const item = await history.item(reference);
-  if (item !== undefined || reference.startsWith('rs_')) return item;
-  const message = `Item with id '${quoted(reference)}' not found. It was not stored or is no longer stored.`;
-  throw new GatewayError('not_found', message, { param: `${path}.id` });
 }

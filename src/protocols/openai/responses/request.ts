@@ -1,5 +1,5 @@
 import type { ChatRequest, Message } from '../../../chat/request.ts';
-import { invalidValue } from '../../../errors.ts';
+import { GatewayError, invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody, required, string } from '../../fields.ts';
@@ -23,6 +23,8 @@ export interface ParsedResponse {
   readonly input: readonly InputEntry[];
   /** The id of the response to continue. */
   readonly previousId: string | undefined;
+  /** The id of the conversation to continue. */
+  readonly conversationId: string | undefined;
   readonly store: boolean;
   readonly stream: boolean;
   readonly hideThinking: boolean;
@@ -40,8 +42,10 @@ export interface ParsedResponse {
 export function readResponse(value: unknown): ParsedResponse {
   const dropped = new DroppedFields();
   const values = readFields(responseFields, readObjectBody(value), dropped);
-  const { previous_response_id: previousId, instructions } = values;
-  if (values.input === undefined && previousId === undefined) throw invalidValue('input', 'input is required.');
+  const { previous_response_id: previousId, conversation: conversationId, instructions } = values;
+  const continued = [previousId, conversationId].filter((id) => id !== undefined);
+  if (continued.length > 1) throw twoHistories();
+  if (values.input === undefined && continued.length === 0) throw invalidValue('input', 'input is required.');
   const tools = readTools(values.tools ?? [], 'tools', dropped);
   const toolChoice = readToolChoice(values.tool_choice || 'auto', dropped);
   const settings = readRequest(values, dropped);
@@ -52,12 +56,14 @@ export function readResponse(value: unknown): ParsedResponse {
     instructions: instructions === undefined ? [] : [{ role: 'system', text: instructions }],
     input: readInput(values.input, dropped),
     previousId,
+    conversationId,
     store: values.store ?? true,
     stream: values.stream ?? false,
     hideThinking: settings.hideThinking,
     // Fields are sent in the order in which they are here.
     echo: {
       background: false,
+      ...(conversationId !== undefined && { conversation: { id: conversationId } }),
       instructions: instructions ?? null,
       max_output_tokens: settings.request.sampling.maxTokens ?? null,
       max_tool_calls: null,
@@ -70,6 +76,14 @@ export function readResponse(value: unknown): ParsedResponse {
     },
     dropped,
   };
+}
+
+function twoHistories(): GatewayError {
+  return new GatewayError(
+    'mutually_exclusive_parameters',
+    "Mutually exclusive parameters. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
+    { param: 'previous_response_id' },
+  );
 }
 
 type ResponseValues = Values<typeof responseFields>;

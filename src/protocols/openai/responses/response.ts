@@ -17,6 +17,7 @@ export type ResponseBody = Omit<Response, 'output_text' | 'access_programs' | 'u
 export type Echo = Pick<
   ResponseBody,
   | 'background'
+  | 'conversation'
   | 'instructions'
   | 'max_output_tokens'
   | 'max_tool_calls'

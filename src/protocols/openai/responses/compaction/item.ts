@@ -26,8 +26,13 @@ export function compactionItem(id: string, summary: string): CompactionItem {
   return { type: 'compaction', id, encrypted_content: mark + summary };
 }
 
+/** True for the content of a summary that was made here. */
+export function isSummary(content: unknown): content is string {
+  return typeof content === 'string' && content.startsWith(mark);
+}
+
 /** @returns the message that stands for the conversation before; undefined for a summary that was not made here */
 export function summaryMessage(content: unknown): UserMessage | undefined {
-  if (typeof content !== 'string' || !content.startsWith(mark)) return undefined;
+  if (!isSummary(content)) return undefined;
   return { role: 'user', text: `Summary of the conversation so far:\n\n${content.slice(mark.length)}`, images: [] };
 }

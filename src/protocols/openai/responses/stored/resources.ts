@@ -2,7 +2,7 @@ import type { ResourceProtocol, ResourceRequest, TextStore } from '../../../../c
 import { GatewayError, invalidValue } from '../../../../errors.ts';
 import { openaiErrors } from '../../error.ts';
 import { isResponseId } from '../ids.ts';
-import type { Item } from '../items.ts';
+import { pageOf } from './page.ts';
 import { type StoredResponse, StoredResponses } from './stored-responses.ts';
 
 const path = '/v1/responses/:id';
@@ -41,49 +41,11 @@ export function responseResources(store: TextStore): ResourceProtocol[] {
     },
     {
       method: 'GET',
-      path: `${path}/input_items`,
+      path: '/v1/responses/:id/input_items',
       errors: openaiErrors,
-      answer: async (request) => toPage((await find(request)).input, request.query),
+      answer: async (request) => pageOf((await find(request)).input, request.query),
     },
   ];
-}
-
-/** @see https://platform.openai.com/docs/api-reference/responses/input-items */
-function toPage(input: readonly Item[], query: URLSearchParams): object {
-  const limit = readLimit(query);
-  const items = readOrder(query) === 'asc' ? input : input.toReversed();
-  const start = readStart(query, items);
-  const data = items.slice(start, start + limit);
-  return {
-    object: 'list',
-    data,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-    has_more: start + data.length < items.length,
-  };
-}
-
-function readLimit(query: URLSearchParams): number {
-  const limit = query.get('limit') ?? '20';
-  if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > 100) {
-    throw invalidValue('limit', 'limit must be a whole number from 1 to 100.');
-  }
-  return Number(limit);
-}
-
-function readOrder(query: URLSearchParams): 'asc' | 'desc' {
-  const order = query.get('order') ?? 'desc';
-  if (order !== 'asc' && order !== 'desc') throw invalidValue('order', 'order must be one of asc, desc.');
-  return order;
-}
-
-/** @returns the index of the first item after the one with the id `after` */
-function readStart(query: URLSearchParams, items: readonly Item[]): number {
-  const after = query.get('after');
-  if (after === null) return 0;
-  const index = items.findIndex(({ id }) => id === after);
-  if (index === -1) throw invalidValue('after', 'after must be the id of an input item.');
-  return index + 1;
 }
 
 function notFound(id: string): GatewayError {

@@ -10,6 +10,14 @@ export interface StoredResponse {
   readonly input: readonly Item[];
 }
 
+/** @returns the input with an id for each item that has none */
+export function inputWithIds<InputItem extends Item>(
+  input: readonly InputItem[],
+  response: string,
+): (InputItem & { id: string })[] {
+  return input.map((item, index) => ({ ...item, id: item.id ?? itemId(item.type, response, 'input', index) }));
+}
+
 /** The stored responses of one owner. Those of others cannot be found. */
 export class StoredResponses {
   readonly #store: TextStore;
@@ -32,13 +40,13 @@ export class StoredResponses {
     return isResponseId(id) ? await this.#store.get(this.#owner, id) : undefined;
   }
 
-  /** Starts to store a response and does not wait, so that a slow or failing store never delays an answer. */
+  /**
+   * Starts to store a response and does not wait, so that a slow or failing store never delays an answer.
+   *
+   * @param input with ids
+   */
   put(response: ResponseBody, input: readonly Item[]): void {
-    const inputWithIds = input.map((item, index) => ({
-      ...item,
-      id: item.id ?? itemId(item.type, response.id, 'input', index),
-    }));
-    this.renew(response.id, JSON.stringify({ response, input: inputWithIds } satisfies StoredResponse));
+    this.renew(response.id, JSON.stringify({ response, input } satisfies StoredResponse));
   }
 
   /** Stores a response for another full lifetime, without waiting. @param text its JSON */
