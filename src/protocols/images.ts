@@ -34,6 +34,13 @@ export function readImageSource(source: unknown, path: string): Image {
   }
 }
 
+/** @returns an image with the fault of one that is only named, by the id of an upload */
+export function storedImage(param: string): Image {
+  return {
+    fault: invalidValue(param, `${param} names an uploaded file, and files are not stored here. Send image_url.`),
+  };
+}
+
 function readable(read: () => string): Image {
   try {
     return { base64: read() };

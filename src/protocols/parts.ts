@@ -2,7 +2,7 @@ import type { Image, JsonObject } from '../chat/request.ts';
 import { isObject, textIn } from '../framing/json.ts';
 import { readAudio } from './audio.ts';
 import { addFile, headed, outsideFile, readFile, readResource } from './file-parts.ts';
-import { readImageData, readImageSource, readImageUrl } from './images.ts';
+import { readImageData, readImageSource, readImageUrl, storedImage } from './images.ts';
 import { type Content, type Part, type PartContext, leaveOut } from './part.ts';
 import { thinkingIn } from './thinking-signature.ts';
 import { readFoundTools, readToolAddition, readToolReference, readToolRemoval } from './tool-parts.ts';
@@ -82,7 +82,7 @@ const readInputImage: PartReader = (part) => {
   dropped.add(`${prefix}detail`, fields['detail']);
   const url = fields['image_url'];
   if (url == null && fields['file_id'] != null) {
-    content.images.push(readImageSource({ type: 'file' }, `${path}.file_id`));
+    content.images.push(storedImage(`${path}.file_id`));
   } else if (isObject(url)) readImageUrlPart(part);
   else content.images.push(readImageUrl(url, `${path}.image_url`));
 };

@@ -98,7 +98,7 @@ suite('the parts of a content', () => {
     const faults: [part: object, param: string][] = [
       [{ type: 'image_url' }, 'image_url'],
       [{ type: 'image_url', image_url: { url: 'data:image/svg+xml,<svg/>' } }, 'image_url.url'],
-      [{ type: 'input_image', file_id: 'file_1' }, 'file_id.type'],
+      [{ type: 'input_image', file_id: 'file_1' }, 'file_id'],
       [{ type: 'image', source: { type: 'file', file_id: 'file_1' } }, 'source.type'],
       [{ type: 'image' }, 'source'],
     ];

@@ -266,7 +266,7 @@ suite('the heartbeat of an answer with several choices', () => {
     'chat completions': new ChatCompletionEncoder(head, false, {
       reasoningField: 'both',
       usesFunctions: false,
-      customTools: new Set(),
+      customTools: new Map(),
     }),
     completions: new CompletionEncoder(head, false, []),
   };

@@ -139,7 +139,7 @@ function sent(chunks: readonly Buffer[], through: (emit: Emit) => Emit = (emit) 
     new ChatCompletionEncoder(head, true, {
       reasoningField: 'reasoning_content',
       usesFunctions: false,
-      customTools: new Set(),
+      customTools: new Map(),
     }),
   );
   const bytes = Buffer.concat([...sentOf(translator, chunks)]);

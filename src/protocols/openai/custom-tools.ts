@@ -1,6 +1,7 @@
 import type { JsonObject, Tool } from '../../chat/request.ts';
 import { isObject, parseExact } from '../../framing/json.ts';
-import { defined, object, oneOf, string } from '../fields.ts';
+import { defined, object, oneOf, required, string } from '../fields.ts';
+import { mendInput } from './grammars/index.ts';
 
 // A custom tool takes a text. Backends only know functions, so each is offered to the model as a function of one text.
 
@@ -36,18 +37,24 @@ export function readCustomTool(name: string, fields: JsonObject, path: string): 
 function readGrammar(value: unknown, path: string): string {
   const format = object(value, path);
   if (format?.['type'] !== 'grammar') return '';
-  const nested = object(format['grammar'], `${path}.grammar`) ?? format;
-  const syntax = oneOf(nested['syntax'], `${path}.syntax`, ['lark', 'regex']);
-  const definition = string(nested['definition'], `${path}.definition`) ?? '';
+  const nested = object(format['grammar'], `${path}.grammar`);
+  const [fields, at] = nested === undefined ? [format, path] : [nested, `${path}.grammar`];
+  const syntax = required(oneOf, fields['syntax'], `${at}.syntax`, ['lark', 'regex']);
+  const definition = required(string, fields['definition'], `${at}.definition`);
   const kind = syntax === 'regex' ? 'regular expression' : 'Lark grammar';
   return `The input must match this ${kind}:\n${definition.slice(0, maxGrammar)}`;
 }
 
 /**
  * @param text the arguments that the model called the function with
- * @returns the text that it meant: models also name the parameter otherwise, or write the text without an object
+ * @param format of the tool, as the client sent it
+ * @returns the text that it meant: models also name the parameter otherwise, write the text without an object, or wrap it
  */
-export function toInput(text: string): string {
+export function toInput(text: string, format: unknown): string {
+  return mendInput(meantBy(text), format);
+}
+
+function meantBy(text: string): string {
   let parsed: unknown;
   try {
     parsed = parseExact(text);

@@ -49,7 +49,8 @@ function addTexts(value: unknown, texts: string[]): void {
 
 /**
  * True when only llamaduct can serve the body. Several choices or prompts always need it, so that their limit applies, and so do
- * the tokens of another encoding than the model's.
+ * the tokens of another encoding than the model's, and custom tools and lists of allowed tools, which hardly any server but
+ * OpenAI's has.
  */
 function needsGateway(body: unknown): boolean {
   if (!isObject(body)) return true;
@@ -58,8 +59,21 @@ function needsGateway(body: unknown): boolean {
     if (field === 'n' || field === 'best_of') return value != null && value !== 1;
     if (field === 'prompt') return Array.isArray(value);
     if (field === 'input') return Array.isArray(value) && value.some((part) => typeof part !== 'string');
+    if (field === 'tools') return Array.isArray(value) && value.some(isCustom);
+    if (field === 'tool_choice') return isCustom(value) || (isObject(value) && value['type'] === 'allowed_tools');
+    if (field === 'messages') return Array.isArray(value) && value.some(hasCustomCalls);
     return value != null && ownFields.has(field);
   });
+}
+
+/** True for a custom tool, a choice of one, or a call of one. */
+function isCustom(value: unknown): boolean {
+  return isObject(value) && value['type'] === 'custom';
+}
+
+function hasCustomCalls(message: unknown): boolean {
+  const calls = isObject(message) ? message['tool_calls'] : undefined;
+  return Array.isArray(calls) && calls.some(isCustom);
 }
 
 function outputTokens(body: unknown): number | undefined {

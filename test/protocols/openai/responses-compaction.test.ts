@@ -73,13 +73,27 @@ suite('a conversation that a client compacts', () => {
     );
   });
 
+  for (const type of ['compaction_summary', 'context_compaction']) {
+    test(`is read back from an item of the type ${type}`, async () => {
+      const call = await read({
+        input: [
+          { ...summary, type },
+          { role: 'user', content: 'Who am I?' },
+        ],
+      });
+      assert.match(requestOf(call).messages[0]?.text ?? '', /The user is Ada\.$/);
+    });
+  }
+
   test('goes on without a summary that OpenAI has encrypted, and says so', async () => {
     const input = [
       { ...summary, encrypted_content: 'gAAAA' },
       { role: 'user', content: 'Who am I?' },
     ];
     const call = await read({ input });
-    assert.equal(requestOf(call).messages.length, 1);
+    const texts = requestOf(call).messages.map(({ text }) => text);
+    assert.match(texts[0] ?? '', /is encrypted, so it is left out/);
+    assert.deepEqual(texts.slice(1), ['Who am I?']);
     assert.deepEqual(call.dropped, ['input.compaction']);
   });
 

@@ -74,6 +74,28 @@ suite('tools in a namespace', () => {
     assert.deepEqual([alone.namespace, ambiguous.namespace], ['mcp__vault', undefined]);
   });
 
+  test('tell the model once what the namespace is for', async () => {
+    const shut = { type: 'function', name: 'shut', description: 'Shuts.' };
+    const { tools = [] } = await chat({ tools: [{ ...vault, tools: [shut, ...vault.tools] }] });
+    assert.deepEqual(
+      tools.map(({ description }) => description),
+      ['Shuts.\n\nAbout all mcp__vault tools: d', undefined],
+    );
+    assert.deepEqual((await read({ tools: [vault] })).dropped, []);
+  });
+
+  test('have names of at most 64 characters, in the history too', async () => {
+    const [name, namespace] = ['tool_'.padEnd(40, 'y'), 'mcp__'.padEnd(60, 'x')];
+    const tools = [{ ...vault, name: namespace, tools: [{ type: 'function', name }] }];
+    const [offered = ''] = await offeredNames({ tools });
+    assert.ok(offered.length <= 64, offered);
+    assert.partialDeepStrictEqual(await itemOf(tools, offered, '{}'), { name, namespace });
+    const call = { type: 'function_call', call_id: 'c', name, namespace, arguments: '{}' };
+    for (const body of [{ tools, input: [call] }, { input: [call] }]) {
+      assert.partialDeepStrictEqual((await chat(body)).messages, [{ toolCalls: [{ name: offered }] }]);
+    }
+  });
+
   test('whose name begins with the namespace keep it', async () => {
     const tools = [{ ...vault, tools: [{ type: 'function', name: 'mcp__vault__open' }] }];
     assert.deepEqual(await offeredNames({ tools }), ['mcp__vault__open']);
@@ -212,6 +234,33 @@ suite('tool_choice', () => {
     });
   }
 
+  test('of a name that several namespaces have allows all of these', async () => {
+    const other = { ...vault, name: 'mcp__other' };
+    const choice = { type: 'function', name: 'open' };
+    const { toolChoice, tools: sent = [] } = await chat({ tools: [lookUp, vault, other], tool_choice: choice });
+    assert.equal(toolChoice, 'required');
+    assert.deepEqual(
+      sent.map(({ name }) => name),
+      ['mcp__vault__open', 'mcp__other__open'],
+    );
+    const plain = { type: 'function', name: 'open' };
+    assert.deepEqual((await chat({ tools: [vault, other, plain], tool_choice: choice })).toolChoice, { name: 'open' });
+  });
+
+  test('of a namespace requires one of its tools', async () => {
+    const two = { ...vault, tools: [...vault.tools, { type: 'function', name: 'shut' }] };
+    const body = { tools: [lookUp, two], tool_choice: { type: 'namespace', name: 'mcp__vault' } };
+    assert.deepEqual(
+      [(await chat(body)).toolChoice, await offeredNames(body)],
+      ['required', ['mcp__vault__open', 'mcp__vault__shut']],
+    );
+  });
+
+  test('in the form of chat completions is applied', async () => {
+    const choice = { type: 'function', function: { name: 'look_up' } };
+    assert.deepEqual((await chat({ tools, tool_choice: choice })).toolChoice, { name: 'look_up' });
+  });
+
   test('that requires a tool that is not offered is a 400', async () => {
     await assert.rejects(chat({ tools, tool_choice: { type: 'custom', name: 'look_up' } }), { param: 'tool_choice' });
   });
@@ -277,7 +326,7 @@ suite('calls in the history', () => {
         { type: 'tool_search_output', call_id: 'c', execution: 'client', tools: [vault] },
       ],
       { id: 'c', name: 'tool_search', arguments: { query: 'vault' } },
-      'Found: open.',
+      'Found: mcp__vault__open.',
     ],
   ];
   for (const [name, items, call, result] of cases) {
@@ -293,6 +342,95 @@ suite('calls in the history', () => {
       );
     });
   }
+
+  const png = 'iVBORw0KGgo=';
+  const hosted: [name: string, items: object[], call: object, result: string, images: number][] = [
+    [
+      'a hosted MCP server',
+      [{ type: 'mcp_call', id: 'mcp_1', server_label: 's', name: 'find', arguments: '{"a":1}', output: 'found' }],
+      { id: 'mcp_1', name: 'find', arguments: { a: 1 } },
+      'found',
+      0,
+    ],
+    [
+      'a hosted MCP server that failed',
+      [{ type: 'mcp_call', id: 'mcp_1', name: 'find', arguments: '', output: null, error: 'no such thing' }],
+      { id: 'mcp_1', name: 'find', arguments: {} },
+      'no such thing',
+      0,
+    ],
+    [
+      'a code interpreter',
+      [{ type: 'code_interpreter_call', id: 'ci_1', code: 'print(1)', outputs: [{ type: 'logs', logs: '1' }] }],
+      { id: 'ci_1', name: 'code_interpreter', arguments: { code: 'print(1)' } },
+      '1',
+      0,
+    ],
+    [
+      'a file search',
+      [{ type: 'file_search_call', id: 'fs_1', queries: ['q'], results: [{ filename: 'a.md', text: 'Yes.' }] }],
+      { id: 'fs_1', name: 'file_search', arguments: { queries: ['q'] } },
+      'a.md\nYes.',
+      0,
+    ],
+    [
+      'an image generator',
+      [{ type: 'image_generation_call', id: 'ig_1', result: png, revised_prompt: 'a heron' }],
+      { id: 'ig_1', name: 'image_generation', arguments: { prompt: 'a heron' } },
+      '',
+      1,
+    ],
+    [
+      'a computer',
+      [
+        { type: 'computer_call', id: 'cu_1', call_id: 'c', action: { type: 'click', x: 1, y: 2 } },
+        {
+          type: 'computer_call_output',
+          call_id: 'c',
+          output: { type: 'computer_screenshot', image_url: `data:image/png;base64,${png}` },
+        },
+      ],
+      { id: 'c', name: 'computer', arguments: { type: 'click', x: 1, y: 2 } },
+      '',
+      1,
+    ],
+    [
+      'a program',
+      [
+        { type: 'program', call_id: 'c', code: 'f()' },
+        { type: 'program_output', call_id: 'c', result: '3' },
+      ],
+      { id: 'c', name: 'program', arguments: { code: 'f()' } },
+      '3',
+      0,
+    ],
+  ];
+  for (const [name, items, call, result, images] of hosted) {
+    test(`of ${name} reach a model that has no such tool`, async () => {
+      const [called, answered, last] = (await chat({ input: [...items, user] })).messages;
+      assert.partialDeepStrictEqual(called, { role: 'assistant', toolCalls: [call] });
+      assert.partialDeepStrictEqual(answered, { role: 'tool', text: result, callId: (call as { id: string }).id });
+      assert.equal((answered?.images ?? []).length, images);
+      assert.equal(last?.text, 'Go on.');
+    });
+  }
+
+  test('of hosted tools without a result are left out and named', async () => {
+    for (const type of ['mcp_call', 'code_interpreter_call', 'file_search_call', 'image_generation_call']) {
+      const { requests, dropped } = await read({ input: [{ type, id: 'x_1', status: 'in_progress' }, user] });
+      assert.equal(requests[0].kind === 'chat' && requests[0].messages.length, 1);
+      assert.deepEqual(dropped, [`input.${type}`]);
+    }
+  });
+
+  test('may be between messages of other agents, whose author is named', async () => {
+    const message = { type: 'agent_message', author: 'scout', content: [{ type: 'input_text', text: 'Found it.' }] };
+    const { messages } = await chat({ input: [message, { ...message, author: undefined }, user] });
+    assert.deepEqual(
+      messages.map(({ role, text }) => `${role}: ${text}`),
+      ['user: Message from scout:\nFound it.', 'user: Found it.', 'user: Go on.'],
+    );
+  });
 
   test('offer the tools that a search found, and name those that cannot be read', async () => {
     const found = { type: 'tool_search_output', call_id: 's', tools: [vault, { type: 'function' }, 'x'] };

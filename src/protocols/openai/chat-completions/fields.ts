@@ -69,7 +69,7 @@ export const chatCompletionFields = {
       custom: { effect: 'any', fields: { name: read, description: read, format: read } },
     },
     variantOf: (tool) => (isFlatTool(tool) ? 'flat' : undefined),
-    variants: { flat: { type: read, ...functionFields, input_schema: read } },
+    variants: { flat: { type: read, ...functionFields, input_schema: read, format: read } },
   },
   tool_choice: {
     ...raw,
@@ -78,6 +78,9 @@ export const chatCompletionFields = {
       function: { effect: 'any', fields: { name: read } },
       custom: { effect: 'any', fields: { name: read } },
       allowed_tools: { effect: 'any', fields: { mode: read, tools: read } },
+      name: { ...read, note: 'The form of the Responses API, like `mode` and `tools`.' },
+      mode: read,
+      tools: read,
     },
   },
   parallel_tool_calls: { effect: 'any', read: boolean },

@@ -1,3 +1,4 @@
+import type { CustomTools } from './tools.ts';
 /** The fields that carry a model's thinking. OpenAI's API has none, and clients differ in which one they read. */
 export type ReasoningField = 'both' | 'reasoning_content' | 'reasoning';
 
@@ -20,5 +21,5 @@ export interface AnswerShape {
   /** True for `function_call` instead of `tool_calls`, which clients of the former API know. */
   readonly usesFunctions: boolean;
   /** Names of the tools that take a text instead of arguments. */
-  readonly customTools: ReadonlySet<string>;
+  readonly customTools: CustomTools;
 }

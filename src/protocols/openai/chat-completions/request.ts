@@ -9,7 +9,7 @@ import { readIncludeUsage } from '../request-fields.ts';
 import { chatCompletionFields } from './fields.ts';
 import { readResponseFormat } from './format.ts';
 import { readMessages } from './messages.ts';
-import { customToolsIn, readToolUse } from './tools.ts';
+import { type CustomTools, customToolsIn, readToolUse } from './tools.ts';
 
 export interface ParsedChatCompletion {
   /** One for each of `n`. */
@@ -19,7 +19,7 @@ export interface ParsedChatCompletion {
   readonly hideThinking: boolean;
   /** True when the client knows `function_call` instead of `tool_calls`. */
   readonly usesFunctions: boolean;
-  readonly customTools: ReadonlySet<string>;
+  readonly customTools: CustomTools;
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
   readonly spellings?: ReadonlyMap<string, string> | undefined;

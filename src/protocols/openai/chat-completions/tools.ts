@@ -35,7 +35,8 @@ export function readToolUse(values: ToolValues, dropped: DroppedFields): ToolUse
     case 'custom':
       return chooseTools(tools, { name: readName(fields, type, 'tool_choice') });
     case 'allowed_tools':
-      return chooseAllowed(tools, object(fields['allowed_tools'], 'tool_choice.allowed_tools') ?? {});
+      // The Responses API has no object for them.
+      return chooseAllowed(tools, object(fields['allowed_tools'], 'tool_choice.allowed_tools') ?? fields);
     default:
       return type satisfies never;
   }
@@ -75,7 +76,9 @@ function chooseAllowed(tools: readonly Tool[], allowed: JsonObject): ToolUse {
 }
 
 function readName(fields: JsonObject, type: 'function' | 'custom', path: string): string {
-  const called = required(object, fields[type], `${path}.${type}`);
+  // The Responses API has no object for it.
+  const called =
+    fields[type] == null && fields['name'] != null ? fields : required(object, fields[type], `${path}.${type}`);
   return required(string, called['name'], `${path}.${type}.name`);
 }
 
@@ -85,26 +88,36 @@ function readTools(items: readonly unknown[], dropped: DroppedFields): Tool[] {
     const tool = required(object, item, path);
     const type = required(oneOf, tool['type'] || 'function', `${path}.type`, ['function', 'custom']);
     if (type === 'function') return readFunctionTool(tool, path, dropped);
+    if (isFlatCustom(tool)) return readCustomTool(required(string, tool['name'], `${path}.name`), tool, path);
     const fields = required(object, tool['custom'], `${path}.custom`);
     return readCustomTool(required(string, fields['name'], `${path}.custom.name`), fields, `${path}.custom`);
   });
 }
 
-/** @returns the names of the custom tools, which have been read before */
-export function customToolsIn(tools: readonly unknown[] = []): ReadonlySet<string> {
-  const names = new Set<string>();
+/** The formats of custom tools by their names. */
+export type CustomTools = ReadonlyMap<string, unknown>;
+
+/** True for a custom tool that is described beside its `type`, as in the Responses API. */
+function isFlatCustom(tool: JsonObject): boolean {
+  return tool['custom'] == null && typeof tool['name'] === 'string';
+}
+
+/** @returns the formats of the custom tools, which have been read before, by their names */
+export function customToolsIn(tools: readonly unknown[] = []): CustomTools {
+  const formats = new Map<string, unknown>();
   for (const tool of tools) {
-    const custom = isObject(tool) ? tool['custom'] : undefined;
-    if (isObject(custom) && typeof custom['name'] === 'string') names.add(custom['name']);
+    if (!isObject(tool) || tool['type'] !== 'custom') continue;
+    const custom = isFlatCustom(tool) ? tool : tool['custom'];
+    if (isObject(custom) && typeof custom['name'] === 'string') formats.set(custom['name'], custom['format']);
   }
-  return names;
+  return formats;
 }
 
 /** @returns a call as the client gets it */
 export function toToolCall(
   { id, name, arguments: text }: Omit<ToolCallEvent, 'type'>,
-  custom: ReadonlySet<string>,
+  custom: CustomTools,
 ): ChatCompletionMessageToolCall {
-  if (custom.has(name)) return { id, type: 'custom', custom: { name, input: toInput(text) } };
+  if (custom.has(name)) return { id, type: 'custom', custom: { name, input: toInput(text, custom.get(name)) } };
   return { id, type: 'function', function: { name, arguments: text } };
 }

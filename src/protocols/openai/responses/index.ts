@@ -46,6 +46,7 @@ export function responses(store: TextStore): GenerationProtocol {
       reasoning_effort: 'reasoning.effort',
       response_format: 'text.format.schema',
       truncate: 'truncation',
+      verbosity: 'text.verbosity',
     },
     droppable: [...droppableNames(responseFields), ...namedByType],
     read: async (body, owner, quota) => await toCall(readResponse(body), storedFor(store, owner, quota)),

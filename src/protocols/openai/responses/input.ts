@@ -17,7 +17,14 @@ const supported = [
   'reasoning',
   'compaction',
   'compaction_trigger',
+  'agent_message',
 ] as const satisfies Item['type'][];
+
+/** Names that clients have for the same items. */
+const otherNames: Readonly<Record<string, string>> = {
+  compaction_summary: 'compaction',
+  context_compaction: 'compaction',
+};
 
 /**
  * Reads `input`: a string, or items. Items of unsupported types are dropped.
@@ -38,7 +45,8 @@ export function readEntry(value: unknown, path: string, dropped: DroppedFields):
   if (value == null) return [];
   if (typeof value === 'string') return readEntry({ role: 'user', content: value }, path, dropped);
   const fields = required(object, value, path);
-  const type = string(fields['type'], `${path}.type`) ?? (fields['role'] == null ? 'item_reference' : 'message');
+  const given = string(fields['type'], `${path}.type`) ?? (fields['role'] == null ? 'item_reference' : 'message');
+  const type = Object.hasOwn(otherNames, given) ? (otherNames[given] ?? given) : given;
   if (type === 'item_reference') {
     return [{ path, reference: required(string, fields['id'], `${path}.id`) }];
   }
@@ -90,6 +98,8 @@ function readItem(type: SupportedType, fields: JsonObject, path: string, dropped
       return { type, encrypted_content: fields['encrypted_content'] };
     case 'compaction_trigger':
       return { type };
+    case 'agent_message':
+      return { type, author: textIn(fields['author']), content: readInputContent(fields['content'], dropped) };
     default:
       return type satisfies never;
   }

@@ -25,7 +25,8 @@ export type Item =
   | Reasoning
   | ToolItem
   | Compaction
-  | CompactionTrigger;
+  | CompactionTrigger
+  | AgentMessage;
 
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
 
@@ -84,6 +85,15 @@ interface Compaction {
 interface CompactionTrigger {
   readonly type: 'compaction_trigger';
   readonly id?: string;
+}
+
+/** A message of another agent of the client. */
+export interface AgentMessage {
+  readonly type: 'agent_message';
+  readonly id?: string;
+  /** '' for one whose author is not known. */
+  readonly author: string;
+  readonly content: readonly InputPart[];
 }
 
 /** An item of an answer. */

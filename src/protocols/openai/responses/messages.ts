@@ -4,9 +4,16 @@ import { type Content, attachmentsOf, textOf } from '../../part.ts';
 import { readParts } from '../../parts.ts';
 import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
-import { summaryMessage } from './compaction/item.ts';
-import type { Item } from './items.ts';
-import { type OfferedTools, type ToolItem, functionCallOf, isToolItem, toolOutputOf } from './tools/index.ts';
+import { summaryMessage, unreadableSummary } from './compaction/item.ts';
+import type { AgentMessage, Item } from './items.ts';
+import {
+  type OfferedTools,
+  type ToolItem,
+  functionCallOf,
+  hasOutput,
+  isToolItem,
+  toolOutputOf,
+} from './tools/index.ts';
 
 /** An assistant's message that further items may still extend. */
 interface AssistantDraft {
@@ -72,9 +79,11 @@ class Conversion {
       case 'compaction': {
         const summary = summaryMessage(item.encrypted_content);
         if (summary === undefined) this.#dropped.add('input.compaction', true);
-        else this.#push(summary);
+        this.#push(summary ?? unreadableSummary);
         return;
       }
+      case 'agent_message':
+        return this.#addAgentMessage(item, path);
       case 'compaction_trigger':
         return;
       default:
@@ -82,10 +91,17 @@ class Conversion {
     }
   }
 
+  /** Models know no other agents, so the author is named in the text. */
+  #addAgentMessage({ author, content }: AgentMessage, path: string): void {
+    const read = this.#readContent(content, `${path}.content`, 'input.content.');
+    const heading = author === '' ? '' : `Message from ${author}:\n`;
+    this.#push(messageOf('user', { ...read, texts: [heading + read.texts.join('\n')] }));
+  }
+
   #addToolItem(item: ToolItem, path: string): void {
     const call = functionCallOf(item, this.#offered);
     if (call !== undefined) this.#addCall(item.call_id, call.name, call.arguments);
-    else if (item.type !== 'additional_tools') this.#addOutput(item.call_id, toolOutputOf(item), path);
+    if (hasOutput(item)) this.#addOutput(item.call_id, toolOutputOf(item), path);
   }
 
   #addCall(callId: string, name: string, args: unknown): void {

@@ -112,7 +112,7 @@ function readRequest(values: ResponseValues, dropped: DroppedFields): Settings {
       model: values.model ?? '',
       sampling,
       ...text.request,
-      ...extraFields(responseFields, values),
+      ...readExtra(values),
       ...defined({
         options,
         keepAlive: values.keep_alive,
@@ -132,6 +132,15 @@ function readRequest(values: ResponseValues, dropped: DroppedFields): Settings {
       ...text.echo,
     },
   };
+}
+
+/** Reads the fields that only servers with OpenAI's chat completions have, which have `verbosity` outside of `text`. */
+function readExtra(values: ResponseValues): Pick<ChatRequest, 'extra'> {
+  const read = extraFields(responseFields, values);
+  const verbosity = string(values.text?.['verbosity'], 'text.verbosity') ?? 'medium';
+  if (verbosity === 'medium') return read;
+  const { fields = {}, names = [] } = read.extra ?? {};
+  return { extra: { fields: { ...fields, verbosity }, names: [...names, 'text.verbosity'] } };
 }
 
 /** The answer contains log probabilities only if `include` lists them; `top_logprobs` alone has no effect. */

@@ -26,6 +26,13 @@ export function compactionItem(id: string, summary: string): CompactionItem {
   return { type: 'compaction', id, encrypted_content: mark + summary };
 }
 
+/** Stands for a summary that another server encrypted. */
+export const unreadableSummary: UserMessage = {
+  role: 'user',
+  text: '[The conversation before this was summarized by another server. The summary is encrypted, so it is left out.]',
+  images: [],
+};
+
 /** True for the content of a summary that was made here. */
 export function isSummary(content: unknown): content is string {
   return typeof content === 'string' && content.startsWith(mark);

@@ -45,7 +45,7 @@ export function callItem(id: string, offered: OfferedTool | undefined, call: Omi
     case 'function':
       return { type: 'function_call', ...base, name, arguments: call.arguments, ...namespace };
     case 'custom':
-      return { type: 'custom_tool_call', ...base, name, input: toInput(call.arguments), ...namespace };
+      return { type: 'custom_tool_call', ...base, name, input: toInput(call.arguments, offered?.format), ...namespace };
     case 'tool_search':
       return { type: 'tool_search_call', ...base, execution: 'client', arguments: readArguments(call.arguments) };
     case 'local_shell':

@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { Tool } from '../../../../chat/request.ts';
+
+/** Characters of a function's name that OpenAI and servers like it take. */
+const maxName = 64;
 
 /** A tool of the client that the model may call, and the function that it is to the model. */
 export interface OfferedTool {
@@ -7,6 +11,8 @@ export interface OfferedTool {
   readonly name: string;
   readonly namespace?: string;
   readonly tool: Tool;
+  /** The grammar of a custom tool's input, as the client sent it. */
+  readonly format?: unknown;
 }
 
 /** The types of tools that clients run themselves. Calls of each have an item of their own. */
@@ -59,5 +65,8 @@ function keyOf({ type, name, namespace = '' }: ToolKey): string {
 /** @returns a name that includes the namespace, as `mcp__vault__open`, because models know no namespaces */
 export function qualifiedName({ name, namespace }: Pick<ToolKey, 'name' | 'namespace'>): string {
   if (namespace === undefined || namespace === '' || name.startsWith(`${namespace}__`)) return name;
-  return `${namespace}${namespace.endsWith('__') ? '' : '__'}${name}`;
+  const whole = `${namespace}${namespace.endsWith('__') ? '' : '__'}${name}`;
+  if (whole.length <= maxName) return whole;
+  const hash = createHash('sha1').update(whole).digest('hex').slice(0, 8);
+  return `${whole.slice(0, maxName - hash.length - 1)}_${hash}`;
 }

@@ -1,6 +1,7 @@
 import type { Response } from 'openai/resources/responses/responses';
 import type { ChatRequest, JsonObject } from '../../../../chat/request.ts';
 import type { DroppedFields } from '../../../dropped-fields.ts';
+import { isObject } from '../../../../framing/json.ts';
 import { array, object, oneOf, required, string } from '../../../fields.ts';
 import { chooseTools } from '../../../tools.ts';
 import { droppedName } from '../dropped-name.ts';
@@ -42,7 +43,9 @@ function readPattern(fields: JsonObject, path: string, dropped: DroppedFields): 
   const type = required(string, fields['type'], `${path}.type`);
   if (type === 'function' || type === 'custom') {
     const namespace = string(fields['namespace'], `${path}.namespace`);
-    return { type, name: required(string, fields['name'], `${path}.name`), ...(namespace && { namespace }) };
+    // Chat completions have an object for it.
+    const named = isObject(fields[type]) ? fields[type] : fields;
+    return { type, name: required(string, named['name'], `${path}.name`), ...(namespace && { namespace }) };
   }
   if (type === 'namespace') return { namespace: required(string, fields['name'], `${path}.name`) };
   if (isBuiltIn(type) || type === 'tool_search') return { type };
@@ -58,8 +61,17 @@ export function applyToolChoice(
   const tools = offered.all.filter((tool) => allowed?.some((pattern) => matches(tool, pattern)) ?? true);
   const functions = tools.map(({ tool }) => tool);
   if (typeof choice === 'string') return chooseTools(functions, choice);
-  const chosen = tools.find((tool) => matches(tool, choice));
-  return chooseTools(functions, { name: chosen?.tool.name ?? '' });
+  const [chosen, ...others] = chosenTools(tools, choice);
+  if (others.length === 0) return chooseTools(functions, { name: chosen?.tool.name ?? '' });
+  const several = [chosen, ...others].flatMap((tool) => tool?.tool ?? []);
+  return chooseTools(several, 'required');
+}
+
+/** @returns the tools that a choice names: several, if a name is in several namespaces and the choice names none of them */
+function chosenTools(tools: readonly OfferedTool[], choice: ToolPattern): OfferedTool[] {
+  const matching = tools.filter((tool) => matches(tool, choice));
+  const outside = matching.filter(({ namespace }) => namespace === undefined);
+  return outside.length > 0 ? outside : matching;
 }
 
 function matches(offered: OfferedTool, { type, name, namespace }: ToolPattern): boolean {

@@ -65,12 +65,23 @@ function readTool(value: unknown, path: string, dropped: DroppedFields): Read | 
 
 function readNamespace(fields: JsonObject, path: string, dropped: DroppedFields): Read['tools'] {
   const namespace = required(string, fields['name'], `${path}.name`);
-  return (array(fields['tools'], `${path}.tools`) ?? []).flatMap((item, index) => {
-    const read = readTool(item, `${path}.tools[${index}]`, dropped);
-    return (read?.tools ?? []).map((offered) => {
-      return { ...offered, namespace, tool: { ...offered.tool, name: qualifiedName({ ...offered, namespace }) } };
-    });
+  const about = string(fields['description'], `${path}.description`);
+  const tools = (array(fields['tools'], `${path}.tools`) ?? []).flatMap((item, index) => {
+    return readTool(item, `${path}.tools[${index}]`, dropped)?.tools ?? [];
   });
+  return tools.map((offered, index) => {
+    const description = index === 0 ? describe(offered.tool, namespace, about) : {};
+    const name = qualifiedName({ ...offered, namespace });
+    return { ...offered, namespace, tool: { ...offered.tool, ...description, name } };
+  });
+}
+
+/** Models know no namespaces, so the first tool of each also tells what the namespace is for. */
+function describe({ description }: Tool, namespace: string, about = ''): Pick<Tool, 'description'> {
+  if (about === '') return {};
+  return {
+    description: `${description === undefined ? '' : `${description}\n\n`}About all ${namespace} tools: ${about}`,
+  };
 }
 
 function readFunction(fields: JsonObject, path: string): FunctionTool {
@@ -95,7 +106,8 @@ function offer({ name, description, parameters }: FunctionTool): OfferedTool {
 
 function readCustom(fields: JsonObject, path: string): Read['tools'][number] {
   const name = required(string, fields['name'], `${path}.name`);
-  return { type: 'custom', name, tool: readCustomTool(name, fields, path), isDeferred: isDeferred(fields) };
+  const tool = readCustomTool(name, fields, path);
+  return { type: 'custom', name, tool, format: fields['format'], isDeferred: isDeferred(fields) };
 }
 
 function readToolSearch(fields: JsonObject, path: string): OfferedTool {

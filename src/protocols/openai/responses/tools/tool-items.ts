@@ -2,7 +2,8 @@ import type { JsonObject } from '../../../../chat/request.ts';
 import { isObject, textIn, textOrJson } from '../../../../framing/json.ts';
 import type { DroppedFields } from '../../../dropped-fields.ts';
 import { fromInput } from '../../custom-tools.ts';
-import type { OfferedTools } from './offered-tools.ts';
+import { type HostedType, hostedCallOf, isHostedCall } from './hosted-calls.ts';
+import { type OfferedTools, qualifiedName } from './offered-tools.ts';
 import { readTools } from './read-tools.ts';
 
 /** The types of items that are calls of tools that are not functions. */
@@ -12,6 +13,8 @@ const callTypes = [
   'local_shell_call',
   'shell_call',
   'apply_patch_call',
+  'computer_call',
+  'program',
 ] as const;
 
 /** The types of items with the results of such calls. */
@@ -21,26 +24,34 @@ const outputTypes = [
   'local_shell_call_output',
   'shell_call_output',
   'apply_patch_call_output',
+  'computer_call_output',
+  'program_output',
 ] as const;
 
 /** A call of a tool that is not a function, or its result, with all the fields that the client sent. */
 export interface ToolItem {
-  readonly type: (typeof callTypes)[number] | (typeof outputTypes)[number] | 'additional_tools';
+  readonly type: (typeof callTypes)[number] | (typeof outputTypes)[number] | HostedType | 'additional_tools';
   readonly id?: string;
   readonly call_id: string;
   readonly [field: string]: unknown;
 }
 
 const types: ReadonlySet<string> = new Set([...callTypes, ...outputTypes, 'additional_tools']);
+const hostedTypes: ReadonlySet<string> = new Set<HostedType>([
+  'mcp_call',
+  'code_interpreter_call',
+  'file_search_call',
+  'image_generation_call',
+]);
 
 /** True for an item of these types. */
 export function isToolItem<Item extends { readonly type: string }>(item: Item): item is Extract<Item, ToolItem> {
-  return types.has(item.type);
+  return types.has(item.type) || hostedTypes.has(item.type);
 }
 
 /** Reads an item of a history, whatever its fields are: a client cannot change them. @returns undefined for another type */
 export function readToolItem(type: string, fields: JsonObject): ToolItem | undefined {
-  if (!types.has(type)) return undefined;
+  if (!types.has(type) && !isHostedCall(type, fields)) return undefined;
   // The output of a local shell has its call's id as its own.
   const callId = fields['call_id'] ?? fields['id'];
   return { ...fields, type: type as ToolItem['type'], call_id: textIn(callId) };
@@ -70,9 +81,18 @@ export function functionCallOf(item: ToolItem, offered: OfferedTools): FunctionC
       return { name: offered.functionName({ type: 'shell', name: 'shell' }), arguments: withoutType(action) };
     case 'apply_patch_call':
       return { name: offered.functionName({ type: 'apply_patch', name: 'apply_patch' }), arguments: operation };
+    case 'computer_call':
+      return { name: 'computer', arguments: action ?? { actions: item['actions'] } };
+    case 'program':
+      return { name: 'program', arguments: { code: item['code'] } };
     default:
-      return undefined;
+      return hostedCallOf(item.type, item);
   }
+}
+
+/** True for an item with the result of a call, which may have the call too. */
+export function hasOutput({ type }: ToolItem): boolean {
+  return hostedTypes.has(type) || (outputTypes as readonly string[]).includes(type);
 }
 
 /** @returns the result of a call, as the content of a tool's message */
@@ -85,8 +105,12 @@ export function toolOutputOf(item: ToolItem): unknown {
       return Array.isArray(output) ? output.map(shellOutput).join('\n') : output;
     case 'apply_patch_call_output':
       return textOrJson(output) || textOrJson(status);
+    case 'computer_call_output':
+      return isObject(output) ? [{ ...output, type: 'input_image' }] : output;
+    case 'program_output':
+      return textOrJson(item['result']);
     default:
-      return output;
+      return hostedCallOf(item.type, item)?.output ?? output;
   }
 }
 
@@ -130,9 +154,11 @@ function offerOne(tool: unknown, offered: OfferedTools, dropped: DroppedFields):
   }
 }
 
-function toolNames(tools: unknown): string[] {
+function toolNames(tools: unknown, namespace?: string): string[] {
   return (Array.isArray(tools) ? tools : []).flatMap((tool: unknown) => {
     if (!isObject(tool)) return [];
-    return Array.isArray(tool['tools']) ? toolNames(tool['tools']) : [textOrJson(tool['name'])];
+    const name = textOrJson(tool['name']);
+    if (Array.isArray(tool['tools'])) return toolNames(tool['tools'], name);
+    return [qualifiedName({ name, ...(namespace !== undefined && { namespace }) })];
   });
 }
