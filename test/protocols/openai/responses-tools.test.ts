@@ -191,6 +191,62 @@ suite('tools that the client runs', () => {
   }
 });
 
+suite('a computer', () => {
+  const preview = { type: 'computer_use_preview', display_width: 800, display_height: 600, environment: 'browser' };
+  const base = { type: 'computer_call', id: 'cu_1_0', status: 'completed', call_id: 'c1', pending_safety_checks: [] };
+  const cases: [args: object, action: object][] = [
+    [
+      { type: 'click', x: 1.4, y: 2 },
+      { type: 'click', button: 'left', x: 1, y: 2 },
+    ],
+    [
+      { type: 'click', x: 1, y: 2, button: 'right' },
+      { type: 'click', button: 'right', x: 1, y: 2 },
+    ],
+    [
+      { type: 'double_click', x: 1, y: 2 },
+      { type: 'double_click', keys: null, x: 1, y: 2 },
+    ],
+    [
+      { type: 'move', x: 1, y: 2 },
+      { type: 'move', x: 1, y: 2 },
+    ],
+    [
+      { type: 'scroll', x: 1, y: 2, scroll_y: 100 },
+      { type: 'scroll', x: 1, y: 2, scroll_x: 0, scroll_y: 100 },
+    ],
+    [
+      { type: 'type', text: 'heron' },
+      { type: 'type', text: 'heron' },
+    ],
+    [
+      { type: 'keypress', keys: 'Enter' },
+      { type: 'keypress', keys: ['Enter'] },
+    ],
+    [
+      { type: 'drag', path: [{ x: 1, y: 2 }, 'x'] },
+      { type: 'drag', path: [{ x: 1, y: 2 }] },
+    ],
+    [{ type: 'wait' }, { type: 'wait' }],
+    [{ type: 'look' }, { type: 'screenshot' }],
+  ];
+  for (const [args, action] of cases) {
+    test(`does ${JSON.stringify(args)}`, async () => {
+      const text = JSON.stringify(args);
+      assert.deepEqual(await itemOf([preview], 'computer', text), { ...base, action });
+      assert.deepEqual(await itemOf([{ type: 'computer' }], 'computer', text), { ...base, action, actions: [action] });
+    });
+  }
+
+  test('is offered as a function that tells the size of the screen, and can be required', async () => {
+    const body = { tools: [preview], tool_choice: { type: 'computer_use_preview' } };
+    const { tools = [], toolChoice } = await chat(body);
+    assert.match(tools[0]?.description ?? '', /browser.* 800 x 600 pixels/);
+    assert.deepEqual(toolChoice, { name: 'computer' });
+    assert.deepEqual((await read(body)).dropped, []);
+  });
+});
+
 suite('tools that are searched for', () => {
   const deferred = { ...lookUp, defer_loading: true };
 
@@ -307,7 +363,7 @@ suite('calls in the history', () => {
         { type: 'local_shell_call', call_id: 'c', action: { type: 'exec', command: ['ls'], env: {} } },
         { type: 'local_shell_call_output', id: 'c', output: 'a.txt' },
       ],
-      { id: 'c', name: 'local_shell', arguments: { command: ['ls'], env: {} } },
+      { id: 'c', name: 'local_shell', arguments: { command: ['ls'] } },
       'a.txt',
     ],
     [
@@ -421,6 +477,23 @@ suite('calls in the history', () => {
       assert.equal(requests[0].kind === 'chat' && requests[0].messages.length, 1);
       assert.deepEqual(dropped, [`input.${type}`]);
     }
+  });
+
+  test('have the arguments that the model wrote, in their order, so that the prompt cache is of use', async () => {
+    const { messages } = await chat({
+      input: [
+        { type: 'apply_patch_call', call_id: 'a', operation: { diff: '+', path: 'a', type: 'create_file' } },
+        { type: 'local_shell_call', call_id: 'b', action: { type: 'exec', command: ['ls'], env: {}, user: null } },
+        { type: 'computer_call', call_id: 'c', actions: [{ type: 'wait' }] },
+        user,
+      ],
+    });
+    const [called] = messages;
+    assert.ok(called?.role === 'assistant');
+    assert.equal(
+      JSON.stringify(called.toolCalls.map((call) => call.arguments)),
+      '[{"type":"create_file","path":"a","diff":"+"},{"command":["ls"]},{"type":"wait"}]',
+    );
   });
 
   test('may be between messages of other agents, whose author is named', async () => {

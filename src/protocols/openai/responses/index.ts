@@ -22,7 +22,7 @@ export { responseResources } from './stored/resources.ts';
 const namedByType = (
   'include.reasoning.encrypted_content input.content.image_url input.content.input_audio input.content.input_file ' +
   'input.compaction input.item_reference input.output.input_file input.output.input_image input.tool_search_output ' +
-  'input.web_search_call reasoning.effort tools.code_interpreter tools.computer_use_preview tools.file_search ' +
+  'input.web_search_call reasoning.effort tools.code_interpreter tools.file_search ' +
   'tools.image_generation tools.mcp tools.tool_search tools.web_search tools.web_search_preview'
 ).split(' ');
 

@@ -1,7 +1,7 @@
 import type { JsonObject, Tool } from '../../../../chat/request.ts';
 import type { ToolType } from './offered-tools.ts';
 
-type BuiltInType = Exclude<ToolType, 'function' | 'custom' | 'tool_search'>;
+type BuiltInType = Exclude<ToolType, 'function' | 'custom' | 'tool_search' | 'computer'>;
 
 const timeout: JsonObject = { type: 'integer', description: 'Milliseconds after which it is stopped.' };
 

@@ -1,5 +1,6 @@
 import type {
   ResponseApplyPatchToolCall,
+  ResponseComputerToolCall,
   ResponseCustomToolCall,
   ResponseFunctionShellToolCall,
   ResponseFunctionToolCall,
@@ -10,6 +11,7 @@ import type { ToolCallEvent } from '../../../../chat/event.ts';
 import type { JsonObject } from '../../../../chat/request.ts';
 import { isObject, parseExact, textIn } from '../../../../framing/json.ts';
 import { toInput } from '../../custom-tools.ts';
+import { computerFields } from './computer.ts';
 import type { OfferedTool } from './offered-tools.ts';
 
 /** The item of a call. Its own id and the call's id differ. */
@@ -17,6 +19,7 @@ export type CallItem = (
   | ResponseFunctionToolCall
   | (ResponseCustomToolCall & { status: Status })
   | ResponseToolSearchCall
+  | ResponseComputerToolCall
   | ResponseOutputItem.LocalShellCall
   | ResponseFunctionShellToolCall
   | ResponseApplyPatchToolCall
@@ -48,6 +51,10 @@ export function callItem(id: string, offered: OfferedTool | undefined, call: Omi
       return { type: 'custom_tool_call', ...base, name, input: toInput(call.arguments, offered?.format), ...namespace };
     case 'tool_search':
       return { type: 'tool_search_call', ...base, execution: 'client', arguments: readArguments(call.arguments) };
+    case 'computer': {
+      const fields = computerFields(readArguments(call.arguments), offered?.calledType ?? type);
+      return { type: 'computer_call', ...base, ...fields };
+    }
     case 'local_shell':
       return { type: 'local_shell_call', ...base, action: toLocalShellAction(readArguments(call.arguments)) };
     case 'shell':

@@ -13,10 +13,12 @@ export interface OfferedTool {
   readonly tool: Tool;
   /** The grammar of a custom tool's input, as the client sent it. */
   readonly format?: unknown;
+  /** The type that the client calls it, if it is not `type`. */
+  readonly calledType?: string;
 }
 
 /** The types of tools that clients run themselves. Calls of each have an item of their own. */
-export type ToolType = 'function' | 'custom' | 'tool_search' | 'local_shell' | 'shell' | 'apply_patch';
+export type ToolType = 'function' | 'custom' | 'tool_search' | 'computer' | 'local_shell' | 'shell' | 'apply_patch';
 
 /** A tool as the client names it in a call or in `tool_choice`. */
 export type ToolKey = Pick<OfferedTool, 'type' | 'name' | 'namespace'>;

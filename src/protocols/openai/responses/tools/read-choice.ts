@@ -6,6 +6,7 @@ import { array, object, oneOf, required, string } from '../../../fields.ts';
 import { chooseTools } from '../../../tools.ts';
 import { droppedName } from '../dropped-name.ts';
 import { isBuiltIn } from './built-in.ts';
+import { isComputer } from './computer.ts';
 import { type OfferedTool, type OfferedTools, qualifiedName } from './offered-tools.ts';
 
 /** A `tool_choice`. The tools that it names need not be offered. */
@@ -49,6 +50,7 @@ function readPattern(fields: JsonObject, path: string, dropped: DroppedFields): 
   }
   if (type === 'namespace') return { namespace: required(string, fields['name'], `${path}.name`) };
   if (isBuiltIn(type) || type === 'tool_search') return { type };
+  if (isComputer(type)) return { type: 'computer' };
   dropped.add(droppedName('tool_choice', type), true);
   return undefined;
 }

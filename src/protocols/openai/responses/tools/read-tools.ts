@@ -7,6 +7,7 @@ import { readSchema } from '../../../json-schema.ts';
 import { readCustomTool } from '../../custom-tools.ts';
 import { droppedName } from '../dropped-name.ts';
 import { builtInTool, isBuiltIn } from './built-in.ts';
+import { computerTool, isComputer } from './computer.ts';
 import { type OfferedTool, qualifiedName } from './offered-tools.ts';
 
 /** The tools of a request, or those that a search has found. */
@@ -56,6 +57,10 @@ function readTool(value: unknown, path: string, dropped: DroppedFields): Read | 
   if (type === 'custom') return { tools: [readCustom(fields, path)], echo };
   if (type === 'namespace') return { tools: readNamespace(fields, path, dropped), echo };
   if (isBuiltIn(type)) return { tools: [{ type, name: type, tool: builtInTool(type), isDeferred: false }], echo };
+  if (isComputer(type)) {
+    const computer = { type: 'computer', name: 'computer', calledType: type, tool: computerTool(fields) } as const;
+    return { tools: [{ ...computer, isDeferred: false }], echo };
+  }
   if (type === 'tool_search' && fields['execution'] === 'client') {
     return { tools: [{ ...readToolSearch(fields, path), isDeferred: false }], echo };
   }

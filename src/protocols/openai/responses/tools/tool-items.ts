@@ -75,14 +75,20 @@ export function functionCallOf(item: ToolItem, offered: OfferedTools): FunctionC
     case 'local_shell_call':
       return {
         name: offered.functionName({ type: 'local_shell', name: 'local_shell' }),
-        arguments: withoutType(action),
+        arguments: withoutEmpty(withoutType(action)),
       };
     case 'shell_call':
       return { name: offered.functionName({ type: 'shell', name: 'shell' }), arguments: withoutType(action) };
     case 'apply_patch_call':
-      return { name: offered.functionName({ type: 'apply_patch', name: 'apply_patch' }), arguments: operation };
+      return {
+        name: offered.functionName({ type: 'apply_patch', name: 'apply_patch' }),
+        arguments: inOrder(operation),
+      };
     case 'computer_call':
-      return { name: 'computer', arguments: action ?? { actions: item['actions'] } };
+      return {
+        name: offered.functionName({ type: 'computer', name: 'computer' }),
+        arguments: action ?? firstOf(item['actions']),
+      };
     case 'program':
       return { name: 'program', arguments: { code: item['code'] } };
     default:
@@ -112,6 +118,26 @@ export function toolOutputOf(item: ToolItem): unknown {
     default:
       return hostedCallOf(item.type, item)?.output ?? output;
   }
+}
+
+/** A call of several actions was made by another model. */
+function firstOf(actions: unknown): unknown {
+  return Array.isArray(actions) && actions.length === 1 ? actions[0] : { actions };
+}
+
+/** Clients sort the fields. The order of the function's parameters keeps the prompt as the model wrote it. */
+function inOrder(operation: unknown): unknown {
+  if (!isObject(operation)) return operation;
+  const { type, path, ...rest } = operation;
+  return { type, path, ...rest };
+}
+
+/** Environments are empty here, but clients send them back. */
+function withoutEmpty(action: unknown): unknown {
+  if (!isObject(action)) return action;
+  return Object.fromEntries(
+    Object.entries(action).filter(([, value]) => !isObject(value) || Object.keys(value).length > 0),
+  );
 }
 
 function withoutType(action: unknown): unknown {
