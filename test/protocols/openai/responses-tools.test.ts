@@ -149,7 +149,7 @@ suite('tools that the client runs', () => {
       {
         type: 'local_shell_call',
         id: 'lsh_1_0',
-        action: { type: 'exec', command: ['ls', '-l'], env: {}, working_directory: '/tmp', timeout_ms: null },
+        action: { type: 'exec', command: ['ls', '-l'], env: {}, working_directory: '/tmp' },
       },
     ],
     [
@@ -158,7 +158,16 @@ suite('tools that the client runs', () => {
       {
         type: 'local_shell_call',
         id: 'lsh_1_0',
-        action: { type: 'exec', command: ['bash', '-lc', 'ls | head'], env: {}, timeout_ms: null },
+        action: { type: 'exec', command: ['bash', '-lc', 'ls | head'], env: {} },
+      },
+    ],
+    [
+      'local_shell',
+      { command: ['ls'], timeout_ms: 500 },
+      {
+        type: 'local_shell_call',
+        id: 'lsh_1_0',
+        action: { type: 'exec', command: ['ls'], env: {}, timeout_ms: 500 },
       },
     ],
     [

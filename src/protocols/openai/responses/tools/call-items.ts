@@ -84,7 +84,8 @@ function toLocalShellAction(fields: JsonObject): ResponseOutputItem.LocalShellCa
     command: typeof command === 'string' ? ['bash', '-lc', command] : texts(command),
     env: {},
     ...(typeof fields['working_directory'] === 'string' && { working_directory: fields['working_directory'] }),
-    timeout_ms: numberOf(fields['timeout_ms']),
+    // Not null: the AI SDK refuses it.
+    ...(numberOf(fields['timeout_ms']) !== null && { timeout_ms: numberOf(fields['timeout_ms']) }),
   };
 }
 
