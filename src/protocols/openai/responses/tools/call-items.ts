@@ -41,20 +41,23 @@ export function callItemType(offered: OfferedTool | undefined): CallItem['type']
  */
 export function callItem(id: string, offered: OfferedTool | undefined, call: Omit<ToolCallEvent, 'type'>): CallItem {
   const base = { id, status: 'completed', call_id: call.id } as const;
-  const name = offered?.name ?? call.name;
-  const namespace = offered?.namespace === undefined ? {} : { namespace: offered.namespace };
-  const type = offered?.type ?? 'function';
+  const {
+    name = call.name,
+    namespace,
+    type = 'function',
+    format,
+    calledType = type,
+  }: Partial<OfferedTool> = offered ?? {};
+  const inNamespace = namespace === undefined ? {} : { namespace };
   switch (type) {
     case 'function':
-      return { type: 'function_call', ...base, name, arguments: call.arguments, ...namespace };
+      return { type: 'function_call', ...base, name, arguments: call.arguments, ...inNamespace };
     case 'custom':
-      return { type: 'custom_tool_call', ...base, name, input: toInput(call.arguments, offered?.format), ...namespace };
+      return { type: 'custom_tool_call', ...base, name, input: toInput(call.arguments, format), ...inNamespace };
     case 'tool_search':
       return { type: 'tool_search_call', ...base, execution: 'client', arguments: readArguments(call.arguments) };
-    case 'computer': {
-      const fields = computerFields(readArguments(call.arguments), offered?.calledType ?? type);
-      return { type: 'computer_call', ...base, ...fields };
-    }
+    case 'computer':
+      return { type: 'computer_call', ...base, ...computerFields(readArguments(call.arguments), calledType) };
     case 'local_shell':
       return { type: 'local_shell_call', ...base, action: toLocalShellAction(readArguments(call.arguments)) };
     case 'shell':
