@@ -68,6 +68,13 @@ export function openaiSdk({ utf8, vectors }: common.Reference): common.Expected 
       inputs: ['And now?'],
       deleted: ['NotFoundError', 404, 'invalid_request_error'],
     },
+    conversations: {
+      conversation: true,
+      roles: ['user', 'user', 'assistant'],
+      metadata: [{ topic: 'names' }, { topic: 'other' }],
+      deleted: ['conversation.deleted', true],
+      gone: ['NotFoundError', 404, 'invalid_request_error'],
+    },
     responses_unknown_previous: [
       'BadRequestError',
       400,

@@ -201,6 +201,27 @@ def responses_conversation():
 
 
 @case
+def conversations():
+    conversation = client.conversations.create(
+        items=[{"role": "user", "content": "My name is Ada."}], metadata={"topic": "names"}
+    )
+    answer = client.responses.create(model="scripted-plain", input="hi", conversation=conversation.id)
+    items = client.conversations.items.list(conversation.id, order="asc", limit=2)
+    roles = [item.role for item in items]
+    added = client.conversations.items.create(conversation.id, items=[{"role": "user", "content": "Bye."}])
+    client.conversations.items.delete(added.data[0].id, conversation_id=conversation.id)
+    updated = client.conversations.update(conversation.id, metadata={"topic": "other"})
+    deleted = client.conversations.delete(conversation.id)
+    return {
+        "conversation": answer.conversation.id == conversation.id,
+        "roles": roles,
+        "metadata": [conversation.metadata, updated.metadata],
+        "deleted": [deleted.object, deleted.deleted],
+        "gone": failure(lambda: client.conversations.retrieve(conversation.id))[:3],
+    }
+
+
+@case
 def responses_unknown_previous():
     return failure(
         lambda: client.responses.create(model="scripted-plain", input="hi", previous_response_id="resp_0")
