@@ -99,3 +99,25 @@ for (const [name, args, set, result] of cases) {
     assert.equal(await streamed.text, `Result: ${result}`);
   });
 }
+
+test('thinking between tool calls reaches the model although nothing is stored', async () => {
+  await using proxy = await proxied((res, { body }) => {
+    const { messages } = JSON.parse(body) as { messages: readonly { role: string }[] };
+    ndjson(res);
+    if (messages.some(({ role }) => role === 'tool')) res.write(chatLine('Done.'));
+    else {
+      res.write(chatLine('', { message: { role: 'assistant', content: '', thinking: 'I need the list.' } }));
+      const tool_calls = [{ function: { name: 'shell', arguments: { commands: ['ls'] } } }];
+      res.write(chatLine('', { message: { role: 'assistant', content: '', tool_calls } }));
+    }
+    res.end(doneLine());
+  });
+  const [, , set] = cases[1] ?? assert.fail();
+  const { text } = await generateText({
+    ...settings(proxy, set),
+    providerOptions: { openai: { store: false, forceReasoning: true } },
+  });
+  assert.equal(text, 'Done.');
+  const [, assistant] = (proxy.asked.at(-1) as { messages: { thinking?: string }[] }).messages;
+  assert.equal(assistant?.thinking, 'I need the list.');
+});

@@ -217,15 +217,35 @@ test('tools that OpenAI would run are dropped and listed in x-llamaduct-dropped'
     .responses.create({
       ...hello,
       tools: [{ type: 'web_search' }, { type: 'code_interpreter', container: { type: 'auto' } }],
-      include: ['reasoning.encrypted_content'],
+      include: ['code_interpreter_call.outputs'],
       store: false,
     })
     .withResponse();
   assert.equal(
     response.headers.get('x-llamaduct-dropped'),
-    'tools.web_search, tools.code_interpreter, include.reasoning.encrypted_content',
+    'tools.web_search, tools.code_interpreter, include.code_interpreter_call.outputs',
   );
   assert.deepEqual(proxy.asked, [upstreamBody]);
+});
+
+test('thinking is repeated in encrypted_content if a client asks for it, and is read back from there', async () => {
+  const include = ['reasoning.encrypted_content' as const];
+  await using proxy = await proxied(inTurn(...[1, 2, 3].map(() => replay('ollama-0.17.4/chat-think-true-stream'))));
+  const { responses } = connect(proxy);
+  const whole = await responses.create({ ...hello, include, store: false });
+  const streamed = await responses.stream({ ...hello, include, store: false }).finalResponse();
+  for (const { output } of [whole, streamed]) {
+    const [thinking] = output;
+    assert.ok(thinking?.type === 'reasoning');
+    assert.equal(thinking.summary[0]?.text, texts.thought);
+    assert.ok(thinking.encrypted_content?.endsWith(texts.thought));
+  }
+  const history = whole.output.map((item) => (item.type === 'reasoning' ? { ...item, summary: [] } : item));
+  const input = [{ role: 'user', content: 'hello' }, ...history, { role: 'user', content: 'more' }] as ResponseInput;
+  const { response } = await responses.create({ ...hello, input, store: false }).withResponse();
+  assert.equal(response.headers.get('x-llamaduct-dropped'), null);
+  const [, answer] = (proxy.asked.at(-1) as { messages: { thinking?: string }[] }).messages;
+  assert.equal(answer?.thinking, texts.thought);
 });
 
 test('strict mode refuses tools that would be dropped', async () => {

@@ -222,7 +222,6 @@ test('reports fields, items and tools that have no effect as dropped', async () 
   ]);
   assert.deepEqual([...dropped, ...toOllama(requests[0]).dropped].toSorted(), [
     'client_metadata',
-    'include.reasoning.encrypted_content',
     'input.content.detail',
     'input.encrypted_content',
     'input.item_reference',

@@ -8,8 +8,8 @@ import { itemId, responseId } from './ids.ts';
 import type { OutputItem } from './items.ts';
 import { type OpenItem, OpenMessage, OpenReasoning, type Unnumbered } from './open-item.ts';
 import { toErrorFields, toResponseError } from './response-error.ts';
-import { type Echo, type ResponseBody, responseBody, toStatus } from './response.ts';
-import { type OfferedTools, callEvents, callItem, callItemType } from './tools/index.ts';
+import { type ResponseBody, type ResponseShape, responseBody, toStatus } from './response.ts';
+import { callEvents, callItem, callItemType } from './tools/index.ts';
 
 /** Characters of a response. Its last event repeats the whole answer, which is held in memory until then. */
 const maxLength = 16 * 1024 * 1024;
@@ -28,8 +28,7 @@ type Lifecycle = 'created' | 'in_progress' | 'completed' | 'incomplete' | 'faile
  */
 export class ResponseEncoder implements Encoder {
   readonly #head: AnswerHead;
-  readonly #echo: Echo;
-  readonly #offered: OfferedTools;
+  readonly #shape: ResponseShape;
   readonly #onComplete: (response: ResponseBody) => void;
   readonly #id: string;
   readonly #output: OutputItem[] = [];
@@ -39,13 +38,11 @@ export class ResponseEncoder implements Encoder {
   #finishReason: FinishReason = 'stop';
 
   /**
-   * @param offered the tools that the model may call
    * @param onComplete called with the response before its last event is sent, unless it failed
    */
-  constructor(head: AnswerHead, echo: Echo, offered: OfferedTools, onComplete: (response: ResponseBody) => void) {
+  constructor(head: AnswerHead, shape: ResponseShape, onComplete: (response: ResponseBody) => void) {
     this.#head = head;
-    this.#echo = echo;
-    this.#offered = offered;
+    this.#shape = shape;
     this.#onComplete = onComplete;
     this.#id = responseId(head);
   }
@@ -69,7 +66,7 @@ export class ResponseEncoder implements Encoder {
 
   end({ usage, timings }: TotalUsage): string {
     const ending = toStatus(this.#finishReason);
-    const response = responseBody(this.#id, this.#head, this.#echo, { ...ending, output: this.#output, usage });
+    const response = responseBody(this.#id, this.#head, this.#shape.echo, { ...ending, output: this.#output, usage });
     // Storing begins before the client can request the stored response.
     this.#onComplete(response);
     return serverTimingComment(timings) + this.#lifecycle(ending.status, response);
@@ -83,7 +80,7 @@ export class ResponseEncoder implements Encoder {
     const text =
       start +
       this.#event({ type: 'error', ...toErrorFields(error) }) +
-      this.#lifecycle('failed', responseBody(this.#id, this.#head, this.#echo, failed));
+      this.#lifecycle('failed', responseBody(this.#id, this.#head, this.#shape.echo, failed));
     this.#sequenceNumber = sequenceNumber;
     return text;
   }
@@ -101,7 +98,7 @@ export class ResponseEncoder implements Encoder {
 
   /** Without output, as OpenAI sends it: SDKs keep the items that they have. */
   #inProgress(): ResponseBody {
-    return responseBody(this.#id, this.#head, this.#echo, { status: 'in_progress', output: [] });
+    return responseBody(this.#id, this.#head, this.#shape.echo, { status: 'in_progress', output: [] });
   }
 
   #delta(type: 'message' | 'reasoning', text: string, logprobs?: readonly TokenLogprob[]): string {
@@ -109,8 +106,9 @@ export class ResponseEncoder implements Encoder {
     let opening = '';
     if (this.#open?.type !== type) {
       opening = this.#close('completed');
-      const Item = type === 'message' ? OpenMessage : OpenReasoning;
-      this.#open = new Item(this.#newId(type), this.#output.length);
+      const [id, index] = [this.#newId(type), this.#output.length];
+      this.#open =
+        type === 'message' ? new OpenMessage(id, index) : new OpenReasoning(id, index, this.#shape.sealsReasoning);
       opening += this.#events(this.#open.opening());
     }
     return `${opening}${this.#open.delta(text, logprobs)}${this.#nextNumber()}}\n\n`;
@@ -141,7 +139,7 @@ export class ResponseEncoder implements Encoder {
 
   #toolCall(call: ToolCallEvent): string {
     this.#addLength(call.arguments);
-    const tool = this.#offered.called(call.name);
+    const tool = this.#shape.offered.called(call.name);
     const index = this.#output.length;
     const item = callItem(this.#newId(callItemType(tool)), tool, call);
     this.#output.push(item);

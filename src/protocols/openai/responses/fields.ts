@@ -61,10 +61,15 @@ const itemFields: Readonly<Record<string, FieldTable>> = {
   program: { ...call, code: read, fingerprint: named },
   program_output: { ...call, result: read },
   agent_message: { ...item, author: read, recipient: named, content: read },
-  additional_tools: { ...item, role: named, tools: read },
+  additional_tools: { ...item, role: read, tools: read },
   compaction: { ...item, encrypted_content: read },
   compaction_trigger: item,
-  reasoning: { ...item, summary: read, content: read, encrypted_content: named },
+  reasoning: {
+    ...item,
+    summary: read,
+    content: read,
+    encrypted_content: { ...read, note: 'Named if it was not made here.' },
+  },
   item_reference: item,
 };
 
@@ -143,10 +148,16 @@ export const responseFields = {
     ...thinkingFields.reasoning,
     fields: { ...thinkingFields.reasoning.fields, mode: named, context: named, generate_summary: named },
   },
-  include: { effect: 'any', read: array, note: '`message.output_text.logprobs`; others are named.' },
+  include: {
+    effect: 'any',
+    read: array,
+    note: '`message.output_text.logprobs`, and `reasoning.encrypted_content`, which is plain text; others are named.',
+  },
   top_logprobs: { effect: 'any', read: readTopLogprobs, note: 'Named unless `include` has the log probabilities.' },
   truncation: { effect: 'ollama', read: readTruncation, note: '`auto`: a prompt that is too long is cut.' },
-  background: refused('Background responses are not supported. Omit background.'),
+  background: refused(
+    'Background responses are not supported. Omit background; with stream, an answer may take as long as it needs.',
+  ),
   conversation: { effect: 'any', read: readConversationId, fields: { id: read } },
   prompt: refused('Prompt templates are not supported. Send instructions and input.'),
   context_management: named,

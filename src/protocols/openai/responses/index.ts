@@ -10,7 +10,7 @@ import { responseFields } from './fields.ts';
 import { itemId, responseId } from './ids.ts';
 import { type Prompt, readPrompt } from './prompt.ts';
 import { type ParsedResponse, readResponse } from './request.ts';
-import { type ResponseBody, toCompaction, toResponse } from './response.ts';
+import { type ResponseBody, type ResponseShape, toCompaction, toResponse } from './response.ts';
 import { inputWithIds } from './stored/stored-responses.ts';
 import { type Stored, storedFor } from './stored/stored.ts';
 import { applyToolChoice } from './tools/index.ts';
@@ -20,8 +20,8 @@ export { responseResources } from './stored/resources.ts';
 
 /** Items, tools and parts of the input that are named by their type, and fields that a server may have no use for. */
 const namedByType = (
-  'include.reasoning.encrypted_content input.content.image_url input.content.input_audio input.content.input_file ' +
-  'input.compaction input.item_reference input.output.input_file input.output.input_image input.tool_search_output ' +
+  'input.content.image_url input.content.input_audio input.content.input_file ' +
+  'input.encrypted_content input.compaction input.item_reference input.output.input_file input.output.input_image input.tool_search_output ' +
   'input.web_search_call reasoning.effort tools.code_interpreter tools.file_search ' +
   'tools.image_generation tools.mcp tools.tool_search tools.web_search tools.web_search_preview'
 ).split(' ');
@@ -70,7 +70,7 @@ export function compactResponses(store: TextStore): GenerationProtocol {
         requests: [compaction(parsed, prompt)],
         stream: false,
         // Never streamed.
-        encoder: (head) => new CompactionEncoder(head, parsed.echo, prompt.offered, () => undefined),
+        encoder: (head) => new CompactionEncoder(head, shapeOf(parsed, prompt), () => undefined),
         respond: ([result], { usage }, head) => {
           const id = responseId(head);
           const output = [compactionItem(itemId('compaction', id, 'output', 0), result?.text ?? '')];
@@ -92,7 +92,8 @@ export function countResponseTokens(store: TextStore): GenerationProtocol {
     path: '/v1/responses/input_tokens',
     async read(body, owner, quota) {
       const parsed = readResponse(body);
-      const { messages, offered } = await readPrompt(parsed, storedFor(store, owner, quota));
+      const prompt = await readPrompt(parsed, storedFor(store, owner, quota));
+      const { messages, offered } = prompt;
       const { format: _, ...request } = parsed.request;
       return {
         ...common(parsed),
@@ -100,7 +101,7 @@ export function countResponseTokens(store: TextStore): GenerationProtocol {
         stream: false,
         countsOnly: true,
         // Never streamed.
-        encoder: (head) => new ResponseEncoder(head, parsed.echo, offered, () => undefined),
+        encoder: (head) => new ResponseEncoder(head, shapeOf(parsed, prompt), () => undefined),
         respond: (_results, { usage }) => ({ object: 'response.input_tokens', input_tokens: usage.inputTokens }),
       };
     },
@@ -111,6 +112,7 @@ async function toCall(parsed: ParsedResponse, stored: Stored): Promise<Generatio
   const { echo } = parsed;
   const prompt = await readPrompt(parsed, stored);
   const { messages, offered, input, conversation } = prompt;
+  const shape = shapeOf(parsed, prompt);
   if (conversation !== undefined) stored.conversations.requireRoom(conversation, input, 'conversation');
   let appended: Promise<void> | undefined;
   const onComplete = (response: ResponseBody): void => {
@@ -133,15 +135,19 @@ async function toCall(parsed: ParsedResponse, stored: Stored): Promise<Generatio
     requests: [request],
     stream: parsed.stream,
     stored: () => appended,
-    encoder: (head) => new Encoder(head, echo, offered, onComplete),
+    encoder: (head) => new Encoder(head, shape, onComplete),
     respond([result], { usage }, head) {
       if (result === undefined) throw new Error('The answer has no result.');
       const whole = { ...result, usage };
-      const response = compacts ? toCompaction(head, echo, whole) : toResponse(head, echo, offered, whole);
+      const response = compacts ? toCompaction(head, echo, whole) : toResponse(head, shape, whole);
       onComplete(response);
       return response;
     },
   };
+}
+
+function shapeOf({ echo, sealsReasoning }: ParsedResponse, { offered }: Prompt): ResponseShape {
+  return { echo, offered, sealsReasoning };
 }
 
 function common({ dropped, hideThinking }: ParsedResponse): Pick<GenerationCall, 'hideThinking' | 'dropped'> {

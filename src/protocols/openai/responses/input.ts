@@ -5,6 +5,7 @@ import { array, object, required, string } from '../../fields.ts';
 import { readInputContent, readOutputContent, readToolOutput } from './content.ts';
 import { droppedName } from './dropped-name.ts';
 import type { Item, ItemStatus } from './items.ts';
+import { openReasoning } from './reasoning.ts';
 import { readToolItem } from './tools/index.ts';
 
 /** An item of the input, or a reference to one of an earlier response by its id, with the path of its field. */
@@ -85,15 +86,8 @@ function readItem(type: SupportedType, fields: JsonObject, path: string, dropped
       };
     case 'function_call_output':
       return { type, status, call_id: textIn(fields['call_id']), output: readToolOutput(fields['output'], dropped) };
-    case 'reasoning': {
-      const content = readTexts(fields['content']);
-      return {
-        type,
-        status,
-        summary: readTexts(fields['summary']).map((text) => ({ type: 'summary_text', text })),
-        ...(content.length > 0 && { content: content.map((text) => ({ type: 'reasoning_text', text })) }),
-      };
-    }
+    case 'reasoning':
+      return { ...readReasoning(fields, dropped), status };
     case 'compaction':
       return { type, encrypted_content: fields['encrypted_content'] };
     case 'compaction_trigger':
@@ -103,6 +97,19 @@ function readItem(type: SupportedType, fields: JsonObject, path: string, dropped
     default:
       return type satisfies never;
   }
+}
+
+function readReasoning(fields: JsonObject, dropped: DroppedFields): Extract<Item, { type: 'reasoning' }> {
+  const summary = readTexts(fields['summary']);
+  const content = readTexts(fields['content']);
+  const sealed = openReasoning(fields['encrypted_content']);
+  if (sealed === undefined) dropped.add('input.encrypted_content', fields['encrypted_content']);
+  else if (summary.length + content.length === 0) content.push(sealed);
+  return {
+    type: 'reasoning',
+    summary: summary.map((text) => ({ type: 'summary_text', text })),
+    ...(content.length > 0 && { content: content.map((text) => ({ type: 'reasoning_text', text })) }),
+  };
 }
 
 /** Many histories hold '' or null for a call without arguments. */

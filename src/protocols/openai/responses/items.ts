@@ -10,6 +10,7 @@ import type {
 } from 'openai/resources/responses/responses';
 import type { TokenLogprob } from '../../../chat/event.ts';
 import type { CompactionItem } from './compaction/item.ts';
+import { sealReasoning } from './reasoning.ts';
 import type { CallItem } from './tools/call-items.ts';
 import type { ToolItem } from './tools/tool-items.ts';
 
@@ -123,13 +124,18 @@ export function messageItem(
   return { type: 'message', id, status, role: 'assistant', content };
 }
 
-/** @returns an item of thinking, which is sent as a summary, because that is where clients look for it */
+/**
+ * @param text of the thinking so far; undefined for thinking that has not begun
+ * @param isSealed true to repeat the text in `encrypted_content`
+ * @returns an item of thinking, which is sent as a summary, because that is where clients look for it
+ */
 export function reasoningItem(
   id: string,
   status: ItemStatus,
-  summary: ResponseReasoningItem['summary'],
+  { text, isSealed }: { readonly text: string | undefined; readonly isSealed: boolean },
 ): ResponseReasoningItem {
-  return { type: 'reasoning', id, status, summary };
+  const summary = text === undefined ? [] : [summaryText(text)];
+  return { type: 'reasoning', id, status, summary, ...(isSealed && { encrypted_content: sealReasoning(text ?? '') }) };
 }
 
 /** @returns the one part of a summary */

@@ -68,10 +68,12 @@ export class OpenReasoning implements OpenItem {
   readonly type = 'reasoning';
   readonly #position: { item_id: string; output_index: number; summary_index: number };
   readonly #deltaStart: string;
+  readonly #isSealed: boolean;
   #text = '';
 
-  /** @param index of the item in the response's output */
-  constructor(id: string, index: number) {
+  /** @param index of the item in the response's output @param isSealed true to repeat the text in `encrypted_content` */
+  constructor(id: string, index: number, isSealed: boolean) {
+    this.#isSealed = isSealed;
     this.#position = { item_id: id, output_index: index, summary_index: 0 };
     this.#deltaStart = deltaStart({ type: 'response.reasoning_summary_text.delta', ...this.#position });
   }
@@ -79,7 +81,11 @@ export class OpenReasoning implements OpenItem {
   opening(): Unnumbered<ResponseStreamEvent>[] {
     const { item_id: id, output_index } = this.#position;
     return [
-      { type: 'response.output_item.added', output_index, item: reasoningItem(id, 'in_progress', []) },
+      {
+        type: 'response.output_item.added',
+        output_index,
+        item: reasoningItem(id, 'in_progress', { text: undefined, isSealed: this.#isSealed }),
+      },
       { type: 'response.reasoning_summary_part.added', ...this.#position, part: summaryText('') },
     ];
   }
@@ -100,7 +106,7 @@ export class OpenReasoning implements OpenItem {
   }
 
   item(status: ItemStatus): OutputItem {
-    return reasoningItem(this.#position.item_id, status, [summaryText(this.#text)]);
+    return reasoningItem(this.#position.item_id, status, { text: this.#text, isSealed: this.#isSealed });
   }
 }
 

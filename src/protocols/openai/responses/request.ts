@@ -28,6 +28,8 @@ export interface ParsedResponse {
   readonly store: boolean;
   readonly stream: boolean;
   readonly hideThinking: boolean;
+  /** True to repeat thinking in `encrypted_content`. */
+  readonly sealsReasoning: boolean;
   readonly echo: Echo;
   readonly dropped: DroppedFields;
 }
@@ -60,6 +62,7 @@ export function readResponse(value: unknown): ParsedResponse {
     store: values.store ?? true,
     stream: values.stream ?? false,
     hideThinking: settings.hideThinking,
+    sealsReasoning: values.include?.includes('reasoning.encrypted_content') === true,
     // Fields are sent in the order in which they are here.
     echo: {
       background: false,
@@ -152,7 +155,7 @@ function readLogprobs(
   include.forEach((item, index) => {
     const name = required(string, item, `include[${index}]`);
     if (name === 'message.output_text.logprobs') included = true;
-    else dropped.addUnknown('include.', name);
+    else if (name !== 'reasoning.encrypted_content') dropped.addUnknown('include.', name);
   });
   if (included) return { top };
   if (top > 0) dropped.names.add('top_logprobs');

@@ -4,7 +4,7 @@ import type { FinishReason, Usage } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import { compactionItem } from './compaction/item.ts';
 import { itemId, responseId } from './ids.ts';
-import { type OutputItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
+import { type OutputItem, messageItem, outputText, reasoningItem } from './items.ts';
 import { type OfferedTools, callItem, callItemType } from './tools/index.ts';
 import { toResponseUsage } from './usage.ts';
 
@@ -34,6 +34,15 @@ export type Echo = Pick<
   | 'top_p'
   | 'truncation'
 >;
+
+/** What a request makes of every response to it. */
+export interface ResponseShape {
+  readonly echo: Echo;
+  /** The tools that the model may call. */
+  readonly offered: OfferedTools;
+  /** True to repeat thinking in `encrypted_content`. */
+  readonly sealsReasoning: boolean;
+}
 
 /** The fields that change while a response is made. */
 interface Progress {
@@ -78,7 +87,8 @@ export function toStatus(reason: FinishReason): Pick<Progress, 'incomplete'> & {
 }
 
 /** @returns an answer that is not streamed: its thinking, its text, then its calls */
-export function toResponse(head: AnswerHead, echo: Echo, offered: OfferedTools, result: ChatResult): ResponseBody {
+export function toResponse(head: AnswerHead, shape: ResponseShape, result: ChatResult): ResponseBody {
+  const { echo, offered, sealsReasoning: isSealed } = shape;
   const id = responseId(head);
   const { text, reasoning, toolCalls, logprobs, finishReason, usage } = result;
   const ending = toStatus(finishReason);
@@ -86,7 +96,7 @@ export function toResponse(head: AnswerHead, echo: Echo, offered: OfferedTools, 
   const nextId = (type: OutputItem['type']): string => itemId(type, id, 'output', output.length);
   if (reasoning !== '') {
     const status = text === '' && toolCalls.length === 0 ? ending.status : 'completed';
-    output.push(reasoningItem(nextId('reasoning'), status, [summaryText(reasoning)]));
+    output.push(reasoningItem(nextId('reasoning'), status, { text: reasoning, isSealed }));
   }
   // An empty answer is still a message: some clients repeat the request when there is none.
   if (text !== '' || toolCalls.length === 0) {
