@@ -8,6 +8,7 @@ import { openaiUpstream, fakeUpstream } from '../helpers/upstream.ts';
 const noStore = {
   get: () => Promise.resolve(undefined),
   put: () => Promise.resolve(),
+  append: () => Promise.resolve('absent' as const),
   delete: () => Promise.resolve(false),
 };
 const { generation, embeddings } = clientProtocols({ reasoning_field: 'reasoning' }, noStore);
