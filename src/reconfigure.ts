@@ -4,7 +4,7 @@ import type { RetiredUpstreams } from './pool/retired-upstreams.ts';
 import type { Upstream } from './pool/upstream.ts';
 import type { Services } from './services.ts';
 import { type Wiring, createUpstream, poolOptions, queueOptions } from './upstream-wiring.ts';
-import { createImageFetcher, createPdfExtractor } from './wiring.ts';
+import { createImageFetcher, createPdfExtractor, createSearcher } from './wiring.ts';
 
 /**
  * Applies a new configuration to running services: to the upstreams, the queues, and the limits of all requests.
@@ -19,7 +19,8 @@ export function reconfigure(services: Services, config: Config, wiring: Wiring, 
   // The texts that were extracted are kept.
   const keepsDocuments = isDeepStrictEqual(before.documents, config.documents);
   const documents = keepsDocuments ? services.documents : createPdfExtractor(config);
-  return { ...services, config, documents, images: createImageFetcher(config) };
+  const search = createSearcher(config, wiring.metrics);
+  return { ...services, config, documents, images: createImageFetcher(config), search };
 }
 
 function updateUpstreams({ pool, rules }: Services, before: Config, wiring: Wiring, retired: RetiredUpstreams): void {

@@ -11,6 +11,7 @@ import type { ModelRules } from './policy/model-rules.ts';
 import type { UpstreamPool } from './pool/pool.ts';
 import type { Upstream } from './pool/upstream.ts';
 import type { StatusHistory } from './status/history.ts';
+import type { Searcher } from './search/searcher.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { UsageLedger } from './usage/ledger.ts';
 
@@ -37,6 +38,8 @@ export interface Services {
   readonly images: ImageFetcher | undefined;
   /** Absent if the text of PDFs is not extracted. */
   readonly documents: PdfExtractor | undefined;
+  /** Absent if models cannot search the web. */
+  readonly search: Searcher | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly admission: Admission;
   readonly limiter: Pick<Limiter, 'enterConcurrent' | 'reserve' | 'running' | 'state' | 'close'>;

@@ -15,6 +15,7 @@ import type { JwtOptions } from './policy/tokens.ts';
 import type { ClientProtocols } from './protocols/index.ts';
 import { ExchangeRegistry } from './exchange/registry.ts';
 import { UpstreamPool } from './pool/pool.ts';
+import { Searcher, searchEndings } from './search/searcher.ts';
 import { DroppedFieldReporter } from './handlers/steps/dropped-fields.ts';
 import { createObservers } from './exchange/observers.ts';
 import type { Services } from './services.ts';
@@ -57,6 +58,7 @@ export function createServices(options: ServicesOptions): Services {
     rules,
     images: createImageFetcher(config),
     documents: createPdfExtractor(config),
+    search: createSearcher(config, metrics),
     admission: new Admission(config.limits, ({ label: key }) => metrics.rateLimited.inc({ key, limit: 'in_flight' })),
     gatekeeper: new Gatekeeper(access, (reason) => metrics.authFailures.inc({ reason })),
     exchanges,
@@ -81,6 +83,16 @@ export function createPdfExtractor({ documents }: Pick<Config, 'documents'>): Pd
 export function createImageFetcher({ images }: Pick<Config, 'images'>): ImageFetcher | undefined {
   if (!images.fetch) return undefined;
   return new ImageFetcher({ ...images, redirects: maxRedirects }, createAddressFilter(images.allow));
+}
+
+/** @returns undefined if models cannot search the web */
+export function createSearcher(
+  { web_search: options }: Pick<Config, 'web_search'>,
+  metrics: Metrics,
+): Searcher | undefined {
+  if (options === undefined) return undefined;
+  for (const outcome of searchEndings) metrics.webSearches.inc({ outcome }, 0);
+  return new Searcher(options, (outcome) => metrics.webSearches.inc({ outcome }));
 }
 
 function createLimiter({ wiring: { config, metrics }, state }: ServicesOptions): Limiter {

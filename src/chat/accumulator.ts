@@ -1,3 +1,4 @@
+import type { SearchTurn } from './search.ts';
 import type { ChatEvent, FinishReason, Timings, TokenLogprob, ToolCallEvent, Usage } from './event.ts';
 
 /** A complete answer, made of all events of a stream. */
@@ -10,6 +11,8 @@ export interface ChatResult {
   readonly stopSequence?: string;
   readonly usage: Usage;
   readonly timings: Timings;
+  /** The parts before this one, each of which ended in web searches. Absent: there are none. */
+  readonly turns?: readonly SearchTurn[];
 }
 
 /** Collects the events of a stream, given to `add` in order, into a complete answer. */

@@ -4,6 +4,7 @@ import type { ModelDetails, ModelInfo } from './backend.ts';
 import type { Constraint } from './constraint.ts';
 import type { EmbeddingInput, EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
 import type { GenerationRequest, JsonObject, Message } from './request.ts';
+import type { HostedTools } from './search.ts';
 import type { Encoder, TotalUsage } from './stream.ts';
 
 /** Formats errors for one client dialect. */
@@ -83,6 +84,10 @@ export interface GenerationCall {
    * @throws {GatewayError} when it cannot be stored: the answer then fails
    */
   readonly stored?: (() => Promise<void> | undefined) | undefined;
+  /** The tools that the client wants this server to run. Absent: there are none. */
+  readonly hosted?: HostedTools;
+  /** True when an answer has a form for a web search that is not available. Absent: it is an error. */
+  readonly answersMissingSearch?: boolean;
   encoder(head: AnswerHead): Encoder;
   respond(results: readonly ChatResult[], total: TotalUsage, head: AnswerHead): object;
 }
@@ -102,9 +107,10 @@ export interface GenerationProtocol extends Endpoint {
    *
    * @param owner the only one who may read what this request stores
    * @param quota the quota that stored data counts against. Absent: the owner's
+   * @param canSearch true if this server searches the web. Absent: false
    * @throws {GatewayError} 400 with `param` for a body that cannot be read
    */
-  read(body: unknown, owner: string, quota?: string): GenerationCall | Promise<GenerationCall>;
+  read(body: unknown, owner: string, quota?: string, canSearch?: boolean): GenerationCall | Promise<GenerationCall>;
 }
 
 /** A parsed embeddings request. */
@@ -187,6 +193,8 @@ export interface PassThroughRoute {
   readonly modelsIn?: (body: unknown) => string[];
   /** True when a body needs something that only llamaduct can do. Absent: none does. */
   readonly needsGateway?: (body: unknown) => boolean;
+  /** True when a body asks for a web search, which servers cannot run. Absent: none does. */
+  readonly asksForSearch?: (body: unknown) => boolean;
   /** True when servers cannot use the history in a body as it is, so that it is translated. Absent: they can. */
   readonly hasOddHistory?: (body: unknown) => boolean;
   /** Mends the history in a body. @returns undefined for a body that can stay. Absent: every body can */

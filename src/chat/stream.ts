@@ -1,5 +1,6 @@
 import type { GatewayError } from '../errors.ts';
 import type { ChatEvent, Emit, FinishEvent, Frame } from './event.ts';
+import type { SearchEvent } from './search.ts';
 
 /**
  * Turns the bytes of a backend's answer into events, which it gives to the `Emit` it was made with. Synchronous, no I/O.
@@ -36,6 +37,10 @@ export interface Encoder {
    * for such events.
    */
   keepAlive?(): string;
+  /** Writes a part of a web search that llamaduct runs. Absent for formats that have no place for it. */
+  search?(event: SearchEvent): string;
+  /** True when the texts of an answer that searches are one text to the client. */
+  readonly joinsTurns?: boolean;
   /**
    * Formats a remark about the answer, such as the place in the queue, as an event without content. Absent: it becomes a comment
    * of SSE, which the SDKs of some APIs cannot skip.

@@ -6,6 +6,7 @@ import { tlsFault } from './schema/listener.ts';
 import { address } from './schema/values.ts';
 import { hashSecret, newSecret } from './secret.ts';
 import { type ReadVariable, fileOrDefaultUpstreams, singleUpstream } from './upstreams.ts';
+import { withSearchKey } from './web-search.ts';
 
 /** The flags that configure the service. They override the environment, which overrides the file. */
 export interface Flags {
@@ -56,6 +57,7 @@ export async function loadConfig(
       upstream === undefined
         ? await fileOrDefaultUpstreams(entries, environment, variable)
         : singleUpstream(...upstream, environment),
+    ...withSearchKey(fromFile.web_search, variable),
     keys: [...fromFile.keys, ...keyFrom(environment)],
     metrics: { ...fromFile.metrics, ...metricsTokenFrom(environment) },
   };

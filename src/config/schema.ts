@@ -11,6 +11,7 @@ import { modelRule } from './schema/model-rules.ts';
 import { limits, timeouts } from './schema/service-limits.ts';
 import { responses, usage, valkey } from './schema/storage.ts';
 import { type UpstreamFileConfig, health, queue, retries, upstreams } from './schema/upstreams.ts';
+import { webSearch } from './schema/web-search.ts';
 import { address, modelPattern, origin, sha256 } from './schema/values.ts';
 
 export type { Address } from './schema/values.ts';
@@ -122,6 +123,11 @@ const settings = z.strictObject({
   embeddings: embeddings.prefault({}).describe('The input of /v1/embeddings.'),
   images: images.prefault({}).describe('Images that a request refers to by URL.'),
   documents: documents.prefault({}).describe('Text of PDFs in requests.'),
+  web_search: webSearch
+    .optional()
+    .describe(
+      'The server that answers the web searches of models, for clients that ask for web search. Absent: such clients, and their models, are told that there is none.',
+    ),
   reasoning_field: z
     .enum(['both', 'reasoning_content', 'reasoning'])
     .default('both')
@@ -197,7 +203,13 @@ function requireDistinctAliases({ aliases }: Settings, context: z.RefinementCtx)
 export type FileConfig = z.output<typeof configSchema>;
 
 /** The configuration that the service runs with: the file overlaid with environment and flags, with known upstreams. */
-export type Config = Omit<FileConfig, 'upstreams'> & { readonly upstreams: Upstreams };
+export type Config = Omit<FileConfig, 'upstreams' | 'web_search'> & {
+  readonly upstreams: Upstreams;
+  readonly web_search?: WebSearchConfig | undefined;
+};
+
+/** `web_search` with what only the environment holds. */
+export type WebSearchConfig = NonNullable<FileConfig['web_search']> & { readonly key?: string };
 
 export type Upstreams = readonly [UpstreamConfig, ...UpstreamConfig[]];
 

@@ -65,7 +65,8 @@ async function complete(
   };
 }
 
-function apiKeyFrom(variable: string, setting: string, readVariable: ReadVariable): string {
+/** Reads an API key. @param setting names the setting in an error @throws {ConfigError} when it is unset or cannot be a header's value */
+export function apiKeyFrom(variable: string, setting: string, readVariable: ReadVariable): string {
   const key = requireVariable(variable, `${setting}.key_env`, readVariable);
   if (/^[\x21-\x7e]+$/.test(key)) return key;
   throw new ConfigError(`${variable}: expected printable ASCII characters without spaces`);

@@ -59,6 +59,10 @@ export class Exchange {
   waitingChoices = 0;
   /** Number of its choices that got a slot. */
   startedChoices = 0;
+  /** Number of answers that it gets from the model: one, and one more after each round of web searches. */
+  turns = 1;
+  /** Number of web searches; undefined if there were none. */
+  searches: number | undefined;
   /** Returns its position in the queue while it waits; with several choices, that of the first. */
   queuePosition: (() => Forecast | undefined) | undefined;
   /** Milliseconds on the clock of `performance.now()`. */
@@ -77,7 +81,9 @@ export class Exchange {
   /** Cancels the current attempt; the exchange itself before the first one. */
   #attempt = this.#cancellation;
   #id: string | undefined;
+  /** Of the current turn, and of all turns. */
   #firstChunkAt: number | undefined;
+  #firstOfAllAt: number | undefined;
   #lastChunkAt = 0;
   /** Chunks that arrived since the upstream last reported usage. */
   #chunks = 0;
@@ -219,6 +225,13 @@ export class Exchange {
     this.phase = 'waiting';
   }
 
+  /** Called when the model is asked again, with the results of web searches. The usage of the turn before is known by then. */
+  beginTurn(): void {
+    this.turns += 1;
+    this.#firstOfAllAt ??= this.#firstChunkAt;
+    this.forgetChunks();
+  }
+
   /** Called when a server starts to serve one of its choices. @param now on the clock of `performance.now()` */
   onServiceStart(now: number): void {
     this.#slots += 1;
@@ -250,11 +263,12 @@ export class Exchange {
     const error: unknown = this.signal.aborted ? this.signal.reason : thrown;
     const failure = error === undefined ? undefined : asGatewayError(error);
     const usage = this.#usage;
+    const firstChunkAt = this.#firstOfAllAt ?? this.#firstChunkAt;
     const ending: Ending = {
       outcome: outcomeOf(failure, this.status),
       failure,
       seconds: (performance.now() - this.startedAt) / 1000,
-      secondsToFirstChunk: this.#firstChunkAt === undefined ? undefined : (this.#firstChunkAt - this.startedAt) / 1000,
+      secondsToFirstChunk: firstChunkAt === undefined ? undefined : (firstChunkAt - this.startedAt) / 1000,
       usage,
       charged: usage !== undefined && this.#chunks === 0 ? usage.usage : this.#estimatedCharge(),
     };

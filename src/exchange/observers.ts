@@ -107,6 +107,7 @@ function log(exchange: Exchange, ending: Ending, logger: Logger): void {
     duration_ms: Math.round(seconds * 1000),
     input_tokens: usage?.usage.inputTokens,
     output_tokens: usage?.usage.outputTokens,
+    searches: exchange.searches,
     phase: outcome === 'client_closed' ? exchange.phase : undefined,
     error: failure?.code,
     advice: failure?.advice,

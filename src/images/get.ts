@@ -8,26 +8,38 @@ interface GetOptions {
   readonly addresses: readonly string[];
   readonly maxBytes: number;
   readonly refuse: Refuse;
+  /** The request. Absent: a GET of an image. */
+  readonly request?: OutboundRequest;
   /** Aborts the request in every phase and destroys the socket. */
   readonly signal: AbortSignal;
+}
+
+export interface OutboundRequest {
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
 }
 
 /** The whole body of a 200, or the target of a redirect. */
 type GetResult = { readonly body: Buffer } | { readonly location: string };
 
-const headers = {
-  'user-agent': 'llamaduct',
-  accept: 'image/png, image/jpeg, image/webp, image/gif',
-  'accept-encoding': 'identity',
+const common = { 'user-agent': 'llamaduct', 'accept-encoding': 'identity' };
+
+const imageRequest: OutboundRequest = {
+  method: 'GET',
+  headers: { accept: 'image/png, image/jpeg, image/webp, image/gif' },
 };
 
 /**
- * Sends one GET over a new connection, which is closed afterwards. Follows no redirects, does not retry, and has no
+ * Sends one request over a new connection, which is closed afterwards. Follows no redirects, does not retry, and has no
  * timeout but the signal.
  *
  * @throws {GatewayError} 400 made by `refuse`
  */
-export async function get(url: URL, { addresses, maxBytes, refuse, signal }: GetOptions): Promise<GetResult> {
+export async function get(
+  url: URL,
+  { addresses, maxBytes, refuse, signal, request = imageRequest }: GetOptions,
+): Promise<GetResult> {
   const client = new Client(url.origin, {
     allowH2: false,
     connect: { lookup: fixedLookup(addresses), signal, timeout: 0 },
@@ -35,7 +47,14 @@ export async function get(url: URL, { addresses, maxBytes, refuse, signal }: Get
     bodyTimeout: 0,
   });
   try {
-    const response = await client.request({ method: 'GET', path: url.pathname + url.search, headers, reset: true });
+    const { method, headers, body = null } = request;
+    const response = await client.request({
+      method,
+      path: url.pathname + url.search,
+      headers: { ...common, ...headers },
+      body,
+      reset: true,
+    });
     const location = redirectTarget(response);
     return location === undefined ? { body: await readBody(response, maxBytes, refuse) } : { location };
   } catch (error) {

@@ -125,7 +125,7 @@ export class UpstreamPool {
   #observe(run: Run, exchange: Exchange): void {
     const { begun, model, upstream } = run;
     const { loadTimes, modelHealth, outputRate } = upstream;
-    const { runsModel } = exchange;
+    const { runsModel, turns } = exchange;
     if (runsModel) loadTimes.began();
     // A refusal that is passed on is no answer, and a whole one ends in a moment.
     if (runsModel && exchange.phase === 'streaming') modelHealth.started(model, begun);
@@ -134,7 +134,8 @@ export class UpstreamPool {
       if (!runsModel) return;
       if (usage !== undefined) outputRate.observe(usage);
       loadTimes.ended(model, usage);
-      if (outcome === 'ok') modelHealth.succeeded(model, begun);
+      // A later turn begins when this one is complete.
+      if (outcome === 'ok' || exchange.turns > turns) modelHealth.succeeded(model, begun);
       else this.#failed(run, failure ?? passedRefusal(exchange));
     });
   }

@@ -129,13 +129,15 @@ interface SlotOptions {
 /** Creates a slot that starts now. When the exchange ends, the queue gets the request's actual cost. */
 function createSlot({ ticket, stopTimer, estimatedCost, fraction }: SlotOptions, exchange: Exchange): Slot {
   const started = performance.now();
+  const { turns } = exchange;
   let took: number | undefined;
   let abandoned = false;
   exchange.onServiceStart(started);
   if (ticket !== undefined) {
     exchange.onEnd((ending) => {
       if (abandoned) return;
-      const outcome = outcomeOf(ending, fraction, took ?? performance.now() - started);
+      // What all turns cost is spread over them, as over choices.
+      const outcome = outcomeOf(ending, fraction / exchange.turns, took ?? performance.now() - started);
       // A failed request says nothing about the pace of others, and is not cheaper than it was estimated to be.
       ticket.settle(ending.outcome === 'ok' ? outcome : { cost: Math.max(outcome.cost, estimatedCost) });
     });
@@ -157,7 +159,9 @@ function createSlot({ ticket, stopTimer, estimatedCost, fraction }: SlotOptions,
     release(!abandoned);
   };
   // If nothing of the answer came, another server may be tried.
-  const onBodyClosed = (): void => (exchange.phase === 'streaming' ? release() : abandon());
+  const onBodyClosed = (): void =>
+    // The next turn may have begun, after this one was complete.
+    exchange.phase === 'streaming' || exchange.turns > turns ? release() : abandon();
   return { release, abandon, releaseAfter: (body) => body.onClose(onBodyClosed) };
 }
 

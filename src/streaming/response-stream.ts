@@ -1,9 +1,12 @@
 import type { GatewayError } from '../errors.ts';
 import type { Chunk, MergedBodies } from './merged-bodies.ts';
 
+/** The upstream bodies of an answer, as sinks read them. */
+export type Bodies = Pick<MergedBodies, 'read' | 'pause' | 'resume' | 'close'>;
+
 /** An answer to stream: the upstream bodies it reads from, and how their chunks become bytes for the client. */
 export interface ResponseStream {
-  readonly bodies: MergedBodies;
+  readonly bodies: Bodies;
   /** Writes what has arrived so far. */
   start(sink: Sink): void;
   /** Writes what a chunk becomes, and ends the sink after the last one. */

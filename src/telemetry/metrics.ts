@@ -127,6 +127,12 @@ export class Metrics {
     labelNames: ['field'],
     ...this.#in,
   });
+  readonly webSearches = new Counter({
+    name: 'llamaduct_web_searches_total',
+    help: 'Web searches for models, by outcome: found, empty, unavailable, timeout, max_uses_exceeded, query_too_long, invalid_tool_input, too_many_requests or cancelled.',
+    labelNames: ['outcome'],
+    ...this.#in,
+  });
   readonly contextOverflow = new Counter({
     name: 'llamaduct_context_overflow_total',
     help: 'Prompts longer than the context, by outcome: refused or truncated.',

@@ -211,3 +211,36 @@ test('limits.bodies_total must be at least twice limits.body', async () => {
   const { config } = await loadConfig({ config: fileOf('access: open\nlimits: { body: 32MiB }') }, {});
   assert.equal(config.limits.bodies_total, 2 * config.limits.body);
 });
+
+test('web_search has its defaults, and the API key of the variable that it names', async () => {
+  const file = fileOf(
+    'access: open\nweb_search: {url: "http://10.0.0.1:8080", kind: searxng, key_env: SEARCH_KEY, timeout: 3s}',
+  );
+  const read = (value?: string): ReturnType<typeof loadConfig> =>
+    loadConfig({ config: file }, {}, (name) => (name === 'SEARCH_KEY' ? value : undefined));
+  const { config } = await read('secret-1');
+  assert.deepEqual(config.web_search, {
+    url: 'http://10.0.0.1:8080',
+    kind: 'searxng',
+    key_env: 'SEARCH_KEY',
+    key: 'secret-1',
+    results: 5,
+    timeout: 3_000,
+    uses: 5,
+  });
+  await assert.rejects(read(), /web_search\.key_env: the environment variable SEARCH_KEY is not set/);
+});
+
+for (const [fault, setting] of [
+  ['without an address', '{kind: searxng}'],
+  ['without a kind', '{url: "http://a"}'],
+  ['of another kind', '{url: "http://a", kind: google}'],
+  ['with a password in its address', '{url: "http://a:b@c", kind: searxng}'],
+  ['with a query in its address', '{url: "http://a/search?q=x", kind: searxng}'],
+  ['with an address of another protocol', '{url: "file:///a", kind: searxng}'],
+  ['with too many searches', '{url: "http://a", kind: searxng, uses: 51}'],
+] as const) {
+  test(`web_search ${fault} is an error`, async () => {
+    await assert.rejects(loadConfig({ config: fileOf(`access: open\nweb_search: ${setting}`) }, {}), /web_search/);
+  });
+}

@@ -211,7 +211,7 @@ test('settings are sent to Ollama as its options', async () => {
   assertMatches('Response', body);
 });
 
-test('tools that OpenAI would run are dropped and listed in x-llamaduct-dropped', async () => {
+test('tools that OpenAI would run are listed in x-llamaduct-dropped, and the model is told so', async () => {
   await using proxy = await proxied(plain);
   const { response } = await connect(proxy)
     .responses.create({
@@ -225,7 +225,11 @@ test('tools that OpenAI would run are dropped and listed in x-llamaduct-dropped'
     response.headers.get('x-llamaduct-dropped'),
     'tools.web_search, tools.code_interpreter, include.code_interpreter_call.outputs',
   );
-  assert.deepEqual(proxy.asked, [upstreamBody]);
+  const content =
+    'Not available in this conversation: web search, code execution. Never invent results of these. ' +
+    'If one is needed, say that it is not available here.';
+  const messages = [{ role: 'system', content }, ...upstreamBody.messages];
+  assert.deepEqual(proxy.asked, [{ ...upstreamBody, messages }]);
 });
 
 test('thinking is repeated in encrypted_content if a client asks for it, and is read back from there', async () => {

@@ -54,7 +54,7 @@ export async function rewriteBody(
   const named = route.modelsIn(body);
   const models = await authorizeModels(named, services, exchange);
   const mayStay = body === undefined || hasOneReading(bytes, body, policyDepends(route, services, exchange));
-  if (route.hasOddHistory?.(body) === true) return undefined;
+  if (route.hasOddHistory?.(body) === true || mustSearch(body, route, services)) return undefined;
   const apply = nativeRules[kind];
   if (apply === undefined) {
     const [name = ''] = named;
@@ -64,6 +64,11 @@ export async function rewriteBody(
     return { ...withMendedHistory(body, bytes, route), hideThinking: false, splitsThinkTags: false, dropped: [] };
   }
   return withNativeRules({ body, bytes, mayStay }, route, { path: route.path, apply, models }, { services, exchange });
+}
+
+/** True for a body that asks for a web search, if this server has one. */
+function mustSearch(body: unknown, { asksForSearch }: ModelRoute, { search }: Services): boolean {
+  return search !== undefined && asksForSearch?.(body) === true;
 }
 
 function withMendedHistory(

@@ -22,7 +22,8 @@ export function learnTokens(
   const isAlone = isFirstCount && tokenCounter.firstCount(model) === undefined;
   const endFirstCount = isAlone ? tokenCounter.beginFirstCount(model) : undefined;
   exchange.onEnd(({ usage }) => {
-    if (usage !== undefined) tokenCounter.learn(model, size, usage.usage.inputTokens);
+    // The usage of several turns is that of several prompts.
+    if (usage !== undefined && exchange.turns === 1) tokenCounter.learn(model, size, usage.usage.inputTokens);
     endFirstCount?.();
   });
 }

@@ -5,6 +5,7 @@ import { foldedName, isObject } from '../../framing/json.ts';
 import { sseData } from '../../framing/sse.ts';
 import { DroppedFields } from '../dropped-fields.ts';
 import type { FieldTable } from '../field-table.ts';
+import { hostedKind } from '../hosted-tools.ts';
 import { chatCompletionFields } from './chat-completions/fields.ts';
 import { embeddingsFields } from './embeddings/fields.ts';
 import { readMessages } from './chat-completions/messages.ts';
@@ -76,6 +77,16 @@ function hasCustomCalls(message: unknown): boolean {
   return Array.isArray(calls) && calls.some(isCustom);
 }
 
+/** True for a chat that may search the web. */
+function asksForSearch(body: unknown): boolean {
+  if (!isObject(body)) return false;
+  const { tools, web_search_options: options } = body;
+  if (options != null) return true;
+  return (
+    Array.isArray(tools) && tools.some((tool) => isObject(tool) && hostedKind(String(tool['type'])) === 'web search')
+  );
+}
+
 function outputTokens(body: unknown): number | undefined {
   if (!isObject(body)) return undefined;
   const limits = [body['max_completion_tokens'], body['max_tokens']];
@@ -123,7 +134,7 @@ export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '
     scope: 'inference',
     modelsIn,
     needsGateway,
-    ...(upstreamPath === '/chat/completions' && { mendHistory, readHistory }),
+    ...(upstreamPath === '/chat/completions' && { asksForSearch, mendHistory, readHistory }),
     ...(upstreamPath === '/embeddings'
       ? { outputTokens: () => 0 }
       : {

@@ -1,6 +1,7 @@
 import type { RawContentBlockDelta, RawMessageStreamEvent } from '@anthropic-ai/sdk/resources/messages';
 import type { ChatEvent, ToolCallEvent } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
+import type { SearchEvent } from '../../../chat/search.ts';
 import { serverTimingComment } from '../../../chat/server-timing.ts';
 import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import type { GatewayError } from '../../../errors.ts';
@@ -9,6 +10,7 @@ import { anthropicErrors } from '../error.ts';
 import { maxCharacters, plainSignature, signatureWith } from '../../thinking-signature.ts';
 import { type AnswerBlock, toToolUse } from './answer-blocks.ts';
 import { type AnswerMessage, emptyMessage } from './response.ts';
+import { toSearchResult, toSearchUse } from './search-blocks.ts';
 import { toStop } from './stop-reason.ts';
 import { toDeltaUsage } from './usage.ts';
 
@@ -59,6 +61,8 @@ export class MessageEncoder implements Encoder {
   /** The event of a delta of the open block, up to the JSON of its text. */
   #deltaStart = '';
   #stop = toStop('stop');
+  /** Number of web searches with results. */
+  #searches = 0;
   readonly #head: AnswerHead;
   readonly #inputTokens: number;
   readonly #omitsThinking: boolean;
@@ -96,11 +100,32 @@ export class MessageEncoder implements Encoder {
   }
 
   end({ usage, timings }: TotalUsage): string {
+    const delta = { ...this.#stop, container: null };
     return (
-      toText({ type: 'message_delta', delta: { ...this.#stop, container: null }, usage: toDeltaUsage(usage) }) +
+      toText({ type: 'message_delta', delta, usage: toDeltaUsage(usage, this.#searches) }) +
       serverTimingComment(timings) +
       toText({ type: 'message_stop' })
     );
+  }
+
+  search(event: SearchEvent): string {
+    switch (event.type) {
+      case 'begun': {
+        const block = toSearchUse(event.id, event.query);
+        return this.#whole(
+          { ...block, input: {} },
+          { type: 'input_json_delta', partial_json: JSON.stringify(block.input) },
+        );
+      }
+      case 'ended':
+        if ('results' in event.search.outcome) this.#searches += 1;
+        return this.#whole(toSearchResult(event.search));
+      // A citation must quote the page, and what the model read of it is not known.
+      case 'cited':
+        return '';
+      default:
+        return event satisfies never;
+    }
   }
 
   fail(error: GatewayError): string {
@@ -170,11 +195,16 @@ export class MessageEncoder implements Encoder {
   /** Writes the arguments in one delta: backends send calls whole. */
   #toolUse(call: ToolCallEvent): string {
     const block = { ...toToolUse(call), input: {} };
+    return this.#whole(block, { type: 'input_json_delta', partial_json: call.arguments });
+  }
+
+  /** Writes a block with at most one delta. */
+  #whole(block: AnswerBlock, delta?: RawContentBlockDelta): string {
     return (
       this.#takeStart() +
       this.#close() +
       toText({ type: 'content_block_start', index: this.#index, content_block: block }) +
-      this.#blockDelta({ type: 'input_json_delta', partial_json: call.arguments }) +
+      (delta === undefined ? '' : this.#blockDelta(delta)) +
       this.#stopBlock()
     );
   }

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../../chat/request.ts';
 import { type Field, type FieldTable, named, read, raw } from '../../field-table.ts';
 import { array, boolean, object } from '../../fields.ts';
 import { optionFields, readStop, settingFields, tokenLimit } from '../../settings.ts';
+import { hostedKind } from '../../hosted-tools.ts';
 import { thinkingFields } from '../../thinking.ts';
 
 /** May be in any object, and has one name for all. */
@@ -46,6 +47,16 @@ const blocks: Readonly<Record<string, FieldTable>> = {
   tool_addition: { ...block, tool: read },
   tool_removal: { ...block, tool: read },
   compaction: { ...block, content: read, encrypted_content: named, signature: read, tool_changes: read },
+  server_tool_use: { ...block, id: read, name: read, input: read, caller: read },
+  web_search_tool_result: {
+    ...block,
+    tool_use_id: read,
+    content: {
+      effect: 'any',
+      fields: { type: read, title: read, url: read, encrypted_content: read, page_age: read, error_code: read },
+    },
+    caller: read,
+  },
 };
 
 const content: Field = { effect: 'any', variantOf: 'type', variants: blocks };
@@ -63,9 +74,28 @@ const tool: FieldTable = {
   input_examples: named,
 };
 
+/** A search that this server runs, if it has one. Its types have a date: `web_search_20250305`. */
+const searchTool: FieldTable = {
+  type: read,
+  name: read,
+  max_uses: read,
+  allowed_domains: read,
+  blocked_domains: read,
+  user_location: read,
+  cache_control: cacheControl,
+  strict: named,
+  allowed_callers: named,
+  defer_loading: named,
+  response_inclusion: named,
+};
+
 /** The same in OpenAI's form. */
 const functionFields: FieldTable = { name: read, description: read, parameters: read, strict: named };
 const openaiTool: FieldTable = { ...functionFields, type: read, function: { effect: 'any', fields: functionFields } };
+
+function isSearchType(type: unknown): boolean {
+  return typeof type === 'string' && hostedKind(type) === 'web search';
+}
 
 /** Anthropic has objects for the words of OpenAI. */
 function readToolChoice(value: unknown, path: string): JsonObject | undefined {
@@ -84,8 +114,9 @@ export const messagesFields = {
   tools: {
     effect: 'any',
     read: array,
-    variantOf: ({ type }) => type ?? 'custom',
-    variants: { custom: tool, function: openaiTool },
+    variantOf: ({ type = 'custom' }) => (isSearchType(type) ? 'web_search' : type),
+    variants: { custom: tool, function: openaiTool, web_search: searchTool },
+    note: 'Web search is run here if `web_search` is configured, otherwise named. Other server tools are named.',
   },
   tool_choice: {
     effect: 'any',

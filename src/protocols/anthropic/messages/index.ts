@@ -26,8 +26,8 @@ const common = {
 export const messages: GenerationProtocol = {
   ...common,
   path: '/v1/messages',
-  read(body) {
-    const call = readMessageRequest(body);
+  read(body, _owner, _quota, canSearch) {
+    const call = readMessageRequest(body, canSearch);
     const { omitsThinking = false, requests } = call;
     const encoder = (head: AnswerHead): MessageEncoder =>
       new MessageEncoder(head, estimatedInputTokens(requests[0]), omitsThinking);
@@ -41,6 +41,7 @@ export const messages: GenerationProtocol = {
     }
     return {
       ...call,
+      answersMissingSearch: true,
       hideThinking: call.hideThinking && !omitsThinking,
       encoder,
       respond: (results, total, head) => toMessage(results, total, head, omitsThinking),
@@ -56,8 +57,8 @@ export const messages: GenerationProtocol = {
 export const countTokens: GenerationProtocol = {
   ...common,
   path: '/v1/messages/count_tokens',
-  read(body) {
-    const call = readTokenCountRequest(body);
+  read(body, _owner, _quota, canSearch) {
+    const call = readTokenCountRequest(body, canSearch);
     return {
       ...call,
       countsOnly: true,

@@ -9,6 +9,7 @@ import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
 import { withoutBillingLine } from './billing-line.ts';
 import { afterCompaction } from './compaction.ts';
+import { hasSearches, readSearches } from './search-history.ts';
 
 /**
  * Reads `system` and `messages`. Clients cannot change what is in their history, so nothing in a message is an error but the
@@ -70,6 +71,9 @@ class MessageReader {
     const content = given ?? message['content'];
     const contentPath = `${path}.content`;
     if (role === 'user') return this.#readUser(content, contentPath);
+    if (role === 'assistant' && hasSearches(content)) {
+      return readSearches(content, (blocks) => this.content(blocks, contentPath, this.#calls));
+    }
     return [messageOf(role, this.content(content, contentPath, role === 'assistant' ? this.#calls : undefined))];
   }
 

@@ -1,9 +1,11 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
+import type { HostedTools } from '../../../chat/search.ts';
 import { invalidValue } from '../../../errors.ts';
 import { isObject } from '../../../framing/json.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
+import { HostedToolReader } from '../../hosted-tools.ts';
 import { readSettings } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
 import { isCacheWarming } from './cache-warming.ts';
@@ -25,21 +27,24 @@ export interface ParsedMessage {
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
   readonly spellings?: ReadonlyMap<string, string> | undefined;
+  /** The tools that Anthropic would run. */
+  readonly hosted?: HostedTools;
 }
 
 /**
  * Reads the body of a request for a message. Besides Anthropic's fields it takes Ollama's own, such as `options` and `think`,
  * which SDKs pass on as extra fields.
  *
+ * @param canSearch true if this server searches the web
  * @throws {GatewayError} 400 with `param` for a field that cannot be read, and for two that contradict each other
  * @see https://platform.claude.com/docs/en/api/messages
  */
-export function readMessageRequest(value: unknown): ParsedMessage {
+export function readMessageRequest(value: unknown, canSearch = false): ParsedMessage {
   const body = readObjectBody(value);
   const dropped = new DroppedFields();
   const values = readFields(messagesFields, body, dropped);
   if (body['max_tokens'] == null) throw invalidValue('max_tokens', 'max_tokens is required.');
-  const { hideThinking, prompt } = readPrompt(values, body, dropped);
+  const { hideThinking, prompt, hosted } = readPrompt(values, body, dropped, canSearch);
   const settings = readSettings(values, dropped);
   return {
     requests: [
@@ -55,6 +60,7 @@ export function readMessageRequest(value: unknown): ParsedMessage {
     ...(omitsThinking(values) && { omitsThinking: true }),
     ...(isCacheWarming(body['max_tokens']) && { warmsCache: true }),
     reportsStop: settings.sampling.stop !== undefined,
+    ...(hosted && { hosted }),
     ...dropped.report(),
   };
 }
@@ -66,13 +72,20 @@ export function readMessageRequest(value: unknown): ParsedMessage {
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.claude.com/docs/en/api/messages-count-tokens
  */
-export function readTokenCountRequest(value: unknown): ParsedMessage {
+export function readTokenCountRequest(value: unknown, canSearch = false): ParsedMessage {
   const body = readObjectBody(value);
   const dropped = new DroppedFields();
   const values = readFields(messagesFields, body, dropped);
-  const { prompt } = readPrompt(values, body, dropped);
+  const { prompt, hosted } = readPrompt(values, body, dropped, canSearch);
   const request: ChatRequest = { ...prompt, ...readSettings(values, dropped), sampling: { maxTokens: 1 } };
-  return { requests: [request], stream: false, hideThinking: false, reportsStop: false, dropped: [...dropped.names] };
+  return {
+    requests: [request],
+    stream: false,
+    hideThinking: false,
+    reportsStop: false,
+    dropped: [...dropped.names],
+    ...(hosted && { hosted }),
+  };
 }
 
 /** True if only `thinking.display` hides the thinking. */
@@ -85,14 +98,24 @@ function omitsThinking(values: Values<typeof messagesFields>): boolean {
 interface Prompt {
   readonly prompt: Omit<ChatRequest, 'sampling' | 'options'>;
   readonly hideThinking: boolean;
+  readonly hosted?: HostedTools;
 }
 
 /** Reads the fields that affect the number of input tokens. An absent model is '': there may be a default. */
-function readPrompt(values: Values<typeof messagesFields>, body: JsonObject, dropped: DroppedFields): Prompt {
+function readPrompt(
+  values: Values<typeof messagesFields>,
+  body: JsonObject,
+  dropped: DroppedFields,
+  canSearch: boolean,
+): Prompt {
   const { hideThinking, ...think } = readThinking(values, dropped, values.output_config?.['effort']);
-  const { use, findTool } = readToolUse(values, body['messages'], dropped);
+  const hostedTools = new HostedToolReader(canSearch);
+  const servers = body['mcp_servers'];
+  if (Array.isArray(servers) && servers.length > 0) hostedTools.miss('MCP servers');
+  const { use, hosted, findTool } = readToolUse(values, { messages: body['messages'], hosted: hostedTools }, dropped);
   return {
     hideThinking,
+    ...(hosted && { hosted }),
     prompt: {
       kind: 'chat',
       model: values.model ?? '',

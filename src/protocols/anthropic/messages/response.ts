@@ -6,6 +6,7 @@ import type { GenerationRequest } from '../../../chat/request.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
 import { plainSignature, signatureWith } from '../../thinking-signature.ts';
 import { type AnswerBlock, toToolUse } from './answer-blocks.ts';
+import { toSearchResult, toSearchUse } from './search-blocks.ts';
 import { toStop } from './stop-reason.ts';
 import { toUsage } from './usage.ts';
 
@@ -31,7 +32,7 @@ export function toMessage(
     ...emptyMessage(head),
     content: result === undefined ? [] : toBlocks(result, omitsThinking),
     ...(result && toStop(result.finishReason, result.stopSequence)),
-    usage: toUsage(usage),
+    usage: toUsage(usage, countSearches(result)),
   };
 }
 
@@ -57,14 +58,29 @@ export function emptyMessage({ id, model }: AnswerHead, inputTokens = 0): Answer
   };
 }
 
-function toBlocks({ reasoning, text, toolCalls }: ChatResult, omitsThinking: boolean): AnswerBlock[] {
+function toBlocks({ turns = [], ...last }: ChatResult, omitsThinking: boolean): AnswerBlock[] {
+  const earlier = turns.flatMap((turn): AnswerBlock[] => [
+    ...textBlocks(turn, omitsThinking),
+    ...turn.searches.flatMap((search) => [toSearchUse(search.id, search.query), toSearchResult(search)]),
+  ]);
+  return [...earlier, ...textBlocks(last, omitsThinking), ...last.toolCalls.map(toToolUse)];
+}
+
+/** A search that failed does not count. */
+function countSearches(result: ChatResult | undefined): number {
+  return (result?.turns ?? []).flatMap(({ searches }) => searches).filter(({ outcome }) => 'results' in outcome).length;
+}
+
+function textBlocks(
+  { reasoning, text }: Pick<ChatResult, 'reasoning' | 'text'>,
+  omitsThinking: boolean,
+): AnswerBlock[] {
   const thinking = omitsThinking
     ? { thinking: '', signature: signatureWith(reasoning) }
     : { thinking: reasoning, signature: plainSignature };
   return [
     ...(reasoning === '' ? [] : [{ type: 'thinking' as const, ...thinking }]),
     ...(text === '' ? [] : [{ type: 'text' as const, text }]),
-    ...toolCalls.map(toToolUse),
   ];
 }
 

@@ -1,48 +1,67 @@
+import type { HostedTools } from '../../../chat/search.ts';
 import type { ChatRequest, JsonObject, Tool } from '../../../chat/request.ts';
 import { textIn } from '../../../framing/json.ts';
 import type { DroppedFields } from '../../dropped-fields.ts';
 import type { Values } from '../../field-table.ts';
 import { boolean, defined, object, oneOf, required, string } from '../../fields.ts';
+import { type HostedToolReader, hostedKind, searchFunction } from '../../hosted-tools.ts';
 import { readSchema } from '../../json-schema.ts';
 import type { FindTool } from '../../part.ts';
 import { type ClientToolChoice, chooseTools, readFunctionTool } from '../../tools.ts';
 import type { messagesFields } from './fields.ts';
 import { ToolChanges } from './tool-changes.ts';
 
-type ToolUse = Pick<ChatRequest, 'tools' | 'toolChoice' | 'parallelToolCalls'>;
-type ToolValues = Pick<Values<typeof messagesFields>, 'tools' | 'tool_choice'>;
-
-interface ToolReading {
-  readonly use: ToolUse;
+interface ToolUse {
+  readonly use: Pick<ChatRequest, 'tools' | 'toolChoice' | 'parallelToolCalls'>;
+  /** Tools that Anthropic would run. */
+  readonly hosted?: HostedTools;
   /** Finds any tool of the request, whether the model may call it or not. */
   readonly findTool: FindTool;
+}
+
+type ToolValues = Pick<Values<typeof messagesFields>, 'tools' | 'tool_choice'>;
+
+interface ToolContext {
+  /** The messages of the request, which load, add and remove tools. */
+  readonly messages: unknown;
+  /** Gets the tools that Anthropic would run. */
+  readonly hosted: HostedToolReader;
 }
 
 /**
  * Reads `tools` and `tool_choice`. Deferred tools are offered to the model once the history loads them. They follow the others,
  * in the order in which they were loaded, so that as much of the prompt as possible stays the same.
  *
- * @param messages those of the request, which load, add and remove tools
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
  */
-export function readToolUse(values: ToolValues, messages: unknown, dropped: DroppedFields): ToolReading {
+export function readToolUse(values: ToolValues, { messages, hosted }: ToolContext, dropped: DroppedFields): ToolUse {
   const changes = new ToolChanges(messages);
   if (values.tools === undefined && values.tool_choice === undefined && changes.defined.size === 0) {
-    return { use: {}, findTool: () => undefined };
+    return { use: {}, findTool: () => undefined, ...hosted.result({ forced: false, others: 0 }) };
   }
-  const known = readTools(values.tools ?? [], dropped);
+  const known = readTools(values.tools ?? [], dropped, hosted);
   for (const definition of changes.defined.values()) known.addDefined(definition, dropped);
+  const findTool: FindTool = (name) => known.find(name);
   const choice = values.tool_choice ?? { type: 'auto' };
   const type = required(oneOf, choice['type'], 'tool_choice.type', ['auto', 'any', 'tool', 'none']);
+  if (type === 'none') return { use: {}, findTool };
   const single = boolean(choice['disable_parallel_tool_use'], 'tool_choice.disable_parallel_tool_use') ?? false;
   const clientChoice = toClientChoice(type, choice);
   if (typeof clientChoice === 'object') changes.loaded.add(clientChoice.name);
-  const use = chooseTools(known.offered(changes), clientChoice);
+  const tools = known.offered(changes);
+  const namesSearch = type === 'tool' && choice['name'] === known.searchName;
+  const forced = hosted.asksForSearch && (namesSearch || (type === 'any' && tools.length === 0));
+  const use = chooseTools(tools, forced ? 'auto' : clientChoice);
   return {
-    use: { ...use, ...(single && use.tools !== undefined && { parallelToolCalls: false }) },
-    findTool: (name) => known.find(name),
+    use: { ...use, ...(single && hasTools(use, hosted) && { parallelToolCalls: false }) },
+    findTool,
+    ...hosted.result({ forced, others: tools.length }),
   };
+}
+
+function hasTools({ tools }: ToolUse['use'], { searches }: HostedToolReader): boolean {
+  return tools !== undefined || searches;
 }
 
 function toClientChoice(type: 'auto' | 'any' | 'tool' | 'none', choice: JsonObject): ClientToolChoice {
@@ -65,6 +84,8 @@ class KnownTools {
   readonly #deferred = new Map<string, Tool>();
   /** True if Anthropic would search for deferred tools. Nobody does here, so they are all offered. */
   isSearched = false;
+  /** The name of the web search, by which a choice names it. */
+  searchName: unknown;
 
   add(tool: Tool, isDeferred: boolean): void {
     if (isDeferred) this.#deferred.set(tool.name, tool);
@@ -108,14 +129,19 @@ function readSchemaOf(schema: unknown): JsonObject {
 
 const emptySchema = { type: 'object', properties: {} } as const;
 
-/** Reads `tools`. Tools that Anthropic runs, or whose schema only its models know, are dropped. */
-function readTools(items: readonly unknown[], dropped: DroppedFields): KnownTools {
+/**
+ * Reads `tools`. Tools that Anthropic runs are dropped, except a web search that this server runs, and so are those whose
+ * schema only its models know.
+ */
+function readTools(items: readonly unknown[], dropped: DroppedFields, hosted: HostedToolReader): KnownTools {
   const tools = new KnownTools();
   for (const [index, item] of items.entries()) {
     const path = `tools[${index}]`;
     const fields = required(object, item, path);
     const type = string(fields['type'], `${path}.type`) ?? 'custom';
     if (type.startsWith('tool_search_tool')) tools.isSearched = true;
+    if (hostedKind(type) === 'web search') tools.searchName ??= fields['name'] ?? searchFunction;
+    if (hosted.add(type, fields, path)) continue;
     const tool = readTool(fields, type, path, dropped);
     if (tool !== undefined) tools.add(tool, fields['defer_loading'] === true);
   }

@@ -1,7 +1,9 @@
-import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
+import type { ChatCompletionChunk, ChatCompletionMessage } from 'openai/resources/chat/completions';
 import type { ChatEvent, Frame, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
+import type { SearchEvent } from '../../../chat/search.ts';
 import { ChunkEncoder } from '../chunk-encoder.ts';
+import { toAnnotation } from './annotations.ts';
 import { type AnswerShape, type ReasoningFields, reasoningFields } from './reasoning.ts';
 import { toToolCall } from './tools.ts';
 
@@ -9,7 +11,8 @@ import { toToolCall } from './tools.ts';
 const choiceStart = (index: number): string => `{"index":${index},"delta":{"content":`;
 const choiceEnd = '},"finish_reason":null}';
 
-type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
+/** The SDK's type lacks the annotations. */
+type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields & { annotations?: ChatCompletionMessage.Annotation[] };
 
 /**
  * Encodes events as `chat.completion.chunk` events. All but a token's text is serialised once, so a token costs one
@@ -18,6 +21,7 @@ type Delta = ChatCompletionChunk.Choice.Delta & ReasoningFields;
  * @see https://platform.openai.com/docs/api-reference/chat/streaming
  */
 export class ChatCompletionEncoder extends ChunkEncoder {
+  readonly joinsTurns = true;
   readonly #shape: AnswerShape;
   /** By choice, like the two below: true once its first chunk, which has the role, is written. */
   readonly #roleSent: boolean[] = [];
@@ -56,6 +60,12 @@ export class ChatCompletionEncoder extends ChunkEncoder {
       default:
         return event satisfies never;
     }
+  }
+
+  /** Searches are not shown; the addresses of results in the text are annotations. */
+  search(event: SearchEvent): string {
+    if (event.type !== 'cited') return '';
+    return this.#chunk(0, { annotations: event.citations.map(toAnnotation) }, null);
   }
 
   frame(choice: number): Frame | undefined {

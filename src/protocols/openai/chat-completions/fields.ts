@@ -109,7 +109,7 @@ export const chatCompletionFields = {
   prediction: forwarded('object'),
   store: forwarded('boolean'),
   verbosity: forwarded('string', ['medium']),
-  web_search_options: named,
+  web_search_options: { ...named, note: 'The model may search if `web_search` is configured.' },
 } as const satisfies FieldTable;
 
 /** Clients of completions send the number of alternatives. */

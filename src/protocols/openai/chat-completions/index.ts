@@ -24,8 +24,8 @@ export function chatCompletions(reasoningField: ReasoningField): GenerationProto
     contentType: sseContentType,
     errors: openaiErrors,
     droppable: [...droppableNames(chatCompletionFields), ...reportedByServers],
-    read(body) {
-      const { includeUsage, usesFunctions, customTools, ...call } = readChatCompletion(body);
+    read(body, _owner, _quota, canSearch) {
+      const { includeUsage, usesFunctions, customTools, ...call } = readChatCompletion(body, canSearch);
       const shape = { reasoningField, usesFunctions, customTools };
       return {
         ...call,

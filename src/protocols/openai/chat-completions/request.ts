@@ -1,8 +1,11 @@
 import type { ChatRequest, JsonObject } from '../../../chat/request.ts';
+import type { HostedTools } from '../../../chat/search.ts';
+import { isObject } from '../../../framing/json.ts';
 import { repeatRequest } from '../../choices.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type Values, extraFields, readFields } from '../../field-table.ts';
 import { defined, readObjectBody } from '../../fields.ts';
+import { HostedToolReader } from '../../hosted-tools.ts';
 import { readSettings, settleFormat } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
 import { readIncludeUsage } from '../request-fields.ts';
@@ -23,28 +26,35 @@ export interface ParsedChatCompletion {
   /** Fields that have no effect. */
   readonly dropped: readonly string[];
   readonly spellings?: ReadonlyMap<string, string> | undefined;
+  /** The tools that OpenAI would run. */
+  readonly hosted?: HostedTools;
 }
 
 /**
  * Reads the body of a chat completion request. Besides OpenAI's fields it takes Ollama's own, such as `options` and `think`,
  * which OpenAI SDKs pass on as extra fields, and other servers' names of some.
  *
+ * @param canSearch true if this server searches the web
  * @throws {GatewayError} 400 with `param` for a field that cannot be read, and for two that contradict each other
  * @see https://platform.openai.com/docs/api-reference/chat/create
  */
-export function readChatCompletion(value: unknown): ParsedChatCompletion {
+export function readChatCompletion(value: unknown, canSearch = false): ParsedChatCompletion {
   const dropped = new DroppedFields();
-  const values = readFields(chatCompletionFields, readObjectBody(value), dropped);
+  const body = readObjectBody(value);
+  const values = readFields(chatCompletionFields, body, dropped);
+  const hostedTools = new HostedToolReader(canSearch);
+  readSearchOptions(body, hostedTools, dropped);
   // As in Ollama, it has no effect alone.
   if (values.logprobs !== true && values.top_logprobs) dropped.names.add('top_logprobs');
   const { hideThinking, ...think } = readThinking(values, dropped);
+  const { use, hosted } = readToolUse(values, dropped, hostedTools);
   const usesFunctions = values.functions !== undefined && values.tools === undefined;
   const request: ChatRequest = {
     kind: 'chat',
     model: values.model ?? '',
     messages: readMessages(values.messages, dropped),
     ...readSettings(values, dropped),
-    ...readToolUse(values, dropped),
+    ...use,
     ...think,
     ...extraFields(chatCompletionFields, values),
     ...defined({
@@ -62,8 +72,18 @@ export function readChatCompletion(value: unknown): ParsedChatCompletion {
     hideThinking,
     usesFunctions,
     customTools: customToolsIn(values.tools),
+    ...(hosted && { hosted }),
     ...dropped.report(),
   };
+}
+
+/** Reads `web_search_options`. An empty object asks for a search too. */
+function readSearchOptions(body: JsonObject, hosted: HostedToolReader, dropped: DroppedFields): void {
+  const field = 'web_search_options';
+  const options = body[field];
+  if (options == null) return;
+  if (hosted.add('web_search', isObject(options) ? options : {}, field)) dropped.names.delete(field);
+  else dropped.names.add(field);
 }
 
 type ChatValues = Values<typeof chatCompletionFields>;

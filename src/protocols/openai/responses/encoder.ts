@@ -1,6 +1,7 @@
 import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
 import type { ChatEvent, FinishReason, TokenLogprob, ToolCallEvent } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
+import type { SearchEvent } from '../../../chat/search.ts';
 import { serverTimingComment } from '../../../chat/server-timing.ts';
 import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import { GatewayError } from '../../../errors.ts';
@@ -9,6 +10,8 @@ import type { OutputItem } from './items.ts';
 import { type OpenItem, OpenMessage, OpenReasoning, type Unnumbered } from './open-item.ts';
 import { toErrorFields, toResponseError } from './response-error.ts';
 import { type ResponseBody, type ResponseShape, responseBody, toStatus } from './response.ts';
+import { begunEvents, endedEvents } from './search/events.ts';
+import { endedSearchItem, searchItem } from './search/items.ts';
 import { callEvents, callItem, callItemType } from './tools/index.ts';
 
 /** Characters of a response. Its last event repeats the whole answer, which is held in memory until then. */
@@ -36,6 +39,8 @@ export class ResponseEncoder implements Encoder {
   #length = 0;
   #open: OpenItem | undefined;
   #finishReason: FinishReason = 'stop';
+  /** The indexes of the items of running searches, by the ids of their calls. */
+  readonly #searches = new Map<string, number>();
 
   /**
    * @param onComplete called with the response before its last event is sent, unless it failed
@@ -70,6 +75,30 @@ export class ResponseEncoder implements Encoder {
     // Storing begins before the client can request the stored response.
     this.#onComplete(response);
     return serverTimingComment(timings) + this.#lifecycle(ending.status, response);
+  }
+
+  search(event: SearchEvent): string {
+    const start = this.#start();
+    switch (event.type) {
+      case 'begun': {
+        const closing = this.#close('completed');
+        const index = this.#output.length;
+        const item = searchItem(this.#newId('web_search_call'), 'in_progress', event.query);
+        this.#output.push(item);
+        this.#searches.set(event.id, index);
+        return start + closing + this.#events(begunEvents(item, index));
+      }
+      case 'ended': {
+        const index = this.#searches.get(event.search.id) ?? this.#output.length;
+        const item = endedSearchItem(this.#output[index]?.id ?? this.#newId('web_search_call'), event.search);
+        this.#output[index] = item;
+        return start + this.#events(endedEvents(item, index));
+      }
+      case 'cited':
+        return this.#open instanceof OpenMessage ? start + this.#events(this.#open.cite(event.citations)) : start;
+      default:
+        return event satisfies never;
+    }
   }
 
   fail(error: GatewayError): string {
@@ -150,7 +179,7 @@ export class ResponseEncoder implements Encoder {
     this.#finishReason = reason;
     const { status } = toStatus(reason);
     const closing = this.#close(status);
-    if (this.#output.some(({ type }) => type !== 'reasoning')) return closing;
+    if (this.#output.some(({ type }) => type !== 'reasoning' && type !== 'web_search_call')) return closing;
     // An empty answer is still a message: some clients repeat the request when there is none.
     this.#open = new OpenMessage(this.#newId('message'), this.#output.length);
     return closing + this.#events(this.#open.opening()) + this.#close(status);

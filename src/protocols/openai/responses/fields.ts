@@ -3,6 +3,7 @@ import { invalidValue } from '../../../errors.ts';
 import { type Field, type FieldTable, named, read, raw } from '../../field-table.ts';
 import { isObject } from '../../../framing/json.ts';
 import { array, boolean, object, oneOf, required, string } from '../../fields.ts';
+import { hostedKind } from '../../hosted-tools.ts';
 import { readTopLogprobs, tokenLimit } from '../../settings.ts';
 import { thinkingFields } from '../../thinking.ts';
 import { commonFields } from '../request-fields.ts';
@@ -62,6 +63,7 @@ const itemFields: Readonly<Record<string, FieldTable>> = {
   program_output: { ...call, result: read },
   agent_message: { ...item, author: read, recipient: named, content: read },
   additional_tools: { ...item, role: read, tools: read },
+  web_search_call: { ...item, action: read },
   compaction: { ...item, encrypted_content: read },
   compaction_trigger: item,
   reasoning: {
@@ -77,6 +79,16 @@ const tool: FieldTable = { type: read, name: read, description: read, allowed_ca
 const deferrable: FieldTable = {
   ...tool,
   defer_loading: { ...read, note: 'Has an effect if the client searches for tools.' },
+};
+
+/** A search that this server runs, if it has one. */
+const searchTool: FieldTable = {
+  type: read,
+  filters: { effect: 'any', fields: { allowed_domains: read, blocked_domains: read } },
+  user_location: read,
+  search_context_size: read,
+  external_web_access: { ...read, note: 'Search servers answer from an index in any case.' },
+  search_content_types: { ...named, neutral: ['text'] },
 };
 
 /** The fields of a tool by its type. The reader of the tools names those of other types. */
@@ -114,6 +126,10 @@ const toolFields: Readonly<Record<string, FieldTable>> = {
   apply_patch: tool,
 };
 
+function isSearchType(type: unknown): boolean {
+  return typeof type === 'string' && hostedKind(type) === 'web search';
+}
+
 /** The fields of `POST /v1/responses`. */
 export const responseFields = {
   ...commonFields,
@@ -130,7 +146,13 @@ export const responseFields = {
     read: object,
     fields: { include_obfuscation: { ...named, note: 'Streams are never obfuscated.' } },
   },
-  tools: { effect: 'any', read: array, variantOf: 'type', variants: toolFields },
+  tools: {
+    effect: 'any',
+    read: array,
+    variantOf: ({ type }) => (isSearchType(type) ? 'web_search' : type),
+    variants: { ...toolFields, web_search: searchTool },
+    note: 'Web search is run here if `web_search` is configured, otherwise named. Other tools that OpenAI runs are named.',
+  },
   tool_choice: {
     ...raw,
     fields: { type: read, name: read, namespace: read, mode: read, tools: read, server_label: named },
@@ -162,7 +184,7 @@ export const responseFields = {
   prompt: refused('Prompt templates are not supported. Send instructions and input.'),
   context_management: named,
   client_metadata: named,
-  max_tool_calls: named,
+  max_tool_calls: { ...named, note: 'Limits web searches, if `web_search` is configured.' },
   moderation: named,
 } as const satisfies FieldTable;
 

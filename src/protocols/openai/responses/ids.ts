@@ -26,6 +26,7 @@ const prefixes = {
   program: 'prog',
   program_output: 'progo',
   agent_message: 'amsg',
+  web_search_call: 'ws',
   compaction: 'cmp',
   compaction_trigger: 'cmpt',
 } as const;

@@ -49,7 +49,8 @@ export function responses(store: TextStore): GenerationProtocol {
       verbosity: 'text.verbosity',
     },
     droppable: [...droppableNames(responseFields), ...namedByType],
-    read: async (body, owner, quota) => await toCall(readResponse(body), storedFor(store, owner, quota)),
+    read: async (body, owner, quota, canSearch) =>
+      await toCall(readResponse(body, canSearch), storedFor(store, owner, quota)),
   };
 }
 
@@ -90,14 +91,16 @@ export function countResponseTokens(store: TextStore): GenerationProtocol {
   return {
     ...responses(store),
     path: '/v1/responses/input_tokens',
-    async read(body, owner, quota) {
-      const parsed = readResponse(body);
+    async read(body, owner, quota, canSearch) {
+      const parsed = readResponse(body, canSearch);
       const prompt = await readPrompt(parsed, storedFor(store, owner, quota));
       const { messages, offered } = prompt;
       const { format: _, ...request } = parsed.request;
+      const { use, ...hosted } = applyToolChoice(parsed.toolChoice, offered, parsed.hosted);
       return {
         ...common(parsed),
-        requests: [{ ...request, ...applyToolChoice(parsed.toolChoice, offered), messages }],
+        ...hosted,
+        requests: [{ ...request, ...use, messages }],
         stream: false,
         countsOnly: true,
         // Never streamed.
@@ -126,12 +129,12 @@ async function toCall(parsed: ParsedResponse, stored: Stored): Promise<Generatio
     appended.then(store, () => undefined);
   };
   const compacts = input.some(({ type }) => type === 'compaction_trigger');
-  const request: ChatRequest = compacts
-    ? compaction(parsed, prompt)
-    : { ...parsed.request, ...applyToolChoice(parsed.toolChoice, offered), messages };
+  const { use = {}, ...hosted } = compacts ? {} : applyToolChoice(parsed.toolChoice, offered, parsed.hosted);
+  const request: ChatRequest = compacts ? compaction(parsed, prompt) : { ...parsed.request, ...use, messages };
   const Encoder = compacts ? CompactionEncoder : ResponseEncoder;
   return {
     ...common(parsed),
+    ...hosted,
     requests: [request],
     stream: parsed.stream,
     stored: () => appended,

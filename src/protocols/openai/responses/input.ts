@@ -6,6 +6,7 @@ import { readInputContent, readOutputContent, readToolOutput } from './content.t
 import { droppedName } from './dropped-name.ts';
 import type { Item, ItemStatus } from './items.ts';
 import { openReasoning } from './reasoning.ts';
+import { readSearchItem } from './search/items.ts';
 import { readToolItem } from './tools/index.ts';
 
 /** An item of the input, or a reference to one of an earlier response by its id, with the path of its field. */
@@ -53,6 +54,8 @@ export function readEntry(value: unknown, path: string, dropped: DroppedFields):
   }
   const toolItem = readToolItem(type, fields);
   if (toolItem !== undefined) return [{ path, item: { ...toolItem, ...readId(fields) } }];
+  const searched = type === 'web_search_call' ? readSearchItem(fields) : undefined;
+  if (searched !== undefined) return [{ path, item: { ...searched, ...readId(fields) } }];
   if (!isSupported(type)) {
     dropped.add(droppedName('input', type), true);
     return [];

@@ -1,4 +1,5 @@
 import type {
+  ResponseFunctionWebSearch,
   ResponseInputAudio,
   ResponseInputFile,
   ResponseInputImage,
@@ -9,9 +10,11 @@ import type {
   ResponseReasoningItem,
 } from 'openai/resources/responses/responses';
 import type { TokenLogprob } from '../../../chat/event.ts';
+import type { Citation } from '../../../chat/search.ts';
 import type { CompactionItem } from './compaction/item.ts';
 import { sealReasoning } from './reasoning.ts';
 import type { CallItem } from './tools/call-items.ts';
+import type { SearchItem } from './search/items.ts';
 import type { ToolItem } from './tools/tool-items.ts';
 
 /** A part of an input message or of a tool's output. Those of other types are kept as they are, and left out of the prompt. */
@@ -25,6 +28,7 @@ export type Item =
   | FunctionCallOutput
   | Reasoning
   | ToolItem
+  | SearchItem
   | Compaction
   | CompactionTrigger
   | AgentMessage;
@@ -98,14 +102,24 @@ export interface AgentMessage {
 }
 
 /** An item of an answer. */
-export type OutputItem = (ResponseOutputMessage | ResponseReasoningItem | CallItem | CompactionItem) & { id: string };
+export type OutputItem = (
+  | ResponseOutputMessage
+  | ResponseReasoningItem
+  | ResponseFunctionWebSearch
+  | CallItem
+  | CompactionItem
+) & { id: string };
 
 /** @see https://platform.openai.com/docs/api-reference/responses/object (output) */
-export function outputText(text: string, logprobs: readonly TokenLogprob[] = []): ResponseOutputText {
+export function outputText(
+  text: string,
+  logprobs: readonly TokenLogprob[] = [],
+  citations: readonly Citation[] = [],
+): ResponseOutputText {
   return {
     type: 'output_text',
     text,
-    annotations: [],
+    annotations: citations.map(toAnnotation),
     logprobs: logprobs.map(({ token, logprob, bytes, top_logprobs: top }) => ({
       token,
       logprob,
@@ -113,6 +127,11 @@ export function outputText(text: string, logprobs: readonly TokenLogprob[] = [])
       top_logprobs: top.map((other) => ({ token: other.token, logprob: other.logprob, bytes: other.bytes ?? [] })),
     })),
   };
+}
+
+/** @returns the annotation for the address of a search result in a text */
+export function toAnnotation({ title, url, start, end }: Citation): ResponseOutputText.URLCitation {
+  return { type: 'url_citation', start_index: start, end_index: end, url, title };
 }
 
 /** @returns a message of the assistant */

@@ -2,10 +2,12 @@ import type { Audio, Image, Message, PdfDocument, ToolCall } from '../../../chat
 import type { DroppedFields } from '../../dropped-fields.ts';
 import { type Content, attachmentsOf, textOf } from '../../part.ts';
 import { readParts } from '../../parts.ts';
+import { searchFunction } from '../../hosted-tools.ts';
 import { messageOf } from '../../roles.ts';
 import { ToolCallReader } from '../../tool-calls.ts';
 import { summaryMessage, unreadableSummary } from './compaction/item.ts';
 import type { AgentMessage, Item } from './items.ts';
+import { searchItemText } from './search/items.ts';
 import {
   type OfferedTools,
   type ToolItem,
@@ -75,6 +77,11 @@ class Conversion {
         if (item.role === 'assistant') this.#addAnswer(content);
         else this.#push(messageOf(item.role, content));
         return;
+      }
+      case 'web_search_call': {
+        const id = item.id ?? path;
+        this.#addCall(id, searchFunction, { query: item.action.query });
+        return this.#addOutput(id, searchItemText(item), path);
       }
       case 'compaction': {
         const summary = summaryMessage(item.encrypted_content);

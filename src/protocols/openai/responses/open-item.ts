@@ -1,6 +1,19 @@
-import type { ResponseStreamEvent, ResponseTextDeltaEvent } from 'openai/resources/responses/responses';
+import type {
+  ResponseOutputText,
+  ResponseStreamEvent,
+  ResponseTextDeltaEvent,
+} from 'openai/resources/responses/responses';
 import type { TokenLogprob } from '../../../chat/event.ts';
-import { type ItemStatus, type OutputItem, messageItem, outputText, reasoningItem, summaryText } from './items.ts';
+import type { Citation } from '../../../chat/search.ts';
+import {
+  type ItemStatus,
+  type OutputItem,
+  messageItem,
+  outputText,
+  reasoningItem,
+  summaryText,
+  toAnnotation,
+} from './items.ts';
 
 /** An event without the sequence number that the stream gives it. */
 export type Unnumbered<Event> = Event extends unknown ? Omit<Event, 'sequence_number'> : never;
@@ -25,6 +38,7 @@ export class OpenMessage implements OpenItem {
   readonly #deltaStart: string;
   readonly #logprobs: TokenLogprob[] = [];
   #text = '';
+  #citations: readonly Citation[] = [];
 
   /** @param index of the item in the response's output */
   constructor(id: string, index: number) {
@@ -53,13 +67,28 @@ export class OpenMessage implements OpenItem {
     const { output_index } = this.#position;
     return [
       { type: 'response.output_text.done', ...this.#position, text, logprobs },
-      { type: 'response.content_part.done', ...this.#position, part: outputText(text, this.#logprobs) },
+      { type: 'response.content_part.done', ...this.#position, part: this.#part() },
       { type: 'response.output_item.done', output_index, item: this.item(status) },
     ];
   }
 
   item(status: ItemStatus): OutputItem {
-    return messageItem(this.#position.item_id, status, [outputText(this.#text, this.#logprobs)]);
+    return messageItem(this.#position.item_id, status, [this.#part()]);
+  }
+
+  /** Adds citations, of which those count that are in this text. @returns their events */
+  cite(citations: readonly Citation[]): Unnumbered<ResponseStreamEvent>[] {
+    this.#citations = citations.filter(({ url, start, end }) => this.#text.slice(start, end) === url);
+    return this.#citations.map((citation, index) => ({
+      type: 'response.output_text.annotation.added',
+      ...this.#position,
+      annotation_index: index,
+      annotation: toAnnotation(citation),
+    }));
+  }
+
+  #part(): ResponseOutputText {
+    return outputText(this.#text, this.#logprobs, this.#citations);
   }
 }
 

@@ -1,8 +1,9 @@
-import type { ChatRequest, Message } from '../../../chat/request.ts';
+import type { ChatRequest, JsonObject, Message } from '../../../chat/request.ts';
 import { GatewayError, invalidValue } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type Values, extraFields, readFields } from '../../field-table.ts';
-import { defined, readObjectBody, required, string } from '../../fields.ts';
+import { defined, integer, readObjectBody, required, string } from '../../fields.ts';
+import { HostedToolReader } from '../../hosted-tools.ts';
 import { readSettings } from '../../settings.ts';
 import { readThinking } from '../../thinking.ts';
 import { responseFields } from './fields.ts';
@@ -18,6 +19,8 @@ export interface ParsedResponse {
   readonly request: Omit<ChatRequest, 'messages' | 'tools' | 'toolChoice'>;
   readonly tools: ToolList;
   readonly toolChoice: ToolChoice;
+  /** The tools that OpenAI would run. */
+  readonly hosted: HostedToolReader;
   /** Come before all other messages, those of earlier responses included. */
   readonly instructions: readonly Message[];
   readonly input: readonly InputEntry[];
@@ -38,23 +41,28 @@ export interface ParsedResponse {
  * Reads the body of a request for a response. Besides OpenAI's fields it takes Ollama's own, such as `options` and `think`,
  * which OpenAI SDKs pass on as extra fields.
  *
+ * @param canSearch true if this server searches the web
  * @throws {GatewayError} 400 with `param` for a field that cannot be read, and for two that contradict each other
  * @see https://platform.openai.com/docs/api-reference/responses/create
  */
-export function readResponse(value: unknown): ParsedResponse {
+export function readResponse(value: unknown, canSearch = false): ParsedResponse {
   const dropped = new DroppedFields();
-  const values = readFields(responseFields, readObjectBody(value), dropped);
+  const body = readObjectBody(value);
+  const read = readFields(responseFields, body, dropped);
+  const hosted = new HostedToolReader(canSearch);
+  const tools = readTools(read.tools ?? [], 'tools', dropped, hosted);
+  const values = withoutSearchIncludes(read, hosted);
   const { previous_response_id: previousId, conversation: conversationId, instructions } = values;
   const continued = [previousId, conversationId].filter((id) => id !== undefined);
   if (continued.length > 1) throw twoHistories();
   if (values.input === undefined && continued.length === 0) throw invalidValue('input', 'input is required.');
-  const tools = readTools(values.tools ?? [], 'tools', dropped);
-  const toolChoice = readToolChoice(values.tool_choice || 'auto', dropped);
+  const toolChoice = readToolChoice(values.tool_choice || 'auto', dropped, hosted.searches);
   const settings = readRequest(values, dropped);
   return {
     request: settings.request,
     tools,
     toolChoice,
+    hosted,
     instructions: instructions === undefined ? [] : [{ role: 'system', text: instructions }],
     input: readInput(values.input, dropped),
     previousId,
@@ -69,7 +77,7 @@ export function readResponse(value: unknown): ParsedResponse {
       ...(conversationId !== undefined && { conversation: { id: conversationId } }),
       instructions: instructions ?? null,
       max_output_tokens: settings.request.sampling.maxTokens ?? null,
-      max_tool_calls: null,
+      max_tool_calls: readMaxToolCalls(body, hosted, dropped),
       metadata: readMetadata(values.metadata, dropped),
       parallel_tool_calls: settings.request.parallelToolCalls ?? true,
       previous_response_id: previousId ?? null,
@@ -87,6 +95,24 @@ function twoHistories(): GatewayError {
     "Mutually exclusive parameters. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
     { param: 'previous_response_id' },
   );
+}
+
+/** @returns the values without what every item of a search contains, if the model may search */
+function withoutSearchIncludes(values: ResponseValues, { searches }: HostedToolReader): ResponseValues {
+  const { include } = values;
+  if (!searches || include === undefined) return values;
+  return { ...values, include: include.filter((name) => name !== searchSources) };
+}
+
+const searchSources = 'web_search_call.action.sources';
+
+/** Only searches count: calls of all other tools are the client's. @returns null without a limit, or without searches */
+function readMaxToolCalls(body: JsonObject, hosted: HostedToolReader, dropped: DroppedFields): number | null {
+  const most = hosted.searches ? integer(body['max_tool_calls'], 'max_tool_calls', 1) : undefined;
+  if (most === undefined) return null;
+  dropped.names.delete('max_tool_calls');
+  hosted.limit(most);
+  return most;
 }
 
 type ResponseValues = Values<typeof responseFields>;

@@ -2,9 +2,11 @@ import type { Response } from 'openai/resources/responses/responses';
 import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { FinishReason, Usage } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
+import { citationsIn, resultsOf } from '../../../chat/search.ts';
 import { compactionItem } from './compaction/item.ts';
 import { itemId, responseId } from './ids.ts';
 import { type OutputItem, messageItem, outputText, reasoningItem } from './items.ts';
+import { endedSearchItem } from './search/items.ts';
 import { type OfferedTools, callItem, callItemType } from './tools/index.ts';
 import { toResponseUsage } from './usage.ts';
 
@@ -90,10 +92,17 @@ export function toStatus(reason: FinishReason): Pick<Progress, 'incomplete'> & {
 export function toResponse(head: AnswerHead, shape: ResponseShape, result: ChatResult): ResponseBody {
   const { echo, offered, sealsReasoning: isSealed } = shape;
   const id = responseId(head);
-  const { text, reasoning, toolCalls, logprobs, finishReason, usage } = result;
+  const { text, reasoning, toolCalls, logprobs, finishReason, usage, turns = [] } = result;
   const ending = toStatus(finishReason);
   const output: OutputItem[] = [];
   const nextId = (type: OutputItem['type']): string => itemId(type, id, 'output', output.length);
+  for (const turn of turns) {
+    if (turn.reasoning !== '') {
+      output.push(reasoningItem(nextId('reasoning'), 'completed', { text: turn.reasoning, isSealed }));
+    }
+    if (turn.text !== '') output.push(messageItem(nextId('message'), 'completed', [outputText(turn.text)]));
+    for (const search of turn.searches) output.push(endedSearchItem(nextId('web_search_call'), search));
+  }
   if (reasoning !== '') {
     const status = text === '' && toolCalls.length === 0 ? ending.status : 'completed';
     output.push(reasoningItem(nextId('reasoning'), status, { text: reasoning, isSealed }));
@@ -101,7 +110,8 @@ export function toResponse(head: AnswerHead, shape: ResponseShape, result: ChatR
   // An empty answer is still a message: some clients repeat the request when there is none.
   if (text !== '' || toolCalls.length === 0) {
     const status = toolCalls.length === 0 ? ending.status : 'completed';
-    output.push(messageItem(nextId('message'), status, [outputText(text, logprobs)]));
+    const citations = citationsIn(text, resultsOf(turns));
+    output.push(messageItem(nextId('message'), status, [outputText(text, logprobs, citations)]));
   }
   for (const call of toolCalls) {
     const tool = offered.called(call.name);

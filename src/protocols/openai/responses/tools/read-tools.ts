@@ -3,6 +3,7 @@ import type { JsonObject, Tool } from '../../../../chat/request.ts';
 import { isObject } from '../../../../framing/json.ts';
 import type { DroppedFields } from '../../../dropped-fields.ts';
 import { array, boolean, defined, object, required, string } from '../../../fields.ts';
+import { HostedToolReader } from '../../../hosted-tools.ts';
 import { readSchema } from '../../../json-schema.ts';
 import { readCustomTool } from '../../custom-tools.ts';
 import { droppedName } from '../dropped-name.ts';
@@ -19,6 +20,11 @@ export interface ToolList {
   readonly echo: ResponsesTool[];
 }
 
+interface Context {
+  readonly dropped: DroppedFields;
+  readonly hosted: HostedToolReader;
+}
+
 /** A tool as it was read. */
 interface Read {
   readonly tools: readonly (OfferedTool & { readonly isDeferred: boolean })[];
@@ -26,14 +32,21 @@ interface Read {
 }
 
 /**
- * Reads `tools`. Those that OpenAI would run itself are dropped. If the client searches for tools itself, those with
+ * Reads `tools`. Those that OpenAI would run itself are dropped, except a web search that this server runs. If the client searches for tools itself, those with
  * `defer_loading` are not offered; if OpenAI would search, all are.
  *
+ * @param hosted gets the tools that OpenAI would run
  * @throws {GatewayError} 400 with `param`
  * @see https://platform.openai.com/docs/api-reference/responses/create (tools)
  */
-export function readTools(value: unknown, path: string, dropped: DroppedFields): ToolList {
-  const read = (array(value, path) ?? []).flatMap((item, index) => readTool(item, `${path}[${index}]`, dropped) ?? []);
+export function readTools(
+  value: unknown,
+  path: string,
+  dropped: DroppedFields,
+  hosted = new HostedToolReader(false),
+): ToolList {
+  const context = { dropped, hosted };
+  const read = (array(value, path) ?? []).flatMap((item, index) => readTool(item, `${path}[${index}]`, context) ?? []);
   const tools = read.flatMap((entry) => entry.tools);
   const isSearchable = tools.some(({ type }) => type === 'tool_search');
   return {
@@ -43,7 +56,7 @@ export function readTools(value: unknown, path: string, dropped: DroppedFields):
   };
 }
 
-function readTool(value: unknown, path: string, dropped: DroppedFields): Read | undefined {
+function readTool(value: unknown, path: string, context: Context): Read | undefined {
   const fields = required(object, value, path);
   const type = required(string, fields['type'] || 'function', `${path}.type`);
   if (type === 'function') {
@@ -55,7 +68,7 @@ function readTool(value: unknown, path: string, dropped: DroppedFields): Read | 
   }
   const echo = fields as unknown as ResponsesTool;
   if (type === 'custom') return { tools: [readCustom(fields, path)], echo };
-  if (type === 'namespace') return { tools: readNamespace(fields, path, dropped), echo };
+  if (type === 'namespace') return { tools: readNamespace(fields, path, context), echo };
   if (isBuiltIn(type)) return { tools: [{ type, name: type, tool: builtInTool(type), isDeferred: false }], echo };
   if (isComputer(type)) {
     const computer = { type: 'computer', name: 'computer', calledType: type, tool: computerTool(fields) } as const;
@@ -64,15 +77,16 @@ function readTool(value: unknown, path: string, dropped: DroppedFields): Read | 
   if (type === 'tool_search' && fields['execution'] === 'client') {
     return { tools: [{ ...readToolSearch(fields, path), isDeferred: false }], echo };
   }
-  dropped.add(droppedName('tools', type), true);
+  if (context.hosted.add(type, fields, path)) return { tools: [], echo };
+  context.dropped.add(droppedName('tools', type), true);
   return undefined;
 }
 
-function readNamespace(fields: JsonObject, path: string, dropped: DroppedFields): Read['tools'] {
+function readNamespace(fields: JsonObject, path: string, context: Context): Read['tools'] {
   const namespace = required(string, fields['name'], `${path}.name`);
   const about = string(fields['description'], `${path}.description`);
   const tools = (array(fields['tools'], `${path}.tools`) ?? []).flatMap((item, index) => {
-    return readTool(item, `${path}.tools[${index}]`, dropped)?.tools ?? [];
+    return readTool(item, `${path}.tools[${index}]`, context)?.tools ?? [];
   });
   return tools.map((offered, index) => {
     const description = index === 0 ? describe(offered.tool, namespace, about) : {};
