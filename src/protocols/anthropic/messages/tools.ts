@@ -44,8 +44,17 @@ export function readToolUse(values: ToolValues, { messages, hosted }: ToolContex
   for (const definition of changes.defined.values()) known.addDefined(definition, dropped);
   const findTool: FindTool = (name) => known.find(name);
   const choice = values.tool_choice ?? { type: 'auto' };
+  return { ...chooseKnown(choice, known, { changes, hosted }), findTool };
+}
+
+/** Applies `tool_choice`. @throws {GatewayError} 400 with `param` */
+function chooseKnown(
+  choice: JsonObject,
+  known: KnownTools,
+  { changes, hosted }: { readonly changes: ToolChanges; readonly hosted: HostedToolReader },
+): Omit<ToolUse, 'findTool'> {
   const type = required(oneOf, choice['type'], 'tool_choice.type', ['auto', 'any', 'tool', 'none']);
-  if (type === 'none') return { use: {}, findTool };
+  if (type === 'none') return { use: {} };
   const single = boolean(choice['disable_parallel_tool_use'], 'tool_choice.disable_parallel_tool_use') ?? false;
   const clientChoice = toClientChoice(type, choice);
   if (typeof clientChoice === 'object') changes.loaded.add(clientChoice.name);
@@ -55,7 +64,6 @@ export function readToolUse(values: ToolValues, { messages, hosted }: ToolContex
   const use = chooseTools(tools, forced ? 'auto' : clientChoice);
   return {
     use: { ...use, ...(single && hasTools(use, hosted) && { parallelToolCalls: false }) },
-    findTool,
     ...hosted.result({ forced, others: tools.length }),
   };
 }

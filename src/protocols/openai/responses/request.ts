@@ -53,9 +53,7 @@ export function readResponse(value: unknown, canSearch = false): ParsedResponse 
   const tools = readTools(read.tools ?? [], 'tools', dropped, hosted);
   const values = withoutSearchIncludes(read, hosted);
   const { previous_response_id: previousId, conversation: conversationId, instructions } = values;
-  const continued = [previousId, conversationId].filter((id) => id !== undefined);
-  if (continued.length > 1) throw twoHistories();
-  if (values.input === undefined && continued.length === 0) throw invalidValue('input', 'input is required.');
+  requireOneHistory(values);
   const toolChoice = readToolChoice(values.tool_choice || 'auto', dropped, hosted.searches);
   const settings = readRequest(values, dropped);
   return {
@@ -89,12 +87,16 @@ export function readResponse(value: unknown, canSearch = false): ParsedResponse 
   };
 }
 
-function twoHistories(): GatewayError {
-  return new GatewayError(
-    'mutually_exclusive_parameters',
-    "Mutually exclusive parameters. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
-    { param: 'previous_response_id' },
-  );
+/** @throws {GatewayError} 400 for a request that continues two histories, or has neither one nor an input */
+function requireOneHistory({ previous_response_id: previousId, conversation, input }: ResponseValues): void {
+  if (previousId !== undefined && conversation !== undefined) {
+    throw new GatewayError(
+      'mutually_exclusive_parameters',
+      "Mutually exclusive parameters. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
+      { param: 'previous_response_id' },
+    );
+  }
+  if ((input ?? previousId ?? conversation) === undefined) throw invalidValue('input', 'input is required.');
 }
 
 /** @returns the values without what every item of a search contains, if the model may search */
