@@ -47,9 +47,8 @@ type PartReader = (part: Part) => void;
 const readText: PartReader = ({ content, fields: { text } }) => {
   // Some clients wrap the text once more.
   const value: unknown = isObject(text) ? text['value'] : text;
-  // An empty one would add a line.
-  if (value == null || value === '') return;
-  content.texts.push(typeof value === 'string' ? value : JSON.stringify(value));
+  if (typeof value === 'string') content.texts.push(value);
+  else if (value != null) content.texts.push(JSON.stringify(value));
 };
 
 const readThought: PartReader = (part) => {
