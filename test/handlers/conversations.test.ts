@@ -145,7 +145,8 @@ describe('/v1/conversations', () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, { keys });
     const { call, create, respond } = client(gateway);
-    const search = { type: 'web_search_call', id: 'ws_1', status: 'completed', action: { type: 'search', query: 'q' } };
+    const action = { type: 'open_page', url: 'https://example.com' };
+    const search = { type: 'web_search_call', id: 'ws_1', status: 'completed', action };
     const id = await create({ items: [search, user('one')] });
     const { data } = (await call('GET', `/conversations/${id}/items?order=asc`)).body;
     assert.deepEqual(data[0], search);

@@ -49,7 +49,10 @@ export async function start(options: Options = {}): Promise<Setup> {
     upstream,
     gateway,
     origin,
-    asked: () => upstream.requests.map(({ body }) => JSON.parse(body) as ReturnType<Setup['asked']>[number]),
+    asked: () =>
+      upstream.requests
+        .filter(({ method }) => method === 'POST')
+        .map(({ body }) => JSON.parse(body) as ReturnType<Setup['asked']>[number]),
     async post(path, body, init = {}) {
       const response = await gateway.fetch(path, {
         method: 'POST',

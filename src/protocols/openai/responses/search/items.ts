@@ -13,7 +13,7 @@ export interface SearchItem {
   readonly action: {
     readonly type: 'search';
     readonly query: string;
-    readonly sources: readonly { type: 'url'; url: string }[];
+    readonly sources?: readonly { type: 'url'; url: string }[];
   };
 }
 
@@ -43,18 +43,18 @@ export function readSearchItem({ action, status }: JsonObject): SearchItem | und
   const { queries, sources } = action;
   const query = textIn(action['query']) || textIn(Array.isArray(queries) ? queries[0] : '');
   if (query === '') return undefined;
-  const urls = (Array.isArray(sources) ? sources : []).flatMap((source) =>
-    isObject(source) ? textIn(source['url']) : [],
-  );
+  const urls = (Array.isArray(sources) ? sources : [])
+    .map((source) => (isObject(source) ? textIn(source['url']) : ''))
+    .filter((url) => url !== '');
   return {
     type: 'web_search_call',
     status: status === 'failed' ? 'failed' : 'completed',
-    action: { type: 'search', query, sources: urls.filter((url) => url !== '').map((url) => ({ type: 'url', url })) },
+    action: { type: 'search', query, ...(urls.length > 0 && { sources: urls.map((url) => ({ type: 'url', url })) }) },
   };
 }
 
 /** @returns the result of an earlier search for the model. OpenAI's format keeps only the addresses of what was found. */
-export function searchItemText({ status, action: { sources } }: SearchItem): string {
+export function searchItemText({ status, action: { sources = [] } }: SearchItem): string {
   if (status === 'failed') return 'The search failed.';
   const note = 'The excerpts of this earlier search are not kept.';
   return sources.length === 0 ? note : `Found:\n${sources.map(({ url }) => url).join('\n')}\n${note}`;
