@@ -131,6 +131,7 @@ suite('/v1/completions', () => {
     for (const [bestOf, header] of [
       [1, null],
       [3, 'best_of'],
+      [{ toString: 2 }, 'best_of'],
     ] as const) {
       const body = JSON.stringify({ model: 'scripted-plain', prompt: 'hi', best_of: bestOf });
       const response = await gateway.fetch('/v1/completions', { method: 'POST', body });

@@ -36,7 +36,9 @@ export function readCompletion(value: unknown): ParsedCompletion {
   const values = readFields(textCompletionFields, body, dropped);
   const count = values.n ?? 1;
   // It asks for the best of several answers, of which only more than the `n` best are lost.
-  if (Number(body['best_of']) <= count) dropped.names.delete('best_of');
+  const { best_of: bestOf } = body;
+  // Number() throws for some objects.
+  if (typeof bestOf !== 'object' && Number(bestOf) <= count) dropped.names.delete('best_of');
   const { think = false } = readThinking(values, dropped);
   const settings = {
     kind: 'completion' as const,
