@@ -62,6 +62,16 @@ const planted: Readonly<Record<string, readonly Planted[]>> = {
   'shared-parts-stand-alone': ['scheduling', 'limits', 'usage', 'schema', 'images'].flatMap((from) =>
     imports(from, 'http', 'exchange', 'handlers', 'streaming', 'pool', 'protocols', 'upstreams', 'store', 'policy'),
   ),
+  'search-knows-no-route': imports(
+    'search',
+    'http',
+    'exchange',
+    'handlers',
+    'streaming',
+    'pool',
+    'protocols',
+    'upstreams',
+  ),
   'exchange-knows-no-route': imports('exchange', 'http', 'handlers', 'streaming', 'pool', 'protocols', 'upstreams'),
   'streaming-knows-no-route': imports('streaming', 'http', 'handlers', 'pool', 'protocols', 'policy', 'limits'),
   'pool-knows-no-route': imports('pool', 'http', 'handlers', 'streaming', 'protocols', 'policy', 'limits', 'usage'),

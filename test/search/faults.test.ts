@@ -39,7 +39,11 @@ suite('a search server that', () => {
   for (const [name, answer, outcome] of faults) {
     for (const stream of [false, true]) {
       test(`${name} is an error result and words to the model, stream ${stream}`, async () => {
-        await using setup = await start({ turns: script, answer, search: { timeout: '200ms' } });
+        await using setup = await start({
+          turns: script,
+          answer,
+          search: { timeout: outcome === 'timeout' ? '200ms' : '10s' },
+        });
         const { response, text } = await setup.post('/v1/messages', { ...request, stream });
         assert.equal(response.status, 200);
         assert.match(text, /"web_search_tool_result_error","error_code":"unavailable"/);
@@ -188,7 +192,7 @@ suite('a model that searches', () => {
     await using setup = await start({
       turns: script,
       answer: silent,
-      settings: { timeouts: { total: '300ms', grace: '100ms' } },
+      settings: { timeouts: { total: '2s', grace: '100ms' } },
     });
     const { text } = await setup.post('/v1/messages', { ...request, stream: true });
     assert.match(text, /event: error/);

@@ -14,7 +14,10 @@ export interface Setup extends AsyncDisposable {
   /** The search server. */
   readonly origin: FakeUpstream;
   /** The bodies of the requests to the model. */
-  readonly asked: () => { messages: { role: string; content: string }[]; tools?: { function: { name: string } }[] }[];
+  readonly asked: () => {
+    messages: { role: string; content: string | null }[];
+    tools?: { function: { name: string } }[];
+  }[];
   /** Sends a POST, and returns the text of the answer. */
   readonly post: (path: string, body: object, init?: RequestInit) => Promise<{ response: Response; text: string }>;
 }

@@ -87,7 +87,7 @@ suite('an answer that searches', () => {
         const sent = setup
           .asked()
           .at(-1)
-          ?.messages.map(({ role, content: said }) => [role, (said as string | null)?.slice(0, 9) ?? '']);
+          ?.messages.map(({ role, content: said }) => [role, (said ?? '').slice(0, 9)]);
         assert.deepEqual(sent, [
           ['user', 'What is a'],
           ['assistant', kind === 'openai' ? String(sent?.[1]?.[1]) : ''],
