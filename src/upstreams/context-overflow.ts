@@ -37,7 +37,7 @@ const promptSizes: readonly RegExp[] = [
   /(\d+) (?:tokens )?(?:in the messages|in your prompt|from the input messages|of text input|input tokens|`inputs` tokens)/,
   /(?:request|input|input prompt|input length|prompt|input token count) \((?:length )?(\d+)(?: tokens)?\)/i,
   /(?:request|prompt|input) (?:contains|has) (?:at least )?(\d+) (?:input )?tokens/i,
-  /too long: (\d+) tokens/,
+  /too long: (\d+)(?: tokens|,)/,
   /token count of (\d+)/,
   /given: (\d+)/i,
   /requested tokens \((\d+)\)/i,
@@ -52,7 +52,7 @@ const outputSizes: readonly RegExp[] = [
   /context limit: \d+ \+ (\d+)/,
 ];
 const contextSizes: readonly RegExp[] = [
-  /(?:maximum|max) (?:context|prompt|model|sequence) (?:length|size|window) ?(?:is|of|\()? ?(\d+)/i,
+  /(?:maximum|max) (?:context|prompt|model|sequence) (?:length|size|window) ?(?:is|of|\(|:)? ?(\d+)/i,
   /context (?:length|size|window|limit) (?:of |is )?(?:only )?\(?(\d+)/i,
   /(\d+) maximum context length/,
   /(?:must be <=|have less than|exceeds? (?:the )?limit of|tokens allowed \(|token limit:) ?(\d+)/,

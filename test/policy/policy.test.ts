@@ -222,6 +222,18 @@ suite('a prompt longer than the context', () => {
     assert.equal(await gateway.metric(`llamaduct_context_overflow_total{${model},outcome="refused"}`), 2);
   });
 
+  test('states no context that the prompt would fit into', async () => {
+    await using upstream = await fakeUpstream((res, request) => {
+      if (request.url === '/api/chat') res.writeHead(400).end('{"error":"prompt is too long: 3000 tokens"}');
+      else void overflowing(res, request);
+    });
+    await using gateway = await testGateway(upstream);
+    const response = await gateway.chat({ messages });
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    assert.deepEqual([response.status, error.code], [400, 'context_length_exceeded']);
+    assert.equal(error.message, 'prompt is too long: 3000 tokens');
+  });
+
   /** A server that does not say with which context a model is loaded. */
   const unloaded =
     (show: object): Parameters<typeof fakeUpstream>[0] =>

@@ -28,6 +28,7 @@ const tooLong: readonly (readonly [text: string, ...Sizes])[] = [
   ["The input (9001 tokens) is longer than the model's context length (8192 tokens).", 9001, 8192],
   ['`inputs` must have less than 1024 tokens. Given: 3000', 3000, 1024],
   ['prompt is too long: 210000 tokens > 200000 maximum', 210_000, 200_000],
+  ['the prompt is too long: 40960, model maximum context length: 32768', 40_960, 32_768],
   ['The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).', 1_048_577, 1_048_576],
   [
     'Prompt contains 33000 tokens and 0 draft tokens, too large for model with 32768 maximum context length',

@@ -46,6 +46,8 @@ export async function withSizes(
   const context = sizes.context ?? (await contextOf(prompt.model, prompt.options, upstream));
   if (context === undefined) return refusal.about(param);
   const counted = sizes.prompt ?? (sizes.excess === undefined ? undefined : context + sizes.excess);
+  // The server runs the model with less than the context that it lists.
+  if (counted !== undefined && counted <= context) return refusal.about(param);
   if (counted !== undefined) return sized(counted, context, `${counted} tokens`, param);
   const tokens = Math.max(prompt.tokens, context + 1);
   return sized(tokens, context, `about ${tokens} tokens, estimated from its ${prompt.characters} characters`, param);
