@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
+import { recipeOf } from './agents/recipes.ts';
 
 const root = join(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 
-const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'docs/fields.md'];
+const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'docs/fields.md', 'docs/agents.md'];
 const manifest = JSON.parse(read('package.json')) as { version: string; scripts: Record<string, string> };
 
 /** The text without its code blocks, in which nothing is a link or a heading. */
@@ -51,4 +52,16 @@ for (const document of documents) {
 test('the newest version in the changelog is the version of the package', () => {
   const [, version] = /^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$/m.exec(read('CHANGELOG.md')) ?? [];
   assert.equal(version, manifest.version);
+});
+
+test('docs/agents.md has a recipe for every agent that `npm run agents` runs', async () => {
+  const files = globSync(join(root, 'test/agents/agents/*.ts'));
+  assert.ok(files.length > 0);
+  for (const file of files) {
+    const { agent } = (await import(file)) as { agent: { name: string } };
+    const { files: written, env, setup } = recipeOf(agent.name);
+    const text = JSON.stringify([...written.values(), ...Object.values(env), ...setup]);
+    for (const part of ['http://127.0.0.1:11435', 'YOUR_KEY', 'qwen3-coder'])
+      assert.ok(text.includes(part), `${agent.name}: ${part}`);
+  }
 });
