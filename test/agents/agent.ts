@@ -50,6 +50,6 @@ export interface Agent {
   /** What a reader of its row should know. */
   readonly note?: string;
   command(place: Place, task: Task): Command;
-  /** Writes what only the test needs, such as a session for a version without a flag. */
+  /** Writes what only the test needs, such as a setting for isolation. Called before each run. */
   prepare?(place: Place, task: Task): void;
 }

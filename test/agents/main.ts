@@ -96,13 +96,10 @@ async function runColumn(bench: Bench, column: Column): Promise<void> {
       env: { ...isolated(place.home), ...env, ...more },
       deadline: deadlines.run,
     });
+  const idle: Task = { prompt: '', resume: false, image: undefined, impatient: false };
+  agent.prepare?.(place, idle);
   for (const words of setup) {
-    const { file, env: more = {} } = agent.command(place, {
-      prompt: '',
-      resume: false,
-      image: undefined,
-      impatient: false,
-    });
+    const { file, env: more = {} } = agent.command(place, idle);
     const { code, stdout, stderr } = await start(file, words.slice(1), more);
     if (code !== 0) throw new Error(`"${words.join(' ')}" fails: ${stdout}${stderr}`);
   }
@@ -111,7 +108,7 @@ async function runColumn(bench: Bench, column: Column): Promise<void> {
     model,
     work: place.work,
     async run(wanted) {
-      const task: Task = { resume: false, image: undefined, impatient: false, ...wanted };
+      const task: Task = { ...idle, ...wanted };
       agent.prepare?.(place, task);
       const { file, args, env: more = {} } = agent.command(place, task);
       const output = await start(file, args, more);
