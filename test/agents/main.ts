@@ -16,7 +16,7 @@ import { type Row, tableOf, writeTable } from './table.ts';
 // `--verbose` shows what failed agents printed. LLAMADUCT_AGENTS is the folder of the installed agents.
 
 /** Milliseconds for one run of an agent, and for everything. */
-const deadlines = { run: 90_000, all: 1_200_000 };
+const deadlines = { run: 150_000, all: 1_800_000 };
 
 /** A PNG of one pixel. */
 const dot = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
