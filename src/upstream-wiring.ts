@@ -7,6 +7,7 @@ import { LoadTimes } from './pool/load-times.ts';
 import { ModelCatalog } from './pool/model-catalog.ts';
 import { ModelHealth } from './pool/model-health.ts';
 import { OutputRate } from './pool/output-rate.ts';
+import { ToolSupport } from './pool/tool-support.ts';
 import type { UpstreamPool } from './pool/pool.ts';
 import { UpstreamQueue } from './pool/upstream-queue.ts';
 import type { Upstream } from './pool/upstream.ts';
@@ -82,6 +83,7 @@ export function createUpstream(upstream: UpstreamConfig, wiring: Wiring): Upstre
     weight,
     queue,
     outputRate: new OutputRate(),
+    toolSupport: new ToolSupport((model) => catalog.find(model)),
     // Ollama has no other models than those it lists, unless it turns out that it does.
     unlisted: { known: kind === 'ollama' ? 'refuses' : undefined, asking: undefined },
     outstanding: 0,

@@ -87,6 +87,8 @@ export interface Backend {
   error(status: number, body: string, retryAfter?: number): GatewayError;
   /** @returns the request to send after a refusal; undefined when no other form can help */
   adapt(request: GenerationRequest, refusal: GatewayError): Adaptation | undefined;
+  /** True for a refusal that says that the model, or the server as it was started, takes no tools. */
+  refusesTools(refusal: GatewayError): boolean;
   observer(): UsageObserver;
   /** Simplifies the schemas in a body of the backend's own API. @returns the body itself when none needs it */
   safeSchemas(body: JsonObject): SafeBody;

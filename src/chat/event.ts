@@ -1,9 +1,11 @@
 /** One part of a backend's response. A complete response ends in exactly one `finish`. */
-export type ChatEvent =
-  | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
-  | { readonly type: 'reasoning'; readonly text: string }
-  | ToolCallEvent
-  | FinishEvent;
+export type ChatEvent = TextEvent | { readonly type: 'reasoning'; readonly text: string } | ToolCallEvent | FinishEvent;
+
+export interface TextEvent {
+  readonly type: 'text';
+  readonly text: string;
+  readonly logprobs?: readonly TokenLogprob[];
+}
 
 /** Receives the events of a response, in order. */
 export interface Emit {
@@ -21,6 +23,8 @@ export interface Verbatim {
   frame(): Frame | undefined;
   /** @param texts the JSON of one or more texts, each in the frame */
   take(texts: string): void;
+  /** Matches the JSON of a text that has to be emitted as an event. Absent: none has to. */
+  readonly mustParse?: RegExp;
 }
 
 /** The parts of a chunk of the client's stream before and after the JSON of its text. */

@@ -3,7 +3,7 @@ import type { ChatResult } from './accumulator.ts';
 import type { ModelDetails, ModelInfo } from './backend.ts';
 import type { Constraint } from './constraint.ts';
 import type { EmbeddingInput, EmbeddingsRequest, EmbeddingsResult } from './embeddings.ts';
-import type { GenerationRequest, JsonObject, Message } from './request.ts';
+import type { ChatRequest, GenerationRequest, JsonObject, Message } from './request.ts';
 import type { HostedTools } from './search.ts';
 import type { Encoder, TotalUsage } from './stream.ts';
 
@@ -199,6 +199,11 @@ export interface PassThroughRoute {
   readonly hasOddHistory?: (body: unknown) => boolean;
   /** Mends the history in a body. @returns undefined for a body that can stay. Absent: every body can */
   readonly mendHistory?: (body: JsonObject) => JsonObject | undefined;
+  /**
+   * Reads the tools of a body, to mend the calls in its answer. The request has no messages. @returns undefined for a body without
+   * any, or whose tools cannot be read. Absent: calls are passed on as they are
+   */
+  readonly readTools?: (body: JsonObject) => ChatRequest | undefined;
   /** Reads the messages of a body, to send them in another form to a server that refuses them. Absent: there is no other. */
   readonly readHistory?: (body: JsonObject) => History;
   /**

@@ -39,6 +39,8 @@ export interface ChatRequest extends Generation {
   readonly toolChoice?: ToolChoice;
   /** False for at most one call per answer. */
   readonly parallelToolCalls?: boolean;
+  /** True if the messages describe the tools, because the model's template has no place for them. Calls are then text too. */
+  readonly toolsAreText?: boolean;
 }
 
 /** A text that the model continues, or whose gap before `suffix` it fills. */

@@ -156,7 +156,8 @@ export class Exchange {
 
   /** Cancels the exchange if it has not ended after `milliseconds`; 0 for no limit. */
   startTotalTimer(milliseconds: number): void {
-    if (milliseconds === 0) return;
+    // A request that is sent again in another form keeps its time.
+    if (milliseconds === 0 || this.#totalTimer !== undefined) return;
     this.#totalTimer = setTimeout(() => {
       this.cancel(new GatewayError('total_timeout', 'The request took longer than its time limit.'));
     }, milliseconds);

@@ -18,12 +18,13 @@ import {
 } from '../http/respond.ts';
 import { anonymous } from '../policy/keys.ts';
 import type { Target } from '../pool/upstream.ts';
-import type { Services } from '../services.ts';
+import type { Services, UpstreamServices } from '../services.ts';
+import { CollectedStream } from '../streaming/collected-stream.ts';
 import { TranslatedStream } from '../streaming/translated-stream.ts';
 import { Translator } from '../streaming/translator.ts';
 import { SearchEncoder } from './search/encoder.ts';
 import { type OfferedSearch, applyHostedTools, isMissingPurpose, missingSearchAnswer } from './search/hosted-tools.ts';
-import { SearchingStream } from './search/searching-stream.ts';
+import { SearchingStream, type TurnStream } from './search/searching-stream.ts';
 import { SearchSession } from './search/session.ts';
 import { collectTurns } from './search/whole.ts';
 import { type PreparedCall, applyRules } from './steps/apply-rules.ts';
@@ -32,6 +33,7 @@ import { countTokens, learnTokens } from './steps/count-tokens.ts';
 import { droppedHeader } from './steps/dropped-fields.ts';
 import { type FieldNames, fieldNamesOf, spelledFields, withFieldName } from './steps/field-names.ts';
 import type { Adaptations } from './steps/send.ts';
+import { fallbackHeader } from './steps/tool-fallback.ts';
 
 /** A call that is ready to be sent, and what its answer needs. */
 interface Generation {
@@ -160,18 +162,47 @@ function startTurn(
   encoder: Encoder,
   generation: Generation,
   services: Services,
-): Promise<StreamedAnswer & { readonly stream: TranslatedStream }> {
+): Promise<StreamedAnswer & { readonly stream: TurnStream }> {
   const { exchange } = generation;
   return services.pool.send(exchange, targetOf(call), async (upstream) => {
     const here = { ...services, upstream };
     if (encoder instanceof SearchEncoder) encoder.restart();
-    const { adaptations, bodies } = await sendChoices(call, here, exchange);
-    const translator = new Translator(choiceDecoders(call, here, bodies), encoder, () => exchange.queuedMs);
-    const stream = new TranslatedStream(bodies, { translator, exchange, stored: generation.call.stored });
-    await stream.open();
+    const start = call.repairs > 0 ? startCollected : startStreaming;
+    const { adaptations, stream } = await start(call, encoder, generation, here);
     const known = exchange.turns === 1 ? headersOf(generation, adaptations, services) : {};
     return { status: 200, headers: { ...known, ...streamHeaders(generation) }, stream };
   });
+}
+
+interface Started {
+  readonly adaptations: Adaptations;
+  readonly stream: TurnStream;
+}
+
+async function startStreaming(
+  prepared: PreparedCall,
+  encoder: Encoder,
+  { call, exchange }: Generation,
+  services: UpstreamServices,
+): Promise<Started> {
+  const started = await sendChoices(prepared, services, exchange);
+  const { adaptations, bodies } = started;
+  const translator = new Translator(choiceDecoders(prepared, services, started), encoder, () => exchange.queuedMs);
+  const stream = new TranslatedStream(bodies, { translator, exchange, stored: call.stored });
+  await stream.open();
+  return { adaptations, stream };
+}
+
+/** Nothing of an answer is sent before its tool calls are right, or were requested often enough. */
+async function startCollected(
+  prepared: PreparedCall,
+  encoder: Encoder,
+  { call, exchange }: Generation,
+  services: UpstreamServices,
+): Promise<Started> {
+  const { adaptations, results } = await collectChoices({ ...prepared, validatesJson: false }, services, exchange);
+  const { queuedMs } = exchange;
+  return { adaptations, stream: new CollectedStream(results, { encoder, queuedMs, stored: call.stored }) };
 }
 
 /** Sends a call whose answer may search the web, and with the results call after call until the answer is complete. */
@@ -184,7 +215,7 @@ async function startTurns(
   const encoder = new SearchEncoder(inner, session);
   let call = generation.prepared;
   const first = await startTurn(call, encoder, generation, services);
-  const next = async (turn: SearchTurn): Promise<TranslatedStream> => {
+  const next = async (turn: SearchTurn): Promise<TurnStream> => {
     call = session.next(call, turn);
     generation.exchange.beginTurn();
     return (await startTurn(call, encoder, generation, services)).stream;
@@ -202,7 +233,7 @@ function targetOf({ requests: [first] }: PreparedCall): Target {
 /** The headers that say what the answer does without. */
 function headersOf(
   { call, prepared, names }: Generation,
-  { dropped, truncated }: Adaptations,
+  { dropped, truncated, tools }: Adaptations,
   { droppedFields }: Services,
 ): Record<string, string> {
   const [asked] = call.requests;
@@ -211,6 +242,7 @@ function headersOf(
   const fields = [...prepared.dropped, ...lost];
   return {
     ...(fields.length > 0 && droppedFields.headers(spelledFields(fields, call, names))),
+    ...fallbackHeader(tools),
     ...(truncated && { 'x-llamaduct-truncated': 'true' }),
   };
 }

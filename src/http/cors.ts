@@ -49,6 +49,7 @@ export const exposedHeaders = [
   'x-llamaduct-queue-expected-wait',
   'x-llamaduct-queue-position',
   'x-llamaduct-queue-wait',
+  'x-llamaduct-tools',
   'x-llamaduct-truncated',
   'x-request-id',
   'x-should-retry',

@@ -98,6 +98,7 @@ export function withTokenCap(rule: ModelRule | undefined, maxTokens: number | un
     any_keep_alive: false,
     hide_thinking: false,
     think_tags: 'keep',
+    repair_tools: 0,
   };
   return { ...base, max_tokens: Math.min(base.max_tokens ?? maxTokens, maxTokens) };
 }

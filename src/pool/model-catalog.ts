@@ -64,10 +64,15 @@ export class ModelCatalog {
     return await this.#fetching.models;
   }
 
+  /** @returns a model as the upstream lists it; undefined for one that is not listed */
+  find(name: string): (ModelInfo & ModelDetails) | undefined {
+    const canonical = this.canonical(name);
+    return this.#models.find((listed) => listed.name === canonical);
+  }
+
   /** @returns the details of a model, from the cache unless the model has changed; {} for a model that is not listed */
   async details(name: string): Promise<ModelDetails> {
-    const canonical = this.canonical(name);
-    const model = this.#models.find((listed) => listed.name === canonical);
+    const model = this.find(name);
     if (model === undefined) return {};
     const question = this.#backend.details?.(model.name);
     if (question === undefined) return model;

@@ -6,6 +6,7 @@ import type { LoadTimes } from './load-times.ts';
 import type { ModelCatalog } from './model-catalog.ts';
 import type { ModelHealth } from './model-health.ts';
 import type { OutputRate } from './output-rate.ts';
+import type { ToolSupport } from './tool-support.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
 
 /** The behaviour of a server for models that it does not list. */
@@ -30,6 +31,7 @@ export interface Upstream {
   readonly loadTimes: LoadTimes;
   readonly outputRate: OutputRate;
   readonly unlisted: Unlisted;
+  readonly toolSupport: ToolSupport;
   /** Its capacity relative to the other servers. */
   weight: number;
   /** True once a reload has removed it: it completes its requests, and gets no new ones. */

@@ -110,20 +110,29 @@ export class PassthroughStream implements ResponseStream {
 
   #filter(chunk: Chunk, sink: Sink): void {
     const { filter } = this.#options;
-    if (filter === undefined || chunk.type === 'broken') return this.#pass(chunk, sink);
+    if (filter === undefined || chunk.type === 'broken') {
+      // What a filter holds back of an event stream came before the failure.
+      const held = this.#isSse && filter !== undefined ? filter.end() : '';
+      if (held !== '') sink.write(held);
+      return this.#pass(chunk, sink);
+    }
     let text: string;
     try {
       text = chunk.type === 'bytes' ? filter.push(chunk.bytes) : filter.end();
     } catch (thrown) {
       return this.#pass({ type: 'broken', choice: 0, error: asGatewayError(thrown) }, sink);
     }
-    if (text !== '') sink.write(text);
+    if (text !== '') {
+      sink.write(text);
+      this.#tail = Buffer.from(text.slice(-3));
+    }
     if (chunk.type === 'end') this.#pass(chunk, sink);
   }
 
   /** A comment between two events of SSE. Nothing can stand between two lines of JSON, or within an event. */
   keepAlive(): string {
-    return this.#isSse && eventEnd.test(this.#tail.toString('latin1')) ? sseComment('keep-alive') : '';
+    const isBetween = this.#options.filter !== undefined && this.#tail.length === 0;
+    return this.#isSse && (isBetween || eventEnd.test(this.#tail.toString('latin1'))) ? sseComment('keep-alive') : '';
   }
 
   #pass(chunk: Chunk, sink: Sink): void {

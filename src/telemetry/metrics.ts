@@ -90,6 +90,24 @@ export class Metrics {
     labelNames: ['model', 'upstream'],
     ...this.#in,
   });
+  readonly repairedCalls = new Counter({
+    name: 'llamaduct_tool_calls_repaired_total',
+    help: 'Tool calls that were mended, by what was wrong: arguments that were no valid JSON, the name of the tool, or a call that came as text.',
+    labelNames: ['model', 'upstream', 'repair'],
+    ...this.#in,
+  });
+  readonly toolRepairs = new Counter({
+    name: 'llamaduct_tool_repairs_total',
+    help: 'Responses that were requested again because of their tool calls, by outcome: repaired or failed.',
+    labelNames: ['model', 'upstream', 'outcome'],
+    ...this.#in,
+  });
+  readonly toolFallbacks = new Counter({
+    name: 'llamaduct_tool_fallbacks_total',
+    help: 'Requests with tools to models without tool support, by mode: emulate, drop or refuse.',
+    labelNames: ['model', 'mode'],
+    ...this.#in,
+  });
   readonly ejected = new Gauge({
     name: 'llamaduct_upstream_ejected',
     help: '1 if the upstream is ejected after consecutive failures, otherwise 0.',

@@ -160,6 +160,16 @@ const invalid: readonly [name: string, text: string, expected: readonly (string 
     'models: [{match: a, think_tags: on}]',
     ['1:33 models[0].think_tags expected one of "keep"|"split"'],
   ],
+  [
+    'an unknown value of tools',
+    'models: [{match: a, tools: on}]',
+    ['1:28 models[0].tools expected one of "emulate"|"drop"|"refuse"'],
+  ],
+  [
+    'too many repairs of tool calls',
+    'models: [{match: a, repair_tools: 4}]',
+    ['1:35 models[0].repair_tools Too big: expected number to be <=3'],
+  ],
   ['an empty section', 'limits:\n', ['1:8 limits expected a map, received nothing']],
   ['a list in place of the whole file', '\n- a', ['2:1  expected a map, received a list']],
   ['a duplicate setting', 'listen: a:1\nlisten: a:2\n', ['2:1  this name is already used in the same map']],

@@ -49,14 +49,20 @@ async function backed(kind: 'ollama' | 'openai', text: string) {
         res.setHeader('content-type', 'application/json').end(JSON.stringify({ ...JSON.parse(doneLine()), message }));
     });
     const gateway = await testGateway(upstream);
-    return { gateway, model: 'scripted-plain', ...ending(gateway, upstream) };
+    return {
+      gateway,
+      model: 'scripted-plain',
+      label: 'scripted-plain:latest',
+      name: 'ollama',
+      ...ending(gateway, upstream),
+    };
   }
   const call = { index: 0, id: 'call_z1', type: 'function', function: { name: 'look_up', arguments: text } };
   const upstream = await openaiUpstream(streaming([chunk({ tool_calls: [call] }), chunk({}, 'tool_calls')]));
   // A rule keeps requests from being passed through.
   const models = [{ match: '*', max_tokens: 500 }];
   const gateway = await testGateway([{ name: 'other', kind: 'openai', url: upstream.url }], { models });
-  return { gateway, model: 'scripted', ...ending(gateway, upstream) };
+  return { gateway, model: 'scripted', label: 'scripted', name: 'other', ...ending(gateway, upstream) };
 }
 
 suite('arguments that are not the JSON of an object', () => {
@@ -78,6 +84,32 @@ suite('arguments that are not the JSON of an object', () => {
           assert.doesNotMatch(streamed, /"error":[^n]/);
         });
       }
+    }
+  }
+});
+
+suite('arguments that can be mended', () => {
+  for (const kind of ['ollama', 'openai'] as const) {
+    for (const [dialect, { path, body, read }] of Object.entries(dialects)) {
+      test(`of a server of kind ${kind} reach a client of ${dialect} as an object, and are counted`, async () => {
+        await using backend = await backed(kind, "```json\n{'place': 'reed', \"digits\": 9007199254740993,\n```");
+        const send = async (stream: boolean): Promise<Response> =>
+          await backend.gateway.fetch(path, {
+            method: 'POST',
+            body: JSON.stringify({ model: backend.model, ...body, stream }),
+          });
+        const answer = await (await send(false)).text();
+        // Ollama's own API is passed through on Ollama, whose calls have an object in any case.
+        if (kind === 'ollama' && path === '/api/chat') return;
+        assert.match(answer, /9007199254740993/);
+        const args = read(JSON.parse(answer) as never);
+        const place = typeof args === 'string' ? (JSON.parse(args) as object) : args;
+        assert.partialDeepStrictEqual(place, { place: 'reed' });
+        const streamed = await (await send(true)).text();
+        assert.match(streamed, /\{\\?"place\\?": ?\\?"reed\\?"/);
+        const series = `llamaduct_tool_calls_repaired_total{model="${backend.label}",upstream="${backend.name}",repair="arguments"}`;
+        assert.equal(await backend.gateway.metric(series), 2);
+      });
     }
   }
 });

@@ -91,3 +91,17 @@ test('with tools and a response_format the model calls a tool or follows the for
     else assert.match(text, /^\s*(\{|$)/);
   }
 });
+
+test('a model whose template has no tools gets them in a system message, and its text becomes a call', async () => {
+  for (const [script, content, city] of [
+    ['texttool', 'Let me look that up for you.\n\n', 'Lima'],
+    ['tooljson', null, 'Vienna'],
+  ] as const) {
+    const request = { model: 'scripted-plain', messages: [user(`<|s:${script}|>`)], tools: weatherTools };
+    const { data, response } = await client.chat.completions.create(request).withResponse();
+    assert.equal(response.headers.get('x-llamaduct-tools'), 'emulate');
+    assert.equal(data.choices[0]?.message.content, content);
+    assert.equal(data.choices[0]?.finish_reason, 'tool_calls');
+    assert.deepEqual(answerOfCompletion(data).calls, [{ name: 'get_weather', arguments: { city } }]);
+  }
+});

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { GatewayError } from '../../src/errors.ts';
 import type { ChatRequest } from '../../src/chat/request.ts';
 import { ollama } from '../../src/upstreams/ollama/index.ts';
 
@@ -31,16 +32,24 @@ suite('adapting a request that Ollama refused', () => {
     assert.deepEqual(adapted({ think: 'high' }, noLevel), { ...none, think: true });
   });
 
-  test('describes required tools in the prompt and constrains the output to a call', () => {
-    const result = adapted({ tools: [{ name: 'f' }], toolChoice: 'required' }, noTools);
-    assert.deepEqual(result, {
-      ...none,
-      format: {
-        type: 'object',
-        properties: { name: { enum: ['f'] }, arguments: { type: 'object' } },
-        required: ['name', 'arguments'],
-        additionalProperties: false,
-      },
+  test('leaves a refusal of tools to the gateway, and constrains a required call that is text', () => {
+    assert.equal(adapted({ tools: [{ name: 'f' }], toolChoice: 'required' }, noTools), undefined);
+    assert.ok(ollama.refusesTools(new GatewayError('invalid_value', noTools)));
+    const { body } = ollama.generation({
+      kind: 'chat',
+      model: 'm',
+      sampling: {},
+      messages: [],
+      tools: [{ name: 'f' }],
+      toolChoice: 'required',
+      toolsAreText: true,
+    });
+    assert.ok(!('tools' in body));
+    assert.deepEqual('format' in body && body.format, {
+      type: 'object',
+      properties: { name: { enum: ['f'] }, arguments: { type: 'object' } },
+      required: ['name', 'arguments'],
+      additionalProperties: false,
     });
   });
 

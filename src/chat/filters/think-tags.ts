@@ -81,7 +81,7 @@ export class ThinkTags {
 }
 
 /** @returns how many characters at the end of a text may be the beginning of `tag` */
-function partialLength(text: string, tag: string): number {
+export function partialLength(text: string, tag: string): number {
   let length = Math.min(text.length, tag.length - 1);
   while (length > 0 && !text.endsWith(tag.slice(0, length))) length -= 1;
   return length;

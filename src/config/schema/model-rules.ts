@@ -54,6 +54,20 @@ export const modelRule = z.strictObject({
     .describe(
       'split: a <think> block at the beginning of the content is the thinking, for models whose server does not separate it.',
     ),
+  tools: z
+    .enum(['emulate', 'drop', 'refuse'])
+    .optional()
+    .describe(
+      "For requests with tools to a model that takes none, as its server reports or says by refusing them. emulate: a system message describes the tools, and calls in the text of the response become tool calls. drop: the model gets no tools. refuse: the request gets a 400. The header x-llamaduct-tools names what was done. Absent: emulate, but only once the server has refused the tools; Ollama's own API then gets the refusal of Ollama.",
+    ),
+  repair_tools: z
+    .int()
+    .min(0)
+    .max(3)
+    .default(0)
+    .describe(
+      'How often the model is asked again when its tool call is wrong and cannot be mended: broken JSON, an unknown tool, or arguments that do not match the schema of the tool. Responses to requests with tools are then sent when they are complete. The tokens of every attempt count.',
+    ),
   validate_json: z.boolean().optional().describe('Overrides the setting validate_json for these models.'),
   on_overflow: z
     .enum(['error', 'truncate'])

@@ -13,6 +13,9 @@ import type { UpstreamPool } from '../../pool/pool.ts';
 import type { Target, Upstream } from '../../pool/upstream.ts';
 import type { Services, UpstreamServices } from '../../services.ts';
 import { type AnswerFilter, filterLines, filterWhole } from '../../streaming/answer-filter.ts';
+import { PassedCalls, filterEvents, mendedWhole } from '../../streaming/passed-calls.ts';
+import type { Emit } from '../../chat/event.ts';
+import { isObject } from '../../framing/json.ts';
 import { RepetitionWatch } from '../../streaming/repetition-watch.ts';
 import type { UpstreamAnswer } from '../../upstreams/http/body.ts';
 import { readJson } from '../../upstreams/http/read.ts';
@@ -23,7 +26,8 @@ import { isNdjson, isStream, passedAnswer, passedHeaders, passedRequest } from '
 import { listedFor } from './lists.ts';
 import { withSafeSchemas } from './schemas.ts';
 import { type ModelRoute, type RewrittenBody, rewriteBody } from './rewrite.ts';
-import { sendPassedRequest } from './send-passed.ts';
+import { isToolRefusal, sendPassedRequest } from './send-passed.ts';
+import { withMendedCalls } from '../steps/tool-calls.ts';
 
 type Context = Parameters<RequestHandler>[0];
 
@@ -89,7 +93,14 @@ export function passthroughOrTranslate(
     const route = kind && routes.get(kind);
     if (kind === undefined || route === undefined) return await translate(c, body);
     const rewritten = await rewriteBody({ bytes: body, route, kind }, services, c.get('exchange'));
-    return await (rewritten === undefined ? translate(c, body) : sendPassed(c, { route, kind, rewritten }, services));
+    if (rewritten === undefined) return await translate(c, body);
+    try {
+      return await sendPassed(c, { route, kind, rewritten }, services);
+    } catch (error) {
+      // The translation describes the tools in a message.
+      if (!isToolRefusal(error)) throw error;
+      return await translate(c, body);
+    }
   };
 }
 
@@ -137,7 +148,8 @@ async function sendPassed(c: Context, { route, kind, rewritten }: PassedCall, se
       exchange,
     };
     const sent = await sendPassedRequest(sending, demand);
-    const filter = thinkingFilter(sent.answer, route, rewritten, services);
+    const filter =
+      thinkingFilter(sent.answer, route, rewritten, services) ?? callFilter(sent.answer, route, body, sending.services);
     const watch = watchFor(sent.answer, { route, kind, rewritten }, sending.services);
     const hasOthers = services.pool.upstreams.length > 1;
     const passed = await passedAnswer(sent.answer, { route, filter, watch, hasOthers }, upstream, exchange);
@@ -165,6 +177,22 @@ function watchFor(
     (emit) => upstream.backend.decoder(request, emit, config.limits.line),
     () => metrics.repetitions.inc({ model: upstream.catalog.label(model), upstream: upstream.name }),
   );
+}
+
+/** @returns the filter for the tool calls in an answer; undefined if none may be wrong, and for a refusal */
+function callFilter(
+  answer: UpstreamAnswer,
+  { readTools }: ModelRoute,
+  body: unknown,
+  services: UpstreamServices,
+): AnswerFilter | undefined {
+  const request = answer.statusCode < 300 && isObject(body) ? readTools?.(body) : undefined;
+  if (request === undefined) return undefined;
+  const mending = (emit: Emit): Emit => withMendedCalls(emit, request, undefined, services);
+  const { limits } = services.config;
+  return isStream(answer)
+    ? filterEvents(new PassedCalls(mending), limits.line)
+    : filterWhole((json) => mendedWhole(json, mending), limits.body);
 }
 
 /** @returns the filter for the thinking in an answer; undefined if there is nothing to change */

@@ -9,6 +9,7 @@ import { withTokenCap } from '../../policy/model-rules.ts';
 import type { Services } from '../../services.ts';
 import type { BackendKind } from '../../upstreams/index.ts';
 import { requireModel, resolveModel } from '../steps/authorize.ts';
+import { changesTools } from '../steps/tool-fallback.ts';
 import { changeBytes } from './exact-bytes.ts';
 import { hasOneReading } from './one-reading.ts';
 
@@ -54,12 +55,15 @@ export async function rewriteBody(
   const named = route.modelsIn(body);
   const models = await authorizeModels(named, services, exchange);
   const mayStay = body === undefined || hasOneReading(bytes, body, policyDepends(route, services, exchange));
-  if (route.hasOddHistory?.(body) === true || mustSearch(body, route, services)) return undefined;
+  const resolved = [...models.values()];
+  if (hasChangedTools(body, resolved, services) || mustSearch(body, route, services)) return undefined;
+  if (route.hasOddHistory?.(body) === true) return undefined;
   const apply = nativeRules[kind];
   if (apply === undefined) {
     const [name = ''] = named;
     const isPlain = named.length === 1 && name !== '' && models.get(name) === name && mayStay;
     if (!isPlain || needsTranslation(name, services, exchange) || route.needsGateway?.(body) === true) return undefined;
+    if (lacksTools(name, body, route, services)) return undefined;
     learnModel(name, services, exchange);
     return { ...withMendedHistory(body, bytes, route), hideThinking: false, splitsThinkTags: false, dropped: [] };
   }
@@ -69,6 +73,17 @@ export async function rewriteBody(
 /** True for a body that asks for a web search, if this server has one. */
 function mustSearch(body: unknown, { asksForSearch }: ModelRoute, { search }: Services): boolean {
   return search !== undefined && asksForSearch?.(body) === true;
+}
+
+/** True for a body with tools for a model that has refused them on one of the servers. */
+function lacksTools(model: string, body: unknown, { readTools }: ModelRoute, { pool }: Services): boolean {
+  if (!isObject(body) || body['tools'] === undefined || readTools === undefined) return false;
+  return pool.upstreams.some(({ toolSupport }) => toolSupport.lacks(model));
+}
+
+/** True if a rule changes the tools of a body. */
+function hasChangedTools(body: unknown, models: readonly string[], { rules }: Services): boolean {
+  return models.some((model) => changesTools(body, rules.rule(model)));
 }
 
 function withMendedHistory(

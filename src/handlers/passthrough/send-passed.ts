@@ -1,6 +1,6 @@
 import { estimatedTokensIn } from '../../chat/estimate.ts';
 import type { JsonObject } from '../../chat/request.ts';
-import type { GatewayError } from '../../errors.ts';
+import { GatewayError } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { isObject } from '../../framing/json.ts';
 import { nativeRules } from '../../policy/native-rules.ts';
@@ -55,12 +55,34 @@ async function sendOrThrow({ request, body, route, services, exchange }: Sending
   if (!isRead && !mayBeTooLong && mayPassOn(answer, upstream, pool)) return { answer, body: answer.body, dropped: [] };
   const refusal = thinkRefusal ?? (await readError(answer, upstream.backend));
   if (refusal.code === 'context_length_exceeded' && isObject(body)) throw await overflowError(refusal, body, services);
+  if (route.readTools !== undefined && isObject(body) && refusesTools(refusal, body, services))
+    throw new ToolRefusal(refusal);
   // Whatever is wrong with another form, the client sent this one.
   const other = await inOtherForm(request, route, refusal, { services, exchange }).catch(() => undefined);
   if (other === undefined) throw refusal;
   const second = await upstream.client.send(other.request);
   if (mayPassOn(second, upstream, pool)) return { answer: second, body: second.body, dropped: other.dropped };
   throw await readError(second, upstream.backend);
+}
+
+/** A refusal of tools, for which the request can be translated. */
+class ToolRefusal extends GatewayError {
+  constructor({ code, message, status, answered }: GatewayError) {
+    super(code, message, { status });
+    if (answered !== undefined) this.asAnswer(answered.status, true);
+  }
+}
+
+/** True for an error after which the request should be translated. */
+export function isToolRefusal(error: unknown): boolean {
+  return error instanceof ToolRefusal;
+}
+
+function refusesTools(refusal: GatewayError, body: JsonObject, { upstream }: UpstreamServices): boolean {
+  const { tools } = body;
+  if (!Array.isArray(tools) || tools.length === 0 || !upstream.backend.refusesTools(refusal)) return false;
+  upstream.toolSupport.refused(String(body['model']));
+  return true;
 }
 
 async function overflowError(

@@ -1,18 +1,22 @@
 import { asGatewayError, type GatewayError } from '../../errors.ts';
 import { afterOutput } from '../../streaming/after-output.ts';
-import type { Chunk } from '../../streaming/merged-bodies.ts';
+import type { Chunk, MergedBodies } from '../../streaming/merged-bodies.ts';
 import type { ResponseStream, Sink } from '../../streaming/response-stream.ts';
-import type { TranslatedStream } from '../../streaming/translated-stream.ts';
 import type { SearchTurn } from '../../chat/search.ts';
 import type { SearchEncoder } from './encoder.ts';
 import type { SearchSession } from './session.ts';
 import { TurnBodies } from './turn-bodies.ts';
 
+/** One turn of an answer. */
+export interface TurnStream extends ResponseStream {
+  readonly bodies: MergedBodies;
+}
+
 interface SearchingOptions {
   readonly encoder: SearchEncoder;
   readonly session: SearchSession;
   /** Gets the next turn, of which some has come. */
-  readonly next: (turn: SearchTurn) => Promise<TranslatedStream>;
+  readonly next: (turn: SearchTurn) => Promise<TurnStream>;
   /** Resolves when the complete answer is stored; the client gets its end after that. */
   readonly stored: (() => Promise<void> | undefined) | undefined;
 }
@@ -21,11 +25,11 @@ interface SearchingOptions {
 export class SearchingStream implements ResponseStream {
   readonly bodies = new TurnBodies();
   readonly #options: SearchingOptions;
-  #turn: TranslatedStream;
+  #turn: TurnStream;
   #ended = false;
 
   /** @param first the first turn, of which some has come */
-  constructor(first: TranslatedStream, options: SearchingOptions) {
+  constructor(first: TurnStream, options: SearchingOptions) {
     this.#turn = first;
     this.#options = options;
     this.bodies.use(first.bodies);

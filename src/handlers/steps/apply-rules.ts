@@ -13,6 +13,7 @@ import { authorizeModel, reserveTokens } from './authorize.ts';
 import { rejectDroppedFields } from './dropped-fields.ts';
 import { spelledFields } from './field-names.ts';
 import { demandOf } from './send.ts';
+import { hasTools } from './tool-fallback.ts';
 
 type Requests = readonly [GenerationRequest, ...GenerationRequest[]];
 
@@ -35,6 +36,8 @@ export interface PreparedCall {
   readonly stops: readonly (readonly string[])[];
   /** True if an answer that repeats itself is ended. */
   readonly endsRepetition: boolean;
+  /** How often the model is asked again if its tool calls are wrong. */
+  readonly repairs: number;
 }
 
 /** Every token is compared with each stop sequence and with the beginnings of each. */
@@ -83,7 +86,7 @@ export async function applyRules(call: GenerationCall, services: Services, excha
     demands: requests[0] === shaped[0] ? demands : requests.map(demandOf),
     ...(call.reportsStop === true ? withStopsHere(requests) : { requests, stops: [] }),
     hideThinking: call.hideThinking === true || exchange.key?.hideThinking === true || rule?.hide_thinking === true,
-    ...answerRules(rule, config),
+    ...answerRules(rule, requests[0], config),
     endsRepetition: endsRepetition(rule, constraintOf(requests[0])),
   };
 }
@@ -91,11 +94,13 @@ export async function applyRules(call: GenerationCall, services: Services, excha
 /** @returns the settings of a rule for answers */
 function answerRules(
   rule: ModelRule | undefined,
+  request: GenerationRequest,
   { validate_json: validatesJson }: Services['config'],
-): Pick<PreparedCall, 'splitsThinkTags' | 'validatesJson' | 'mayTruncate'> {
+): Pick<PreparedCall, 'splitsThinkTags' | 'validatesJson' | 'mayTruncate' | 'repairs'> {
   return {
     splitsThinkTags: rule?.think_tags === 'split',
     validatesJson: rule?.validate_json ?? validatesJson,
+    repairs: hasTools(request) ? (rule?.repair_tools ?? 0) : 0,
     mayTruncate: rule?.on_overflow === 'truncate',
   };
 }

@@ -48,6 +48,9 @@ async function modelOrDefault(resolved: ResolvedModel, { rules, pool: { models }
   return standIn.model === '' ? resolved : standIn;
 }
 
+/** Exchanges with a reservation. A request that a server refused may be sent again in another form. */
+const reserved = new WeakSet<Exchange>();
+
 /**
  * Reserves the estimated tokens of a request from the limits of its key and the key's group. What it really took is settled
  * when it ends. The answer's headers say what is left.
@@ -61,7 +64,8 @@ export async function reserveTokens(
 ): Promise<void> {
   exchange.estimate = { inputTokens, outputTokens };
   const { key } = exchange;
-  if (key === undefined || key.limitSubjects.length === 0) return;
+  if (key === undefined || key.limitSubjects.length === 0 || reserved.has(exchange)) return;
+  reserved.add(exchange);
   const reservation = await limiter.reserve(key.limitSubjects, inputTokens + outputTokens);
   Object.assign(exchange.headers, reservation.headers);
   exchange.onEnd(({ charged }) => reservation.settle(charged.inputTokens + charged.outputTokens));

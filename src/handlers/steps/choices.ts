@@ -1,9 +1,9 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Signal } from '../../cancellation.ts';
 import type { ChatResult } from '../../chat/accumulator.ts';
 import { withoutReasoning } from '../../chat/filters/event-filters.ts';
 import { endAtRepetition } from '../../chat/filters/repetition.ts';
 import { stopAt } from '../../chat/filters/stop-sequences.ts';
+import type { GenerationRequest } from '../../chat/request.ts';
 import type { DecoderMaker } from '../../chat/stream.ts';
 import { sumUsage } from '../../chat/sum-usage.ts';
 import { splitThinkTags } from '../../chat/filters/think-tags.ts';
@@ -14,8 +14,9 @@ import type { UpstreamServices } from '../../services.ts';
 import { collect } from '../../streaming/collect.ts';
 import { MergedBodies } from '../../streaming/merged-bodies.ts';
 import type { PreparedCall } from './apply-rules.ts';
+import { type Repeat, checksOf, withoutFaults } from './faulty-answers.ts';
 import { type Adaptations, demandOf, send } from './send.ts';
-import { matchesSchema, withAnotherSeed } from './validation.ts';
+import { withMendedCalls } from './tool-calls.ts';
 
 /** The answers to all choices of a call, as they arrive. */
 interface StartedChoices {
@@ -76,15 +77,17 @@ function severalChoices({ attemptAbortSignal }: Exchange): Cancellable {
 /** Makes a decoder for each choice, with the filters for its events: tags of thinking, hidden thinking, and stop sequences that end it here. */
 export function choiceDecoders(
   { requests, demands, stops, hideThinking, splitsThinkTags, endsRepetition }: PreparedCall,
-  { config, metrics, upstream }: UpstreamServices,
-  bodies: MergedBodies,
+  services: UpstreamServices,
+  { adaptations, bodies }: StartedChoices,
 ): DecoderMaker[] {
+  const { config, metrics, upstream } = services;
   const { backend } = upstream;
   const cut = (): void => {
     bodies.cut = true;
   };
   return requests.map((request, choice) => (emit) => {
-    let filtered = hideThinking ? withoutReasoning(emit) : emit;
+    let filtered = withMendedCalls(emit, request, adaptations.tools, services);
+    if (hideThinking) filtered = withoutReasoning(filtered);
     const ownStops = stops[choice] ?? [];
     const inputTokens = demands[choice]?.inputTokens ?? 0;
     if (ownStops.length > 0) filtered = stopAt(ownStops, inputTokens, filtered, cut);
@@ -101,8 +104,8 @@ export function choiceDecoders(
 }
 
 /**
- * Collects the whole answer to every choice. With `validatesJson`, an answer that does not match its schema is requested
- * once more.
+ * Collects the whole answer to every choice. A choice whose answer is faulty is requested again: once if it does not match its
+ * schema, with `validatesJson`, and `repairs` times if its tool calls are wrong.
  *
  * @throws {GatewayError} when the upstream fails or stops before its answer is complete
  */
@@ -113,55 +116,41 @@ export async function collectChoices(
 ): Promise<{ adaptations: Adaptations; results: readonly ChatResult[] }> {
   const started = await sendChoices(call, services, exchange);
   const { adaptations } = started;
-  const results = await collectStarted(started, call, services, exchange);
-  if (!call.validatesJson) return { adaptations, results };
-  const valid = await validated(results, call.requests);
-  const retried = valid.map(async (result, choice) => result ?? (await retryChoice(call, choice, services, exchange)));
-  return { adaptations, results: await Promise.all(retried) };
-}
-
-/** @returns the answers that match their schema, and undefined for the others. Each check blocks the event loop. */
-async function validated(
-  results: readonly ChatResult[],
-  requests: PreparedCall['requests'],
-): Promise<(ChatResult | undefined)[]> {
-  const valid: (ChatResult | undefined)[] = [];
-  for (const [choice, result] of results.entries()) {
-    if (choice > 0) await nextTurn();
-    const request = requests[choice];
-    valid.push(request === undefined || matchesSchema(request, result) ? result : undefined);
+  let results: readonly ChatResult[] = await collectStarted(started, call, services, exchange);
+  for (const check of checksOf(call, services)) {
+    const repeat: Repeat = async (request, choice) => await collectOne(call, { request, choice }, services, exchange);
+    results = await withoutFaults(results, call.requests, check, { repeat, exchange });
   }
-  return valid;
+  return { adaptations, results };
 }
 
-/** Requests the answer to one choice once more. @throws {GatewayError} when it does not match its schema either */
-async function retryChoice(
+/** Requests the answer to one choice. */
+async function collectOne(
   call: PreparedCall,
-  choice: number,
+  { request, choice }: { readonly request: GenerationRequest; readonly choice: number },
   services: UpstreamServices,
   exchange: Exchange,
 ): Promise<ChatResult> {
-  const request = withAnotherSeed(call.requests[choice] ?? call.requests[0]);
   const single = {
     ...call,
     requests: [request],
     demands: [demandOf(request)],
     stops: [call.stops[choice] ?? []],
   } as const;
-  const results = await collectStarted(await sendChoices(single, services, exchange), single, services, exchange);
-  const [second] = await validated(results, single.requests);
-  if (second !== undefined) return second;
-  throw new GatewayError('upstream_error', "The model's answer does not follow the schema that was asked for.");
+  const started = await sendChoices(single, services, exchange);
+  const [result] = await collectStarted(started, single, services, exchange);
+  if (result === undefined) throw new GatewayError('upstream_incomplete', 'The upstream sent no answer.');
+  return result;
 }
 
 async function collectStarted(
-  { bodies }: StartedChoices,
+  started: StartedChoices,
   call: PreparedCall,
   services: UpstreamServices,
   exchange: Exchange,
 ): Promise<ChatResult[]> {
-  const decoders = choiceDecoders(call, services, bodies);
-  const results = await collect(bodies, decoders, services.config.limits.body, () => exchange.forgetChunks());
+  const decoders = choiceDecoders(call, services, started);
+  const results = await collect(started.bodies, decoders, services.config.limits.body, () => exchange.forgetChunks());
   exchange.addUsage(sumUsage(results));
   return results;
 }

@@ -8,6 +8,14 @@ import type { UpstreamServices } from '../../services.ts';
 import type { UpstreamBody } from '../../upstreams/http/body.ts';
 import { readError } from '../../upstreams/http/read.ts';
 import { withAskedOutput, withSizes } from './context-sizes.ts';
+import {
+  type ToolFallback,
+  fallbackAfterRefusal,
+  fallbackDropped,
+  fallbackFor,
+  hasTools,
+  withFallback,
+} from './tool-fallback.ts';
 
 /** The changes to a request after which the upstream accepted it. */
 export interface Adaptations {
@@ -15,6 +23,8 @@ export interface Adaptations {
   readonly dropped: readonly string[];
   /** True if the prompt did not fit and the operator allows it to be cut. */
   readonly truncated: boolean;
+  /** What happened to the tools, if the model takes none. */
+  readonly tools: ToolFallback | undefined;
 }
 
 /** An answer that has started. */
@@ -60,19 +70,23 @@ export async function send(
 async function sendWithFallbacks(
   original: GenerationRequest,
   mayTruncate: boolean,
-  { config, metrics, upstream }: UpstreamServices,
+  services: UpstreamServices,
   signal: Signal,
 ): Promise<StartedAnswer> {
+  const { config, metrics, upstream } = services;
   const { backend, catalog, client } = upstream;
   const headers = { 'content-type': 'application/json' };
   const mayPause = maySilentlyGenerate(original);
-  const dropped: string[] = [];
-  let request = original;
+  let tools = await fallbackFor(original, services);
+  const dropped = [...fallbackDropped(original, tools)];
+  let request = withFallback(original, tools);
   let truncated = false;
   for (let adaptations = 0; ; adaptations += 1) {
     const { path, body, dropped: unsupported } = backend.generation(request);
     const answer = await client.send({ method: 'POST', path, headers, body: JSON.stringify(body), signal, mayPause });
-    if (answer.statusCode === 200) return { body: answer.body, dropped: [...dropped, ...unsupported], truncated };
+    if (answer.statusCode === 200) {
+      return { body: answer.body, dropped: [...dropped, ...unsupported], truncated, tools };
+    }
     const refusal = await readError(answer, backend);
     if (adaptations === maxAdaptations) throw refusal;
     if (refusal.code === 'context_length_exceeded') {
@@ -82,6 +96,12 @@ async function sendWithFallbacks(
       if (!mayCut) throw await withSizes(refusal, longPrompt(request), upstream);
       truncated = true;
       request = cut;
+      continue;
+    }
+    if (tools === undefined && hasTools(original) && backend.refusesTools(refusal)) {
+      tools = fallbackAfterRefusal(original, services);
+      dropped.push(...fallbackDropped(original, tools));
+      request = withFallback(request, tools);
       continue;
     }
     const adaptation = backend.adapt(request, refusal);

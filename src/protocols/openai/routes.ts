@@ -1,7 +1,7 @@
 import type { Constraint } from '../../chat/constraint.ts';
 import type { History, PassThroughRoute } from '../../chat/protocol.ts';
-import type { JsonObject } from '../../chat/request.ts';
-import { foldedName, isObject } from '../../framing/json.ts';
+import type { ChatRequest, JsonObject, Tool } from '../../chat/request.ts';
+import { foldedName, isObject, textIn } from '../../framing/json.ts';
 import { sseData } from '../../framing/sse.ts';
 import { DroppedFields } from '../dropped-fields.ts';
 import type { FieldTable } from '../field-table.ts';
@@ -125,6 +125,27 @@ function readHistory(body: JsonObject): History {
   return { messages, dropped: [...dropped.names] };
 }
 
+function readTools(body: JsonObject): ChatRequest | undefined {
+  const { tools, tool_choice: choice, parallel_tool_calls: parallel, response_format: format } = body;
+  if (!Array.isArray(tools) || choice === 'none' || (isObject(format) && format['type'] !== 'text')) return undefined;
+  const read: Tool[] = [];
+  for (const tool of tools) {
+    const fields = isObject(tool) ? tool['function'] : undefined;
+    // The calls of other types of tools have other fields.
+    if (!isObject(fields) || typeof fields['name'] !== 'string') return undefined;
+    const { name, parameters } = fields;
+    read.push({ name, ...(isObject(parameters) && { parameters }) });
+  }
+  return {
+    kind: 'chat',
+    model: textIn(body['model']),
+    sampling: {},
+    messages: [],
+    tools: read,
+    ...(parallel === false && { parallelToolCalls: false }),
+  };
+}
+
 /** The paths passed through to a server with an OpenAI API. Its configured address already contains /v1. */
 export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '/completions', '/embeddings'].map(
   (upstreamPath) => ({
@@ -134,7 +155,7 @@ export const openaiRoutes: readonly PassThroughRoute[] = ['/chat/completions', '
     scope: 'inference',
     modelsIn,
     needsGateway,
-    ...(upstreamPath === '/chat/completions' && { asksForSearch, mendHistory, readHistory }),
+    ...(upstreamPath === '/chat/completions' && { asksForSearch, mendHistory, readHistory, readTools }),
     ...(upstreamPath === '/embeddings'
       ? { outputTokens: () => 0 }
       : {

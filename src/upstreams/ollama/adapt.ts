@@ -1,7 +1,6 @@
 import type { Adaptation } from '../../chat/backend.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
 import type { GatewayError } from '../../errors.ts';
-import { withToolsInPrompt } from './forced-tool-calls.ts';
 
 /**
  * Adapts a request that a model refused because of something that it does not support. The server says what that is before
@@ -23,7 +22,6 @@ export function adapt(request: GenerationRequest, { status, message }: GatewayEr
 const adaptations: readonly (readonly [RegExp, (request: GenerationRequest) => Adaptation | undefined])[] = [
   [/does not support thinking/, withoutThinking],
   [/think value/, withCommonThinking],
-  [/does not support tools/, withForcedTools],
 ];
 
 function withoutThinking({ think, ...rest }: GenerationRequest): Adaptation | undefined {
@@ -38,9 +36,7 @@ function withCommonThinking(request: GenerationRequest): Adaptation | undefined 
   return { request: { ...request, think: think === 'max' ? 'high' : true }, dropped: [] };
 }
 
-function withForcedTools(request: GenerationRequest): Adaptation | undefined {
-  if (request.kind !== 'chat') return undefined;
-  const { tools, toolChoice } = request;
-  if (tools === undefined || toolChoice === undefined) return undefined;
-  return { request: withToolsInPrompt(request, tools, toolChoice), dropped: [] };
+/** True for a model whose template has no place for tools. */
+export function refusesTools({ message }: GatewayError): boolean {
+  return /does not support tools/.test(message);
 }

@@ -1,7 +1,7 @@
 import type { Decoder } from '../../chat/stream.ts';
 import type { Emit } from '../../chat/event.ts';
 import { stoppedEarly } from '../../errors.ts';
-import { LineSplitter, splitLines } from '../../framing/ndjson.ts';
+import { LineSplitter } from '../../framing/ndjson.ts';
 import { uniqueCallId } from '../call-ids.ts';
 import { toText } from '../coerce.ts';
 import { emitContent } from '../content.ts';
@@ -43,9 +43,13 @@ export class OllamaDecoder implements Decoder {
     if (this.#done) return;
     const { verbatim } = this.#emit;
     const lines = bytes.toString('utf8');
-    const passedOn = verbatim === undefined ? 0 : passOnTokens(lines, verbatim);
-    if (passedOn === lines.length) return;
-    for (const line of splitLines(lines, passedOn)) this.#readLine(line);
+    for (let at = 0; at < lines.length;) {
+      if (verbatim !== undefined) at = passOnTokens(lines, verbatim, at);
+      const end = lines.indexOf('\n', at);
+      const line = lines.slice(at, end === -1 ? undefined : end);
+      if (line.trim() !== '') this.#readLine(line);
+      at = end === -1 ? lines.length : end + 1;
+    }
   }
 
   #readLine(json: string): void {

@@ -32,16 +32,17 @@ export function tokenOfLine(line: string): string | undefined {
  * each text were parsed and encoded again.
  *
  * @param lines whole lines
- * @returns the number of characters passed on: those before the first line that has to be parsed
+ * @param from index of the first line
+ * @returns the index of the first line that has to be parsed
  */
-export function passOnTokens(lines: string, verbatim: Verbatim): number {
+export function passOnTokens(lines: string, verbatim: Verbatim, from = 0): number {
   const frame = verbatim.frame();
-  if (frame === undefined || lines.length > maxLength) return 0;
+  if (frame === undefined || lines.length > maxLength) return from;
   const { before, after } = frame;
-  let [framed, length] = ['', 0];
-  for (nextTokenLine.lastIndex = 0; length < lines.length; length = nextTokenLine.lastIndex) {
+  let [framed, length] = ['', from];
+  for (nextTokenLine.lastIndex = from; length < lines.length; length = nextTokenLine.lastIndex) {
     const json = nextTokenLine.exec(lines)?.[1];
-    if (json === undefined) break;
+    if (json === undefined || verbatim.mustParse?.test(json) === true) break;
     if (json !== '""') framed += before + (json.includes('\\') ? normalized(json) : json) + after;
   }
   if (framed !== '') verbatim.take(framed);

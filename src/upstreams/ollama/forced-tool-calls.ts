@@ -5,7 +5,6 @@ import { newCallId } from '../call-ids.ts';
 import { beginsAsCall, readBrokenCall, readCall } from './call-text.ts';
 import type { Budget } from './schema-budget.ts';
 import { inlineRefs } from './schema-refs.ts';
-import { schemaBudgetOf } from './tools.ts';
 
 /**
  * The output format for a request with tools. Ollama has no tool_choice, and a model whose output is constrained to a format
@@ -42,17 +41,6 @@ function callSchemas(tools: readonly Tool[], budget: Budget): JsonObject[] {
 
 function allowedTools(tools: readonly Tool[], choice: ToolChoice): readonly Tool[] {
   return choice === 'required' ? tools : tools.filter(({ name }) => name === choice.name);
-}
-
-/** @returns the request for a model whose template does not support tools: a system message lists them instead. */
-export function withToolsInPrompt(request: ChatRequest, tools: readonly Tool[], choice: ToolChoice): ChatRequest {
-  const { tools: _, ...rest } = request;
-  const list = allowedTools(tools, choice)
-    .map((tool) => JSON.stringify(tool))
-    .join('\n');
-  const text = `Call one of these tools. Answer with JSON only: {"name": …, "arguments": {…}}\n${list}`;
-  const format = forcedFormat(tools, choice, schemaBudgetOf(request));
-  return { ...rest, format, messages: [{ role: 'system', text }, ...request.messages] };
 }
 
 export interface TextCalls {

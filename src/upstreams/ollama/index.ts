@@ -2,7 +2,7 @@ import type { Backend } from '../../chat/backend.ts';
 import type { Emit } from '../../chat/event.ts';
 import type { GenerationRequest } from '../../chat/request.ts';
 import { firstToolCallOnly } from '../../chat/filters/event-filters.ts';
-import { adapt } from './adapt.ts';
+import { adapt, refusesTools } from './adapt.ts';
 import { OllamaDecoder } from './decoder.ts';
 import { embedError, embedQuery } from './embed.ts';
 import { statusError } from './error.ts';
@@ -21,6 +21,7 @@ export const ollama: Backend = {
   },
   error: statusError,
   adapt,
+  refusesTools,
   safeSchemas,
   observer: () => new OllamaUsageObserver(),
   embeddings: embedQuery,

@@ -47,7 +47,10 @@ function toOllamaChat(request: ChatRequest): Body {
 function toolFields(tools: readonly Tool[], request: ChatRequest): Pick<OllamaChatRequest, 'tools' | 'format'> {
   const budget = schemaBudgetOf(request);
   const format = formatWithCalls(tools, request, budget);
-  return { tools: toOllamaTools(tools, budget), ...(format !== undefined && { format }) };
+  return {
+    ...(request.toolsAreText !== true && { tools: toOllamaTools(tools, budget) }),
+    ...(format !== undefined && { format }),
+  };
 }
 
 /** @see https://docs.ollama.com/api/generate */

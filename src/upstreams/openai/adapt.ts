@@ -44,6 +44,19 @@ export function adapt(request: GenerationRequest, refusal: GatewayError): Adapta
   };
 }
 
+/**
+ * Words of vLLM without a tool parser, llama.cpp without --jinja, Ollama, and gateways. They come with different statuses.
+ *
+ * @see https://docs.vllm.ai/en/latest/features/tool_calling/
+ */
+const aboutTools =
+  /enable-auto-tool-choice|tool-call-parser|\btools? param(eter)? requires\b|(does|do) not support (tools?\b|tool[ _-](use|call)|function[ _-]call)|\b(tools?|tool[ _-](use|calling|calls)|function[ _-]calling) (is|are) not (supported|enabled|available)|endpoints found that support tool use/i;
+
+/** True for a server that takes no tools, or none for this model. */
+export function refusesTools({ message }: GatewayError): boolean {
+  return aboutTools.test(message);
+}
+
 /** Matches errors about reasoning. Ollama's do not contain the field's name. */
 const aboutReasoning = /\breasoning_effort\b|reasoning value|think value|support thinking/;
 

@@ -1,6 +1,6 @@
 import type { Backend } from '../../chat/backend.ts';
 import { firstToolCallOnly } from '../../chat/filters/event-filters.ts';
-import { adapt } from './adapt.ts';
+import { adapt, refusesTools } from './adapt.ts';
 import { OpenAiDecoder } from './decoder.ts';
 import { embedQuery } from './embed.ts';
 import { statusError } from './error.ts';
@@ -19,6 +19,7 @@ export const openai: Backend = {
   },
   error: statusError,
   adapt,
+  refusesTools,
   safeSchemas,
   observer: () => new OpenAiUsageObserver(),
   embeddings: embedQuery,

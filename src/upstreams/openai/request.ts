@@ -37,7 +37,7 @@ export function toOpenAi(request: GenerationRequest): BackendRequest {
 /** @see https://platform.openai.com/docs/api-reference/chat/create */
 function toChat(request: ChatRequest, without: ReadonlySet<string>): ChatBody {
   const { toolChoice, parallelToolCalls, format, think, logprobs } = request;
-  const tools = request.tools?.length === 0 ? undefined : request.tools;
+  const tools = request.tools?.length === 0 || request.toolsAreText === true ? undefined : request.tools;
   return {
     ...toCommon(request),
     messages: toMessages(request.messages, !without.has('reasoning_content')),
@@ -76,6 +76,8 @@ function droppedFields(request: GenerationRequest): string[] {
     ...(keepAlive === undefined ? [] : ['keep_alive']),
     ...(truncate === true ? ['truncate'] : []),
     ...(kind === 'completion' && format !== undefined ? ['format'] : []),
+    // The format leaves no room for a call as text.
+    ...(kind === 'chat' && request.toolsAreText === true && format !== undefined ? ['tools'] : []),
     ...(kind === 'completion' && think !== undefined && think !== false ? ['think'] : []),
   ];
 }

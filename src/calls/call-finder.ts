@@ -1,0 +1,77 @@
+import { type Decision, decideAfterMark, decideBare, maxBeginning } from './beginning.ts';
+import { type Mark, markIn } from './marks.ts';
+import type { ToolNames } from './tool-names.ts';
+
+/** Characters in which most texts show not to be a call. */
+const firstLook = 48;
+
+/** What may begin a call without a mark, at the beginning of a line. */
+const bareBeginning = /(^|\n)[^\S\n]*(?=[{[`Af])/g;
+
+interface Found {
+  readonly index: number;
+  /** Undefined for a call without a mark. */
+  readonly mark: Mark | undefined;
+}
+
+/** Finds where in a text a call may begin. */
+export class CallFinder {
+  readonly #names: ToolNames;
+  /** The number of characters that were looked at, for tests. */
+  work = 0;
+
+  constructor(names: ToolNames) {
+    this.#names = names;
+  }
+
+  /**
+   * @param refused what begins at the first character, and is no call: only another one may begin there
+   * @param isLineStart true if nothing but white space precedes the text on its line
+   * @returns the first place; undefined if there is none
+   */
+  find(text: string, refused: Partial<Found> | undefined, isLineStart: boolean): Found | undefined {
+    const marked = this.#marked(text, refused?.mark === undefined ? 0 : 1);
+    const end = marked?.index ?? text.length;
+    const bare = this.#bare(text, { from: refused === undefined ? 0 : 1, end, isLineStart });
+    return bare === undefined ? marked : { index: bare, mark: undefined };
+  }
+
+  #marked(text: string, from: number): Found | undefined {
+    for (let at = from; ; at += 1) {
+      const found = markIn(text, at);
+      if (found === undefined) return undefined;
+      const { mark, index } = found;
+      const decide = (part: string): Decision => decideAfterMark(mark, part.slice(mark.open.length), this.#names);
+      if (this.#mayBegin(text.slice(index, index + maxBeginning), decide)) return found;
+      at = index;
+    }
+  }
+
+  #bare(
+    text: string,
+    { from, end, isLineStart }: { readonly from: number; readonly end: number; readonly isLineStart: boolean },
+  ): number | undefined {
+    for (const [whole, lineBreak, index] of lineBeginnings(text)) {
+      const start = index + whole;
+      if (start > end) return undefined;
+      if (start < from || !(lineBreak || isLineStart)) continue;
+      const beginning = text.slice(start, start + maxBeginning);
+      if (this.#mayBegin(beginning, (part) => decideBare(part, this.#names))) return start;
+    }
+    return undefined;
+  }
+
+  #mayBegin(beginning: string, decide: (text: string) => Decision): boolean {
+    const short = beginning.slice(0, firstLook);
+    this.work += short.length;
+    if (decide(short) === 'text') return false;
+    this.work += beginning.length;
+    const decision = decide(beginning);
+    return decision === undefined ? beginning.length < maxBeginning : decision !== 'text';
+  }
+}
+
+/** Finds each line's beginning: its length, whether it follows a line break, and its index. */
+function* lineBeginnings(text: string): Generator<readonly [length: number, lineBreak: boolean, index: number]> {
+  for (const found of text.matchAll(bareBeginning)) yield [found[0].length, found[1] === '\n', found.index];
+}
