@@ -91,8 +91,8 @@ export function createSearcher(
   metrics: Metrics,
 ): Searcher | undefined {
   if (options === undefined) return undefined;
-  for (const outcome of searchEndings) metrics.webSearches.inc({ outcome }, 0);
-  return new Searcher(options, (outcome) => metrics.webSearches.inc({ outcome }));
+  for (const outcome of searchEndings) metrics.answers.webSearches.inc({ outcome }, 0);
+  return new Searcher(options, (outcome) => metrics.answers.webSearches.inc({ outcome }));
 }
 
 function createLimiter({ wiring: { config, metrics }, state }: ServicesOptions): Limiter {

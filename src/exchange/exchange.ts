@@ -7,8 +7,9 @@ import type { Key } from '../policy/keys.ts';
 import type { Forecast } from '../scheduling/forecast.ts';
 import type { Phase } from '../telemetry/metrics.ts';
 import type { Admitted } from './admitted.ts';
+import { estimatedCharge } from './estimated-charge.ts';
 import { type Ending, type Tokens, outcomeOf } from './ending.ts';
-import { FirstTokenTimers } from './first-token-timers.ts';
+import { FirstTokenTimers, noExtension, noTimer } from './first-token-timers.ts';
 
 /** Called as exchanges run and end. */
 export interface ExchangeObservers {
@@ -149,7 +150,7 @@ export class Exchange {
    * @param extension called when the time is over; returns how many more milliseconds the attempt gets, 0 for none
    * @returns a function that stops the timer
    */
-  startFirstTokenTimer(milliseconds: number, extension: () => number = none): () => void {
+  startFirstTokenTimer(milliseconds: number, extension: () => number = noExtension): () => void {
     if (milliseconds === 0 || this.#firstChunkAt !== undefined) return noTimer;
     return this.#firstTokenTimers.start(this.#attempt, milliseconds, extension);
   }
@@ -282,29 +283,15 @@ export class Exchange {
     if (failure !== undefined) this.#abort(failure);
   }
 
-  /**
-   * Charges an answer whose usage the upstream did not report: the estimated prompt, and one token per chunk. If no chunk
-   * arrived, the output is estimated from the time at the server. A request that no server served costs nothing.
-   */
+  /** The tokens to charge if the upstream did not report the usage. */
   #estimatedCharge(): Tokens {
-    const counted = this.#usage?.usage;
-    const servedMs = this.#servedMs + this.#slots * performance.now() - this.#slotsSince;
-    if (this.#firstChunkAt === undefined && servedMs <= 0) return { inputTokens: 0, outputTokens: 0 };
-    const { inputTokens, outputTokens } = this.estimate;
-    const timed = Math.min(Math.ceil((servedMs / 1000) * this.outputRate), this.maxOutputTokens ?? outputTokens);
-    // Embeddings generate no tokens.
-    const generated = outputTokens === 0 ? 0 : this.#chunks > 0 ? this.#chunks : timed;
-    return {
-      inputTokens: inputTokens + (counted?.inputTokens ?? 0),
-      outputTokens: generated + (counted?.outputTokens ?? 0),
-    };
+    return estimatedCharge({
+      estimate: this.estimate,
+      counted: this.#usage?.usage,
+      chunks: this.#firstChunkAt === undefined ? undefined : this.#chunks,
+      servedMs: this.#servedMs + this.#slots * performance.now() - this.#slotsSince,
+      outputRate: this.outputRate,
+      maxOutputTokens: this.maxOutputTokens,
+    });
   }
-}
-
-function noTimer(): void {
-  // There is no timer to stop.
-}
-
-function none(): number {
-  return 0;
 }

@@ -35,3 +35,11 @@ export class FirstTokenTimers {
 function notBegun(): GatewayError {
   return new GatewayError('first_token_timeout', 'The model did not begin to answer in time.', { retryAfter: 5 });
 }
+
+export function noTimer(): void {
+  // There is no timer to stop.
+}
+
+export function noExtension(): number {
+  return 0;
+}

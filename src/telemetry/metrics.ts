@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { upstreamFailures } from '../errors.ts';
+import { AnswerMetrics } from './answer-metrics.ts';
 import { type ConfiguredLabels, ConfiguredSeries } from './configured-series.ts';
 import { SeriesHistogram } from './series.ts';
 import { StatusMetrics } from './status-metrics.ts';
@@ -21,6 +22,7 @@ export class Metrics {
   readonly #in = { registers: [this.registry] };
   readonly #configured = new ConfiguredSeries(this.registry);
   readonly status = new StatusMetrics(this.registry);
+  readonly answers = new AnswerMetrics(this.registry);
 
   readonly requests = new Counter({
     name: 'llamaduct_requests_total',
@@ -84,30 +86,6 @@ export class Metrics {
     labelNames: ['upstream', 'code'],
     ...this.#in,
   });
-  readonly repetitions = new Counter({
-    name: 'llamaduct_repetitions_ended_total',
-    help: 'Answers that were ended because the model repeated itself.',
-    labelNames: ['model', 'upstream'],
-    ...this.#in,
-  });
-  readonly repairedCalls = new Counter({
-    name: 'llamaduct_tool_calls_repaired_total',
-    help: 'Tool calls that were mended, by what was wrong: arguments that were no valid JSON, the name of the tool, or a call that came as text.',
-    labelNames: ['model', 'upstream', 'repair'],
-    ...this.#in,
-  });
-  readonly toolRepairs = new Counter({
-    name: 'llamaduct_tool_repairs_total',
-    help: 'Responses that were requested again because of their tool calls, by outcome: repaired or failed.',
-    labelNames: ['model', 'upstream', 'outcome'],
-    ...this.#in,
-  });
-  readonly toolFallbacks = new Counter({
-    name: 'llamaduct_tool_fallbacks_total',
-    help: 'Requests with tools to models without tool support, by mode: emulate, drop or refuse.',
-    labelNames: ['model', 'mode'],
-    ...this.#in,
-  });
   readonly ejected = new Gauge({
     name: 'llamaduct_upstream_ejected',
     help: '1 if the upstream is ejected after consecutive failures, otherwise 0.',
@@ -143,12 +121,6 @@ export class Metrics {
     name: 'llamaduct_translation_lossy_total',
     help: "Dropped request fields, by the API's name of the field, or other.",
     labelNames: ['field'],
-    ...this.#in,
-  });
-  readonly webSearches = new Counter({
-    name: 'llamaduct_web_searches_total',
-    help: 'Web searches for models, by outcome: found, empty, unavailable, timeout, max_uses_exceeded, query_too_long, invalid_tool_input, too_many_requests or cancelled.',
-    labelNames: ['outcome'],
     ...this.#in,
   });
   readonly contextOverflow = new Counter({
@@ -261,7 +233,7 @@ export class Metrics {
     for (const { name: upstream, hasQueue } of labels.upstreams) {
       this.upstreamUp.inc({ upstream }, 0);
       this.ejected.inc({ upstream }, 0);
-      this.repetitions.inc({ model: 'none', upstream }, 0);
+      this.answers.repetitions.inc({ model: 'none', upstream }, 0);
       for (const outcome of outcomes) this.requests.inc({ ...none, upstream, outcome }, 0);
       for (const code of upstreamFailures) this.upstreamErrors.inc({ upstream, code }, 0);
       for (const code of retried) this.retries.inc({ upstream, code }, 0);

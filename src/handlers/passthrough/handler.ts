@@ -175,7 +175,7 @@ function watchFor(
   const request = { kind: 'chat', model, messages: [], sampling: {} } as const;
   return new RepetitionWatch(
     (emit) => upstream.backend.decoder(request, emit, config.limits.line),
-    () => metrics.repetitions.inc({ model: upstream.catalog.label(model), upstream: upstream.name }),
+    () => metrics.answers.repetitions.inc({ model: upstream.catalog.label(model), upstream: upstream.name }),
   );
 }
 

@@ -55,9 +55,7 @@ export async function rewriteBody(
   const named = route.modelsIn(body);
   const models = await authorizeModels(named, services, exchange);
   const mayStay = body === undefined || hasOneReading(bytes, body, policyDepends(route, services, exchange));
-  const resolved = [...models.values()];
-  if (hasChangedTools(body, resolved, services) || mustSearch(body, route, services)) return undefined;
-  if (route.hasOddHistory?.(body) === true) return undefined;
+  if (mustTranslate(body, [...models.values()], route, services)) return undefined;
   const apply = nativeRules[kind];
   if (apply === undefined) {
     const [name = ''] = named;
@@ -68,6 +66,12 @@ export async function rewriteBody(
     return { ...withMendedHistory(body, bytes, route), hideThinking: false, splitsThinkTags: false, dropped: [] };
   }
   return withNativeRules({ body, bytes, mayStay }, route, { path: route.path, apply, models }, { services, exchange });
+}
+
+/** True for a body that cannot be passed on, whichever server gets it. */
+function mustTranslate(body: unknown, models: readonly string[], route: ModelRoute, services: Services): boolean {
+  if (hasChangedTools(body, models, services) || mustSearch(body, route, services)) return true;
+  return route.hasOddHistory?.(body) === true;
 }
 
 /** True for a body that asks for a web search, if this server has one. */

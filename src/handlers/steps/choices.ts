@@ -94,7 +94,7 @@ export function choiceDecoders(
     if (splitsThinkTags) filtered = splitThinkTags(filtered);
     if (!endsRepetition) return backend.decoder(request, filtered, config.limits.line);
     const onRepetition = (): void => {
-      metrics.repetitions.inc({ model: upstream.catalog.label(request.model), upstream: upstream.name });
+      metrics.answers.repetitions.inc({ model: upstream.catalog.label(request.model), upstream: upstream.name });
       cut();
     };
     return backend.decoder(request, filtered, config.limits.line, (inner) =>

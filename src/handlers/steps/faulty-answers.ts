@@ -33,7 +33,7 @@ export function checksOf({ repairs, validatesJson, requests }: PreparedCall, ser
     isFaulty: hasFaultyCalls,
     next: withFaults,
     sendsFaulty: true,
-    onEnd: (outcome) => metrics.toolRepairs.inc({ ...labels, outcome }),
+    onEnd: (outcome) => metrics.answers.toolRepairs.inc({ ...labels, outcome }),
   };
   const schema: Check = {
     attempts: 1,

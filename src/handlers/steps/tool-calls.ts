@@ -33,7 +33,8 @@ export function withMendedCalls(
 ): Emit {
   if (!hasTools(request) || fallback === 'drop') return emit;
   const model = upstream.catalog.label(request.model);
-  const onMended = (repair: Mending): void => metrics.repairedCalls.inc({ model, upstream: upstream.name, repair });
+  const onMended = (repair: Mending): void =>
+    metrics.answers.repairedCalls.inc({ model, upstream: upstream.name, repair });
   const mended = mendCalls(emit, namesOf(request.tools), onMended);
   if (request.format !== undefined) return mended;
   const isEmulated = fallback === 'emulate';

@@ -57,7 +57,7 @@ function chooseFallback(
   { config, metrics, upstream }: UpstreamServices,
 ): ToolFallback {
   const mode = rule?.tools ?? 'emulate';
-  metrics.toolFallbacks.inc({ model: upstream.catalog.label(model), mode });
+  metrics.answers.toolFallbacks.inc({ model: upstream.catalog.label(model), mode });
   if (mode === 'refuse') throw invalidValue('tools', `The model ${quoted(model)} takes no tools here.`);
   if (mode === 'drop' && config.strict) rejectDroppedFields(['tools']);
   return mode;
