@@ -43,7 +43,7 @@ export class OllamaDecoder implements Decoder {
     if (this.#done) return;
     const { verbatim } = this.#emit;
     const lines = bytes.toString('utf8');
-    for (let at = 0; at < lines.length;) {
+    for (let at = 0; at < lines.length && !this.#done;) {
       if (verbatim !== undefined) at = passOnTokens(lines, verbatim, at);
       const end = lines.indexOf('\n', at);
       const line = lines.slice(at, end === -1 ? undefined : end);
