@@ -8,11 +8,12 @@ import type { Upstream } from './upstream.ts';
  * @returns a function that stops the checks
  */
 export function startHealthChecks(upstreams: readonly Upstream[], interval: number): () => void {
-  // The models in memory matter only if there is a choice of servers, and only while they are kept up to date.
-  const checksMemory = upstreams.length > 1 && interval > 0;
+  // The models in memory matter only while they are kept up to date. The first check needs them only if there is a choice of servers.
+  let checksMemory = upstreams.length > 1 && interval > 0;
   const stops = upstreams.map((upstream) =>
     repeat(upstream, async () => await check(upstream, checksMemory), interval > 0),
   );
+  checksMemory = interval > 0;
   return () => {
     for (const stop of stops) stop();
   };

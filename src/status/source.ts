@@ -4,7 +4,6 @@ import type { Services } from '../services.ts';
 import type { Sample, StatusSource } from '../telemetry/status-metrics.ts';
 import { Cached } from './cached.ts';
 import { limitSubjects } from './subjects.ts';
-import { readServer } from './server-reads.ts';
 
 type SourceServices = Pick<Services, 'exchanges' | 'pool' | 'limiter' | 'gatekeeper'>;
 
@@ -17,14 +16,12 @@ export function statusSource(services: SourceServices): StatusSource {
     queued: () => count(exchanges.all, ({ isQueued }) => isQueued, waiterOf),
     limits: async () => await limits.get(),
     loadedBytes: () =>
-      pool.upstreams.flatMap((upstream) => {
-        // For the next scrape: this one must not wait for a server.
-        void readServer(upstream);
-        return (upstream.catalog.inMemory ?? []).map(({ name, bytes = 0 }) => ({
-          labels: { upstream: upstream.name, model: upstream.catalog.label(name) },
+      pool.upstreams.flatMap(({ name: upstream, catalog }) =>
+        (catalog.inMemory ?? []).map(({ name, bytes = 0 }) => ({
+          labels: { upstream, model: catalog.label(name) },
           value: bytes,
-        }));
-      }),
+        })),
+      ),
     slots: () =>
       pool.upstreams.flatMap(({ name, queue }) =>
         queue === undefined ? [] : [{ labels: { upstream: name }, value: queue.parallel }],

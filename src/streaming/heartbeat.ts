@@ -38,6 +38,7 @@ export function writeHeartbeats(
   const waiting = (): string => comment(waitingText(exchange)) + (given === undefined ? keepAlive() : '');
   let beat = waiting;
   sink.write(beat());
+  sink.written = false;
   keepStreamAlive(sink, () => beat(), { exchange, interval });
   starting.then(
     ({ stream, lateHeaders }) => {
@@ -54,6 +55,9 @@ export function writeHeartbeats(
   );
 }
 
+/** Looks at a stream in each interval: the silence before a heartbeat is longer than the interval by one of them at most. */
+const ticks = 4;
+
 /**
  * Writes a heartbeat whenever nothing was written for an interval, and until the exchange ends.
  *
@@ -65,18 +69,18 @@ export function keepStreamAlive(
   { exchange, interval }: Pick<HeartbeatOptions, 'exchange' | 'interval'>,
 ): void {
   let silentTicks = 0;
-  // A timer that starts anew with each token would cost more than one that looks twice in each interval.
+  // A timer that starts anew with each token would cost more than one that looks some times in each interval.
   const timer = setInterval(() => {
     silentTicks = sink.written ? 0 : silentTicks + 1;
     sink.written = false;
     // A client that does not read would only have more to read later.
-    if (silentTicks < 2 || !sink.ready) return;
+    if (silentTicks < ticks || !sink.ready) return;
     const text = beat();
     if (text === '') return;
     silentTicks = 0;
     sink.write(text);
     sink.written = false;
-  }, interval / 2);
+  }, interval / ticks);
   exchange.onEnd(() => clearInterval(timer));
 }
 

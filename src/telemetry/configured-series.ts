@@ -53,10 +53,11 @@ export class ConfiguredSeries {
 
   async #removeFrom(metric: Removable): Promise<void> {
     const { values } = await metric.get();
-    for (const { labels } of values) if (!this.#isConfigured(labels)) metric.remove(labels);
+    for (const { labels } of values) if (!this.has(labels)) metric.remove(labels);
   }
 
-  #isConfigured({ key, upstream }: MetricValue<string>['labels']): boolean {
+  /** True for labels of a key and an upstream that are configured, as far as they name any. */
+  has({ key, upstream }: MetricValue<string>['labels']): boolean {
     return (
       (key === undefined || this.#keys.has(String(key))) &&
       (upstream === undefined || this.#upstreams.has(String(upstream)))

@@ -21,7 +21,7 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #in = { registers: [this.registry] };
   readonly #configured = new ConfiguredSeries(this.registry);
-  readonly status = new StatusMetrics(this.registry);
+  readonly status = new StatusMetrics(this.registry, this.#configured);
   readonly answers = new AnswerMetrics(this.registry);
 
   readonly requests = new Counter({

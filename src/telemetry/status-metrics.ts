@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { ConfiguredSeries } from './configured-series.ts';
 
 /** One value of a gauge. */
 export interface Sample<Label extends string> {
@@ -14,7 +15,7 @@ export interface StatusSource {
   queued(): Iterable<Sample<'key' | 'priority'>>;
   /** The used share of each limit, 1 for all of it. It may be some seconds old. */
   limits(): Promise<Iterable<Sample<'key' | 'limit'>>>;
-  /** Bytes of the models in memory. They may be some seconds old. */
+  /** Bytes of the models in memory at the last health check. */
   loadedBytes(): Iterable<Sample<'upstream' | 'model'>>;
   /** Requests that a server with a queue gets at a time. */
   slots(): Iterable<Sample<'upstream'>>;
@@ -25,8 +26,10 @@ export class StatusMetrics {
   source: StatusSource | undefined;
   readonly modelLoads: Counter<'upstream' | 'model'>;
   readonly #registry: Registry;
+  readonly #configured: Pick<ConfiguredSeries, 'has'>;
 
-  constructor(registry: Registry) {
+  constructor(registry: Registry, configured: Pick<ConfiguredSeries, 'has'>) {
+    this.#configured = configured;
     this.#registry = registry;
     this.modelLoads = new Counter({
       name: 'llamaduct_model_loads_total',
@@ -94,7 +97,7 @@ export class StatusMetrics {
       collect: async () => {
         const samples = this.source === undefined ? [] : await read(this.source);
         gauge.reset();
-        for (const { labels, value } of samples) gauge.inc(labels, value);
+        for (const { labels, value } of samples) if (this.#configured.has(labels)) gauge.inc(labels, value);
       },
     });
   }

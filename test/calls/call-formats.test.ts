@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { ChatEvent } from '../../src/chat/event.ts';
 import { marks } from '../../src/calls/marks.ts';
-import { TextCallFilter } from '../../src/calls/text-calls.ts';
+import { TextCallFilter } from '../../src/calls/text-call-filter.ts';
 import { ToolNames } from '../../src/calls/tool-names.ts';
 
 const names = new ToolNames([

@@ -219,7 +219,7 @@ await suite('GET /v1/status', async () => {
   });
 
   await test('the metrics show who runs and waits, what is left of limits, and what is loaded', async () => {
-    await using at = await lab();
+    await using at = await lab({ health: { interval: '50ms' } });
     const { gateway, upstream } = at;
     upstream.loaded = ['scripted-plain:latest'];
     const answers = [gateway.chat()];

@@ -1,0 +1,300 @@
+import type { Emit, FinishEvent, TextEvent, TokenLogprob, Verbatim } from '../chat/event.ts';
+import { GatewayError } from '../errors.ts';
+import { partialLength } from '../chat/filters/think-tags.ts';
+import { CallFinder } from './call-finder.ts';
+import { gapOf, maxGap, mayGoOn } from './gap.ts';
+import { HeldCall } from './held-call.ts';
+import { type Mark, partialMarkIn } from './marks.ts';
+import { piecesOf } from './pieces.ts';
+import { readCalls } from './read-calls.ts';
+import type { TextCall, TextCallOptions } from './text-call.ts';
+
+const thinkTags = ['<think>', '<thinking>'];
+/** Characters of white space in front of an answer that are held back. */
+const maxLeadingSpace = 256;
+
+/** The JSON of texts that the filter has to see: with what may begin a mark, or with a line break. */
+const suspicious = /[<[]|\\[nu]/;
+
+export class TextCallFilter {
+  readonly #emit: Emit;
+  readonly #options: TextCallOptions;
+  readonly #finder: CallFinder;
+  #held: HeldCall | undefined;
+  /** Text of which it is not known yet whether it begins a call. */
+  #carry = '';
+  /** True while the current line has nothing but white space. */
+  #isLineStart = true;
+  /** True until the answer has more than white space. */
+  #isStart = true;
+  /** True directly after a call. */
+  #isAfterCall = false;
+  /** White space in front of a call, and what was skipped after one: it is text if text follows. */
+  #gap = '';
+  /** The tag that ends the thinking in the text. */
+  #thinkEnd = '';
+  /** Calls without marks after other text, which are calls only if nothing but calls follows. */
+  #pending: { text: string; readonly calls: TextCall[] } | undefined;
+  #logprobs: TokenLogprob[] = [];
+  #called = false;
+  /** True once the model has called a tool in the server's own way. */
+  #stopped = false;
+  /** Text that the current event releases. */
+  #out = '';
+  #work = 0;
+
+  constructor(emit: Emit, options: TextCallOptions) {
+    this.#emit = emit;
+    this.#finder = new CallFinder(options.names);
+    this.#options = options;
+  }
+
+  /** The number of characters that were looked at, for tests. */
+  get work(): number {
+    return this.#work + this.#finder.work + (this.#held?.work ?? 0);
+  }
+
+  add(event: TextEvent): void {
+    if (this.#stopped) return this.#emit(event);
+    if (event.text === '' && (event.logprobs === undefined || this.#isIdle)) return this.#emit(event);
+    for (const logprob of event.logprobs ?? []) this.#logprobs.push(logprob);
+    if (this.#isIdle && !/[<[\n]/.test(event.text)) this.#release(event.text);
+    else for (const piece of piecesOf(event.text)) this.#read(piece);
+    this.#emitText();
+    if (this.#held === undefined || this.#held.length <= this.#options.maxHeld) return;
+    const { text } = this.#held;
+    this.#drop();
+    this.#release(text);
+    this.#emitText();
+  }
+
+  /** Lets everything pass from now on. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#flush();
+    this.#stopped = true;
+    this.#called = true;
+  }
+
+  /** @throws {GatewayError} if the model had to call a tool, and did not */
+  finish(event: FinishEvent): void {
+    const isCut = event.reason === 'length';
+    const called = !this.#stopped && this.#end(isCut);
+    if (this.#options.isForced === true && !this.#called && !isCut) {
+      throw new GatewayError('upstream_error', 'The model did not call the required tool.');
+    }
+    this.#emitText(true);
+    this.#emit(called && event.reason === 'stop' ? { ...event, reason: 'tool_calls' } : event);
+  }
+
+  verbatim(inner: Verbatim): Verbatim {
+    return {
+      frame: () => (this.#isIdle ? inner.frame() : undefined),
+      take: (texts) => inner.take(texts),
+      mustParse: suspicious,
+    };
+  }
+
+  /** True if a text without marks and line breaks makes no difference. */
+  get #isIdle(): boolean {
+    if (this.#stopped) return true;
+    const isHolding = this.#held !== undefined || this.#carry !== '' || this.#pending !== undefined;
+    return !isHolding && !this.#isLineStart && !this.#isAfterCall && this.#thinkEnd === '';
+  }
+
+  /** @returns true if there was a call */
+  #end(isCut: boolean): boolean {
+    const held = this.#held;
+    if (held !== undefined) {
+      this.#drop();
+      // Half of a call is not completed.
+      this.#close(held, !isCut || held.isWhole);
+    }
+    // White space after the last call.
+    if (this.#isAfterCall && gapOf(this.#carry) === this.#carry) this.#carry = '';
+    this.#flush();
+    for (const call of this.#pending?.calls ?? []) this.#emitCall(call);
+    this.#pending = undefined;
+    return this.#called;
+  }
+
+  /** Emits all text that is held back. */
+  #flush(): void {
+    const text = this.#carry + (this.#held?.text ?? '');
+    this.#drop();
+    this.#carry = '';
+    this.#release(text);
+    this.#emitText();
+  }
+
+  #drop(): void {
+    this.#work += this.#held?.work ?? 0;
+    this.#held = undefined;
+  }
+
+  #callsIn({ body, bodyToFirstMark }: HeldCall): readonly TextCall[] | undefined {
+    return readCalls(body, this.#options.names) ?? readCalls(bodyToFirstMark, this.#options.names);
+  }
+
+  #read(text: string): void {
+    let rest: string | undefined = text;
+    let refused: HeldCall | undefined;
+    while (rest !== undefined && rest !== '') {
+      if (this.#held === undefined) {
+        rest = this.#search(this.#carry + rest, refused);
+        refused = undefined;
+        continue;
+      }
+      const held: HeldCall = this.#held;
+      const end = held.add(rest, 0);
+      if (end === undefined) return;
+      this.#drop();
+      if (end === 'text') {
+        const { refused: beginning } = held;
+        rest = beginning + rest.slice(beginning.length - held.length);
+        refused = held;
+      } else {
+        this.#close(held);
+        rest = rest.slice(end);
+      }
+    }
+  }
+
+  #close(held: HeldCall, isWhole = true): void {
+    const calls = isWhole ? this.#callsIn(held) : undefined;
+    if (calls === undefined) this.#release(held.text);
+    else this.#take(calls, held);
+  }
+
+  #take(calls: readonly TextCall[], held: HeldCall): void {
+    this.#isAfterCall = true;
+    this.#isLineStart = true;
+    const between = this.#gap;
+    this.#gap = '';
+    if (this.#pending !== undefined || (held.mark === undefined && !this.#isStart)) {
+      this.#pending ??= { text: '', calls: [] };
+      this.#pending.text += between + held.text;
+      this.#pending.calls.push(...calls);
+      if (this.#pending.text.length > this.#options.maxHeld) this.#releasePending();
+      return;
+    }
+    for (const call of calls) this.#emitCall(call);
+  }
+
+  #releasePending(): void {
+    const text = this.#pending?.text ?? '';
+    this.#pending = undefined;
+    this.#isAfterCall = false;
+    this.#release(text);
+  }
+
+  #emitCall(call: TextCall): void {
+    this.#emitText();
+    this.#called = true;
+    this.#logprobs = [];
+    this.#options.onCall?.();
+    this.#emit({ type: 'tool-call', id: this.#options.newId(), ...call });
+  }
+
+  /**
+   * Emits text up to the next call.
+   *
+   * @param refused what begins at the first character, and is no call: only another one may begin there
+   * @returns what follows its beginning, which is held back; undefined if there is none
+   */
+  #search(text: string, refused: HeldCall | undefined): string | undefined {
+    this.#carry = '';
+    this.#work += text.length;
+    if (this.#isAfterCall) return this.#skipGap(text);
+    const mayBeThinking = this.#isStart && refused === undefined && this.#thinkEnd === '';
+    if (mayBeThinking && this.#isUndecidedStart(text)) return undefined;
+    if (this.#thinkEnd !== '') return this.#passThinking(text);
+    const found = this.#finder.find(text, refused, this.#isLineStart);
+    if (found !== undefined) return this.#hold(text, found.index, found.mark);
+    const end = partialMarkIn(text, refused?.mark === undefined ? 0 : 1);
+    const isBlankStart = this.#isStart && text.slice(0, end).trim() === '';
+    this.#carry = isBlankStart ? text : text.slice(end);
+    if (!isBlankStart) this.#release(text.slice(0, end));
+    return undefined;
+  }
+
+  #hold(text: string, index: number, mark: Mark | undefined): string {
+    const before = text.slice(0, index);
+    // White space in front of an answer that is a call is no text of its own.
+    if (this.#isStart && before.trim() === '') this.#gap += before;
+    else this.#release(before);
+    this.#held = new HeldCall(mark, this.#options.names);
+    return text.slice(index);
+  }
+
+  /** @returns true if the beginning of the answer has to be longer before it is known what it is */
+  #isUndecidedStart(text: string): boolean {
+    const begun = text.trimStart();
+    if (text.length - begun.length > maxLeadingSpace) {
+      this.#isStart = false;
+      return false;
+    }
+    const tag = thinkTags.find((one) => begun.startsWith(one));
+    if (tag !== undefined) this.#thinkEnd = `</${tag.slice(1)}`;
+    const isUndecided = tag === undefined && thinkTags.some((one) => one.startsWith(begun));
+    if (isUndecided) this.#carry = text;
+    return isUndecided;
+  }
+
+  #passThinking(text: string): string | undefined {
+    const end = text.indexOf(this.#thinkEnd);
+    if (end === -1) {
+      const kept = partialLength(text, this.#thinkEnd);
+      this.#carry = text.slice(text.length - kept);
+      this.#release(text.slice(0, text.length - kept));
+      return undefined;
+    }
+    const after = end + this.#thinkEnd.length;
+    this.#thinkEnd = '';
+    this.#release(text.slice(0, after));
+    this.#isStart = true;
+    this.#isLineStart = true;
+    return text.slice(after);
+  }
+
+  /** Drops what stands between two calls. */
+  #skipGap(text: string): string | undefined {
+    const skipped = gapOf(text);
+    const rest = text.slice(skipped.length);
+    if (skipped.length > maxGap) {
+      this.#isAfterCall = false;
+      this.#gap = skipped.slice(0, maxGap);
+      this.#isStart = false;
+      return text.slice(maxGap);
+    }
+    if (mayGoOn(rest)) {
+      this.#carry = text;
+      return undefined;
+    }
+    this.#isAfterCall = false;
+    this.#isLineStart = true;
+    this.#gap = skipped;
+    return rest;
+  }
+
+  #release(text: string): void {
+    if (text === '') return;
+    const before = `${this.#pending?.text ?? ''}${this.#gap}`;
+    this.#pending = undefined;
+    this.#gap = '';
+    const whole = before + text;
+    const lineEnd = whole.lastIndexOf('\n');
+    const isBlank = whole.slice(lineEnd + 1).trim() === '';
+    this.#isLineStart = isBlank && (lineEnd !== -1 || this.#isLineStart);
+    if (whole.trim() !== '') this.#isStart = false;
+    this.#out += whole;
+  }
+
+  #emitText(isEnd = false): void {
+    const [text, logprobs] = [this.#out, this.#logprobs];
+    if (text === '' && !(isEnd && logprobs.length > 0)) return;
+    this.#out = '';
+    this.#logprobs = [];
+    this.#emit({ type: 'text', text, ...(logprobs.length > 0 && { logprobs }) });
+  }
+}
