@@ -93,7 +93,7 @@ function modelRoutes({ generation, embeddings, models }: ClientProtocols, servic
       errors: errorFormatOf(protocol),
       idPrefix: protocol.idPrefix,
       runsModel: true,
-      handler: listingModels(generationHandler(protocol, services), services),
+      handler: listingModels(protocol.path, generationHandler(protocol, services), services),
     })),
     ...embeddings.map((protocol) => ({
       ...common,
@@ -101,7 +101,7 @@ function modelRoutes({ generation, embeddings, models }: ClientProtocols, servic
       errors: protocol.errors,
       moreValues: protocol.maxTokens ?? 0,
       runsModel: true,
-      handler: listingModels(embeddingsHandler(protocol, services), services),
+      handler: listingModels(protocol.path, embeddingsHandler(protocol, services), services),
     })),
     ...models.flatMap(({ readName, ...protocol }) =>
       readName === undefined
@@ -136,7 +136,7 @@ function readRoutes({ modelLists, models, resources }: ClientProtocols, services
         path: protocol.path,
         scope,
         errors: protocol.errors,
-        handler: listingModels(modelHandler(protocol, services), services),
+        handler: listingModels(protocol.path, modelHandler(protocol, services), services),
       })),
     ...resources.map((protocol): Route => ({
       method: protocol.method,

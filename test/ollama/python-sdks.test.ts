@@ -23,7 +23,8 @@ const programs: Readonly<Record<string, (reference: Reference, backend: Backend)
 /** The abort cases recognize by keep_alive that a request has ended, and by num_ctx which runner it had. */
 const models = [{ match: 'scripted-long*', pin: { num_ctx: 8192 }, keep_alive: '1h' }];
 
-const reference: Reference = noPython === false ? await askReference() : { utf8: '', vectors: [], oldVector: [] };
+const reference: Reference =
+  noPython === false ? await askReference() : { utf8: '', vectors: [], oldVector: [], available: '' };
 
 for (const backend of ['ollama', 'openai'] as const) {
   for (const [file, expect] of Object.entries(programs)) {

@@ -6,8 +6,16 @@ import type { Services } from '../../services.ts';
 /** Names that an error lists. */
 const maxNames = 10;
 
-/** Makes a handler whose error about an unknown model lists the models that the key may use. */
-export function listingModels(handler: RequestHandler, { pool }: Pick<Services, 'pool'>): RequestHandler {
+const intro = 'Available models:';
+
+/**
+ * Makes a handler whose error about an unknown model lists the models that the key may use. Clients of Ollama's own API get
+ * Ollama's error.
+ *
+ * @param path of the route
+ */
+export function listingModels(path: string, handler: RequestHandler, { pool }: Pick<Services, 'pool'>): RequestHandler {
+  if (path.startsWith('/api/')) return handler;
   return async (c, body) => {
     try {
       return await handler(c, body);
@@ -16,7 +24,8 @@ export function listingModels(handler: RequestHandler, { pool }: Pick<Services, 
       const { key } = c.get('exchange');
       const models = await pool.models.list(Infinity).catch(() => []);
       const names = models.map(({ name }) => name).filter((name) => key === undefined || mayUse(key, name));
-      if (names.length === 0) throw error;
+      // Another llamaduct as the server has listed them already.
+      if (names.length === 0 || error.message.includes(intro)) throw error;
       throw error.saying(`${error.message.replace(/[.\s]*$/, '.')} ${available(names)}`);
     }
   };
@@ -25,5 +34,5 @@ export function listingModels(handler: RequestHandler, { pool }: Pick<Services, 
 function available(names: readonly string[]): string {
   const shown = names.slice(0, maxNames).join(', ');
   const rest = names.length - maxNames;
-  return `Available models: ${shown}${rest > 0 ? ` and ${rest} more` : ''}.`;
+  return `${intro} ${shown}${rest > 0 ? ` and ${rest} more` : ''}.`;
 }

@@ -1,7 +1,7 @@
 import * as common from './expected.ts';
 
 const unauthorized = ['AuthenticationError', 401, 'error', 'authentication_error', common.wrongKey];
-const unknown = ['NotFoundError', 404, 'error', 'not_found_error', common.noModel];
+const unknown = (message: string): unknown[] => ['NotFoundError', 404, 'error', 'not_found_error', message];
 const bad = (message: string): unknown[] => ['BadRequestError', 400, 'error', 'invalid_request_error', message];
 const thinking = [
   ['thinking', common.thought, true],
@@ -11,7 +11,8 @@ const block = ['content_block_start', 'content_block_delta', 'content_block_stop
 const stopped = [common.stoppedText, 'stop_sequence', ' Ollama'];
 
 /** @returns the expected values of anthropic_sdk.py, for either upstream */
-export function anthropicSdk({ utf8 }: common.Reference): common.Expected {
+export function anthropicSdk({ utf8, available }: common.Reference): common.Expected {
+  const noModel = unknown(common.noModel + available);
   return {
     message: {
       text: [utf8],
@@ -35,7 +36,7 @@ export function anthropicSdk({ utf8 }: common.Reference): common.Expected {
     count_tokens: { same: true, more: true },
     abort: common.aborted,
     error_key: [unauthorized, unauthorized],
-    error_model: [unknown, unknown, unknown],
+    error_model: [noModel, noModel, noModel],
     error_request: [bad('messages must be an array.'), bad('temperature must be a number.')],
     error_broken: ['InternalServerError', 502, 'error', 'api_error', common.broken],
     retries: { 'scripted-broken': 1, 'scripted-repeat': 3, 'llama-of-nowhere': 1 },

@@ -1,5 +1,5 @@
 import * as texts from '../../e2e/texts.ts';
-import { native, answerOfNative, user } from '../live.ts';
+import { native, answerOfNative, ollama, user } from '../live.ts';
 
 /** The upstream of llamaduct: Ollama itself, or the OpenAI API of a second llamaduct in front of Ollama. */
 export type Backend = 'ollama' | 'openai';
@@ -10,6 +10,8 @@ export interface Reference {
   readonly vectors: readonly (readonly number[])[];
   /** The vector of /api/embeddings, which is not normalized. */
   readonly oldVector: readonly number[];
+  /** The sentence about available models in llamaduct's errors for unknown ones. */
+  readonly available: string;
 }
 
 /** The expected values of a program, by case. */
@@ -21,7 +23,15 @@ export async function askReference(): Promise<Reference> {
   const model = 'scripted-embed';
   const { embeddings } = await native<{ embeddings: number[][] }>('/api/embed', { model, input: ['one', 'two'] });
   const { embedding } = await native<{ embedding: number[] }>('/api/embeddings', { model, prompt: 'one' });
-  return { utf8: answer.text, vectors: embeddings, oldVector: embedding };
+  return { utf8: answer.text, vectors: embeddings, oldVector: embedding, available: await availableModels() };
+}
+
+async function availableModels(): Promise<string> {
+  const response = await fetch(`${ollama}/api/tags`);
+  const { models } = (await response.json()) as { models: { name: string }[] };
+  const names = models.map(({ name }) => name);
+  const rest = names.length > 10 ? ` and ${names.length - 10} more` : '';
+  return `. Available models: ${names.slice(0, 10).join(', ')}${rest}.`;
 }
 
 export const { plainText, thought, greeting, weatherText, incompleteText } = texts;

@@ -18,7 +18,10 @@ function ofEach(values: (provider: string, message: (text: string) => string) =>
 }
 
 /** @returns the expected values of litellm_routes.py */
-export function litellmRoutes({ utf8, vectors }: common.Reference, backend: common.Backend): common.Expected {
+export function litellmRoutes(
+  { utf8, vectors, available }: common.Reference,
+  backend: common.Backend,
+): common.Expected {
   const isOllama = backend === 'ollama';
   const thought = [common.thought.trim(), common.greeting];
   const tools = [[common.paris], 'tool_calls', common.weatherText];
@@ -49,7 +52,9 @@ export function litellmRoutes({ utf8, vectors }: common.Reference, backend: comm
       openai: litellmError('AuthenticationError', 401, 'AuthenticationError: OpenAI', common.wrongKey),
     },
     error_model: ofEach((provider, body) => {
-      const error = litellmError('NotFoundError', 404, provider, body(common.noModel));
+      // Its routes to Ollama use Ollama's own API.
+      const message = provider === 'OpenAI' ? common.noModel + available : common.noModel;
+      const error = litellmError('NotFoundError', 404, provider, body(message));
       return [error, error];
     }),
     // The openai package retries twice within the first of its attempts.

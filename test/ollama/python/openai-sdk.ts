@@ -19,7 +19,7 @@ const bad = (param: string, message: string): unknown[] => [
 ];
 
 /** @returns the expected values of openai_sdk.py, for either upstream */
-export function openaiSdk({ utf8, vectors }: common.Reference): common.Expected {
+export function openaiSdk({ available, utf8, vectors }: common.Reference): common.Expected {
   return {
     chat: { text: utf8, finish: 'stop', model: 'scripted-utf8', counted: true, total: 0 },
     chat_limit: [common.cutText, 'length', 4],
@@ -96,10 +96,10 @@ export function openaiSdk({ utf8, vectors }: common.Reference): common.Expected 
     embeddings: { lengths: vectors.map(({ length }) => length), same: true, vectors, counted: true },
     error_key: [unauthorized, unauthorized, unauthorized],
     error_model: [
-      unknown(common.noModel),
-      unknown(common.noModel),
-      unknown(common.noModel),
-      unknown(common.noModelToEmbed),
+      unknown(common.noModel + available),
+      unknown(common.noModel + available),
+      unknown(common.noModel + available),
+      unknown(common.noModelToEmbed + available),
     ],
     error_request: [bad('messages', 'messages must be an array.'), bad('input', 'input must be an array.')],
     error_broken: ['InternalServerError', 502, 'server_error', 'model_load_failed', null, common.broken],
