@@ -6,6 +6,7 @@ export const hostedKinds = [
   'fetching web pages',
   'code execution',
   'file search',
+  'maps',
   'image generation',
   'computer use',
   'MCP servers',

@@ -5,10 +5,11 @@ import { array, defined, integer, oneOf, string } from './fields.ts';
 
 /** The beginnings of the types of tools, by what they do. */
 const patterns: Readonly<Record<HostedKind, RegExp>> = {
-  'web search': /^(web_?search|google_?search)/i,
+  'web search': /^(web_?search|google_?search|enterprise_?web_?search|(parallel|exa)_?ai_?search)/i,
   'fetching web pages': /^(web_?fetch|url_?context)/i,
   'code execution': /^code_?(execution|interpreter)/i,
-  'file search': /^file_?search/i,
+  'file search': /^(file_?search|retrieval)/i,
+  maps: /^google_?maps/i,
   'image generation': /^image_?generation/i,
   'computer use': /^computer/i,
   'MCP servers': /^mcp/i,
@@ -106,7 +107,8 @@ function readSearchTool(fields: JsonObject, path: string): SearchTool {
   return defined({
     maxUses: integer(fields['max_uses'], `${path}.max_uses`, 1),
     allowedDomains: domains('allowed_domains'),
-    blockedDomains: domains('blocked_domains'),
+    // The other is Google's name.
+    blockedDomains: domains('blocked_domains') ?? domains('excludeDomains'),
     location: readLocation(fields['user_location']),
     size: oneOf(fields['search_context_size'], `${path}.search_context_size`, ['low', 'medium', 'high']),
   });

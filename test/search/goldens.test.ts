@@ -7,6 +7,10 @@ const script = [{ text: 'Let me look.', calls: [search('llama')] }, { text: 'A c
 const dialects = {
   messages: ['/v1/messages', { max_tokens: 99, messages: hello, tools: [webSearch] }],
   responses: ['/v1/responses', { input: 'What is a llama?', tools: [{ type: 'web_search' }] }],
+  'v1beta-streamGenerateContent': [
+    '/v1beta/models/scripted-plain:streamGenerateContent?alt=sse',
+    { contents: [{ role: 'user', parts: [{ text: 'What is a llama?' }] }], tools: [{ googleSearch: {} }] },
+  ],
   'chat-completions': ['/v1/chat/completions', { messages: hello, web_search_options: {} }],
 } as const;
 
@@ -16,7 +20,8 @@ function stable(text: string): string {
     .replaceAll(/(?<=(resp|msg|ws|chatcmpl)[_-])[0-9a-f]{24,64}/g, 'ID')
     .replaceAll(/(?<=call_)[0-9a-f]{24,}/g, 'ID')
     .replaceAll(/(?<="(created|created_at|completed_at)":)\d+/g, '0')
-    .replaceAll(/^: server-timing: .*$/gm, ': server-timing');
+    .replaceAll(/^: server-timing: .*$/gm, ': server-timing')
+    .replaceAll(/(?<="comment":"server-timing)[^"]*/g, '');
 }
 
 for (const [name, [path, body]] of Object.entries(dialects)) {

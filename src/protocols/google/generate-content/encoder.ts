@@ -1,12 +1,21 @@
 import type { ChatEvent, FinishReason } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
+import type { Citation, Search, SearchEvent } from '../../../chat/search.ts';
 import { serverTiming } from '../../../chat/server-timing.ts';
 import type { Encoder, TotalUsage } from '../../../chat/stream.ts';
 import type { GatewayError } from '../../../errors.ts';
 import { jsonLine } from '../../../framing/json.ts';
 import { sseData } from '../../../framing/sse.ts';
 import { googleErrors } from '../error.ts';
+import { toGrounding } from './grounding.ts';
 import { type AnswerPart, toCallPart, toFinishReason, toUsageMetadata } from './response.ts';
+
+/** What came of an answer that may search the web. */
+interface Grounds {
+  readonly searches: Search[];
+  citations: readonly Citation[];
+  text: string;
+}
 
 const textStart = '{"candidates":[{"content":{"parts":[{"text":';
 
@@ -17,18 +26,23 @@ const textStart = '{"candidates":[{"content":{"parts":[{"text":';
  * @see https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
  */
 abstract class ContentEncoder implements Encoder {
+  readonly joinsTurns = true;
   readonly #versions: object;
+  readonly #grounds: Grounds | undefined;
   /** By candidate: the end of a response with a text, and why the candidate has ended. */
   readonly #ends: string[] = [];
   readonly #reasons: FinishReason[] = ['stop'];
 
-  constructor({ id, model }: AnswerHead) {
+  /** @param searches true if the answer may search the web: its text is then kept, because places in it are counted in bytes */
+  constructor({ id, model }: AnswerHead, searches = false) {
     this.#versions = { modelVersion: model, responseId: id };
+    if (searches) this.#grounds = { searches: [], citations: [], text: '' };
   }
 
   write(event: ChatEvent, index: number): string {
     switch (event.type) {
       case 'text':
+        if (this.#grounds !== undefined) this.#grounds.text += event.text;
         return event.text === '' ? '' : this.record(`${textStart}${jsonLine(event.text)}}${this.#endOf(index)}`);
       case 'reasoning':
         return event.text === ''
@@ -44,13 +58,24 @@ abstract class ContentEncoder implements Encoder {
     }
   }
 
+  /** Searches are not shown before the last response, which lists them and what they found. */
+  search(event: SearchEvent): string {
+    if (this.#grounds === undefined) return '';
+    if (event.type === 'ended') this.#grounds.searches.push(event.search);
+    else if (event.type === 'cited') this.#grounds.citations = event.citations;
+    return '';
+  }
+
   /** The last response has the usage, and a part because SDKs take a content without parts for a broken answer. */
   end({ usage, timings }: TotalUsage): string {
     const timing = serverTiming(timings);
+    // Clients join the parts of a stream, so that the text is counted as one.
+    const grounding = this.#grounds && toGrounding({ ...this.#grounds, part: 0 });
     const candidates = this.#reasons.map((reason, index) => ({
       content: contentOf({ text: '' }),
       finishReason: toFinishReason(reason),
       index,
+      ...(grounding && { groundingMetadata: grounding }),
     }));
     const comment = timing === '' ? {} : { comment: `server-timing: ${timing}` };
     return (

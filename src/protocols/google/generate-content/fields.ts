@@ -59,6 +59,17 @@ const functionDeclaration: FieldTable = {
   behavior: { ...named, neutral: ['BLOCKING', 'UNSPECIFIED'] },
 };
 
+const searchTool: Field = {
+  effect: 'any',
+  fields: {
+    excludeDomains: read,
+    blockingConfidence: { ...named, neutral: ['BLOCKING_CONFIDENCE_UNSPECIFIED'] },
+    timeRangeFilter: named,
+    searchTypes: { effect: 'any', fields: { webSearch: read } },
+    dynamicRetrievalConfig: named,
+  },
+};
+
 /** The fields of `generationConfig`. */
 export const generationFields = {
   temperature: optionFields.temperature,
@@ -114,8 +125,13 @@ export const generateContentFields = {
   systemInstruction: { ...raw, fields: { ...content, ...part } },
   tools: {
     ...list,
-    fields: { functionDeclarations: { effect: 'any', fields: functionDeclaration } },
-    note: 'Tools that Google runs are named.',
+    fields: {
+      functionDeclarations: { effect: 'any', fields: functionDeclaration },
+      googleSearch: searchTool,
+      googleSearchRetrieval: searchTool,
+      enterpriseWebSearch: searchTool,
+    },
+    note: 'Web search is run here if `web_search` is configured, otherwise named. Other tools that Google runs are named.',
   },
   toolConfig: {
     effect: 'any',

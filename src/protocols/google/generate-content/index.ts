@@ -1,11 +1,11 @@
 import { estimatedInputTokens } from '../../../chat/estimate.ts';
-import type { GenerationProtocol } from '../../../chat/protocol.ts';
+import type { GenerationCall, GenerationProtocol } from '../../../chat/protocol.ts';
 import { sseContentType } from '../../../framing/sse.ts';
 import { droppableNames } from '../../field-table.ts';
 import { googleErrors } from '../error.ts';
 import { ArrayEncoder, EventEncoder } from './encoder.ts';
 import { generateContentFields } from './fields.ts';
-import { readGenerateContent, readTokenCount } from './request.ts';
+import { type ParsedContent, readGenerateContent, readTokenCount } from './request.ts';
 import { toContentResponse } from './response.ts';
 
 const jsonContentType = 'application/json; charset=utf-8';
@@ -19,6 +19,7 @@ const common = {
     'contents.parts.tool_use': 'contents.parts.functionCall',
     'messages.content.image_url': 'contents.parts.inlineData',
     messages: 'contents',
+    n: 'generationConfig.candidateCount',
     max_tokens: 'generationConfig.maxOutputTokens',
     reasoning_effort: 'generationConfig.thinkingConfig',
     thinking_budget: 'generationConfig.thinkingConfig.thinkingBudget',
@@ -34,8 +35,8 @@ export const generateContent: GenerationProtocol = {
   ...common,
   path: '/v1beta/generateContent',
   contentType: jsonContentType,
-  read: (body) => ({
-    ...readGenerateContent(body),
+  read: (body, _owner, _quota, canSearch) => ({
+    ...readGenerateContent(body, canSearch),
     stream: false,
     // Never streamed.
     encoder: (head) => new ArrayEncoder(head),
@@ -48,12 +49,7 @@ export const streamGenerateContent: GenerationProtocol = {
   ...common,
   path: '/v1beta/streamGenerateContent',
   contentType: sseContentType,
-  read: (body) => ({
-    ...readGenerateContent(body),
-    stream: true,
-    encoder: (head) => new EventEncoder(head),
-    respond: toContentResponse,
-  }),
+  read: (body, _owner, _quota, canSearch) => streamed(readGenerateContent(body, canSearch), EventEncoder),
 };
 
 /** The same without `alt=sse`. */
@@ -61,12 +57,7 @@ export const streamGenerateContentArray: GenerationProtocol = {
   ...common,
   path: '/v1beta/streamGenerateContent/array',
   contentType: jsonContentType,
-  read: (body) => ({
-    ...readGenerateContent(body),
-    stream: true,
-    encoder: (head) => new ArrayEncoder(head),
-    respond: toContentResponse,
-  }),
+  read: (body, _owner, _quota, canSearch) => streamed(readGenerateContent(body, canSearch), ArrayEncoder),
 };
 
 /** `POST /v1beta/models/{model}:countTokens`. @see https://ai.google.dev/api/tokens */
@@ -74,8 +65,8 @@ export const countGeminiTokens: GenerationProtocol = {
   ...common,
   path: '/v1beta/countTokens',
   contentType: jsonContentType,
-  read(body) {
-    const call = readTokenCount(body);
+  read(body, _owner, _quota, canSearch) {
+    const call = readTokenCount(body, canSearch);
     return {
       ...call,
       stream: false,
@@ -86,3 +77,12 @@ export const countGeminiTokens: GenerationProtocol = {
     };
   },
 };
+
+function streamed(call: ParsedContent, Encoder: typeof EventEncoder | typeof ArrayEncoder): GenerationCall {
+  return {
+    ...call,
+    stream: true,
+    encoder: (head) => new Encoder(head, call.hosted?.search !== undefined),
+    respond: toContentResponse,
+  };
+}

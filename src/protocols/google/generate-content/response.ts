@@ -1,8 +1,10 @@
 import type { ChatResult } from '../../../chat/accumulator.ts';
 import type { FinishReason, ToolCallEvent, Usage } from '../../../chat/event.ts';
 import type { AnswerHead } from '../../../chat/protocol.ts';
+import { joinTurns } from '../../../chat/joined-turns.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
 import { parseCallArguments } from '../../tool-calls.ts';
+import { toGrounding } from './grounding.ts';
 
 /** A part of an answer. @see https://ai.google.dev/api/caching#Part */
 export type AnswerPart =
@@ -12,18 +14,27 @@ export type AnswerPart =
 /** @returns an answer that is not streamed. @see https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse */
 export function toContentResponse(results: readonly ChatResult[], { usage }: TotalUsage, head: AnswerHead): object {
   return {
-    candidates: results.map((result, index) => ({
-      content: { parts: toParts(result), role: 'model' },
-      finishReason: toFinishReason(result.finishReason),
-      index,
-    })),
+    candidates: results.map(toCandidate),
     usageMetadata: toUsageMetadata(usage),
     modelVersion: head.model,
     responseId: head.id,
   };
 }
 
-function toParts({ reasoning, text, toolCalls }: ChatResult): AnswerPart[] {
+function toCandidate(result: ChatResult, index: number): object {
+  const { finishReason, toolCalls, turns = [] } = result;
+  const { text, reasoning, citations } = joinTurns(result);
+  const searches = turns.flatMap((turn) => turn.searches);
+  const grounding = toGrounding({ searches, citations, text, part: reasoning === '' ? 0 : 1 });
+  return {
+    content: { parts: toParts({ reasoning, text, toolCalls }), role: 'model' },
+    finishReason: toFinishReason(finishReason),
+    index,
+    ...(grounding && { groundingMetadata: grounding }),
+  };
+}
+
+function toParts({ reasoning, text, toolCalls }: Pick<ChatResult, 'reasoning' | 'text' | 'toolCalls'>): AnswerPart[] {
   const parts: AnswerPart[] = [
     ...(reasoning === '' ? [] : [{ text: reasoning, thought: true as const }]),
     ...(text === '' ? [] : [{ text }]),

@@ -2,7 +2,7 @@ import type { ChatCompletion, ChatCompletionMessage } from 'openai/resources/cha
 import type { AnswerHead } from '../../../chat/protocol.ts';
 import type { TotalUsage } from '../../../chat/stream.ts';
 import type { ChatResult } from '../../../chat/accumulator.ts';
-import { type Citation, citationsIn, resultsOf, turnBreak } from '../../../chat/search.ts';
+import { joinTurns } from '../../../chat/joined-turns.ts';
 import { toAnnotation } from './annotations.ts';
 import { type AnswerShape, type ReasoningFields, reasoningFields } from './reasoning.ts';
 import { toUsage } from '../usage.ts';
@@ -36,7 +36,7 @@ function toMessage(
   { reasoningField, usesFunctions, customTools }: AnswerShape,
 ): ChatCompletionMessage & ReasoningFields {
   const { toolCalls } = result;
-  const { text, reasoning, citations } = joined(result);
+  const { text, reasoning, citations } = joinTurns(result);
   const [call] = toolCalls;
   return {
     role: 'assistant',
@@ -47,22 +47,4 @@ function toMessage(
     ...(usesFunctions && call !== undefined && { function_call: { name: call.name, arguments: call.arguments } }),
     ...(!usesFunctions && toolCalls.length > 0 && { tool_calls: toolCalls.map((one) => toToolCall(one, customTools)) }),
   };
-}
-
-function join(texts: readonly string[]): string {
-  return texts.filter((text) => text !== '').join(turnBreak);
-}
-
-/** Joins the parts of an answer that searched the web. Its searches are not shown. */
-function joined({ text, reasoning, turns = [] }: ChatResult): Pick<ChatResult, 'text' | 'reasoning'> & {
-  readonly citations: readonly Citation[];
-} {
-  if (turns.length === 0) return { text, reasoning, citations: [] };
-  const parts = [...turns, { text, reasoning }];
-  const content = join(parts.map((part) => part.text));
-  const offset = content.length - text.length;
-  const citations = citationsIn(text, resultsOf(turns)).map((citation) => {
-    return { ...citation, start: citation.start + offset, end: citation.end + offset };
-  });
-  return { text: content, reasoning: join(parts.map((part) => part.reasoning)), citations };
 }
