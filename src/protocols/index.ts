@@ -20,7 +20,7 @@ import {
   streamGenerateContent,
   streamGenerateContentArray,
 } from './google/generate-content/index.ts';
-import { geminiModel, geminiModelList } from './google/models/index.ts';
+import { geminiModel, geminiModelList, unknownMethod } from './google/models/index.ts';
 import { readGoogleTarget } from './google/target.ts';
 import { chat } from './ollama/chat/index.ts';
 import { embed, legacyEmbeddings } from './ollama/embed/index.ts';
@@ -75,7 +75,14 @@ export function clientProtocols(
     embeddings: [embeddings, embed, legacyEmbeddings, embedContent, batchEmbedContents],
     modelLists: [modelList, tags, geminiModelList],
     models: [model, show, geminiModel],
-    resources: [...responseResources(store), ...conversationResources(store), ps, versionEndpoint, rootEndpoint],
+    resources: [
+      ...responseResources(store),
+      ...conversationResources(store),
+      ps,
+      versionEndpoint,
+      rootEndpoint,
+      unknownMethod,
+    ],
     targets: [readGoogleTarget],
   };
 }

@@ -208,6 +208,20 @@ suite("web search of Gemini's API", () => {
     assert.match(text, /generationConfig\.candidateCount/);
   });
 
+  test('is asked for by any value but null, false and an empty text', async () => {
+    for (const value of [[], true]) {
+      await using setup = await start({ turns: script });
+      const { text } = await ask(setup, 'generateContent', { tools: [{ googleSearch: value }] });
+      assert.match(text, /groundingMetadata/);
+    }
+    for (const value of [null, false, '']) {
+      await using setup = await start({ search: false, turns: [{ text: 'Hi.' }] });
+      const { response } = await ask(setup, 'generateContent', { tools: [{ googleSearch: value }] });
+      assert.equal(response.status, 200);
+      assert.equal(setup.asked()[0]?.tools, undefined);
+    }
+  });
+
   test('is part of a count of tokens, available or not', async () => {
     for (const more of [{}, { search: false } as const]) {
       await using setup = await start({ ...more, turns: [{ text: '' }] });

@@ -4,19 +4,21 @@ import type { FieldTable } from '../field-table.ts';
 
 /**
  * Renames the fields of a table that a request spells in snake case, as Google's JSON allows. What is in no table, such as
- * the arguments of a call, stays as it is.
+ * the arguments of a call, stays as it is. A null is absent, so that it does not hide the other spelling.
  *
  * @see https://protobuf.dev/programming-guides/json/
  */
 export function camelCased(table: FieldTable, value: JsonObject): JsonObject {
-  const renamed: Record<string, unknown> = {};
-  for (const given in value) {
+  // A name such as `__proto__` is one like any other in a map.
+  const renamed = new Map<string, unknown>();
+  for (const given of Object.keys(value)) {
     const name = nameIn(table, given, value);
     const fields = Object.hasOwn(table, name) ? table[name]?.fields : undefined;
     const inner = value[given];
-    renamed[name] = fields === undefined ? inner : camelCasedIn(fields, inner);
+    if (inner === null && renamed.has(name)) continue;
+    renamed.set(name, fields === undefined ? inner : camelCasedIn(fields, inner));
   }
-  return renamed;
+  return Object.fromEntries(renamed);
 }
 
 function camelCasedIn(table: FieldTable, value: unknown): unknown {
@@ -27,7 +29,7 @@ function camelCasedIn(table: FieldTable, value: unknown): unknown {
 function nameIn(table: FieldTable, given: string, value: JsonObject): string {
   if (Object.hasOwn(table, given)) return given;
   const name = toCamelCase(given);
-  return Object.hasOwn(table, name) && !Object.hasOwn(value, name) ? name : given;
+  return Object.hasOwn(table, name) && value[name] == null ? name : given;
 }
 
 export function toCamelCase(name: string): string {

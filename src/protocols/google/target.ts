@@ -1,7 +1,7 @@
 import type { ReadTarget, TargetReader } from '../../chat/protocol.ts';
 
 /** The methods of models, each with a route of its own. A streamed answer is an array unless the query asks for events. */
-const methods: ReadonlySet<string> = new Set([
+export const methods: ReadonlySet<string> = new Set([
   'generateContent',
   'streamGenerateContent',
   'countTokens',
@@ -31,9 +31,11 @@ export const readGoogleTarget: TargetReader = (path, query, header): ReadTarget 
 
 /** @param rest of the path, behind `base` @returns undefined for a path without a method of Google's */
 function readMethod(base: string, rest: string, query: URLSearchParams): ReadTarget | undefined {
-  const form = base === 'v1' ? /^models\/(.+):(\w+)$/ : /^(?:models\/)?(.+):(\w+)$/;
+  // Some HTTP clients encode the colon.
+  const form = base === 'v1' ? /^models\/(.+)(?::|%3a)(\w+)$/i : /^(?:models\/)?(.+)(?::|%3a)(\w+)$/i;
   const [, encodedModel, method = ''] = form.exec(rest) ?? [];
-  if (encodedModel === undefined || !methods.has(method)) return undefined;
-  const isArray = method === 'streamGenerateContent' && (query.get('alt') ?? query.get('$alt')) !== 'sse';
+  if (encodedModel === undefined || encodedModel === 'models/' || !methods.has(method)) return undefined;
+  const alt = query.get('alt') ?? query.get('$alt');
+  const isArray = method === 'streamGenerateContent' && alt?.toLowerCase() !== 'sse';
   return { path: `/v1beta/${method}${isArray ? '/array' : ''}`, encodedModel };
 }

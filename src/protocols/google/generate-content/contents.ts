@@ -17,7 +17,11 @@ import { toCommonPart } from './common-part.ts';
  * @see https://ai.google.dev/api/caching#Content
  */
 export function readContents(contents: unknown, systemInstruction: unknown, dropped: DroppedFields): Message[] {
-  const items: readonly unknown[] = Array.isArray(contents) ? contents : contents == null ? [] : [contents];
+  const items: readonly unknown[] = Array.isArray(contents)
+    ? contents
+    : contents == null || contents === ''
+      ? []
+      : [contents];
   if (items.length === 0) throw invalidValue('contents', 'contents must have at least one content.');
   const reader = new ContentReader(dropped);
   const messages = items.flatMap((item, index) => {

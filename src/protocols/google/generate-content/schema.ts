@@ -23,10 +23,11 @@ function toJsonSchema(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toJsonSchema);
   if (!isObject(value)) return value;
   const schema: Record<string, unknown> = {};
-  for (const given in value) {
+  for (const given of Object.keys(value)) {
     // Names of properties are below `properties`, so that every name here is a keyword.
     const keyword = toCamelCase(given);
-    const converted = replaced.has(keyword) ? undefined : keywordValue(keyword, value[given]);
+    const converted =
+      replaced.has(keyword) || keyword === '__proto__' ? undefined : keywordValue(keyword, value[given]);
     if (converted !== undefined) schema[keyword] = converted;
   }
   const ordering = value['propertyOrdering'] ?? value['property_ordering'];

@@ -64,9 +64,9 @@ const lookUps: ReadonlySet<HostedKind> = new Set(['web search', 'fetching web pa
  */
 export function requireLookUp(tools: readonly unknown[] = []): void {
   for (const [index, item] of tools.entries()) {
-    for (const name in isObject(item) ? item : {}) {
+    for (const [name, value] of Object.entries(isObject(item) ? item : {})) {
       const kind = hostedKind(name);
-      if (kind === undefined || !lookUps.has(kind)) continue;
+      if (kind === undefined || !lookUps.has(kind) || !isAsked(value)) continue;
       const path = `tools[${index}].${name}`;
       const hint = kind === 'web search' ? ' Web search needs web_search in its configuration.' : '';
       throw invalidValue(path, `${path} is not available on this server (${kind}).${hint}`);
@@ -74,14 +74,18 @@ export function requireLookUp(tools: readonly unknown[] = []): void {
   }
 }
 
+/** An empty object is how clients ask for a tool of Google's. It is `[]` in PHP, and some send `true`. */
+function isAsked(value: unknown): boolean {
+  return value != null && value !== false && value !== '';
+}
+
 /** @returns the functions of a tool. What Google runs is dropped, and named, unless it is available here */
 function readTool(item: unknown, path: string, hosted: HostedToolReader, dropped: DroppedFields): Tool[] {
   const tool = required(object, item, path);
   for (const name in tool) {
-    const fields = tool[name];
-    // An empty object is how clients ask for them.
-    if (name === 'functionDeclarations' || !isObject(fields)) continue;
-    if (!hosted.add(name, fields, `${path}.${name}`)) dropped.addUnknown('tools.', name);
+    const value = tool[name];
+    if (name === 'functionDeclarations' || !isAsked(value)) continue;
+    if (!hosted.add(name, isObject(value) ? value : {}, `${path}.${name}`)) dropped.addUnknown('tools.', name);
   }
   const given = tool['functionDeclarations'];
   const functions = isObject(given) ? [given] : (array(given, `${path}.functionDeclarations`) ?? []);

@@ -1,6 +1,8 @@
 import type { ModelDetails, ModelInfo } from '../../../chat/backend.ts';
-import type { ModelListProtocol, ModelProtocol } from '../../../chat/protocol.ts';
+import type { ModelListProtocol, ModelProtocol, ResourceProtocol } from '../../../chat/protocol.ts';
+import { GatewayError } from '../../../errors.ts';
 import { googleErrors } from '../error.ts';
+import { methods } from '../target.ts';
 
 /** `GET /v1beta/models`, all on one page. @see https://ai.google.dev/api/models#method:-models.list */
 export const geminiModelList: ModelListProtocol = {
@@ -15,6 +17,16 @@ export const geminiModel: ModelProtocol = {
   path: '/v1beta/models/:id{.+}',
   errors: googleErrors,
   show: toModel,
+};
+
+/** Answers every POST to a model whose method has no route of its own. */
+export const unknownMethod: ResourceProtocol = {
+  method: 'POST',
+  path: geminiModel.path,
+  errors: googleErrors,
+  answer: () => {
+    throw new GatewayError('not_found', `There is no such method here. Models have ${[...methods].join(', ')}.`);
+  },
 };
 
 function toModel({ name, capabilities, contextLength }: ModelInfo & ModelDetails): object {
