@@ -1,5 +1,6 @@
 import type { SearchResult } from '../chat/search.ts';
 import { isObject, textIn } from '../framing/json.ts';
+import { oneLine } from '../framing/one-line.ts';
 import type { OutboundRequest } from '../images/get.ts';
 
 /** The API of one kind of search server. */
@@ -69,8 +70,8 @@ function readResults(
 ): SearchResult[] | undefined {
   if (!isObject(body) || !Array.isArray(body['results'])) return undefined;
   return body['results'].filter(isObject).flatMap((fields) => {
-    const url = textIn(fields['url']);
-    if (url.length > limits.url || !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) return [];
+    const url = webAddress(textIn(fields['url']));
+    if (url === undefined) return [];
     const { text, published } = rest(fields);
     const date = clean(published, limits.published);
     return [
@@ -84,12 +85,18 @@ function readResults(
   });
 }
 
+/**
+ * @returns an address as the search server wrote it, unless a parser would leave out some of it, such as line breaks; undefined for
+ *   one that is too long, or not of the web
+ */
+function webAddress(given: string): string | undefined {
+  const parsed = given.length > limits.url ? null : URL.parse(given);
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) return undefined;
+  const url = oneLine(given, limits.url) === given && !given.includes(' ') ? given : parsed.href;
+  return url.length > limits.url ? undefined : url;
+}
+
 /** Pages hold long runs of white space, which cost tokens. */
 function clean(value: unknown, max: number): string {
-  return textIn(value)
-    .slice(0, max * 4)
-    .replaceAll(/\s+/g, ' ')
-    .trim()
-    .slice(0, max)
-    .toWellFormed();
+  return oneLine(textIn(value), max);
 }

@@ -1,5 +1,6 @@
 import type { ToolCallEvent } from '../../chat/event.ts';
 import type { AssistantMessage, ChatRequest, ToolMessage } from '../../chat/request.ts';
+import { oneLine } from '../../framing/one-line.ts';
 import { type Search, type SearchResult, type SearchTurn, searchText } from '../../chat/search.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { isObject } from '../../framing/json.ts';
@@ -11,7 +12,7 @@ import type { OfferedSearch } from './hosted-tools.ts';
 /** A call of the search by the model. */
 export interface SearchCall {
   readonly id: string;
-  /** '' for a call without a text. */
+  /** '' for a call without a text. One that is too long to be searched for is cut, and still too long. */
   readonly query: string;
   readonly call: ToolCallEvent;
 }
@@ -105,6 +106,9 @@ function messagesOf({ text, reasoning, searches }: SearchTurn, name: string): (A
   ];
 }
 
+/** Characters of a query that are kept. It is sent to the model again, and shown to the client. */
+const maxKept = 1_000;
+
 /** Models also name the parameter otherwise, or write a list of queries. @returns undefined for a call without a text */
 function queryOf(text: string): string | undefined {
   let parsed: unknown;
@@ -115,5 +119,5 @@ function queryOf(text: string): string | undefined {
   }
   const values: readonly unknown[] = isObject(parsed) ? [parsed['query'], ...Object.values(parsed)].flat() : [parsed];
   const query = values.find((value) => typeof value === 'string' && value.trim() !== '');
-  return typeof query === 'string' ? query.trim().toWellFormed() : undefined;
+  return typeof query === 'string' ? oneLine(query, maxKept) || undefined : undefined;
 }

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { camelCased } from '../../../src/protocols/google/camel-case.ts';
 import { generateContentFields } from '../../../src/protocols/google/generate-content/fields.ts';
+import { readEmbedContent } from '../../../src/protocols/google/embed-content/request.ts';
+import { readGenerateContent } from '../../../src/protocols/google/generate-content/request.ts';
 import { secret, testGateway } from '../../helpers/gateway.ts';
 import { plainAnswer } from '../../helpers/ollama-answers.ts';
 import { fakeUpstream } from '../../helpers/upstream.ts';
@@ -78,5 +80,26 @@ suite('snake case', () => {
     const read = camelCased(generateContentFields, { ...body });
     assert.equal(Object.getPrototypeOf(read), Object.prototype);
     assert.deepEqual(Object.keys(read), ['__proto__', 'contents']);
+  });
+});
+
+suite('a part that stands for a content', () => {
+  const image = { mime_type: 'image/png', data: 'iVBORw0KGgo=' };
+
+  test('is read in snake case too, and is not named as dropped', () => {
+    const body = { model: 'm', contents: [{ text: 'hi' }, { inline_data: image }], system_instruction: { text: 's' } };
+    const { requests, dropped } = readGenerateContent(body);
+    assert.deepEqual(dropped, []);
+    assert.partialDeepStrictEqual(requests[0].messages, [
+      { role: 'system', text: 's' },
+      { role: 'user', text: 'hi' },
+      { role: 'user', images: [{ base64: image.data }] },
+    ]);
+    assert.deepEqual(readEmbedContent({ model: 'm', content: { text: 'hi' } }).dropped, []);
+  });
+
+  test('is named beside parts, which it does not join', () => {
+    const contents = [{ role: 'user', parts: [{ text: 'hi' }], text: 'lost' }];
+    assert.deepEqual(readGenerateContent({ model: 'm', contents }).dropped, ['contents.text']);
   });
 });

@@ -1,15 +1,18 @@
 import { type Field, type FieldTable, named, raw, read } from '../../field-table.ts';
+import { contentOrPart } from '../parts-of.ts';
 import { array } from '../../fields.ts';
 import { embeddingSettingFields, ollamaOptions, readTokenLimit } from '../../settings.ts';
 
-const content: FieldTable = { role: read, parts: { effect: 'any', fields: { text: read } } };
+const part: FieldTable = { text: read };
+const content: FieldTable = { role: read, parts: { effect: 'any', fields: part } };
+const given = contentOrPart(content, part);
 const taskType: Field = { ...named, neutral: ['TASK_TYPE_UNSPECIFIED'] };
 
 /** The fields of `embedContent`. Snake case is read as well. */
 export const embedContentFields = {
   ...embeddingSettingFields,
   ...ollamaOptions,
-  content: { ...raw, fields: content },
+  content: { ...raw, ...given },
   outputDimensionality: { effect: 'any', read: readTokenLimit, note: 'Below 1: as many as the model makes.' },
   taskType,
   title: named,
@@ -25,7 +28,7 @@ export const batchEmbedContentsFields = {
     read: array,
     fields: {
       model: read,
-      content: { effect: 'any', fields: content },
+      content: { effect: 'any', ...given },
       outputDimensionality: read,
       taskType,
       title: named,

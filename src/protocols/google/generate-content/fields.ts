@@ -3,6 +3,7 @@ import { type Field, type FieldTable, named, raw, read } from '../../field-table
 import { object, string } from '../../fields.ts';
 import { optionFields, readStop, settingFields, tokenLimit } from '../../settings.ts';
 import { thinkingFields } from '../../thinking.ts';
+import { contentOrPart } from '../parts-of.ts';
 
 /** A list in which one item may stand alone. */
 const list = {
@@ -48,6 +49,8 @@ const part: FieldTable = {
 };
 
 const content: FieldTable = { role: read, parts: { effect: 'any', fields: part } };
+
+const contentField = { ...raw, ...contentOrPart(content, part) } as const satisfies Field;
 
 const functionDeclaration: FieldTable = {
   name: read,
@@ -121,8 +124,8 @@ export const generateContentFields = {
   ...settingFields,
   ...optionFields,
   ...wishFields,
-  contents: { ...raw, fields: content },
-  systemInstruction: { ...raw, fields: { ...content, ...part } },
+  contents: contentField,
+  systemInstruction: contentField,
   tools: {
     ...list,
     fields: {

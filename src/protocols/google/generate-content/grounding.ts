@@ -34,12 +34,15 @@ export function toGrounding({ searches, citations, text, part }: Grounds): Groun
     for (const { url, title } of outcome.results) if (!chunks.has(url)) chunks.set(url, { index: chunks.size, title });
   }
   if (queries.size === 0) return undefined;
+  // They have the order of the text, so that each character before the last one is counted once.
+  let counted = { at: 0, bytes: 0 };
   const supports = citations.flatMap(({ url, start, end }) => {
     const index = chunks.get(url)?.index;
     if (index === undefined) return [];
     // Google counts bytes, and leaves out zeros.
-    const startIndex = Buffer.byteLength(text.slice(0, start));
+    const startIndex = counted.bytes + Buffer.byteLength(text.slice(counted.at, start));
     const cited = text.slice(start, end);
+    counted = { at: start, bytes: startIndex };
     const segment = {
       ...(part > 0 && { partIndex: part }),
       ...(startIndex > 0 && { startIndex }),
