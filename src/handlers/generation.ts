@@ -69,7 +69,8 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
     if (isMissingPurpose(call)) return sendMissingSearch(c, { call, head, contentType }, prepared, services);
     learnTokens(prepared, services, exchange, isEstimated);
     exchange.startTotalTimer(services.config.timeouts.total);
-    const session = search && createSession(search, services, exchange);
+    // A count of tokens needs the tools, and no answer.
+    const session = call.countsOnly === true ? undefined : search && createSession(search, services, exchange);
     const generation = { call, prepared, head, exchange, names, contentType, session };
     return call.stream ? await sendStreamed(c, generation, services) : await sendWhole(c, generation, services);
   };

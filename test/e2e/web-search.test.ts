@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { createOpenAI } from '@ai-sdk/openai';
 import { Anthropic } from '@anthropic-ai/sdk';
+import { ApiError, type GenerateContentResponse, GoogleGenAI } from '@google/genai';
 import { generateText, streamText } from 'ai';
 import { BadRequestError, OpenAI } from 'openai';
 import { secret } from '../helpers/gateway.ts';
@@ -127,5 +128,37 @@ suite('the AI SDK', () => {
       const sources = await result.sources;
       assert.ok(sources.some((source) => source.sourceType === 'url' && source.url === url));
     }
+  });
+});
+
+suite("Google's SDK", () => {
+  const request = { model, contents: 'What is a llama?', config: { tools: [{ googleSearch: {} }] } };
+  const google = ({ gateway }: Setup): GoogleGenAI =>
+    new GoogleGenAI({ apiKey: secret, httpOptions: { baseUrl: gateway.url } });
+
+  for (const stream of [false, true]) {
+    test(`gets what an answer is based on, stream ${stream}`, async () => {
+      await using setup = await start({ turns });
+      const { models } = google(setup);
+      const chunks: GenerateContentResponse[] = [];
+      if (stream) for await (const chunk of await models.generateContentStream(request)) chunks.push(chunk);
+      else chunks.push(await models.generateContent(request));
+      const text = chunks.map((chunk) => chunk.text ?? '').join('');
+      assert.equal(text, `Let me look.\n\nA camelid: ${url}`);
+      const grounding = chunks.at(-1)?.candidates?.[0]?.groundingMetadata;
+      assert.deepEqual(grounding?.webSearchQueries, ['llama']);
+      const [support] = grounding.groundingSupports ?? [];
+      const index = support?.groundingChunkIndices?.[0] ?? -1;
+      assert.deepEqual(grounding.groundingChunks?.[index]?.web, { uri: url, title: 'Llamas' });
+      const bytes = Buffer.from(text).subarray(support?.segment?.startIndex, support?.segment?.endIndex);
+      assert.equal(bytes.toString(), url);
+    });
+  }
+
+  test('shows that there is no search', async () => {
+    await using setup = await start({ turns, search: false });
+    await assert.rejects(google(setup).models.generateContent(request), (error) => {
+      return error instanceof ApiError && error.status === 400 && /not available on this server/.test(error.message);
+    });
   });
 });

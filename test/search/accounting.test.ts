@@ -11,6 +11,8 @@ import { hello, start, webSearch } from './helpers.ts';
 import { found, search, searching, searxng, turns } from './origin.ts';
 
 const script = [{ calls: [search('llama')] }, { text: 'A camelid.' }];
+const gemini = '/v1beta/models/scripted-plain';
+const geminiRequest = { contents: [{ role: 'user', parts: [{ text: 'hi' }] }], tools: [{ googleSearch: {} }] };
 const request = { max_tokens: 9, messages: hello, tools: [{ ...webSearch, allowed_callers: ['x'] }] };
 
 for (const stream of [false, true]) {
@@ -30,34 +32,14 @@ for (const stream of [false, true]) {
     });
   });
 
-  test(`a later turn that fails goes to another server, stream ${stream}`, async () => {
-    await using origin = await searxng();
-    const model = turns('ollama', ...script);
-    const served: string[] = [];
-    const server =
-      (name: string): Answer =>
-      async (res, seen) => {
-        if (seen.url === '/api/chat') served.push(name);
-        if (seen.url === '/api/chat' && served.length === 2) return await failing(503)(res, seen);
-        await model(res, seen);
-      };
-    await using one = await fakeUpstream(server('one'));
-    await using two = await fakeUpstream(server('two'));
-    const upstreams = [
-      { name: 'one', kind: 'ollama', url: one.url },
-      { name: 'two', kind: 'ollama', url: two.url },
-    ] as const;
-    await using gateway = await testGateway(upstreams, {
-      ...searching(origin),
-      retries: { attempts: 3, base: '1ms', share: 1 },
+  for (const [path, body, expected] of [
+    ['/v1/messages', { ...request, stream }, /"web_search_result".*A camelid\./s],
+    [`${gemini}:${stream ? 'streamG' : 'g'}enerateContent`, geminiRequest, /A camelid\..*"groundingChunks"/s],
+  ] as const) {
+    test(`a later turn that fails goes to another server, ${path}, stream ${stream}`, async () => {
+      await failOver(path, body, expected);
     });
-    const body = JSON.stringify({ model: 'scripted-plain', ...request, stream });
-    const response = await gateway.fetch('/v1/messages', { method: 'POST', body });
-    assert.equal(response.status, 200);
-    assert.match(await response.text(), /"web_search_result".*A camelid\./s);
-    assert.equal(served.length, 3);
-    assert.notEqual(served[1], served[2]);
-  });
+  }
 }
 
 test('a reload turns web search on and off', async () => {
@@ -79,3 +61,33 @@ test('a reload turns web search on and off', async () => {
   await setup.gateway.reload(async () => await Promise.resolve(config));
   assert.match((await setup.post('/v1/messages', request)).text, /"web_search_result".*Found\./);
 });
+
+/** Sends a request whose second turn fails on its first server. */
+async function failOver(path: string, body: object, expected: RegExp): Promise<void> {
+  await using origin = await searxng();
+  const model = turns('ollama', ...script);
+  const served: string[] = [];
+  const server =
+    (name: string): Answer =>
+    async (res, seen) => {
+      if (seen.url === '/api/chat') served.push(name);
+      if (seen.url === '/api/chat' && served.length === 2) return await failing(503)(res, seen);
+      await model(res, seen);
+    };
+  await using one = await fakeUpstream(server('one'));
+  await using two = await fakeUpstream(server('two'));
+  const upstreams = [
+    { name: 'one', kind: 'ollama', url: one.url },
+    { name: 'two', kind: 'ollama', url: two.url },
+  ] as const;
+  await using gateway = await testGateway(upstreams, {
+    ...searching(origin),
+    retries: { attempts: 3, base: '1ms', share: 1 },
+  });
+  const init = { method: 'POST', body: JSON.stringify({ model: 'scripted-plain', ...body }) };
+  const response = await gateway.fetch(path, init);
+  assert.equal(response.status, 200);
+  assert.match(await response.text(), expected);
+  assert.equal(served.length, 3);
+  assert.notEqual(served[1], served[2]);
+}

@@ -183,7 +183,9 @@ suite('results of a search server that is not trusted', () => {
       ]);
       assert.match(given, /\n\n2\. https:\/\/e\.org\/b\nhttps:\/\/e\.org\/b$/);
       assert.ok(given.length < 2_500);
-      assert.doesNotMatch(given + text, /\\u0000|\\u001b|\u0000|\u001B|\u202E|javascript:|passwd/i);
+      for (const lost of ['\\u0000', '\\u001b', '\u0000', '\u001B', '\u202E', 'javascript:', 'passwd']) {
+        assert.equal((given + text).includes(lost), false, JSON.stringify(lost));
+      }
     });
   }
 
