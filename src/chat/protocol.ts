@@ -75,6 +75,8 @@ export interface GenerationCall {
   readonly reportsStop?: boolean;
   /** True when only the prompt's token count is needed, so that the shortest answer is enough. */
   readonly countsOnly?: boolean;
+  /** True when the client gets nothing of the answer, because it only prepares the server for the prompt. */
+  readonly showsNothing?: boolean;
   /** The complete answer when there is nothing to generate, so that no backend is needed. */
   readonly ready?: object;
   /**

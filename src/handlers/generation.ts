@@ -23,7 +23,13 @@ import { CollectedStream } from '../streaming/collected-stream.ts';
 import { TranslatedStream } from '../streaming/translated-stream.ts';
 import { Translator } from '../streaming/translator.ts';
 import { SearchEncoder } from './search/encoder.ts';
-import { type OfferedSearch, applyHostedTools, isMissingPurpose, missingSearchAnswer } from './search/hosted-tools.ts';
+import {
+  type OfferedSearch,
+  applyHostedTools,
+  isMissingPurpose,
+  isShown,
+  missingSearchAnswer,
+} from './search/hosted-tools.ts';
 import { SearchingStream, type TurnStream } from './search/searching-stream.ts';
 import { SearchSession } from './search/session.ts';
 import { collectTurns } from './search/whole.ts';
@@ -69,8 +75,7 @@ export function generationHandler(protocol: GenerationProtocol, services: Servic
     if (isMissingPurpose(call)) return sendMissingSearch(c, { call, head, contentType }, prepared, services);
     learnTokens(prepared, services, exchange, isEstimated);
     exchange.startTotalTimer(services.config.timeouts.total);
-    // A count of tokens needs the tools, and no answer.
-    const session = call.countsOnly === true ? undefined : search && createSession(search, services, exchange);
+    const session = search && isShown(call) ? createSession(search, services, exchange) : undefined;
     const generation = { call, prepared, head, exchange, names, contentType, session };
     return call.stream ? await sendStreamed(c, generation, services) : await sendWhole(c, generation, services);
   };

@@ -235,6 +235,35 @@ suite('an answer that searches', () => {
     });
   }
 
+  test('is not searched for, nor refused, by a message without tokens that only evaluates the prompt', async () => {
+    for (const more of [{}, { search: false } as const]) {
+      for (const stream of [false, true]) {
+        await using setup = await start({ turns: [{ calls: [search('llama')] }], ...more });
+        const body = { max_tokens: 0, messages: hello, tools: [webSearch], stream };
+        const { response, text } = await setup.post('/v1/messages', body);
+        assert.equal(response.status, 200, text);
+        assert.equal(setup.asked().length, 1);
+        assert.equal(setup.origin.requests.length, 0);
+      }
+    }
+  });
+
+  test('goes on from the beginning of an answer that the client wrote', async () => {
+    for (const kind of kinds) {
+      await using setup = await start({ kind, turns: [{ text: ' so', calls: [search('llama')] }, { text: 'Done.' }] });
+      const messages = [...hello, { role: 'assistant', content: 'Well,' }];
+      await setup.post('/v1/messages', { max_tokens: 9, messages, tools: [webSearch] });
+      assert.deepEqual(
+        setup.asked()[1]?.messages.map(({ role, content }) => [role, (content ?? '').slice(0, 9)]),
+        [
+          ['user', 'What is a'],
+          ['assistant', 'Well, so'],
+          ['tool', '1. Llamas'],
+        ],
+      );
+    }
+  });
+
   test('is a 400 for several choices', async () => {
     await using setup = await start({ turns: script });
     const { response, text } = await setup.post('/v1/chat/completions', {

@@ -42,8 +42,14 @@ export function applyHostedTools(call: GenerationCall, searcher: Searcher | unde
 }
 
 /** True if the request is for a web search, and there is none. */
-export function isMissingPurpose({ hosted, countsOnly }: GenerationCall): boolean {
-  return hosted?.purpose !== undefined && hosted.missing.includes('web search') && countsOnly !== true;
+export function isMissingPurpose(call: GenerationCall): boolean {
+  const { hosted } = call;
+  return hosted?.purpose !== undefined && hosted.missing.includes('web search') && isShown(call);
+}
+
+/** True if the client gets the answer. Nothing is searched for otherwise, but the prompt is the same. */
+export function isShown({ countsOnly, showsNothing }: GenerationCall): boolean {
+  return countsOnly !== true && showsNothing !== true;
 }
 
 const why = 'Web search is not available on this server: no search server is configured';

@@ -85,20 +85,35 @@ export class SearchSession {
   next(call: PreparedCall, turn: SearchTurn): PreparedCall {
     const [request] = call.requests;
     if (request.kind !== 'chat') return call;
-    const added = messagesOf(turn, this.#offered.name);
-    for (const { text } of added) this.#exchange.admitted?.hold(text.length);
+    const [answer, ...results] = messagesOf(turn, this.#offered.name);
+    for (const { text } of [answer, ...results]) this.#exchange.admitted?.hold(text.length);
+    const last = request.messages.at(-1);
+    // The model went on with a beginning of its answer that the client wrote.
+    const isBegun = last?.role === 'assistant' && last.toolCalls.length === 0;
+    const history = isBegun
+      ? [...request.messages.slice(0, -1), continued(last, answer)]
+      : [...request.messages, answer];
     const { toolChoice: _, tools = [], ...rest } = request;
     const offered = this.isOffered ? tools : tools.filter(({ name }) => name !== this.#offered.name);
     const following: ChatRequest = {
       ...rest,
-      messages: [...request.messages, ...added],
+      messages: [...history, ...results],
       ...(offered.length > 0 && { tools: offered }),
     };
     return { ...call, requests: [following], demands: [demandOf(following)] };
   }
 }
 
-function messagesOf({ text, reasoning, searches }: SearchTurn, name: string): (AssistantMessage | ToolMessage)[] {
+function continued(begun: AssistantMessage, answer: AssistantMessage): AssistantMessage {
+  return {
+    ...begun,
+    text: begun.text + answer.text,
+    reasoning: begun.reasoning + answer.reasoning,
+    toolCalls: answer.toolCalls,
+  };
+}
+
+function messagesOf({ text, reasoning, searches }: SearchTurn, name: string): [AssistantMessage, ...ToolMessage[]] {
   const toolCalls = searches.map(({ id, query }) => ({ id, name, arguments: { query } }));
   return [
     { role: 'assistant', text, reasoning, toolCalls },

@@ -34,6 +34,7 @@ export const messages: GenerationProtocol = {
     if (call.warmsCache === true) {
       return {
         ...call,
+        showsNothing: true,
         requests: [forOneToken(requests[0])],
         encoder: (head) => emptyAnswer(encoder(head)),
         respond: (_results, total, head) => toEmptyMessage(withoutOutput(total), head),
