@@ -30,7 +30,11 @@ function instructions(tools: readonly Tool[], { toolChoice, parallelToolCalls }:
       ? 'Call one only if you need it; otherwise answer as usual.'
       : 'Call one of them now, and write nothing else.';
   const count = parallelToolCalls === false ? 'Make one call at most.' : 'Several calls follow each other.';
-  const list = tools.map((tool) => JSON.stringify({ type: 'function', function: tool })).join('\n');
+  const list = tools
+    .map(({ name, description, parameters }) =>
+      JSON.stringify({ type: 'function', function: { name, description, parameters } }),
+    )
+    .join('\n');
   return `# Tools
 
 You may call these functions, which are described in JSON:

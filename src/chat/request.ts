@@ -155,4 +155,6 @@ export interface Tool {
   readonly description?: string;
   /** JSON Schema of the arguments. */
   readonly parameters?: JsonObject;
+  /** True for the web search, which llamaduct runs. Absent: the client runs the tool. */
+  readonly runsHere?: boolean;
 }

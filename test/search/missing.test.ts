@@ -118,6 +118,34 @@ suite('without a search server', () => {
     assert.equal(setup.asked()[0]?.messages[0]?.content, note('web search'));
   });
 
+  test('a model whose tools become text is told nothing of who runs them', async () => {
+    const settings = { models: [{ match: '*', tools: 'emulate' }] };
+    await using setup = await start({ turns: [{ text: 'No.' }], settings });
+    await setup.post('/v1/messages', { max_tokens: 9, messages: hello, tools: [webSearch] });
+    const [asked] = setup.asked().filter(({ messages }) => messages !== undefined);
+    const described = /<tools>\n(.*)\n<\/tools>/.exec(asked?.messages[0]?.content ?? '')?.[1] ?? '{}';
+    const { function: tool } = JSON.parse(described) as { function?: object };
+    assert.deepEqual(Object.keys(tool ?? {}), ['name', 'description', 'parameters']);
+  });
+
+  for (const [path, body] of [
+    ['/v1/messages', { max_tokens: 9, messages: hello, tools: [webSearch] }],
+    ['/v1/responses', { input: 'hi', tools: [{ type: 'web_search' }, f] }],
+    ['/v1beta/models/scripted-plain:generateContent', { contents: 'hi', tools: [{ googleSearch: {} }] }],
+  ] as const) {
+    test(`a model whose tools a rule drops is told that it cannot search: ${path}`, async () => {
+      await using setup = await start({
+        turns: [{ text: 'No.' }],
+        settings: { models: [{ match: '*', tools: 'drop' }] },
+      });
+      const { response } = await setup.post(path, body);
+      assert.equal(response.headers.get('x-llamaduct-tools'), 'drop');
+      const [asked] = setup.asked().filter(({ messages }) => messages !== undefined);
+      assert.deepEqual(asked?.messages[0], { role: 'system', content: note('web search') });
+      assert.equal(asked.tools, undefined);
+    });
+  }
+
   test('a server with an OpenAI API of its own gets web_search_options as they are', async () => {
     await using setup = await start({ kind: 'openai', search: false, turns: [{ text: 'Hi.' }] });
     const { response } = await setup.post('/v1/chat/completions', {

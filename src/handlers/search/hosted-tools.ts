@@ -1,6 +1,7 @@
 import type { AnswerHead, GenerationCall } from '../../chat/protocol.ts';
 import type { ChatRequest, GenerationRequest, Tool } from '../../chat/request.ts';
-import type { HostedKind, HostedTools, SearchTool } from '../../chat/search.ts';
+import { withMissingNote } from '../../chat/missing-tools.ts';
+import type { HostedTools, SearchTool } from '../../chat/search.ts';
 import { invalidValue } from '../../errors.ts';
 import type { Searcher } from '../../search/searcher.ts';
 
@@ -29,7 +30,7 @@ interface HostedCall {
 export function applyHostedTools(call: GenerationCall, searcher: Searcher | undefined): HostedCall {
   const { hosted } = call;
   if (hosted === undefined) return { call };
-  const noted = withRequests(call, (request) => withNote(request, hosted.missing));
+  const noted = withRequests(call, (request) => withMissingNote(request, hosted.missing));
   if (hosted.search === undefined || searcher === undefined) return { call: noted };
   if (call.requests.length > 1) throw invalidValue('n', 'n must be 1 for an answer that searches the web.');
   const { maxUses = searcher.uses } = hosted.search;
@@ -105,28 +106,6 @@ function withRequests(call: GenerationCall, change: (request: GenerationRequest)
   return { ...call, requests: [change(first), ...others.map(change)] };
 }
 
-/**
- * Adds the note to the end of the system message. It depends on nothing but the kinds, so that all requests of a conversation
- * begin with the same prompt.
- */
-function withNote(request: GenerationRequest, missing: readonly HostedKind[]): GenerationRequest {
-  if (request.kind !== 'chat' || missing.length === 0) return request;
-  const text = noteOf(missing);
-  const [first, ...others] = request.messages;
-  if (first?.role !== 'system') return { ...request, messages: [{ role: 'system', text }, ...request.messages] };
-  return {
-    ...request,
-    messages: [{ ...first, text: first.text === '' ? text : `${first.text}\n\n${text}` }, ...others],
-  };
-}
-
-function noteOf(missing: readonly HostedKind[]): string {
-  return (
-    `Not available in this conversation: ${missing.join(', ')}. Never invent results of these. ` +
-    'If one is needed, say that it is not available here.'
-  );
-}
-
 function withSearch(request: GenerationRequest, search: OfferedSearch, { mustSearch }: HostedTools): GenerationRequest {
   if (request.kind !== 'chat') return request;
   const tools = [...(request.tools ?? []), searchFunctionOf(search)];
@@ -137,6 +116,7 @@ function searchFunctionOf({ name, tool: { location } }: OfferedSearch): Tool {
   const place = location === undefined ? '' : ` The user is in ${location}.`;
   return {
     name,
+    runsHere: true,
     description: `Searches the web and returns titles, addresses and excerpts of pages. In the answer, name the addresses of the pages that it is based on.${place}`,
     parameters: {
       type: 'object',

@@ -1,4 +1,5 @@
 import { withToolsAsText, withoutTools } from '../../chat/emulated-tools.ts';
+import { withMissingNote } from '../../chat/missing-tools.ts';
 import type { ChatRequest, GenerationRequest, Tool } from '../../chat/request.ts';
 import { invalidValue, quoted } from '../../errors.ts';
 import { foldedName, isObject } from '../../framing/json.ts';
@@ -79,7 +80,10 @@ async function reportsTools(model: string, { catalog }: Upstream): Promise<boole
 /** @returns the request as the model gets it */
 export function withFallback(request: GenerationRequest, fallback: ToolFallback | undefined): GenerationRequest {
   if (fallback === undefined || request.kind !== 'chat') return request;
-  return fallback === 'emulate' ? withToolsAsText(request) : withoutTools(request);
+  if (fallback === 'emulate') return withToolsAsText(request);
+  // The client asked for a search: the model would make up what it finds.
+  const searches = request.tools?.some(({ runsHere }) => runsHere === true) === true;
+  return withMissingNote(withoutTools(request), searches ? ['web search'] : []);
 }
 
 /** The fields of a request that have no effect. */
