@@ -19,13 +19,31 @@ export function decideAfterMark(mark: Mark, rest: string, names: ToolNames): Dec
   const body = rest.trimStart();
   const first = body.charAt(0);
   if (first === '') return undefined;
-  if ('{["\''.includes(first)) return 'brackets';
-  if (mark.isToken === true) return 'marks';
-  if (first === '<') return decidePrefix(body, inner, 'marks');
+  if ('{["\''.includes(first)) return decideJson(body, names);
+  if (first === '<') return mark.isToken === true ? 'marks' : decidePrefix(body, inner, 'marks');
   if (first === '`') return decideFence(body);
-  const word = /^[\w.:-]+/.exec(body)?.[0] ?? '';
-  if (word === body && word !== '') return word.length > maxNameLength ? 'text' : undefined;
+  return decideNamed(body, mark, names);
+}
+
+/** Decides on the beginning of JSON, or of a list of Python's calls. */
+function decideJson(body: string, names: ToolNames): Decision {
+  const next = body.slice(1).trimStart();
+  if (next === '') return undefined;
+  const first = body.charAt(0);
+  if (first === '{') return /^["'{}\w]/.test(next) ? 'brackets' : 'text';
+  if (first !== '[') return next.startsWith('{') || next.startsWith('\\') ? 'brackets' : 'text';
+  return '{["\''.includes(next.charAt(0)) ? 'brackets' : decideCall(next, names);
+}
+
+/** Decides on `NAME`, after which its arguments begin. */
+function decideNamed(body: string, mark: Mark, names: ToolNames): Decision {
+  const [, prefix = '', word = ''] = /^((?:call:)?)([\w.:-]*)/.exec(body) ?? [];
+  const rest = body.slice(prefix.length + word.length);
+  if (rest === '') return word.length > maxNameLength ? 'text' : undefined;
   if (names.find(word.replace(/\.call$/, '')) === undefined) return 'text';
+  const next = rest.trimStart();
+  if (next === '') return undefined;
+  if (!'{[<(`'.includes(next.charAt(0)) && !next.startsWith('json')) return 'text';
   return mark.close.length === 0 ? 'brackets' : 'marks';
 }
 
@@ -33,7 +51,10 @@ export function decideAfterMark(mark: Mark, rest: string, names: ToolNames): Dec
 function decideAttribute(rest: string, names: ToolNames): Decision {
   const [, name = '', end = ''] = /^["']?([^"'>\s]*)(["'>\s]?)/.exec(rest) ?? [];
   if (end === '') return name.length > maxNameLength ? 'text' : undefined;
-  return names.find(name) === undefined ? 'text' : 'marks';
+  if (names.find(name) === undefined) return 'text';
+  const [, next = ''] = /^["']?[^"'>\s]*["']?\s*>?\s*([^]*)$/.exec(rest) ?? [];
+  if (next === '') return undefined;
+  return next.startsWith('{') ? 'marks' : decidePrefix(next, ['<parameter', '</function>', '</invoke>'], 'marks');
 }
 
 function decidePrefix(text: string, prefixes: readonly string[], form: Form): Decision {
@@ -58,12 +79,17 @@ const nameKeys = ['name', 'tool_name', 'tool', 'function', 'recipient_name'];
 const objectKeys = ['tool_call', 'tool_calls', 'arguments', 'parameters', 'function'];
 const firstKeys = [...nameKeys, ...objectKeys, 'type'];
 
-/** Decides on a call without a mark: JSON that begins with the name of a tool, or Python, in a code fence or not. */
-export function decideBare(text: string, names: ToolNames): Decision {
+/**
+ * Decides on a call without a mark: JSON that begins with the name of a tool, or Python, in a code fence or not.
+ *
+ * @param isFirst true if nothing precedes it: after a text, only what some models write in front of calls makes it one
+ */
+export function decideBare(text: string, names: ToolNames, isFirst: boolean): Decision {
   const compact = text.replaceAll(/\s/g, '');
   const [before = ''] = lead.exec(compact) ?? [];
   const rest = compact.slice(before.length);
   if (mayContinue(before, rest)) return undefined;
+  if (!isFirst && !/^(?:Action|functools|```tool)/.test(before)) return 'text';
   if (before.endsWith('tool_code')) return decideCall(rest.replace(/^print\(/, ''), names);
   const list = rest.startsWith('[') ? rest.slice(1) : rest;
   if (list.startsWith('{')) return decideObject(list.slice(1), names);

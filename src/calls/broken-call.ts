@@ -3,7 +3,7 @@ import { type Mark, markIn } from './marks.ts';
 import type { ToolNames } from './tool-names.ts';
 
 /** Thinking and code, in which calls are only quoted. */
-const quotations = /^\s*<(think(?:ing)?)>[^]*?<\/\1>|```[^]*?```/g;
+const quotations = /^\s*<(think(?:ing)?)>[^]*?<\/\1>|```[^]*?```|`[^`\n]+`/g;
 
 /** Marks that are looked at. */
 const maxMarks = 100;

@@ -1,5 +1,6 @@
 import { type Decision, decideAfterMark, decideBare, maxBeginning } from './beginning.ts';
 import { type Mark, markIn } from './marks.ts';
+import type { Surroundings } from './surroundings.ts';
 import type { ToolNames } from './tool-names.ts';
 
 /** Characters in which most texts show not to be a call. */
@@ -14,6 +15,15 @@ interface Found {
   readonly mark: Mark | undefined;
 }
 
+/** What precedes a text. */
+export interface Before {
+  /** True if nothing but white space precedes the text on its line. */
+  readonly isLineStart: boolean;
+  /** True if nothing but white space precedes the text in its answer. */
+  readonly isStart: boolean;
+  readonly place: Surroundings;
+}
+
 /** Finds where in a text a call may begin. */
 export class CallFinder {
   readonly #names: ToolNames;
@@ -26,37 +36,45 @@ export class CallFinder {
 
   /**
    * @param refused what begins at the first character, and is no call: only another one may begin there
-   * @param isLineStart true if nothing but white space precedes the text on its line
    * @returns the first place; undefined if there is none
    */
-  find(text: string, refused: Partial<Found> | undefined, isLineStart: boolean): Found | undefined {
-    const marked = this.#marked(text, refused?.mark === undefined ? 0 : 1);
+  find(text: string, refused: Partial<Found> | undefined, before: Before): Found | undefined {
+    const marked = this.#marked(text, refused?.mark === undefined ? 0 : 1, before.place.copy());
     const end = marked?.index ?? text.length;
-    const bare = this.#bare(text, { from: refused === undefined ? 0 : 1, end, isLineStart });
+    const bare = this.#bare(text, { ...before, from: refused === undefined ? 0 : 1, end });
     return bare === undefined ? marked : { index: bare, mark: undefined };
   }
 
-  #marked(text: string, from: number): Found | undefined {
+  #marked(text: string, from: number, place: Surroundings): Found | undefined {
+    let placed = 0;
     for (let at = from; ; at += 1) {
       const found = markIn(text, at);
       if (found === undefined) return undefined;
       const { mark, index } = found;
       const decide = (part: string): Decision => decideAfterMark(mark, part.slice(mark.open.length), this.#names);
-      if (this.#mayBegin(text.slice(index, index + maxBeginning), decide)) return found;
       at = index;
+      if (!this.#mayBegin(text.slice(index, index + maxBeginning), decide)) continue;
+      place.add(text.slice(placed, index));
+      placed = index;
+      if (!place.isQuoted) return found;
     }
   }
 
   #bare(
     text: string,
-    { from, end, isLineStart }: { readonly from: number; readonly end: number; readonly isLineStart: boolean },
+    { from, end, isLineStart, isStart, place }: Before & { readonly from: number; readonly end: number },
   ): number | undefined {
+    let placed = 0;
     for (const [whole, lineBreak, index] of lineBeginnings(text)) {
       const start = index + whole;
       if (start > end) return undefined;
       if (start < from || !(lineBreak || isLineStart)) continue;
       const beginning = text.slice(start, start + maxBeginning);
-      if (this.#mayBegin(beginning, (part) => decideBare(part, this.#names))) return start;
+      const isFirst = isStart && text.slice(0, start).trim() === '';
+      if (!this.#mayBegin(beginning, (part) => decideBare(part, this.#names, isFirst))) continue;
+      place.add(text.slice(placed, start));
+      placed = start;
+      if (!place.isQuoted) return start;
     }
     return undefined;
   }

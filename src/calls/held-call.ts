@@ -15,6 +15,7 @@ export class HeldCall {
   /** Undefined for a call without a mark. */
   readonly mark: Mark | undefined;
   readonly #names: ToolNames;
+  readonly #isFirst: boolean;
   readonly #closers: readonly string[];
   readonly #parts: string[] = [];
   /** Characters so far. */
@@ -40,8 +41,10 @@ export class HeldCall {
   /** Characters of the mark that closed the call. */
   #closerLength = 0;
 
-  constructor(mark: Mark | undefined, names: ToolNames) {
+  /** @param isFirst true if nothing precedes it */
+  constructor(mark: Mark | undefined, names: ToolNames, isFirst: boolean) {
     this.mark = mark;
+    this.#isFirst = isFirst;
     this.#names = names;
     this.#closers = mark?.close ?? [fence];
   }
@@ -106,7 +109,7 @@ export class HeldCall {
 
   #decide(): Decision {
     const { mark } = this;
-    if (mark === undefined) return decideBare(this.#beginning, this.#names);
+    if (mark === undefined) return decideBare(this.#beginning, this.#names, this.#isFirst);
     return decideAfterMark(mark, this.#beginning.slice(mark.open.length), this.#names);
   }
 

@@ -50,7 +50,7 @@ function parsedOrUndefined(text: string): unknown {
 }
 
 function mayBeMended(text: string): boolean {
-  return text.length <= maxBroken && text.includes('{') && !endsInString(text);
+  return text.length <= maxBroken && text.includes('{') && !endsInString(text) && !hasEllipsis(text);
 }
 
 function repaired(text: string): string | undefined {
@@ -61,6 +61,11 @@ function repaired(text: string): string | undefined {
     // JSONRepairError, or RangeError for a text that is nested too deeply.
     return undefined;
   }
+}
+
+/** True for dots in place of values: an example, not arguments. */
+function hasEllipsis(text: string): boolean {
+  return /(?:^|[\s{[,:])(?:\.{3}|…)/.test(text.replaceAll(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, '""'));
 }
 
 /** True if the text breaks off within a string, in quotes of either kind. */

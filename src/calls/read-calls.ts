@@ -2,6 +2,7 @@ import { isObject, parseExact, textIn } from '../framing/json.ts';
 import { mendArguments, mendJson } from './mend-arguments.ts';
 import { readPython } from './python-calls.ts';
 import { hasTags, readTags } from './tagged-calls.ts';
+import { isCallObject, mayBeArguments } from './call-objects.ts';
 import type { TextCall } from './text-call.ts';
 import type { ToolNames } from './tool-names.ts';
 
@@ -17,16 +18,17 @@ const fences = /^\s*```\w*|```\s*$/g;
 /**
  * Reads the text between the marks of calls, in any of the formats.
  *
+ * @param isStrict true for a text without marks, which is a call only if it can be nothing else
  * @returns undefined if any of it cannot be read, or calls a tool that nobody offers
  */
-export function readCalls(body: string, names: ToolNames): readonly TextCall[] | undefined {
-  const read = readAny(withoutNoise(body), names);
+export function readCalls(body: string, names: ToolNames, isStrict: boolean): readonly TextCall[] | undefined {
+  const read = readAny(withoutNoise(body), { names, isStrict });
   if (read === undefined || read.length === 0 || read.length > maxCalls) return undefined;
   const calls: TextCall[] = [];
   for (const call of read) {
     const tool = call === undefined ? undefined : names.find(call.name);
     const args = call === undefined ? undefined : objectText(call.arguments);
-    if (tool === undefined || args === undefined) return undefined;
+    if (tool === undefined || args === undefined || !mayBeArguments(args, tool, isStrict)) return undefined;
     calls.push({ name: tool.name, arguments: args });
   }
   return calls;
@@ -40,10 +42,15 @@ function withoutNoise(body: string): string {
 
 type Read = readonly (TextCall | undefined)[];
 
-function readAny(body: string, names: ToolNames): Read | undefined {
-  if (hasTags(body)) return readTags(body, names);
+interface Reading {
+  readonly names: ToolNames;
+  readonly isStrict: boolean;
+}
+
+function readAny(body: string, reading: Reading): Read | undefined {
+  if (hasTags(body)) return readTags(body, reading.names);
   const bare = body.replaceAll(fences, '').trim();
-  return readSplit(bare) ?? readNamed(bare) ?? readPython(bare) ?? readJson(bare, names);
+  return readSplit(bare) ?? readNamed(bare) ?? readPython(bare) ?? readJson(bare, reading);
 }
 
 /** @returns the JSON of an object, mended if that leaves no doubt */
@@ -85,14 +92,17 @@ const named = /^(?:call:)?([\w.:-]+)(?:\s*\[CALL_ID\][\w-]*)?(?:\s*\[ARGS\])?\s*
 
 /** `NAME{…}`, `NAME[ARGS]{…}`, and Gemma's `call:NAME{…}`, in which a mark stands for each quote. */
 function readNamed(body: string): Read | undefined {
+  // GLM writes nothing else for a call without arguments.
+  if (/^[\w.:-]+$/.test(body)) return [{ name: body, arguments: '{}' }];
   const [, name = '', args = ''] = named.exec(body) ?? [];
   if (name === '') return undefined;
   return [{ name, arguments: args.replaceAll(/<escape>|<\|"\|>/g, '"') }];
 }
 
-function readJson(text: string, names: ToolNames): Read | undefined {
+function readJson(text: string, { names, isStrict }: Reading): Read | undefined {
   const value = jsonOf(text);
   const values = Array.isArray(value) ? value : value === undefined ? severalIn(text) : [value];
+  if (isStrict && values?.every(isCallObject) === false) return undefined;
   return values?.flatMap((one) => callsOf(one, names));
 }
 

@@ -5,8 +5,10 @@ import { CallFinder } from './call-finder.ts';
 import { gapOf, maxGap, mayGoOn } from './gap.ts';
 import { HeldCall } from './held-call.ts';
 import { type Mark, partialMarkIn } from './marks.ts';
+import { PendingCalls } from './pending-calls.ts';
 import { piecesOf } from './pieces.ts';
 import { readCalls } from './read-calls.ts';
+import { Surroundings, quoting } from './surroundings.ts';
 import type { TextCall, TextCallOptions } from './text-call.ts';
 
 const thinkTags = ['<think>', '<thinking>'];
@@ -14,7 +16,8 @@ const thinkTags = ['<think>', '<thinking>'];
 const maxLeadingSpace = 256;
 
 /** The JSON of texts that the filter has to see: with what may begin a mark, or with a line break. */
-const suspicious = /[<[]|\\[nu]/;
+const suspicious = new RegExp(String.raw`[<[]|\\[nu]|${quoting.source}`);
+const interesting = new RegExp(String.raw`[<[\n"]|${quoting.source}`);
 
 export class TextCallFilter {
   readonly #emit: Emit;
@@ -33,8 +36,10 @@ export class TextCallFilter {
   #gap = '';
   /** The tag that ends the thinking in the text. */
   #thinkEnd = '';
-  /** Calls without marks after other text, which are calls only if nothing but calls follows. */
-  #pending: { text: string; readonly calls: TextCall[] } | undefined;
+  /** Calls of which it depends on the text after them whether they are calls. */
+  #pending: PendingCalls | undefined;
+  /** The text up to what is held back. */
+  #surroundings = new Surroundings();
   #logprobs: TokenLogprob[] = [];
   #called = false;
   /** True once the model has called a tool in the server's own way. */
@@ -58,7 +63,7 @@ export class TextCallFilter {
     if (this.#stopped) return this.#emit(event);
     if (event.text === '' && (event.logprobs === undefined || this.#isIdle)) return this.#emit(event);
     for (const logprob of event.logprobs ?? []) this.#logprobs.push(logprob);
-    if (this.#isIdle && !/[<[\n]/.test(event.text)) this.#release(event.text);
+    if (this.#isIdle && !interesting.test(event.text)) this.#release(event.text);
     else for (const piece of piecesOf(event.text)) this.#read(piece);
     this.#emitText();
     if (this.#held === undefined || this.#held.length <= this.#options.maxHeld) return;
@@ -72,6 +77,8 @@ export class TextCallFilter {
   stop(): void {
     if (this.#stopped) return;
     this.#flush();
+    this.#settle();
+    this.#emitText();
     this.#stopped = true;
     this.#called = true;
   }
@@ -90,7 +97,10 @@ export class TextCallFilter {
   verbatim(inner: Verbatim): Verbatim {
     return {
       frame: () => (this.#isIdle ? inner.frame() : undefined),
-      take: (texts) => inner.take(texts),
+      take: (texts) => {
+        this.#surroundings.skip();
+        inner.take(texts);
+      },
       mustParse: suspicious,
     };
   }
@@ -99,7 +109,8 @@ export class TextCallFilter {
   get #isIdle(): boolean {
     if (this.#stopped) return true;
     const isHolding = this.#held !== undefined || this.#carry !== '' || this.#pending !== undefined;
-    return !isHolding && !this.#isLineStart && !this.#isAfterCall && this.#thinkEnd === '';
+    const isPlain = !this.#isLineStart && !this.#isAfterCall && this.#surroundings.isSettled;
+    return !isHolding && isPlain && this.#thinkEnd === '';
   }
 
   /** @returns true if there was a call */
@@ -113,8 +124,7 @@ export class TextCallFilter {
     // White space after the last call.
     if (this.#isAfterCall && gapOf(this.#carry) === this.#carry) this.#carry = '';
     this.#flush();
-    for (const call of this.#pending?.calls ?? []) this.#emitCall(call);
-    this.#pending = undefined;
+    this.#settle();
     return this.#called;
   }
 
@@ -132,8 +142,10 @@ export class TextCallFilter {
     this.#held = undefined;
   }
 
-  #callsIn({ body, bodyToFirstMark }: HeldCall): readonly TextCall[] | undefined {
-    return readCalls(body, this.#options.names) ?? readCalls(bodyToFirstMark, this.#options.names);
+  #callsIn({ mark, body, bodyToFirstMark }: HeldCall): readonly TextCall[] | undefined {
+    const { names } = this.#options;
+    const isStrict = mark === undefined;
+    return readCalls(body, names, isStrict) ?? readCalls(bodyToFirstMark, names, isStrict);
   }
 
   #read(text: string): void {
@@ -171,14 +183,30 @@ export class TextCallFilter {
     this.#isLineStart = true;
     const between = this.#gap;
     this.#gap = '';
-    if (this.#pending !== undefined || (held.mark === undefined && !this.#isStart)) {
-      this.#pending ??= { text: '', calls: [] };
-      this.#pending.text += between + held.text;
-      this.#pending.calls.push(...calls);
-      if (this.#pending.text.length > this.#options.maxHeld) this.#releasePending();
+    if (this.#pending === undefined && held.mark?.isToken === true) {
+      for (const call of calls) this.#emitCall(call);
       return;
     }
-    for (const call of calls) this.#emitCall(call);
+    this.#pending ??= new PendingCalls(held.mark !== undefined);
+    this.#pending.addCalls(between + held.text, calls);
+    if (/\n\s*$/.test(held.text)) this.#settleLine();
+    if ((this.#pending?.length ?? 0) > this.#options.maxHeld) this.#releasePending();
+  }
+
+  /** Emits the calls that are pending, or their text if more text followed on their line. */
+  #settle(): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending === undefined) return;
+    if (!pending.endsWithCall) return this.#release(pending.text);
+    for (const part of pending.parts) {
+      this.#release(part.before);
+      for (const call of part.calls) this.#emitCall(call);
+    }
+  }
+
+  #settleLine(): void {
+    if (this.#pending?.isOfLine === true) this.#settle();
   }
 
   #releasePending(): void {
@@ -209,7 +237,10 @@ export class TextCallFilter {
     const mayBeThinking = this.#isStart && refused === undefined && this.#thinkEnd === '';
     if (mayBeThinking && this.#isUndecidedStart(text)) return undefined;
     if (this.#thinkEnd !== '') return this.#passThinking(text);
-    const found = this.#finder.find(text, refused, this.#isLineStart);
+    const place = this.#surroundings.copy();
+    place.add(`${this.#pending?.text ?? ''}${this.#gap}`);
+    const state = { isLineStart: this.#isLineStart, isStart: this.#isStart, place };
+    const found = this.#finder.find(text, refused, state);
     if (found !== undefined) return this.#hold(text, found.index, found.mark);
     const end = partialMarkIn(text, refused?.mark === undefined ? 0 : 1);
     const isBlankStart = this.#isStart && text.slice(0, end).trim() === '';
@@ -221,9 +252,10 @@ export class TextCallFilter {
   #hold(text: string, index: number, mark: Mark | undefined): string {
     const before = text.slice(0, index);
     // White space in front of an answer that is a call is no text of its own.
-    if (this.#isStart && before.trim() === '') this.#gap += before;
+    const isFirst = this.#isStart && before.trim() === '';
+    if (isFirst) this.#gap += before;
     else this.#release(before);
-    this.#held = new HeldCall(mark, this.#options.names);
+    this.#held = new HeldCall(mark, this.#options.names, isFirst);
     return text.slice(index);
   }
 
@@ -252,6 +284,7 @@ export class TextCallFilter {
     const after = end + this.#thinkEnd.length;
     this.#thinkEnd = '';
     this.#release(text.slice(0, after));
+    this.#surroundings = new Surroundings();
     this.#isStart = true;
     this.#isLineStart = true;
     return text.slice(after);
@@ -265,6 +298,7 @@ export class TextCallFilter {
       this.#isAfterCall = false;
       this.#gap = skipped.slice(0, maxGap);
       this.#isStart = false;
+      if (this.#gap.includes('\n')) this.#settleLine();
       return text.slice(maxGap);
     }
     if (mayGoOn(rest)) {
@@ -274,19 +308,23 @@ export class TextCallFilter {
     this.#isAfterCall = false;
     this.#isLineStart = true;
     this.#gap = skipped;
+    if (skipped.includes('\n')) this.#settleLine();
     return rest;
   }
 
   #release(text: string): void {
     if (text === '') return;
-    const before = `${this.#pending?.text ?? ''}${this.#gap}`;
-    this.#pending = undefined;
+    const added = this.#gap + text;
     this.#gap = '';
-    const whole = before + text;
-    const lineEnd = whole.lastIndexOf('\n');
-    const isBlank = whole.slice(lineEnd + 1).trim() === '';
+    const lineEnd = added.lastIndexOf('\n');
+    const isBlank = added.slice(lineEnd + 1).trim() === '';
     this.#isLineStart = isBlank && (lineEnd !== -1 || this.#isLineStart);
-    if (whole.trim() !== '') this.#isStart = false;
+    if (added.trim() !== '') this.#isStart = false;
+    const pending = this.#pending;
+    if (pending?.mayGoOn(added) === true) return pending.addText(added);
+    this.#pending = undefined;
+    const whole = `${pending?.text ?? ''}${added}`;
+    this.#surroundings.add(whole);
     this.#out += whole;
   }
 

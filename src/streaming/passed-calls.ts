@@ -48,7 +48,12 @@ export class PassedCalls {
 
   /** @param event with its empty line @returns what to send instead, possibly nothing */
   read(event: string): string {
-    if (this.#isOver || (this.#isIdle && isPlain(event))) return this.#pass(event);
+    if (this.#isOver) return this.#pass(event);
+    if (this.#isIdle && isPlain(event)) {
+      // So that the stage knows that there was a text.
+      this.#stage.verbatim?.take('');
+      return this.#pass(event);
+    }
     const chunk = chunkOf(event);
     if (chunk === undefined) return this.#pass(event);
     const { delta, choice, text } = chunk;
@@ -164,7 +169,7 @@ export class PassedCalls {
 const noFrame = { before: '', after: '' };
 
 /** A text without marks and escapes. */
-const plainContent = /"content":\s*"[^"\\<[]*"/;
+const plainContent = /"content":\s*"[^"\\<[`~'“”„‘’«(=|]*"/;
 const isNoToken = /"tool_calls"|"finish_reason":\s*"/;
 
 /** True for an event that has only text, in which no call begins. */

@@ -171,7 +171,6 @@ const formats: readonly (readonly [string, string, readonly Part[]])[] = [
   ],
   ['Longcat', `<longcat_tool_call>${json}</longcat_tool_call>`, [oslo]],
   ['JSON that begins with a type', `{"type": "function", "function": ${json}}`, [oslo]],
-  ['JSON in a fence after text', `I look it up.\n\n\`\`\`json\n${json}\n\`\`\``, ['I look it up.\n\n', oslo]],
   [
     'text, a call, text, a call',
     `One\n<tool_call>${json}</tool_call> and <tool_call>${json}</tool_call>`,
@@ -193,6 +192,7 @@ const texts: readonly (readonly [string, string])[] = [
   ['the JSON of a person', '{"name": "Anna", "arguments": {"age": 3}}'],
   ['other JSON', '{"city": "Oslo", "name": "get_weather"}'],
   ['JSON of a call with more text after it', `As an example:\n${json}\nis what I would write.`],
+  ['JSON in a fence after text', `I look it up.\n\n\`\`\`json\n${json}\n\`\`\``],
   ['lists', '[1, 2]\n[a](b)\n- [ ] c'],
   ['code', '```js\nget_weather({city: "Oslo"});\n```\nAnd [get_time(zone="x")] too.'],
   ['broken arguments', '<tool_call>{"name": "get_weather", "arguments": {"city": "Os</tool_call> more'],

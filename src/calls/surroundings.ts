@@ -1,0 +1,110 @@
+// Where in a text a call is only shown: in code, in quotes, in a quoted line, in a chat log. Models do not call tools there.
+// @see https://spec.commonmark.org/0.31.2/#fenced-code-blocks
+
+/** Characters of a line that are kept: a longer one is no fence. */
+const maxLine = 256;
+
+/** The beginning of a line up to a fence: quotes, and items of lists. */
+const fence = /^(?:[\s>]|[-*+]\s|\d{1,3}[.)]\s)*(`{3,}|~{3,})([^]*)$/;
+/** Lines that are quotes, parts of tables, comments, or lines of a diff. */
+const quotedLine = /^\s*(?:[>|]|(?:[-+*#;%]+|\/\/+)\s*$)/;
+/** The name of a speaker in a chat log. */
+const speaker =
+  /^[^\p{L}\p{N}]*(?:user|human|system|assistant|model|agent|ai|bot|llm|tool)[^\p{L}\p{N}]*:[^\p{L}\p{N}]*$/iu;
+/** A line of which more has to be seen: it has one word at most. */
+const mayBeSpecial = /^[^\p{L}\p{N}]*[\p{L}\p{N}]*[^\p{L}\p{N}]*$/u;
+const quotes = /["'“”„‘’«(=|]$/;
+
+/** Characters that make a difference, as JSON has them. */
+export const quoting = /[`~'“”„‘’«(=|]|\\"/;
+
+/** Follows a text up to a place in it. How the text is divided makes no difference. */
+export class Surroundings {
+  /** The current line. */
+  #line = '';
+  /** The characters of the fence that is open. */
+  #fence = '';
+  /** The number of backticks that opened code within the line; 0 outside of it. */
+  #inline = 0;
+  /** The number of backticks directly before the place. */
+  #run = 0;
+  #last = '';
+
+  copy(): Surroundings {
+    const copy = new Surroundings();
+    copy.#line = this.#line;
+    copy.#fence = this.#fence;
+    copy.#inline = this.#inline;
+    copy.#run = this.#run;
+    copy.#last = this.#last;
+    return copy;
+  }
+
+  /** True if a text in which `quoting` matches nothing makes no difference before the next line break. */
+  get isSettled(): boolean {
+    return this.#line.length >= maxLine || !mayBeSpecial.test(this.#line);
+  }
+
+  /** True if a call cannot begin here. */
+  get isQuoted(): boolean {
+    if (this.#fence !== '' || this.#inlineNow !== 0) return true;
+    return quotes.test(this.#last) || quotedLine.test(this.#line) || speaker.test(this.#line);
+  }
+
+  /** True in a code block. */
+  get isInFence(): boolean {
+    return this.#fence !== '';
+  }
+
+  get #inlineNow(): number {
+    if (this.#run === 0) return this.#inline;
+    if (this.#inline === 0) return this.#run;
+    return this.#inline === this.#run ? 0 : this.#inline;
+  }
+
+  /** A text that is not read follows, in which `quoting` matches nothing. */
+  skip(): void {
+    this.#endRun();
+    this.#last = '';
+  }
+
+  add(text: string): void {
+    for (let at = 0; at < text.length;) {
+      const found = text.indexOf('\n', at);
+      const end = found === -1 ? text.length : found;
+      this.#addToLine(text.slice(at, end));
+      if (found !== -1) this.#endLine();
+      at = end + 1;
+    }
+  }
+
+  #addToLine(text: string): void {
+    if (text === '') return;
+    if (this.#line.length < maxLine) this.#line += text.slice(0, maxLine - this.#line.length);
+    this.#last = text.charAt(text.length - 1);
+    if (this.#run === 0 && !text.includes('`')) return;
+    for (const part of text.match(/`+|[^`]+/g) ?? []) {
+      if (part.startsWith('`')) this.#run += part.length;
+      else this.#endRun();
+    }
+  }
+
+  #endRun(): void {
+    this.#inline = this.#inlineNow;
+    this.#run = 0;
+  }
+
+  #endLine(): void {
+    const [, marks = '', rest = ''] = fence.exec(this.#line) ?? [];
+    const isLong = this.#line.length === maxLine;
+    if (this.#fence === '') {
+      const isFence = marks !== '' && !(marks.startsWith('`') && rest.includes('`'));
+      this.#fence = isFence ? marks : '';
+    } else if (marks.startsWith(this.#fence) && rest.trim() === '' && !isLong) this.#fence = '';
+    this.#line = '';
+    this.#last = '';
+    // Code that spans lines is rare, a stray backtick is not.
+    this.#inline = 0;
+    this.#run = 0;
+  }
+}
