@@ -26,8 +26,20 @@ export function isCallObject(value: unknown): boolean {
     return keys.length === 1 && (Array.isArray(list) ? list : [list]).every(isCallObject);
   }
   const { function: called } = value;
-  const hasArguments = isObject(called) ? isCallObject(called) : keys.some((key) => argumentKeys.includes(key));
+  const hasArguments = isObject(called)
+    ? isCallObject(called)
+    : keys.some((key) => argumentKeys.includes(key) && areArguments(value[key]));
   return hasArguments && keys.every((key) => described.has(key) || argumentKeys.includes(key));
+}
+
+function areArguments(value: unknown): boolean {
+  return isObject(value) || typeof value === 'string';
+}
+
+const types = new Set<unknown>(['string', 'integer', 'number', 'boolean', 'array', 'object', 'null']);
+
+function isDescription(value: unknown): boolean {
+  return isObject(value) && types.has(value['type']);
 }
 
 /**
@@ -45,5 +57,5 @@ export function mayBeArguments(args: string, tool: Tool, isStrict: boolean): boo
   const isSchema = value['type'] === 'object' && isObject(value['properties']);
   if (isSchema && (known === undefined || !Object.hasOwn(known, 'properties'))) return false;
   if (!isStrict || known === undefined || keys.length === 0) return true;
-  return keys.some((key) => Object.hasOwn(known, key));
+  return keys.some((key) => Object.hasOwn(known, key)) && !keys.every((key) => isDescription(value[key]));
 }

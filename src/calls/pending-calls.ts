@@ -3,6 +3,9 @@ import type { TextCall } from './text-call.ts';
 /** Characters of text between two calls on one line. */
 const maxBetween = 512;
 
+/** Tokens that end an answer, which some servers do not remove. */
+const end = /^(?:\s|<\|(?:im_end|endoftext|end)\|>|<\/s>|<end_of_turn>)*$/;
+
 interface Part {
   /** The text in front of the calls. */
   readonly before: string;
@@ -12,8 +15,8 @@ interface Part {
 }
 
 /**
- * Calls that are text after all if more text follows: on their line for calls with marks, anywhere for those without. A model that
- * explains a call goes on, one that calls a tool does not.
+ * Calls that are text after all if more text follows: on their line, or anywhere for calls without marks or in the middle of a
+ * sentence. A model that explains a call goes on, one that calls a tool does not.
  */
 export class PendingCalls {
   /** True if only their line matters. */
@@ -31,7 +34,12 @@ export class PendingCalls {
   }
 
   get endsWithCall(): boolean {
-    return this.#rest === '';
+    return end.test(this.#rest);
+  }
+
+  /** The text after the last call. */
+  get rest(): string {
+    return this.#rest;
   }
 
   /** All of it, as it came. */
@@ -47,7 +55,11 @@ export class PendingCalls {
 
   /** True if another call may follow this text, so that all of them are calls. */
   mayGoOn(text: string): boolean {
-    return this.isOfLine && !text.includes('\n') && this.#rest.length + text.length <= maxBetween;
+    return (
+      (this.isOfLine || end.test(this.#rest + text)) &&
+      !text.includes('\n') &&
+      this.#rest.length + text.length <= maxBetween
+    );
   }
 
   addText(text: string): void {

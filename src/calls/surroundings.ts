@@ -13,7 +13,50 @@ const speaker =
   /^[^\p{L}\p{N}]*(?:user|human|system|assistant|model|agent|ai|bot|llm|tool)[^\p{L}\p{N}]*:[^\p{L}\p{N}]*$/iu;
 /** A line of which more has to be seen: it has one word at most. */
 const mayBeSpecial = /^[^\p{L}\p{N}]*[\p{L}\p{N}]*[^\p{L}\p{N}]*$/u;
-const quotes = /["'“”„‘’«(=|]$/;
+const quotes = /["'“”„‘’«(=|]$|=\s*$/;
+/** Code in Markdown, if there was other text before. */
+const indented = /^(?: {4}|\t)\s*$/;
+/** A line with nothing but a tag or a quotation mark, in front of what it encloses. */
+const enclosing = /^\s*(?:<[A-Za-z][^<>]*>|["'“«]+)\s*$/;
+/** Tags that models put around calls. */
+const wrapper = /<(?:answer|response|output|assistant|action|tool_?use|tools?)\b/i;
+/** True text in front of a call: the end of a sentence, of thinking, or nothing with letters. */
+const sentenceEnd = /(?:^|[.!?。！？…]|<\/think(?:ing)?>)[^\p{L}\p{N}:=]*$/u;
+/** A tag or the beginning of a here document of which more has to be seen. */
+const unfinished = /<[^<>\s]{0,16}$|<<-?\s*["']?\w{0,16}$/;
+
+const maxTail = 32;
+
+const codeSpan = /(`+)[^`]*\1/g;
+const blockStart = /"{3}|'{3}|<!--|<!\[CDATA\[|<(pre|code|samp|xmp|textarea|script)\b|<<-?\s*["']?([A-Z_]{2,16})\b/;
+const blockEnds: ReadonlyMap<string, string> = new Map([
+  ['<!--', '-->'],
+  ['<![CDATA[', ']]>'],
+]);
+
+/**
+ * Follows blocks that need no Markdown: strings and here documents of scripts, comments and code in HTML.
+ *
+ * @param open what ends the block in which the line begins; empty for none
+ * @returns the same for the end of the line
+ */
+function blockEndAfter(line: string, open: string): string {
+  let end = open;
+  let rest = line.replaceAll(codeSpan, '');
+  for (;;) {
+    if (end !== '') {
+      const found = end.startsWith('\n') ? (line.trim() === end.trim() ? 0 : -1) : rest.indexOf(end);
+      if (found === -1) return end;
+      rest = rest.slice(found + end.length);
+      end = '';
+    }
+    const found = blockStart.exec(rest);
+    if (found === null) return '';
+    const [whole, tag, word] = found;
+    end = tag === undefined ? (word === undefined ? (blockEnds.get(whole) ?? whole) : `\n${word}`) : `</${tag}`;
+    rest = rest.slice(found.index + whole.length);
+  }
+}
 
 /** Characters that make a difference, as JSON has them. */
 export const quoting = /[`~'“”„‘’«(=|]|\\"/;
@@ -28,7 +71,12 @@ export class Surroundings {
   #inline = 0;
   /** The number of backticks directly before the place. */
   #run = 0;
-  #last = '';
+  /** The last characters of the line. */
+  #tail = '';
+  #previous = '';
+  /** What ends a block of several lines, such as a comment. */
+  #blockEnd = '';
+  #hasText = false;
 
   copy(): Surroundings {
     const copy = new Surroundings();
@@ -36,24 +84,35 @@ export class Surroundings {
     copy.#fence = this.#fence;
     copy.#inline = this.#inline;
     copy.#run = this.#run;
-    copy.#last = this.#last;
+    copy.#tail = this.#tail;
+    copy.#previous = this.#previous;
+    copy.#blockEnd = this.#blockEnd;
+    copy.#hasText = this.#hasText;
     return copy;
   }
 
   /** True if a text in which `quoting` matches nothing makes no difference before the next line break. */
   get isSettled(): boolean {
-    return this.#line.length >= maxLine || !mayBeSpecial.test(this.#line);
+    return !unfinished.test(this.#tail) && (this.#line.length >= maxLine || !mayBeSpecial.test(this.#line));
   }
 
   /** True if a call cannot begin here. */
   get isQuoted(): boolean {
     if (this.#fence !== '' || this.#inlineNow !== 0) return true;
-    return quotes.test(this.#last) || quotedLine.test(this.#line) || speaker.test(this.#line);
+    if (blockEndAfter(this.#line, this.#blockEnd) !== '') return true;
+    if (indented.test(this.#line) && this.#hasText) return true;
+    if (this.#line.trim() === '' && enclosing.test(this.#previous) && !wrapper.test(this.#previous)) return true;
+    return quotes.test(this.#tail) || quotedLine.test(this.#line) || speaker.test(this.#line);
   }
 
   /** True in a code block. */
   get isInFence(): boolean {
     return this.#fence !== '';
+  }
+
+  /** True where a call has no text in front of it on its line, but for whole sentences. */
+  get isOwnSentence(): boolean {
+    return sentenceEnd.test(this.#tail);
   }
 
   get #inlineNow(): number {
@@ -65,7 +124,7 @@ export class Surroundings {
   /** A text that is not read follows, in which `quoting` matches nothing. */
   skip(): void {
     this.#endRun();
-    this.#last = '';
+    this.#tail = 'x';
   }
 
   add(text: string): void {
@@ -81,7 +140,7 @@ export class Surroundings {
   #addToLine(text: string): void {
     if (text === '') return;
     if (this.#line.length < maxLine) this.#line += text.slice(0, maxLine - this.#line.length);
-    this.#last = text.charAt(text.length - 1);
+    this.#tail = (this.#tail + text).slice(-maxTail);
     if (this.#run === 0 && !text.includes('`')) return;
     for (const part of text.match(/`+|[^`]+/g) ?? []) {
       if (part.startsWith('`')) this.#run += part.length;
@@ -97,12 +156,17 @@ export class Surroundings {
   #endLine(): void {
     const [, marks = '', rest = ''] = fence.exec(this.#line) ?? [];
     const isLong = this.#line.length === maxLine;
+    if (this.#line.trim() !== '') {
+      this.#previous = this.#line;
+      this.#hasText = true;
+    }
     if (this.#fence === '') {
+      this.#blockEnd = blockEndAfter(this.#line, this.#blockEnd);
       const isFence = marks !== '' && !(marks.startsWith('`') && rest.includes('`'));
       this.#fence = isFence ? marks : '';
     } else if (marks.startsWith(this.#fence) && rest.trim() === '' && !isLong) this.#fence = '';
     this.#line = '';
-    this.#last = '';
+    this.#tail = '';
     // Code that spans lines is rare, a stray backtick is not.
     this.#inline = 0;
     this.#run = 0;

@@ -38,6 +38,9 @@ function readElement(text: string, names: ToolNames): TextCall | undefined {
     return { name, arguments: json };
   }
   if (before.trim() !== '') return undefined;
+  // Half of a value is not taken for the whole one.
+  const last = parameters.at(-1) ?? '';
+  if (!parameterEnd.test(last) && !elementEnd.test(last)) return undefined;
   const tool = names.find(name);
   return withArguments(
     name,

@@ -42,6 +42,8 @@ export class TextCallFilter {
   #surroundings = new Surroundings();
   #logprobs: TokenLogprob[] = [];
   #called = false;
+  /** True once a call was only shown: in the middle of a sentence, others are, too. */
+  #hasShown = false;
   /** True once the model has called a tool in the server's own way. */
   #stopped = false;
   /** Text that the current event releases. */
@@ -183,11 +185,13 @@ export class TextCallFilter {
     this.#isLineStart = true;
     const between = this.#gap;
     this.#gap = '';
-    if (this.#pending === undefined && held.mark?.isToken === true) {
-      for (const call of calls) this.#emitCall(call);
-      return;
+    const isOwn = held.mark !== undefined && this.#surroundings.isOwnSentence;
+    if (this.#pending === undefined && this.#hasShown && !isOwn) {
+      this.#isAfterCall = false;
+      this.#isLineStart = false;
+      return this.#release(between + held.text);
     }
-    this.#pending ??= new PendingCalls(held.mark !== undefined);
+    this.#pending ??= new PendingCalls(isOwn);
     this.#pending.addCalls(between + held.text, calls);
     if (/\n\s*$/.test(held.text)) this.#settleLine();
     if ((this.#pending?.length ?? 0) > this.#options.maxHeld) this.#releasePending();
@@ -198,11 +202,15 @@ export class TextCallFilter {
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending === undefined) return;
-    if (!pending.endsWithCall) return this.#release(pending.text);
+    if (!pending.endsWithCall) {
+      this.#hasShown = true;
+      return this.#release(pending.text);
+    }
     for (const part of pending.parts) {
       this.#release(part.before);
       for (const call of part.calls) this.#emitCall(call);
     }
+    this.#release(pending.rest);
   }
 
   #settleLine(): void {
@@ -323,6 +331,7 @@ export class TextCallFilter {
     const pending = this.#pending;
     if (pending?.mayGoOn(added) === true) return pending.addText(added);
     this.#pending = undefined;
+    this.#hasShown ||= pending !== undefined;
     const whole = `${pending?.text ?? ''}${added}`;
     this.#surroundings.add(whole);
     this.#out += whole;
