@@ -1,3 +1,4 @@
+import type { Surroundings } from './surroundings.ts';
 import type { TextCall } from './text-call.ts';
 
 /** Characters of text between two calls on one line. */
@@ -21,12 +22,15 @@ interface Part {
 export class PendingCalls {
   /** True if only their line matters. */
   readonly isOfLine: boolean;
+  /** The place after it, as if the calls were not there. */
+  readonly place: Surroundings;
   readonly parts: Part[] = [];
   #rest = '';
   #length = 0;
 
-  constructor(isOfLine: boolean) {
+  constructor(isOfLine: boolean, place: Surroundings) {
     this.isOfLine = isOfLine;
+    this.place = place;
   }
 
   get length(): number {
@@ -64,5 +68,6 @@ export class PendingCalls {
 
   addText(text: string): void {
     this.#rest += text;
+    this.place.add(text);
   }
 }

@@ -102,7 +102,9 @@ function readNamed(body: string): Read | undefined {
 function readJson(text: string, { names, isStrict }: Reading): Read | undefined {
   const value = jsonOf(text);
   const values = Array.isArray(value) ? value : value === undefined ? severalIn(text) : [value];
-  if (isStrict && values?.every(isCallObject) === false) return undefined;
+  // Without arguments, what was mended may have lost them.
+  if ((isStrict || value === undefined || parsed(text) === undefined) && values?.every(isCallObject) === false)
+    return undefined;
   return values?.flatMap((one) => callsOf(one, names));
 }
 

@@ -191,10 +191,13 @@ export class TextCallFilter {
       this.#isLineStart = false;
       return this.#release(between + held.text);
     }
-    this.#pending ??= new PendingCalls(isOwn);
+    this.#pending ??= new PendingCalls(isOwn, this.#surroundings.copy());
     this.#pending.addCalls(between + held.text, calls);
     if (/\n\s*$/.test(held.text)) this.#settleLine();
-    if ((this.#pending?.length ?? 0) > this.#options.maxHeld) this.#releasePending();
+    if (this.#pending === undefined || this.#pending.length <= this.#options.maxHeld) return;
+    this.#isAfterCall = false;
+    this.#show(this.#pending);
+    this.#pending = undefined;
   }
 
   /** Emits the calls that are pending, or their text if more text followed on their line. */
@@ -202,10 +205,7 @@ export class TextCallFilter {
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending === undefined) return;
-    if (!pending.endsWithCall) {
-      this.#hasShown = true;
-      return this.#release(pending.text);
-    }
+    if (!pending.endsWithCall) return this.#show(pending);
     for (const part of pending.parts) {
       this.#release(part.before);
       for (const call of part.calls) this.#emitCall(call);
@@ -217,11 +217,12 @@ export class TextCallFilter {
     if (this.#pending?.isOfLine === true) this.#settle();
   }
 
-  #releasePending(): void {
-    const text = this.#pending?.text ?? '';
-    this.#pending = undefined;
-    this.#isAfterCall = false;
-    this.#release(text);
+  /** Emits calls as the text that they are. */
+  #show(pending: PendingCalls): void {
+    this.#hasShown = true;
+    this.#isStart = false;
+    this.#surroundings = pending.place;
+    this.#out += pending.text;
   }
 
   #emitCall(call: TextCall): void {
@@ -245,8 +246,9 @@ export class TextCallFilter {
     const mayBeThinking = this.#isStart && refused === undefined && this.#thinkEnd === '';
     if (mayBeThinking && this.#isUndecidedStart(text)) return undefined;
     if (this.#thinkEnd !== '') return this.#passThinking(text);
-    const place = this.#surroundings.copy();
-    place.add(`${this.#pending?.text ?? ''}${this.#gap}`);
+    const place = (this.#pending?.place ?? this.#surroundings).copy();
+    // The marks and semicolons between calls are not text.
+    place.add(this.#gap.replaceAll(/\S/g, ''));
     const state = { isLineStart: this.#isLineStart, isStart: this.#isStart, place };
     const found = this.#finder.find(text, refused, state);
     if (found !== undefined) return this.#hold(text, found.index, found.mark);
@@ -304,9 +306,9 @@ export class TextCallFilter {
     const rest = text.slice(skipped.length);
     if (skipped.length > maxGap) {
       this.#isAfterCall = false;
+      if (skipped.slice(0, maxGap).includes('\n')) this.#settleLine();
       this.#gap = skipped.slice(0, maxGap);
       this.#isStart = false;
-      if (this.#gap.includes('\n')) this.#settleLine();
       return text.slice(maxGap);
     }
     if (mayGoOn(rest)) {
@@ -315,8 +317,8 @@ export class TextCallFilter {
     }
     this.#isAfterCall = false;
     this.#isLineStart = true;
-    this.#gap = skipped;
     if (skipped.includes('\n')) this.#settleLine();
+    this.#gap = skipped;
     return rest;
   }
 
@@ -331,10 +333,9 @@ export class TextCallFilter {
     const pending = this.#pending;
     if (pending?.mayGoOn(added) === true) return pending.addText(added);
     this.#pending = undefined;
-    this.#hasShown ||= pending !== undefined;
-    const whole = `${pending?.text ?? ''}${added}`;
-    this.#surroundings.add(whole);
-    this.#out += whole;
+    if (pending !== undefined) this.#show(pending);
+    this.#surroundings.add(added);
+    this.#out += added;
   }
 
   #emitText(isEnd = false): void {

@@ -6,7 +6,7 @@ import type { AnswerFilter } from './answer-filter.ts';
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Adds the stage that mends the calls of an answer. */
-type Mending = (emit: Emit) => Emit;
+export type Mending = (emit: Emit) => Emit;
 
 /** A chunk of a chat completion with its only choice. */
 interface Chunk {
@@ -16,6 +16,15 @@ interface Chunk {
   readonly text: string;
 }
 
+/** An event that is held back. */
+interface Held {
+  /** As it came. */
+  readonly event: string;
+  readonly text: string;
+  /** Undefined for an event that has no choice. */
+  readonly chunk: Chunk | undefined;
+}
+
 /**
  * Mends the tool calls of a stream of chat completion chunks that is passed through. Events stay byte for byte the same until
  * something has to be changed. Native calls are held back until they are complete, text only while it may be a call.
@@ -23,12 +32,9 @@ interface Chunk {
 export class PassedCalls {
   readonly #stage: Emit;
   #emitted: ChatEvent[] = [];
-  /** Events that are held back, as they came. */
-  #held: string[] = [];
-  /** The text of the held events. */
-  #heldText = '';
-  /** The first chunk of the held events. */
-  #first: Chunk | undefined;
+  #held: Held[] = [];
+  /** The text at the beginning of the held events that is certainly text. */
+  #ready = '';
   /** Native calls, by their index. */
   readonly #calls = new Map<number, { id: string; name: string; arguments: string }>();
   /** True once a part of an event was sent: from then on events are written anew. */
@@ -59,9 +65,7 @@ export class PassedCalls {
     const { delta, choice, text } = chunk;
     if (delta['tool_calls'] != null && !this.#addCalls(delta['tool_calls'])) return this.#giveUp(event);
     if (text !== '') this.#stage({ type: 'text', text });
-    this.#first ??= chunk;
-    this.#held.push(event);
-    this.#heldText += text;
+    this.#held.push({ event, text, chunk });
     if (typeof choice['finish_reason'] === 'string') return this.#finish(chunk, choice['finish_reason']);
     // Fragments of calls stay behind until the calls are complete.
     if (this.#calls.size > 0) return '';
@@ -75,7 +79,7 @@ export class PassedCalls {
 
   #pass(event: string): string {
     if (this.#held.length === 0) return event;
-    this.#held.push(event);
+    this.#held.push({ event, text: '', chunk: undefined });
     return '';
   }
 
@@ -86,15 +90,14 @@ export class PassedCalls {
   }
 
   #release(): string {
-    const events = this.#held.join('');
+    const events = this.#held.map(({ event }) => event).join('');
     this.#forget();
     return events;
   }
 
   #forget(): void {
     this.#held = [];
-    this.#heldText = '';
-    this.#first = undefined;
+    this.#ready = '';
   }
 
   #take(): ChatEvent[] {
@@ -105,16 +108,42 @@ export class PassedCalls {
 
   #settle(chunk: Chunk, emitted: readonly ChatEvent[]): string {
     if (!this.#isChanged) {
-      if (isText(emitted, this.#heldText)) return this.#release();
-      if (emitted.length === 0) return '';
+      const texts = emitted.map((event) => (event.type === 'text' ? event.text : undefined));
+      if (!texts.includes(undefined)) return this.#releaseReady(texts.join(''));
       this.#isChanged = true;
     }
     // Without text, there may be other fields, such as the role.
-    const isBare = emitted.length === 0 && chunk.text === '';
-    const written = isBare ? this.#release() : this.#write(this.#first ?? chunk, emitted);
-    if (emitted.length > 0) this.#forget();
-    else if (this.#first !== undefined) this.#held = [];
+    const isBare = emitted.length === 0 && chunk.text === '' && this.#ready === '';
+    if (isBare) return this.#release();
+    if (emitted.length === 0) return '';
+    const written = this.#write(this.#first ?? chunk, this.#withReady(emitted));
+    this.#forget();
     return written;
+  }
+
+  /** Passes on the events of which all text is certain. */
+  #releaseReady(text: string): string {
+    this.#ready += text;
+    let length = 0;
+    let count = 0;
+    for (const held of this.#held) {
+      if (length + held.text.length > this.#ready.length) break;
+      length += held.text.length;
+      count += 1;
+    }
+    this.#ready = this.#ready.slice(length);
+    return this.#held
+      .splice(0, count)
+      .map(({ event }) => event)
+      .join('');
+  }
+
+  get #first(): Chunk | undefined {
+    return this.#held.find((held) => held.chunk !== undefined)?.chunk;
+  }
+
+  #withReady(emitted: readonly ChatEvent[]): readonly ChatEvent[] {
+    return this.#ready === '' ? emitted : [{ type: 'text', text: this.#ready }, ...emitted];
   }
 
   #write(template: Chunk, emitted: readonly ChatEvent[]): string {
@@ -153,10 +182,11 @@ export class PassedCalls {
     const calls = [...this.#calls.values()].map((call): ToolCallEvent => ({ type: 'tool-call', ...call }));
     for (const call of calls) this.#stage(call);
     this.#stage(finishOf(reasonOf(given, calls.length > 0)));
-    const emitted = this.#take().filter(({ type }) => type !== 'finish');
+    const emitted = this.#withReady(this.#take().filter(({ type }) => type !== 'finish'));
     const texts = emitted.filter(({ type }) => type === 'text');
     const made = emitted.filter(({ type }) => type === 'tool-call');
-    const isSame = isText(texts, this.#heldText) && JSON.stringify(made) === JSON.stringify(calls);
+    const isSame =
+      isText(texts, this.#held.map(({ text }) => text).join('')) && JSON.stringify(made) === JSON.stringify(calls);
     if (isSame && !this.#isChanged && this.#added === 0) return this.#release();
     const template = this.#first ?? chunk;
     this.#forget();
@@ -187,18 +217,20 @@ function isText(events: readonly ChatEvent[], text: string): boolean {
   return joined === text;
 }
 
-function reasonOf(given: string, called: boolean): FinishReason {
+export function reasonOf(given: string, called: boolean): FinishReason {
   return given === 'length' ? 'length' : called ? 'tool_calls' : 'stop';
 }
 
-function finishOf(reason: FinishReason): FinishEvent {
+export function finishOf(reason: FinishReason): FinishEvent {
   return { type: 'finish', reason, usage: { inputTokens: 0, outputTokens: 0 }, timings: {} };
 }
 
 /** Writes an event with all fields of a chunk but those of its delta. */
 function written({ fields, choice, delta }: Chunk, change: Fields, finish: string | null): string {
   const { content: _, tool_calls: __, ...rest } = delta;
-  const changed = { ...choice, delta: { ...rest, ...change }, finish_reason: finish };
+  // The probabilities are those of another text.
+  const logprobs = choice['logprobs'] == null || change['content'] === delta['content'] ? {} : { logprobs: null };
+  const changed = { ...choice, ...logprobs, delta: { ...rest, ...change }, finish_reason: finish };
   return `data: ${JSON.stringify({ ...fields, choices: [changed] })}\n\n`;
 }
 
@@ -213,7 +245,7 @@ function chunkOf(event: string): Chunk | undefined {
   return { fields, choice, delta, text: textIn(delta['content']) };
 }
 
-function parsed(json: string): unknown {
+export function parsed(json: string): unknown {
   try {
     return parseExact(json);
   } catch {
@@ -245,54 +277,4 @@ export function filterEvents(calls: PassedCalls, maxBytes: number): AnswerFilter
     push: (bytes) => read(decoder.decode(bytes, { stream: true })),
     end: () => read(decoder.decode()) + calls.end() + rest,
   };
-}
-
-/**
- * Mends the tool calls of a whole chat completion.
- *
- * @returns the same text if there is nothing to mend
- */
-export function mendedWhole(json: string, mending: Mending): string {
-  const body = parsed(json);
-  const choices = isObject(body) ? body['choices'] : undefined;
-  const choice: unknown = Array.isArray(choices) && choices.length === 1 ? choices[0] : undefined;
-  const message = isObject(choice) ? choice['message'] : undefined;
-  if (!isObject(body) || !isObject(choice) || !isObject(message)) return json;
-  const calls = callsIn(message['tool_calls']);
-  if (calls === undefined) return json;
-  const emitted: ChatEvent[] = [];
-  const stage = mending((event) => emitted.push(event));
-  const content = textIn(message['content']);
-  if (content !== '') stage({ type: 'text', text: content });
-  for (const call of calls) stage(call);
-  const given = textIn(choice['finish_reason']);
-  stage(finishOf(reasonOf(given, calls.length > 0)));
-  const texts = emitted.flatMap((event) => (event.type === 'text' ? [event.text] : [])).join('');
-  const made = emitted.filter((event) => event.type === 'tool-call');
-  if (texts === content && JSON.stringify(made) === JSON.stringify(calls)) return json;
-  const toolCalls = made.map(({ id, name, arguments: args }) => ({
-    id,
-    type: 'function',
-    function: { name, arguments: args },
-  }));
-  const changed = {
-    ...choice,
-    message: { ...message, content: texts === '' ? null : texts, tool_calls: toolCalls },
-    finish_reason: given === 'stop' ? 'tool_calls' : given,
-  };
-  return JSON.stringify({ ...body, choices: [changed] });
-}
-
-/** @returns undefined for calls that are not functions with texts as arguments */
-function callsIn(value: unknown): ToolCallEvent[] | undefined {
-  if (value == null) return [];
-  if (!Array.isArray(value)) return undefined;
-  const calls: ToolCallEvent[] = [];
-  for (const call of value) {
-    const called = isObject(call) ? call['function'] : undefined;
-    if (!isObject(call) || !isObject(called) || typeof called['arguments'] !== 'string') return undefined;
-    const { name, arguments: args } = called;
-    calls.push({ type: 'tool-call', id: textIn(call['id']), name: textIn(name), arguments: args });
-  }
-  return calls;
 }

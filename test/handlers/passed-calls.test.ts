@@ -52,6 +52,8 @@ function seenIn(text: string): { content: string; calls: readonly object[]; reas
   };
 }
 
+const event = (content: string): string => `event: x\r\nid: 3\r\ndata: ${JSON.stringify(chunk({ content }))}\r\n\r\n`;
+
 const call = (args: string, name = 'look_up'): object =>
   chunk({ tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name, arguments: args } }] });
 
@@ -67,6 +69,21 @@ suite('tool calls of a chat completion that is passed through', () => {
     await using backend = await passed(chunks);
     const response = await backend.gateway.chat({ model: 'scripted', tools, stream: true });
     assert.equal(await response.text(), sent(chunks));
+  });
+
+  test('leave line ends, comments and fields of events as they are, wherever text may begin a call', async () => {
+    const events = [
+      ': one\r\n\r\n',
+      ...['ä [', 'b] <', ' `c` ['].map((content) => event(content)),
+      'data: [DONE]\r\n\r\n',
+    ];
+    const upstream = await openaiUpstream((res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).end(events.join(''));
+    });
+    const gateway = await testGateway(upstream, { upstream: { kind: 'openai', url: upstream.url } });
+    await using _ = ending(gateway, upstream);
+    const response = await gateway.chat({ model: 'scripted', tools, stream: true });
+    assert.equal(await response.text(), events.join(''));
   });
 
   test('are mended in their arguments and name', async () => {
