@@ -23,15 +23,22 @@ const wrapper = /<(?:answer|response|output|assistant|action|tool_?use|tools?)\b
 /** True text in front of a call: the end of a sentence, of thinking, or nothing with letters. */
 const sentenceEnd = /(?:^|[.!?。！？…]|<\/think(?:ing)?>)[^\p{L}\p{N}:=]*$/u;
 /** A tag or the beginning of a here document of which more has to be seen. */
-const unfinished = /<[^<>\s]{0,16}$|<<-?\s*["']?\w{0,16}$/;
+const unfinished = /[=(]\s?$|\\begin\{\w{0,3}$|<[^<>\s]{0,16}$|<<-?\s*["']?\w{0,16}$/;
 
 const maxTail = 32;
 
 const codeSpan = /(`+)[^`]*\1/g;
-const blockStart = /"{3}|'{3}|<!--|<!\[CDATA\[|<(pre|code|samp|xmp|textarea|script)\b|<<-?\s*["']?([A-Z_]{2,16})\b/;
+const blockStart =
+  /"{3}|'{3}|<!--|<!\[CDATA\[|<(pre|code|samp|xmp|textarea|script)\b|<<-?\s*["']?([A-Z_]{2,16})\b|\\begin\{(?:[Vv]er|lst|min)|#\+begin_|#\+BEGIN_/;
 const blockEnds: ReadonlyMap<string, string> = new Map([
   ['<!--', '-->'],
   ['<![CDATA[', ']]>'],
+  ['#+begin_', '#+end_'],
+  ['#+BEGIN_', '#+END_'],
+  [String.raw`\begin{ver`, String.raw`\end{ver`],
+  [String.raw`\begin{Ver`, String.raw`\end{Ver`],
+  [String.raw`\begin{lst`, String.raw`\end{lst`],
+  [String.raw`\begin{min`, String.raw`\end{min`],
 ]);
 
 /**
@@ -77,6 +84,8 @@ export class Surroundings {
   /** What ends a block of several lines, such as a comment. */
   #blockEnd = '';
   #hasText = false;
+  /** True within a template that began on a line before. */
+  #isTemplate = false;
 
   copy(): Surroundings {
     const copy = new Surroundings();
@@ -88,6 +97,7 @@ export class Surroundings {
     copy.#previous = this.#previous;
     copy.#blockEnd = this.#blockEnd;
     copy.#hasText = this.#hasText;
+    copy.#isTemplate = this.#isTemplate;
     return copy;
   }
 
@@ -154,6 +164,8 @@ export class Surroundings {
   }
 
   #endLine(): void {
+    const isTemplate = this.#inlineNow === 1 && (this.#inline === 1 ? this.#isTemplate : /[=(] ?`$/.test(this.#tail));
+    this.#isTemplate = isTemplate;
     const [, marks = '', rest = ''] = fence.exec(this.#line) ?? [];
     const isLong = this.#line.length === maxLine;
     if (this.#line.trim() !== '') {
@@ -167,8 +179,8 @@ export class Surroundings {
     } else if (marks.startsWith(this.#fence) && rest.trim() === '' && !isLong) this.#fence = '';
     this.#line = '';
     this.#tail = '';
-    // Code that spans lines is rare, a stray backtick is not.
-    this.#inline = 0;
+    // Code that spans lines is rare, a stray backtick is not, except for a template of JavaScript.
+    this.#inline = isTemplate ? 1 : 0;
     this.#run = 0;
   }
 }
