@@ -7,6 +7,18 @@ const maxBetween = 512;
 /** Tokens that end an answer, which some servers do not remove. */
 const end = /^(?:\s|<\|(?:im_end|endoftext|end)\|>|<\/s>|<end_of_turn>)*$/;
 
+const endTokens = ['<|im_end|>', '<|endoftext|>', '<|end|>', '</s>', '<end_of_turn>'];
+
+/** True for such tokens, and for the beginning of one. */
+function mayBeEnd(text: string): boolean {
+  let rest = text.trimStart();
+  for (;;) {
+    const token = endTokens.find((one) => rest.startsWith(one));
+    if (token === undefined) return endTokens.some((one) => one.startsWith(rest));
+    rest = rest.slice(token.length).trimStart();
+  }
+}
+
 interface Part {
   /** The text in front of the calls. */
   readonly before: string;
@@ -60,7 +72,7 @@ export class PendingCalls {
   /** True if another call may follow this text, so that all of them are calls. */
   mayGoOn(text: string): boolean {
     return (
-      (this.isOfLine || end.test(this.#rest + text)) &&
+      (this.isOfLine || mayBeEnd(this.#rest + text)) &&
       !text.includes('\n') &&
       this.#rest.length + text.length <= maxBetween
     );

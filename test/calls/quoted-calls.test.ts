@@ -99,6 +99,7 @@ const answers: readonly (readonly [string, string, string])[] = [
   ['a comment in HTML', `<!-- x -->\n${call}`, '<!-- x -->\n[search]'],
   ['code in HTML', `<pre>\nx\n</pre>\n${call}`, '<pre>\nx\n</pre>\n[search]'],
   ["nothing, and a model's last token", `${call}<|im_end|>`, '[search]<|im_end|>'],
+  ["text, and a model's last token", `I call ${call}<|im_end|>`, 'I call [search]<|im_end|>'],
   ['a plan', `Search.\nAction: ${fence}json\n[${json}]\n${fence}`, 'Search.\n[search]'],
   ['nothing, without arguments', '<tool_call>list_all\n</tool_call>', '[list_all]'],
 ];
