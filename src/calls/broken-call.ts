@@ -1,5 +1,5 @@
-import { decideAfterMark, maxBeginning } from './beginning.ts';
-import { type Mark, markIn } from './marks.ts';
+import { decideAfterMark, maxBeginning } from './formats/beginning.ts';
+import { type Mark, markIn } from './formats/marks.ts';
 import type { ToolNames } from './tool-names.ts';
 
 /** Thinking and code, in which calls are only quoted. */

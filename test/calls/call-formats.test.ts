@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { ChatEvent } from '../../src/chat/event.ts';
-import { marks } from '../../src/calls/marks.ts';
-import { TextCallFilter } from '../../src/calls/text-call-filter.ts';
+import { marks } from '../../src/calls/formats/marks.ts';
+import { TextCallFilter } from '../../src/calls/text/text-call-filter.ts';
 import { ToolNames } from '../../src/calls/tool-names.ts';
 
 const names = new ToolNames([

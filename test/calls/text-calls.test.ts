@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { ChatEvent, FinishReason } from '../../src/chat/event.ts';
-import { callsInText } from '../../src/calls/text-calls.ts';
+import { callsInText } from '../../src/calls/text/text-calls.ts';
 import { ToolNames } from '../../src/calls/tool-names.ts';
 
 const tools = [{ name: 'get_weather' }, { name: 'write' }, { name: 'mcp__vault__get_secret' }];

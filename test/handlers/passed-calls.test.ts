@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { Emit } from '../../src/chat/event.ts';
 import { mendCalls } from '../../src/calls/mend-calls.ts';
-import { callsInText } from '../../src/calls/text-calls.ts';
+import { callsInText } from '../../src/calls/text/text-calls.ts';
 import { ToolNames } from '../../src/calls/tool-names.ts';
 import { PassedCalls, filterEvents } from '../../src/streaming/passed-calls.ts';
 import { ending, testGateway } from '../helpers/gateway.ts';

@@ -1,5 +1,5 @@
 import { type Mending, mendCalls } from '../../calls/mend-calls.ts';
-import { callsInText } from '../../calls/text-calls.ts';
+import { callsInText } from '../../calls/text/text-calls.ts';
 import { ToolNames } from '../../calls/tool-names.ts';
 import type { Emit } from '../../chat/event.ts';
 import { firstToolCallOnly } from '../../chat/filters/event-filters.ts';

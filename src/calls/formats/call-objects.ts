@@ -1,5 +1,5 @@
-import type { Tool } from '../chat/request.ts';
-import { isObject, parseExact } from '../framing/json.ts';
+import type { Tool } from '../../chat/request.ts';
+import { isObject, parseExact } from '../../framing/json.ts';
 
 /** Members of a call without its arguments. */
 const described = new Set([

@@ -1,6 +1,6 @@
-import { type Decision, decideAfterMark, decideBare, maxBeginning } from './beginning.ts';
-import type { Mark } from './marks.ts';
-import type { ToolNames } from './tool-names.ts';
+import { type Decision, decideAfterMark, decideBare, maxBeginning } from '../formats/beginning.ts';
+import type { Mark } from '../formats/marks.ts';
+import type { ToolNames } from '../tool-names.ts';
 
 /** Marks around values that may contain anything, the closing mark of the call included. */
 const valueStarts = ['<parameter', '<arg_value>', '<｜DSML｜parameter'];

@@ -1,10 +1,10 @@
-import { isObject, parseExact, textIn } from '../framing/json.ts';
-import { mendArguments, mendJson } from './mend-arguments.ts';
+import { isObject, parseExact, textIn } from '../../framing/json.ts';
+import { mendArguments, mendJson } from '../mend-arguments.ts';
 import { readPython } from './python-calls.ts';
 import { hasTags, readTags } from './tagged-calls.ts';
 import { isCallObject, mayBeArguments } from './call-objects.ts';
-import type { TextCall } from './text-call.ts';
-import type { ToolNames } from './tool-names.ts';
+import type { TextCall } from '../text-call.ts';
+import type { ToolNames } from '../tool-names.ts';
 
 /** Calls that one text may have. */
 const maxCalls = 128;

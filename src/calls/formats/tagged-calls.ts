@@ -1,7 +1,7 @@
-import { isObject, parseExact } from '../framing/json.ts';
-import type { Tool } from '../chat/request.ts';
-import type { TextCall } from './text-call.ts';
-import type { ToolNames } from './tool-names.ts';
+import { isObject, parseExact } from '../../framing/json.ts';
+import type { Tool } from '../../chat/request.ts';
+import type { TextCall } from '../text-call.ts';
+import type { ToolNames } from '../tool-names.ts';
 
 // Formats in which each argument has a tag of its own: Qwen's coders, MiniMax, DeepSeek's DSML, GLM.
 

@@ -1,5 +1,5 @@
-import type { Emit } from '../chat/event.ts';
-import type { TextCallOptions } from './text-call.ts';
+import type { Emit } from '../../chat/event.ts';
+import type { TextCallOptions } from '../text-call.ts';
 import { TextCallFilter } from './text-call-filter.ts';
 
 /**

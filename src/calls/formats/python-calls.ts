@@ -1,6 +1,6 @@
-import { mendArguments } from './mend-arguments.ts';
-import { isObject, parseExact } from '../framing/json.ts';
-import type { TextCall } from './text-call.ts';
+import { mendArguments } from '../mend-arguments.ts';
+import { isObject, parseExact } from '../../framing/json.ts';
+import type { TextCall } from '../text-call.ts';
 
 const head = /\s*([A-Za-z_][\w.-]*)\(/y;
 const separator = /[\s,;]*/y;

@@ -1,19 +1,16 @@
-import type { Emit, FinishEvent, TextEvent, TokenLogprob, Verbatim } from '../chat/event.ts';
-import { GatewayError } from '../errors.ts';
-import { partialLength } from '../chat/filters/think-tags.ts';
+import type { Emit, FinishEvent, TextEvent, Verbatim } from '../../chat/event.ts';
+import { GatewayError } from '../../errors.ts';
 import { CallFinder } from './call-finder.ts';
+import { CallOutput } from './call-output.ts';
 import { gapOf, maxGap, mayGoOn } from './gap.ts';
 import { HeldCall } from './held-call.ts';
-import { type Mark, partialMarkIn } from './marks.ts';
+import { LeadingThinking } from './leading-thinking.ts';
+import { type Mark, partialMarkIn } from '../formats/marks.ts';
 import { PendingCalls } from './pending-calls.ts';
 import { piecesOf } from './pieces.ts';
-import { readCalls } from './read-calls.ts';
+import { readCalls } from '../formats/read-calls.ts';
 import { Surroundings, quoting } from './surroundings.ts';
-import type { TextCall, TextCallOptions } from './text-call.ts';
-
-const thinkTags = ['<think>', '<thinking>'];
-/** Characters of white space in front of an answer that are held back. */
-const maxLeadingSpace = 256;
+import type { TextCall, TextCallOptions } from '../text-call.ts';
 
 /** The JSON of texts that the filter has to see: with what may begin a mark, or with a line break. */
 const suspicious = new RegExp(String.raw`[<[]|\\[nu]|${quoting.source}`);
@@ -23,6 +20,7 @@ export class TextCallFilter {
   readonly #emit: Emit;
   readonly #options: TextCallOptions;
   readonly #finder: CallFinder;
+  readonly #output: CallOutput;
   #held: HeldCall | undefined;
   /** Text of which it is not known yet whether it begins a call. */
   #carry = '';
@@ -34,25 +32,21 @@ export class TextCallFilter {
   #isAfterCall = false;
   /** White space in front of a call, and what was skipped after one: it is text if text follows. */
   #gap = '';
-  /** The tag that ends the thinking in the text. */
-  #thinkEnd = '';
+  readonly #thinking = new LeadingThinking();
   /** Calls of which it depends on the text after them whether they are calls. */
   #pending: PendingCalls | undefined;
   /** The text up to what is held back. */
   #surroundings = new Surroundings();
-  #logprobs: TokenLogprob[] = [];
-  #called = false;
   /** True once a call was only shown: in the middle of a sentence, others are, too. */
   #hasShown = false;
   /** True once the model has called a tool in the server's own way. */
   #stopped = false;
-  /** Text that the current event releases. */
-  #out = '';
   #work = 0;
 
   constructor(emit: Emit, options: TextCallOptions) {
     this.#emit = emit;
     this.#finder = new CallFinder(options.names);
+    this.#output = new CallOutput(emit, options);
     this.#options = options;
   }
 
@@ -64,15 +58,15 @@ export class TextCallFilter {
   add(event: TextEvent): void {
     if (this.#stopped) return this.#emit(event);
     if (event.text === '' && (event.logprobs === undefined || this.#isIdle)) return this.#emit(event);
-    for (const logprob of event.logprobs ?? []) this.#logprobs.push(logprob);
+    this.#output.addLogprobs(event.logprobs);
     if (this.#isIdle && !interesting.test(event.text)) this.#release(event.text);
     else for (const piece of piecesOf(event.text)) this.#read(piece);
-    this.#emitText();
+    this.#output.flush();
     if (this.#held === undefined || this.#held.length <= this.#options.maxHeld) return;
     const { text } = this.#held;
     this.#drop();
     this.#release(text);
-    this.#emitText();
+    this.#output.flush();
   }
 
   /** Lets everything pass from now on. */
@@ -80,19 +74,19 @@ export class TextCallFilter {
     if (this.#stopped) return;
     this.#flush();
     this.#settle();
-    this.#emitText();
+    this.#output.flush();
     this.#stopped = true;
-    this.#called = true;
+    this.#output.called = true;
   }
 
   /** @throws {GatewayError} if the model had to call a tool, and did not */
   finish(event: FinishEvent): void {
     const isCut = event.reason === 'length';
     const called = !this.#stopped && this.#end(isCut);
-    if (this.#options.isForced === true && !this.#called && !isCut) {
+    if (this.#options.isForced === true && !this.#output.called && !isCut) {
       throw new GatewayError('upstream_error', 'The model did not call the required tool.');
     }
-    this.#emitText(true);
+    this.#output.flush(true);
     this.#emit(called && event.reason === 'stop' ? { ...event, reason: 'tool_calls' } : event);
   }
 
@@ -112,7 +106,7 @@ export class TextCallFilter {
     if (this.#stopped) return true;
     const isHolding = this.#held !== undefined || this.#carry !== '' || this.#pending !== undefined;
     const isPlain = !this.#isLineStart && !this.#isAfterCall && this.#surroundings.isSettled;
-    return !isHolding && isPlain && this.#thinkEnd === '';
+    return !isHolding && isPlain && !this.#thinking.isOpen;
   }
 
   /** @returns true if there was a call */
@@ -127,7 +121,7 @@ export class TextCallFilter {
     if (this.#isAfterCall && gapOf(this.#carry) === this.#carry) this.#carry = '';
     this.#flush();
     this.#settle();
-    return this.#called;
+    return this.#output.called;
   }
 
   /** Emits all text that is held back. */
@@ -136,7 +130,7 @@ export class TextCallFilter {
     this.#drop();
     this.#carry = '';
     this.#release(text);
-    this.#emitText();
+    this.#output.flush();
   }
 
   #drop(): void {
@@ -208,7 +202,7 @@ export class TextCallFilter {
     if (!pending.endsWithCall) return this.#show(pending);
     for (const part of pending.parts) {
       this.#release(part.before);
-      for (const call of part.calls) this.#emitCall(call);
+      for (const call of part.calls) this.#output.call(call);
     }
     this.#release(pending.rest);
   }
@@ -222,15 +216,7 @@ export class TextCallFilter {
     this.#hasShown = true;
     this.#isStart = false;
     this.#surroundings = pending.place;
-    this.#out += pending.text;
-  }
-
-  #emitCall(call: TextCall): void {
-    this.#emitText();
-    this.#called = true;
-    this.#logprobs = [];
-    this.#options.onCall?.();
-    this.#emit({ type: 'tool-call', id: this.#options.newId(), ...call });
+    this.#output.addText(pending.text);
   }
 
   /**
@@ -243,9 +229,9 @@ export class TextCallFilter {
     this.#carry = '';
     this.#work += text.length;
     if (this.#isAfterCall) return this.#skipGap(text);
-    const mayBeThinking = this.#isStart && refused === undefined && this.#thinkEnd === '';
+    const mayBeThinking = this.#isStart && refused === undefined && !this.#thinking.isOpen;
     if (mayBeThinking && this.#isUndecidedStart(text)) return undefined;
-    if (this.#thinkEnd !== '') return this.#passThinking(text);
+    if (this.#thinking.isOpen) return this.#passThinking(text);
     const place = (this.#pending?.place ?? this.#surroundings).copy();
     // The marks and semicolons between calls are not text.
     place.add(this.#gap.replaceAll(/\S/g, ''));
@@ -271,33 +257,23 @@ export class TextCallFilter {
 
   /** @returns true if the beginning of the answer has to be longer before it is known what it is */
   #isUndecidedStart(text: string): boolean {
-    const begun = text.trimStart();
-    if (text.length - begun.length > maxLeadingSpace) {
-      this.#isStart = false;
-      return false;
-    }
-    const tag = thinkTags.find((one) => begun.startsWith(one));
-    if (tag !== undefined) this.#thinkEnd = `</${tag.slice(1)}`;
-    const isUndecided = tag === undefined && thinkTags.some((one) => one.startsWith(begun));
-    if (isUndecided) this.#carry = text;
-    return isUndecided;
+    const start = this.#thinking.begin(text);
+    if (start === 'blank') this.#isStart = false;
+    if (start === 'undecided') this.#carry = text;
+    return start === 'undecided';
   }
 
   #passThinking(text: string): string | undefined {
-    const end = text.indexOf(this.#thinkEnd);
-    if (end === -1) {
-      const kept = partialLength(text, this.#thinkEnd);
-      this.#carry = text.slice(text.length - kept);
-      this.#release(text.slice(0, text.length - kept));
+    const { passed, rest } = this.#thinking.pass(text);
+    this.#release(passed);
+    if (this.#thinking.isOpen) {
+      this.#carry = rest;
       return undefined;
     }
-    const after = end + this.#thinkEnd.length;
-    this.#thinkEnd = '';
-    this.#release(text.slice(0, after));
     this.#surroundings = new Surroundings();
     this.#isStart = true;
     this.#isLineStart = true;
-    return text.slice(after);
+    return rest;
   }
 
   /** Drops what stands between two calls. */
@@ -335,14 +311,6 @@ export class TextCallFilter {
     this.#pending = undefined;
     if (pending !== undefined) this.#show(pending);
     this.#surroundings.add(added);
-    this.#out += added;
-  }
-
-  #emitText(isEnd = false): void {
-    const [text, logprobs] = [this.#out, this.#logprobs];
-    if (text === '' && !(isEnd && logprobs.length > 0)) return;
-    this.#out = '';
-    this.#logprobs = [];
-    this.#emit({ type: 'text', text, ...(logprobs.length > 0 && { logprobs }) });
+    this.#output.addText(added);
   }
 }

@@ -1,5 +1,5 @@
 import type { Surroundings } from './surroundings.ts';
-import type { TextCall } from './text-call.ts';
+import type { TextCall } from '../text-call.ts';
 
 /** Characters of text between two calls on one line. */
 const maxBetween = 512;

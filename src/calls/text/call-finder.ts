@@ -1,7 +1,7 @@
-import { type Decision, decideAfterMark, decideBare, maxBeginning } from './beginning.ts';
-import { type Mark, markIn } from './marks.ts';
+import { type Decision, decideAfterMark, decideBare, maxBeginning } from '../formats/beginning.ts';
+import { type Mark, markIn } from '../formats/marks.ts';
 import type { Surroundings } from './surroundings.ts';
-import type { ToolNames } from './tool-names.ts';
+import type { ToolNames } from '../tool-names.ts';
 
 /** Characters in which most texts show not to be a call. */
 const firstLook = 48;

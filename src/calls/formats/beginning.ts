@@ -1,5 +1,5 @@
 import type { Mark } from './marks.ts';
-import { type ToolNames, maxNameLength } from './tool-names.ts';
+import { type ToolNames, maxNameLength } from '../tool-names.ts';
 
 /** Characters in which it shows whether a text may be a call, its mark included. */
 export const maxBeginning = 512;
