@@ -1,7 +1,7 @@
 import type { GenerationRequest } from './chat/request.ts';
 import type { Config } from './config/schema.ts';
 import { type ModelRules, applyRule, pinnedOptions } from './policy/model-rules.ts';
-import { probeEmbeddings, probeGeneration } from './pool/model-probe.ts';
+import { probeEmbeddings, probeGeneration } from './pool/models/model-probe.ts';
 import type { Upstream } from './pool/upstream.ts';
 
 /** Milliseconds for a probe if nothing else limits it. */

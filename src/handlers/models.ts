@@ -3,7 +3,7 @@ import type { ModelListProtocol, ModelProtocol } from '../chat/protocol.ts';
 import { modelKey, readConfiguredName } from '../chat/model-name.ts';
 import { GatewayError } from '../errors.ts';
 import { mayUse } from '../policy/keys.ts';
-import { detailsDeadline } from '../pool/model-catalog.ts';
+import { detailsDeadline } from '../pool/models/model-catalog.ts';
 import { parseJson } from '../http/request-body.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { resolveModel, requireModel } from './steps/authorize.ts';

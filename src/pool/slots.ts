@@ -8,7 +8,7 @@ import type { Forecast } from '../scheduling/forecast.ts';
 import type { UpstreamServices } from '../services.ts';
 import type { UpstreamBody } from '../upstreams/http/body.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
-import { isRefusedAtOnce } from './unlisted.ts';
+import { isRefusedAtOnce } from './models/unlisted.ts';
 import { type Upstream, modelToLoad } from './upstream.ts';
 
 /** The tokens that a request is estimated to take. */

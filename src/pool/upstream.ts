@@ -2,11 +2,11 @@ import type { Backend } from '../chat/backend.ts';
 import type { UpstreamClient } from '../upstreams/http/client.ts';
 import type { BackendKind } from '../upstreams/index.ts';
 import type { Health } from './health.ts';
-import type { LoadTimes } from './load-times.ts';
-import type { ModelCatalog } from './model-catalog.ts';
-import type { ModelHealth } from './model-health.ts';
+import type { LoadTimes } from './models/load-times.ts';
+import type { ModelCatalog } from './models/model-catalog.ts';
+import type { ModelHealth } from './models/model-health.ts';
 import type { OutputRate } from './output-rate.ts';
-import type { ToolSupport } from './tool-support.ts';
+import type { ToolSupport } from './models/tool-support.ts';
 import type { UpstreamQueue } from './upstream-queue.ts';
 
 /** The behaviour of a server for models that it does not list. */

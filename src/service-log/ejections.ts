@@ -1,6 +1,6 @@
 import { asGatewayError } from '../errors.ts';
 import type { HealthChange } from '../pool/health.ts';
-import type { ModelChange } from '../pool/model-health.ts';
+import type { ModelChange } from '../pool/models/model-health.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 

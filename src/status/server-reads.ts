@@ -1,5 +1,5 @@
 import type { Upstream } from '../pool/upstream.ts';
-import { detailsDeadline } from '../pool/model-catalog.ts';
+import { detailsDeadline } from '../pool/models/model-catalog.ts';
 import { askUpstream } from '../upstreams/http/read.ts';
 import { Cached } from './cached.ts';
 

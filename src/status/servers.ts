@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts';
-import type { ModelState } from '../pool/model-health.ts';
+import type { ModelState } from '../pool/models/model-health.ts';
 import type { Upstream } from '../pool/upstream.ts';
 import { toSeconds } from './time.ts';
 

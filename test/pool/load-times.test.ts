@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { LoadTimes } from '../../src/pool/load-times.ts';
+import { LoadTimes } from '../../src/pool/models/load-times.ts';
 import { skipTime } from '../helpers/clock.ts';
 
 const minute = 60_000;

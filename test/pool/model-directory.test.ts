@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ModelCatalog } from '../../src/pool/model-catalog.ts';
-import { ModelDirectory } from '../../src/pool/model-directory.ts';
+import { ModelCatalog } from '../../src/pool/models/model-catalog.ts';
+import { ModelDirectory } from '../../src/pool/models/model-directory.ts';
 import { UpstreamClient } from '../../src/upstreams/http/client.ts';
 import { backends } from '../../src/upstreams/index.ts';
 import { resetting, silent } from '../helpers/answers.ts';

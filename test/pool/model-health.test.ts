@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, suite, test } from 'node:test';
 import { type ErrorCode, GatewayError } from '../../src/errors.ts';
-import { type ModelChange, ModelHealth } from '../../src/pool/model-health.ts';
+import { type ModelChange, ModelHealth } from '../../src/pool/models/model-health.ts';
 import { skipTime } from '../helpers/clock.ts';
 
 const own = (status: number, code: ErrorCode = 'upstream_error', retryAfter?: number): GatewayError =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { ToolSupport } from '../../src/pool/tool-support.ts';
+import { ToolSupport } from '../../src/pool/models/tool-support.ts';
 
 suite('models that refused tools', () => {
   test('are remembered for ten minutes', () => {

@@ -5,7 +5,7 @@ import { isObject } from '../../framing/json.ts';
 import { type RequestHandler, sendJson } from '../../http/respond.ts';
 import { type Key, mayUse } from '../../policy/keys.ts';
 import { allUpstreamsDown } from '../../pool/all-down.ts';
-import { detailsDeadline } from '../../pool/model-catalog.ts';
+import { detailsDeadline } from '../../pool/models/model-catalog.ts';
 import type { Services } from '../../services.ts';
 import { askUpstream } from '../../upstreams/http/read.ts';
 

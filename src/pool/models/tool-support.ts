@@ -1,4 +1,4 @@
-import type { ModelInfo } from '../chat/backend.ts';
+import type { ModelInfo } from '../../chat/backend.ts';
 
 /** Models that are remembered. A name that no server lists may be anything. */
 const maxModels = 256;

@@ -1,7 +1,7 @@
-import type { Exchange } from '../exchange/exchange.ts';
-import { withTimeout } from '../with-timeout.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { withTimeout } from '../../with-timeout.ts';
 import { detailsDeadline } from './model-catalog.ts';
-import type { Unlisted, Upstream } from './upstream.ts';
+import type { Unlisted, Upstream } from '../upstream.ts';
 
 /**
  * True for a request that need not wait for a slot, because the server refuses it at once: it does not list the model, not

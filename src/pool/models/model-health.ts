@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts';
+import { GatewayError } from '../../errors.ts';
 
 /** Milliseconds until an ejected model is tried again: the first pause, which doubles with each failed trial, and the longest. */
 const pause = { first: 1_000, longest: 30_000 };

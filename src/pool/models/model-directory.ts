@@ -1,8 +1,8 @@
-import type { ModelDetails, ModelInfo } from '../chat/backend.ts';
-import { modelKey } from '../chat/model-name.ts';
-import { GatewayError } from '../errors.ts';
-import { allUpstreamsDown } from './all-down.ts';
-import { withTimeout } from '../with-timeout.ts';
+import type { ModelDetails, ModelInfo } from '../../chat/backend.ts';
+import { modelKey } from '../../chat/model-name.ts';
+import { GatewayError } from '../../errors.ts';
+import { allUpstreamsDown } from '../all-down.ts';
+import { withTimeout } from '../../with-timeout.ts';
 import { type ModelCatalog, detailsDeadline } from './model-catalog.ts';
 
 /**

@@ -1,8 +1,8 @@
-import type { Backend, LoadedModel, ModelDetails, ModelInfo } from '../chat/backend.ts';
-import { modelKey, readConfiguredName } from '../chat/model-name.ts';
-import type { UpstreamClient } from '../upstreams/http/client.ts';
-import type { Health } from './health.ts';
-import { askUpstream } from '../upstreams/http/read.ts';
+import type { Backend, LoadedModel, ModelDetails, ModelInfo } from '../../chat/backend.ts';
+import { modelKey, readConfiguredName } from '../../chat/model-name.ts';
+import type { UpstreamClient } from '../../upstreams/http/client.ts';
+import type { Health } from '../health.ts';
+import { askUpstream } from '../../upstreams/http/read.ts';
 
 /** Milliseconds for which a list of models, or the failure to get it, is cached. */
 const cachedFor = 2_000;

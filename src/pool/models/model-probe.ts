@@ -1,11 +1,11 @@
-import type { ChatEvent } from '../chat/event.ts';
-import type { EmbeddingsRequest } from '../chat/embeddings.ts';
-import type { GenerationRequest } from '../chat/request.ts';
-import { errorInAnswer } from '../errors.ts';
-import { askUpstream, readError } from '../upstreams/http/read.ts';
-import { transportError } from '../upstreams/http/client.ts';
-import type { UpstreamBody } from '../upstreams/http/body.ts';
-import type { Upstream } from './upstream.ts';
+import type { ChatEvent } from '../../chat/event.ts';
+import type { EmbeddingsRequest } from '../../chat/embeddings.ts';
+import type { GenerationRequest } from '../../chat/request.ts';
+import { errorInAnswer } from '../../errors.ts';
+import { askUpstream, readError } from '../../upstreams/http/read.ts';
+import { transportError } from '../../upstreams/http/client.ts';
+import type { UpstreamBody } from '../../upstreams/http/body.ts';
+import type { Upstream } from '../upstream.ts';
 
 /** Bytes of a line, as an answer of one token has few. */
 const maxLine = 1024 * 1024;

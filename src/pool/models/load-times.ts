@@ -1,4 +1,4 @@
-import type { TotalUsage } from '../chat/stream.ts';
+import type { TotalUsage } from '../../chat/stream.ts';
 
 /** Milliseconds for a request whose model is in memory, and for each token of its prompt: a CPU reads 20 tokens a second. */
 const patience = { base: 120_000, perToken: 50 };
