@@ -24,7 +24,9 @@ export function statusHandler(services: Services): Handler {
   return async (c) => {
     const exchange = c.get('exchange');
     const wantsEvents = readStream(c.req.query('stream')) ?? c.req.header('accept') === 'text/event-stream';
-    if (!wantsEvents || c.req.method === 'HEAD') return sendJson(c, 200, await board.read(exchange.key ?? anonymous));
+    if (!wantsEvents || c.req.method === 'HEAD') {
+      return sendJson(c, 200, await board.read(exchange.key ?? anonymous, exchange.admitted?.owner));
+    }
     const { sink, response } = openEventStream(c);
     sendChanges(sink, exchange, { board, services }).catch((error: unknown) => sink.abort(asGatewayError(error)));
     return response;
@@ -54,7 +56,7 @@ async function sendChanges(sink: Sink, exchange: Exchange, { board, services }: 
     if (key === undefined || services.exchanges.stopping) return sink.end();
     // A client that does not read gets the latest state once it does.
     if (sink.ready) {
-      const members = Object.entries(await board.read(key)).map(
+      const members = Object.entries(await board.read(key, exchange.admitted?.owner)).map(
         ([name, value]) => [name, JSON.stringify(value)] as const,
       );
       const changed = members.filter(([name, json]) => sent.get(name) !== json);

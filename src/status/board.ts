@@ -1,6 +1,6 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import type { LimitSubject } from '../limits/subject.ts';
-import { type Key, mayUse } from '../policy/keys.ts';
+import { type Key, anonymous, mayUse } from '../policy/keys.ts';
 import type { Upstream } from '../pool/upstream.ts';
 import type { Services } from '../services.ts';
 import { version } from '../version.ts';
@@ -48,8 +48,12 @@ export class StatusBoard {
     this.#limits = new Cached(async () => await this.#readLimits(limitSubjects(services.gatekeeper.access.ring)));
   }
 
-  /** @returns the board of a key. It waits two seconds at most for a server that does not answer, and never rejects. */
-  async read(key: Key): Promise<Board> {
+  /**
+   * Makes the board of a key. It waits two seconds at most for a server that does not answer, and never rejects.
+   *
+   * @param owner that of the request, see `Exchange.admitted`: all requests without a key have the same key, not the same owner
+   */
+  async read(key: Key, owner: string | undefined): Promise<Board> {
     const { exchanges, pool, history } = this.#services;
     const isAdmin = key.scopes.includes('admin');
     const own = isAdmin ? undefined : key.name;
@@ -58,19 +62,24 @@ export class StatusBoard {
       isAdmin ? this.#limits.get() : this.#readLimits(key.limitSubjects),
       Promise.all(upstreams.map(readServer)),
     ]);
-    const { requests, total } = requestStates(exchanges.all, (exchange) => own === undefined || isOf(exchange, own));
+    const shows = (name: string | undefined, ownerOfIt: string | undefined): boolean =>
+      isAdmin || (name === key.name && (key !== anonymous || ownerOfIt === owner));
+    const { requests, total } = requestStates(exchanges.all, (exchange) =>
+      shows(exchange.key?.name, exchange.admitted?.owner),
+    );
+    const errors = history.errors.all.filter((error) => shows(error.state.key, error.owner)).map(({ state }) => state);
     return {
       object: 'status',
       version,
       scope: isAdmin ? 'all' : 'own',
       key: key.name,
-      requests,
+      requests: withoutIds(key, requests),
       requests_total: total,
       load: loadOf(exchanges.all),
       servers: isAdmin ? upstreams.map((upstream, index) => serverState(upstream, reads[index]?.version)) : null,
       loaded_models: loadedFor(key, upstreams),
       limits,
-      errors: history.errors.all.filter((error) => own === undefined || error.key === own),
+      errors: withoutIds(key, errors),
       last_hour: history.lastHour.state(own),
     };
   }
@@ -85,8 +94,9 @@ export class StatusBoard {
   }
 }
 
-function isOf({ key }: Exchange, name: string): boolean {
-  return key?.name === name;
+/** Removes the ids for whoever has no key: with the id of a response, anybody without a key can read it. */
+function withoutIds<State extends { readonly id: string | null }>(key: Key, states: readonly State[]): readonly State[] {
+  return key === anonymous ? states.map((state) => ({ ...state, id: null })) : states;
 }
 
 function loadOf(exchanges: Iterable<Exchange>): Board['load'] {

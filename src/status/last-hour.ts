@@ -5,8 +5,11 @@ import { toSeconds } from './time.ts';
 /** Minutes that are kept. */
 const minutes = 60;
 
-/** Most pairs of a key and a model in one minute; the others count under `other`. */
+/** Maximum number of pairs of a key and a model in one minute. The others count as one, of no key. */
 const maxPairs = 500;
+
+/** No key has an empty name, so that none sees what the others used. */
+const otherKeys = '';
 
 interface Counts {
   requests: number;
@@ -78,7 +81,11 @@ export class LastHour {
       }
       if (minute.requests > 0) byMinute.push({ at: number * 60, ...totals(minute) });
     }
-    const lines = [...byPair].map(([pair, counts]) => ({ key: keyOf(pair), model: modelOf(pair), ...totals(counts) }));
+    const lines = [...byPair].map(([pair, counts]) => ({
+      key: keyOf(pair) === otherKeys ? 'other' : keyOf(pair),
+      model: modelOf(pair),
+      ...totals(counts),
+    }));
     lines.sort((one, other) => tokensOf(other) - tokensOf(one));
     return { by_key_and_model: lines.slice(0, maxPairs), by_minute: byMinute };
   }
@@ -94,7 +101,7 @@ export class LastHour {
     const pair = `${key}\n${model}`;
     const known = minute.pairs.get(pair);
     if (known !== undefined) return known;
-    const name = minute.pairs.size < maxPairs ? pair : 'other\nother';
+    const name = minute.pairs.size < maxPairs ? pair : `${otherKeys}\nother`;
     const counts = minute.pairs.get(name) ?? empty();
     minute.pairs.set(name, counts);
     return counts;

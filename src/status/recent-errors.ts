@@ -9,7 +9,8 @@ const maxErrors = 50;
 export interface ErrorState {
   /** Unix seconds. */
   readonly at: number;
-  readonly id: string;
+  /** Null for whoever asks without a key. */
+  readonly id: string | null;
   readonly key: string;
   readonly route: string;
   readonly model: string | null;
@@ -18,11 +19,18 @@ export interface ErrorState {
   readonly code: string;
 }
 
-/** The errors of late, the last one first. */
-export class RecentErrors {
-  #errors: readonly ErrorState[] = [];
+/** An error with what decides who sees it. */
+export interface RecentError {
+  readonly state: ErrorState;
+  /** See `Exchange.admitted`; undefined for a request that was not admitted. */
+  readonly owner: string | undefined;
+}
 
-  get all(): readonly ErrorState[] {
+/** Keeps the last errors, the newest first. */
+export class RecentErrors {
+  #errors: readonly RecentError[] = [];
+
+  get all(): readonly RecentError[] {
     return this.#errors;
   }
 
@@ -30,7 +38,7 @@ export class RecentErrors {
   add(exchange: Exchange, { outcome, failure }: Ending): void {
     const { id, key, route, model, upstream, status } = exchange;
     if (outcome === 'ok' || outcome === 'client_closed' || key === undefined) return;
-    const error: ErrorState = {
+    const state: ErrorState = {
       at: toSeconds(Date.now()),
       id,
       key: key.name,
@@ -40,6 +48,6 @@ export class RecentErrors {
       status: failure?.status ?? status,
       code: failure?.code ?? `status_${status}`,
     };
-    this.#errors = [error, ...this.#errors.slice(0, maxErrors - 1)];
+    this.#errors = [{ state, owner: exchange.admitted?.owner }, ...this.#errors.slice(0, maxErrors - 1)];
   }
 }

@@ -12,7 +12,8 @@ type RequestPhase = 'receiving' | 'queued' | 'processing' | 'streaming';
 
 /** One request under way, without anything of its content. */
 export interface RequestState {
-  readonly id: string;
+  /** Null for whoever asks without a key. */
+  readonly id: string | null;
   readonly key: string;
   readonly group: string | null;
   readonly route: string;

@@ -197,6 +197,31 @@ describe('/v1/conversations', () => {
     assert.equal(unknown.headers.get('x-llamaduct-dropped'), 'mood');
   });
 
+  test('keeps the metadata of a conversation when an update has none, or something else in their place', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream, { keys });
+    const { call, create } = client(gateway);
+    const id = await create({ metadata: { topic: 'a' } });
+    for (const body of [undefined, {}, { metadata: 'x' }, { metadata: 5 }, { metadata: [] }, { metadata: true }]) {
+      const { status, body: reply } = await call('POST', `/conversations/${id}`, body);
+      assert.deepEqual([status, reply.error.param], [400, 'metadata'], JSON.stringify(body));
+      assert.deepEqual((await call('GET', `/conversations/${id}`)).body.metadata, { topic: 'a' });
+    }
+    assert.equal((await call('POST', '/conversations', { metadata: 'x' })).status, 400);
+    assert.deepEqual((await call('POST', `/conversations/${id}`, { metadata: null })).body.metadata, {});
+  });
+
+  test('takes metadata of 64 and 512 characters that are emoji, and no more', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream, { keys });
+    const { call } = client(gateway);
+    const metadata = { ['😀'.repeat(64)]: '😀'.repeat(512) };
+    assert.deepEqual((await call('POST', '/conversations', { metadata })).body.metadata, metadata);
+    for (const tooLong of [{ a: '😀'.repeat(513) }, { ['😀'.repeat(65)]: 'a' }]) {
+      assert.equal((await call('POST', '/conversations', { metadata: tooLong })).status, 400);
+    }
+  });
+
   test('refuses unknown fields in strict mode', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, { keys, strict: true });

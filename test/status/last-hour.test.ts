@@ -87,4 +87,10 @@ suite('the last hour', () => {
     assert.equal(lines.length, 500);
     assert.deepEqual([lines[0]?.key, lines[0]?.model, lines[0]?.requests], ['other', 'other', 100]);
   });
+
+  test('shows a key that is named other nothing of keys beyond the first 500', () => {
+    const hour = new LastHour(() => 0);
+    for (let index = 0; index < 600; index += 1) hour.add(requestOf(`user-${index}`), ending(), 'small');
+    assert.deepEqual(hour.state('other'), { by_key_and_model: [], by_minute: [] });
+  });
 });

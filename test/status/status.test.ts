@@ -135,6 +135,28 @@ await suite('GET /v1/status', async () => {
     ]);
   });
 
+  await test('shows whoever has no key neither the ids of responses nor the requests of other networks', async () => {
+    await using at = await lab({ access: 'open', trusted_proxies: ['127.0.0.1'] });
+    const { gateway, upstream } = at;
+    const from = async (address: string, path: string, body?: object): Promise<Response> =>
+      await fetch(gateway.url + path, {
+        headers: { 'x-forwarded-for': address },
+        ...(body !== undefined && { method: 'POST', body: JSON.stringify({ model: 'scripted-plain', ...body }) }),
+      });
+    const read = async (address: string): Promise<Board> => (await (await from(address, '/v1/status')).json()) as Board;
+    const answer = from('192.0.2.1', '/v1/responses', { input: 'hi' });
+    await until('it to run', () => upstream.held === 1);
+    await (await from('192.0.2.1', '/v1/responses', { input: 5 })).text();
+    const own = await read('192.0.2.1');
+    assert.deepEqual([own.requests_total, own.requests[0]?.id], [1, null]);
+    assert.deepEqual([own.errors.length, own.errors[0]?.id], [1, null]);
+    const other = await read('198.51.100.1');
+    assert.deepEqual([other.requests, other.requests_total, other.errors], [[], 0, []]);
+    assert.match((await board(gateway)).requests[0]?.id ?? '', /^resp_/);
+    upstream.flow();
+    await (await answer).text();
+  });
+
   await test('counts what a key has used of its limits', async () => {
     await using at = await lab();
     const { gateway, upstream } = at;

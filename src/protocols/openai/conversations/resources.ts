@@ -1,8 +1,9 @@
+import type { JsonObject } from '../../../chat/request.ts';
 import type { ResourceProtocol, ResourceRequest, TextStore } from '../../../chat/protocol.ts';
 import { GatewayError, invalidValue, quoted } from '../../../errors.ts';
 import { DroppedFields } from '../../dropped-fields.ts';
 import { type FieldTable, type Values, readFields } from '../../field-table.ts';
-import { readObjectBody } from '../../fields.ts';
+import { object, readObjectBody, required } from '../../fields.ts';
 import { openaiErrors } from '../error.ts';
 import { readMetadata } from '../responses/metadata.ts';
 import { History } from '../responses/stored/history.ts';
@@ -26,17 +27,17 @@ export function conversationResources(store: TextStore): ResourceProtocol[] {
   return [
     endpoint('POST', '/v1/conversations', async (request) => {
       const { values, dropped } = readBody(conversationFields, request);
-      const metadata = readMetadata(values.metadata, dropped);
+      const metadata = readMetadata(object(values.metadata, 'metadata'), dropped);
       const items = await readItems(values.items, { taken: [], history: history(request), dropped });
       request.report([...dropped.names]);
       return toBody(await stored(request).create(metadata, items));
     }),
     endpoint('GET', '/v1/conversations/:id', async (request) => toBody(await stored(request).get(request.id))),
     endpoint('POST', '/v1/conversations/:id', async (request) => {
-      const { values, dropped } = readBody(updateFields, request);
-      const metadata = readMetadata(values.metadata, dropped);
-      request.report([...dropped.names]);
+      const { fields, dropped } = readBody(updateFields, request);
       const conversation = await stored(request).get(request.id);
+      const metadata = readMetadata(newMetadata(fields['metadata']), dropped);
+      request.report([...dropped.names]);
       await stored(request).change(request.id, { metadata }, 'metadata');
       return toBody({ ...conversation, metadata });
     }),
@@ -82,12 +83,21 @@ function endpoint(
   return { method, path, errors: openaiErrors, answer };
 }
 
+/**
+ * @returns the metadata that replace those of a conversation; `null` removes them
+ * @throws {GatewayError} 400 for anything that is no object, which must not remove them
+ */
+function newMetadata(value: unknown): JsonObject {
+  return value === null ? {} : required(object, value, 'metadata');
+}
+
 function readBody<Table extends FieldTable>(
   table: Table,
   { body }: ResourceRequest,
-): { readonly values: Values<Table>; readonly dropped: DroppedFields } {
+): { readonly fields: JsonObject; readonly values: Values<Table>; readonly dropped: DroppedFields } {
   const dropped = new DroppedFields();
-  return { values: readFields(table, readObjectBody(body()), dropped), dropped };
+  const fields = readObjectBody(body());
+  return { fields, values: readFields(table, fields, dropped), dropped };
 }
 
 /** @see https://platform.openai.com/docs/api-reference/conversations/object */

@@ -15,7 +15,7 @@ export function readMetadata(value: unknown, dropped: DroppedFields): Metadata {
   const pairs = Object.entries(value);
   if (pairs.length > max.pairs) throw invalidValue('metadata', `metadata must have at most ${max.pairs} pairs.`);
   const metadata = pairs.map(([key, data]) => [key, typeof data === 'string' ? data : JSON.stringify(data)] as const);
-  if (metadata.some(([key, text]) => key.length > max.key || text.length > max.value)) {
+  if (metadata.some(([key, text]) => isLonger(key, max.key) || isLonger(text, max.value))) {
     throw invalidValue(
       'metadata',
       `metadata keys must have at most ${max.key} characters, and values at most ${max.value}.`,
@@ -23,4 +23,10 @@ export function readMetadata(value: unknown, dropped: DroppedFields): Metadata {
   }
   // Not assigned key by key: a key may be named __proto__.
   return Object.fromEntries(metadata);
+}
+
+/** Counts as OpenAI does: an emoji is one character. */
+function isLonger(text: string, characters: number): boolean {
+  // A character is at most two UTF-16 code units, so the text that is split is short.
+  return text.length > characters && (text.length > 2 * characters || [...text].length > characters);
 }
