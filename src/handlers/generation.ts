@@ -35,7 +35,7 @@ import { SearchSession } from './search/session.ts';
 import { collectTurns } from './search/whole.ts';
 import { type PreparedCall, applyRules } from './steps/apply-rules.ts';
 import { choiceDecoders, collectChoices, sendChoices } from './steps/choices.ts';
-import { countTokens, learnTokens } from './steps/count-tokens.ts';
+import { countTokens, estimateMissing, learnTokens } from './steps/count-tokens.ts';
 import { droppedHeader } from './steps/dropped-fields.ts';
 import { type FieldNames, fieldNamesOf, spelledFields, withFieldName } from './steps/field-names.ts';
 import type { Adaptations } from './steps/send.ts';
@@ -125,7 +125,9 @@ async function sendWhole(c: Context, generation: Generation, services: Services)
     ...headersOf(generation, adaptations, services),
     ...(timing !== '' && { 'server-timing': timing }),
   };
-  const body = call.respond(results, total, head);
+  const estimated = call.countsOnly === true ? estimateMissing(prepared, total, services) : undefined;
+  if (estimated !== undefined) Object.assign(headers, estimatedHeader);
+  const body = call.respond(results, estimated ?? total, head);
   await call.stored?.();
   return sendJson(c, 200, body, headers);
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type TestGateway, testGateway } from '../helpers/gateway.ts';
+import { heldUpstream } from '../helpers/held-upstream.ts';
+import { ndjson } from '../helpers/ollama-answers.ts';
 import { chunk, stream, usageChunk } from '../helpers/openai-answers.ts';
-import { openaiUpstream } from '../helpers/upstream.ts';
+import { fakeUpstream, openaiUpstream } from '../helpers/upstream.ts';
 import { until } from '../helpers/wait.ts';
 
 async function countTokens(gateway: TestGateway, content: string): Promise<unknown> {
@@ -33,6 +35,40 @@ suite('/v1/messages/count_tokens', () => {
     assert.deepEqual(await countTokens(gateway, 'x'.repeat(400)), { input_tokens: 150 });
     assert.deepEqual(await countTokens(gateway, 'x'.repeat(800)), { input_tokens: 300 });
     assert.equal(upstream.requests.length, 1);
+  });
+
+  test('estimates when an Ollama reports no count', async () => {
+    await using upstream = await fakeUpstream((res) => {
+      ndjson(res);
+      const message = { role: 'assistant', content: 'a' };
+      res.end(`${JSON.stringify({ model: 'scripted', message, done: true, done_reason: 'length' })}\n`);
+    });
+    await using gateway = await testGateway(upstream);
+    const body = JSON.stringify({ model: 'scripted', messages: [{ role: 'user', content: 'x'.repeat(400) }] });
+    const response = await gateway.fetch('/v1/messages/count_tokens', { method: 'POST', body });
+    assert.equal(response.headers.get('x-llamaduct-estimated'), 'true');
+    assert.deepEqual(await response.json(), { input_tokens: 100 });
+  });
+
+  test('starts one generation for 20 counts when the client of the first one leaves', async () => {
+    await using upstream = await heldUpstream();
+    await using gateway = await testGateway(upstream);
+    const count = async (content: string, init?: RequestInit): Promise<Response> => {
+      const body = JSON.stringify({ model: 'scripted-plain', messages: [{ role: 'user', content }] });
+      return await gateway.fetch('/v1/messages/count_tokens', { method: 'POST', body, ...init });
+    };
+    const leaving = new AbortController();
+    const first = count('first', { signal: leaving.signal });
+    await until('the first to be counted', () => upstream.held === 1);
+    const others = Array.from({ length: 20 }, async (_, index) => await count('x '.repeat(index + 1)));
+    const inFlight = 'llamaduct_key_in_flight{key="tester"}';
+    await until('the others to wait', async () => (await gateway.metric(inFlight)) === 21);
+    leaving.abort();
+    await assert.rejects(first);
+    await until('the next to be counted', () => upstream.order.length === 2 && upstream.held === 1);
+    upstream.flow();
+    for (const response of await Promise.all(others)) assert.equal(response.status, 200);
+    assert.equal(upstream.order.length, 2);
   });
 
   test('asks the server for each exact count', async () => {

@@ -7,53 +7,77 @@ import type { PreparedCall } from './apply-rules.ts';
 /**
  * Learns how many tokens a prompt has, when the server that answers has counted them.
  *
- * @param isFirstCount true for a request that only counts, for which others of its model wait if nothing was learned yet
+ * @param isCount true for a request that only counts, which is always learned from
  */
 export function learnTokens(
   prepared: PreparedCall,
   { tokenCounter }: Services,
   exchange: Exchange,
-  isFirstCount: boolean,
+  isCount: boolean,
 ): void {
-  if (!isFirstCount && !tokenCounter.wants(prepared.requests[0].model)) return;
+  if (!isCount && !tokenCounter.wants(prepared.requests[0].model)) return;
   const prompt = countablePrompt(prepared);
   if (prompt === undefined) return;
-  const { model, size } = prompt;
-  const isAlone = isFirstCount && tokenCounter.firstCount(model) === undefined;
-  const endFirstCount = isAlone ? tokenCounter.beginFirstCount(model) : undefined;
   exchange.onEnd(({ usage }) => {
     // The usage of several turns is that of several prompts.
-    if (usage !== undefined && exchange.turns === 1) tokenCounter.learn(model, size, usage.usage.inputTokens);
-    endFirstCount?.();
+    if (usage !== undefined && exchange.turns === 1) {
+      tokenCounter.learn(prompt.model, prompt.size, usage.usage.inputTokens);
+    }
   });
 }
 
 /**
- * Counts the tokens of a prompt without a server. If a server counts for the first time what nobody knows yet, it waits for
- * that, so that an editor that counts at every keystroke starts one generation.
+ * Counts the tokens of a prompt without a server. The first request about a model of which nothing is known goes to a server, and
+ * the others wait for it, so that an editor that counts at every keystroke starts one generation. If the client of the first one
+ * leaves, the next one takes its place.
  *
- * @returns undefined if only a server can tell
+ * @returns undefined if a server has to count
  * @throws {GatewayError} when the client leaves
  */
 export async function countTokens(
   prepared: PreparedCall,
   { tokenCounter }: Services,
-  { signal }: Exchange,
+  exchange: Exchange,
 ): Promise<TotalUsage | undefined> {
   const prompt = countablePrompt(prepared);
   if (prompt === undefined) return undefined;
   const { model, size } = prompt;
-  let inputTokens = tokenCounter.count(model, size);
-  const firstCount = inputTokens === undefined ? tokenCounter.firstCount(model) : undefined;
-  if (firstCount !== undefined) {
-    const { promise: left, resolve: leave } = Promise.withResolvers<void>();
-    signal.addEventListener('abort', leave);
-    await Promise.race([firstCount, left]);
-    signal.removeEventListener('abort', leave);
-    signal.throwIfAborted();
-    inputTokens = tokenCounter.count(model, size);
+  for (;;) {
+    const inputTokens = tokenCounter.count(model, size);
+    if (inputTokens !== undefined) return { usage: { inputTokens, outputTokens: 0 }, timings: {} };
+    const firstCount = tokenCounter.firstCount(model);
+    if (firstCount === undefined) {
+      const end = tokenCounter.beginFirstCount(model);
+      // Later than the other listeners, so that what they learn is known when the others go on.
+      exchange.onEnd(({ outcome }) => queueMicrotask(() => end(outcome === 'client_closed')));
+      return undefined;
+    }
+    const mayTryAgain = await untilEnd(firstCount, exchange.signal);
+    if (!mayTryAgain && tokenCounter.count(model, size) === undefined) return undefined;
   }
-  return inputTokens === undefined ? undefined : { usage: { inputTokens, outputTokens: 0 }, timings: {} };
+}
+
+/** @returns what the promise resolves with. @throws {GatewayError} when the client leaves before */
+async function untilEnd(firstCount: Promise<boolean>, signal: Exchange['signal']): Promise<boolean> {
+  const { promise: left, resolve } = Promise.withResolvers<boolean>();
+  const leave = (): void => resolve(false);
+  signal.addEventListener('abort', leave);
+  const mayTryAgain = await Promise.race([firstCount, left]);
+  signal.removeEventListener('abort', leave);
+  signal.throwIfAborted();
+  return mayTryAgain;
+}
+
+/** @returns an estimate for a prompt of which the server reported no count; undefined if it reported one, or it cannot be estimated */
+export function estimateMissing(
+  prepared: PreparedCall,
+  { usage: { inputTokens, outputTokens }, timings }: TotalUsage,
+  { tokenCounter }: Services,
+): TotalUsage | undefined {
+  const prompt = inputTokens === 0 ? countablePrompt(prepared) : undefined;
+  if (prompt === undefined) return undefined;
+  const estimated = tokenCounter.count(prompt.model, prompt.size) ?? prompt.size.tokens;
+  return { usage: { inputTokens: estimated, outputTokens }, timings };
 }
 
 /** @returns a prompt whose tokens can be estimated; undefined for several prompts, and for one that may be counted twice */

@@ -37,7 +37,7 @@ export class TokenCounter {
   /** The model that was learned last comes last. */
   readonly #models = new Map<string, Learned>();
   /** The first counts of models that are under way: no more than requests. */
-  readonly #firstCounts = new Map<string, Promise<void>>();
+  readonly #firstCounts = new Map<string, Promise<boolean>>();
 
   /** @returns true for a model whose next prompt should be learned from. Each call is taken for a prompt */
   wants(model: string): boolean {
@@ -73,18 +73,21 @@ export class TokenCounter {
     return more === undefined ? undefined : Math.round(text + more);
   }
 
-  /** @returns a promise that resolves when the first count of a model ends; undefined if none is under way */
-  firstCount(model: string): Promise<void> | undefined {
+  /**
+   * @returns a promise that resolves when the first count of a model ends, with true if its client left before a server had
+   *   counted; undefined if none is under way
+   */
+  firstCount(model: string): Promise<boolean> | undefined {
     return this.#firstCounts.get(model);
   }
 
   /** Notes that the first count of a model is under way. @returns a function to call at its end, whatever that is */
-  beginFirstCount(model: string): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>();
+  beginFirstCount(model: string): (isLeft: boolean) => void {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#firstCounts.set(model, promise);
-    return () => {
+    return (isLeft) => {
       this.#firstCounts.delete(model);
-      resolve();
+      resolve(isLeft);
     };
   }
 }
