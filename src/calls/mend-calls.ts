@@ -4,7 +4,7 @@ import { isObject, parseExact } from '../framing/json.ts';
 import { mendArguments } from './mend-arguments.ts';
 import type { ToolNames } from './tool-names.ts';
 
-/** What was mended: the arguments or the name of a call, or a call that came as text. */
+/** Part of a call that was mended: its arguments, its name, or its form, if it came as text. */
 export type Mending = 'arguments' | 'name' | 'text';
 
 /**

@@ -7,7 +7,7 @@ export interface TextCall {
   readonly arguments: string;
 }
 
-/** How calls are read from a text. */
+/** Settings for reading calls from a text. */
 export interface TextCallOptions {
   readonly names: ToolNames;
   /** Characters that are held back at most: a longer text is no call. */

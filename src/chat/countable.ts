@@ -5,7 +5,7 @@ import type { AssistantMessage, Audio, GenerationRequest, Image } from './reques
 export interface Countable {
   /** The tokens of its text in a typical vocabulary. Models differ by a factor. */
   readonly tokens: number;
-  /** The same for the same images and recordings; '' for a prompt without any. */
+  /** Identifies the images and recordings of the prompt; '' for a prompt without any. */
   readonly media: string;
 }
 

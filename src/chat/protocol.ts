@@ -36,7 +36,7 @@ export interface AnswerHead {
   now(): number;
 }
 
-/** What a dialect reads from a request target. */
+/** The parts of a request target that a dialect reads. */
 export interface ReadTarget {
   /** The path of a route. */
   readonly path: string;

@@ -26,7 +26,7 @@ export interface HostedTools {
   readonly mustSearch?: boolean;
 }
 
-/** How a client wants the web to be searched. */
+/** A client's settings for web search. */
 export interface SearchTool {
   /** Searches for one answer. */
   readonly maxUses?: number;
@@ -35,7 +35,7 @@ export interface SearchTool {
   readonly blockedDomains?: readonly string[];
   /** The place of the user, such as `Berlin, Germany`. */
   readonly location?: string;
-  /** How much of the context results may take. */
+  /** The share of the context that results may take. */
   readonly size?: 'low' | 'medium' | 'high';
 }
 
@@ -48,7 +48,7 @@ export interface SearchResult {
   readonly published?: string;
 }
 
-/** Why a search has no results, in Anthropic's words. */
+/** Anthropic's codes for a search without results. */
 export type SearchFault =
   | 'unavailable'
   | 'max_uses_exceeded'

@@ -1,7 +1,7 @@
 import type { Tokens } from './ending.ts';
 
 interface Served {
-  /** Of the whole request; embeddings generate no tokens. */
+  /** Tokens of the whole request; embeddings generate none. */
   readonly estimate: Tokens;
   /** The usage of earlier answers to the request, if the upstream reported it. */
   readonly counted: Tokens | undefined;

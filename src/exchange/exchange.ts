@@ -82,7 +82,7 @@ export class Exchange {
   /** Cancels the current attempt; the exchange itself before the first one. */
   #attempt = this.#cancellation;
   #id: string | undefined;
-  /** Of the current turn, and of all turns. */
+  /** The time of the first chunk: in the current turn, and in all turns. */
   #firstChunkAt: number | undefined;
   #firstOfAllAt: number | undefined;
   #lastChunkAt = 0;

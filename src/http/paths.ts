@@ -14,7 +14,7 @@ export interface Target {
 
 type HeaderReader = (name: string) => string | undefined;
 
-/** What the reading of a target depends on. */
+/** The settings and headers that the reading of a target depends on. */
 interface TargetOptions {
   /**
    * True to read a key in the base path, `/k/KEY/v1/models`, for clients that can be configured with nothing but an address.

@@ -47,7 +47,7 @@ export interface ClientProtocols {
   readonly modelLists: readonly ModelListProtocol[];
   readonly models: readonly ModelProtocol[];
   readonly resources: readonly ResourceProtocol[];
-  /** Of dialects whose targets have more in them than a path. */
+  /** Readers for the dialects whose targets have more in them than a path. */
   readonly targets: readonly TargetReader[];
 }
 

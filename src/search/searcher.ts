@@ -18,7 +18,7 @@ export interface SearchOptions {
   readonly uses: number;
 }
 
-/** How a search ended, for the metric. */
+/** The outcome of a search, for the metric. */
 export type SearchEnding =
   | 'found'
   | 'empty'

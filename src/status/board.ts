@@ -95,7 +95,10 @@ export class StatusBoard {
 }
 
 /** Removes the ids for whoever has no key: with the id of a response, anybody without a key can read it. */
-function withoutIds<State extends { readonly id: string | null }>(key: Key, states: readonly State[]): readonly State[] {
+function withoutIds<State extends { readonly id: string | null }>(
+  key: Key,
+  states: readonly State[],
+): readonly State[] {
   return key === anonymous ? states.map((state) => ({ ...state, id: null })) : states;
 }
 

@@ -3,7 +3,7 @@ import { detailsDeadline } from '../pool/models/model-catalog.ts';
 import { askUpstream } from '../upstreams/http/read.ts';
 import { Cached } from './cached.ts';
 
-/** What is read from a server while somebody looks at the board. */
+/** The facts that are read from a server while somebody looks at the board. */
 export interface ServerReads {
   /** The version that the server reports; undefined if it does not answer, or reports none. */
   readonly version: string | undefined;

@@ -69,10 +69,17 @@ export class MemoryTextStore implements TextStore {
     const entry = this.#entries.get(key);
     if (entry === undefined) return 'absent';
     const whole = entry.text + text;
-    if (bytesOf(key, whole) > this.#bounds.bytes) return 'full';
+    if (!this.#hasRoom(bytesOf(key, whole), entry.quota)) return 'full';
     this.#remove(key);
     this.#add(key, whole, entry.quota);
-    return this.#entries.has(key) ? 'appended' : 'full';
+    return 'appended';
+  }
+
+  /** True if a text of this size can be stored without its own eviction: the store evicts down to quotas of the same size. */
+  #hasRoom(bytes: number, quota: string): boolean {
+    let total = bytes;
+    for (const [name, holding] of this.#holdings) if (name !== quota) total += Math.min(bytes, holding.bytes);
+    return total <= this.#bounds.bytes;
   }
 
   #add(key: string, text: string, quota: string): void {

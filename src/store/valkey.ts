@@ -165,7 +165,9 @@ local function resize(key, size)
   return redis.call('HINCRBY', sizes, '', change)
 end
 local function index(size)
-  redis.call('ZADD', times, now, text)
+  -- The text is the newest one, also within one millisecond and if the clock of another instance is ahead.
+  local newest = redis.call('ZRANGE', times, -1, -1, 'WITHSCORES')
+  redis.call('ZADD', times, newest[1] and math.max(now, tonumber(newest[2]) + 0.001) or now, text)
   local total = resize(text, size)
   while true do
     local oldest = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')
@@ -190,7 +192,7 @@ if redis.call('STRLEN', text) + #ARGV[1] > bytes then return 'full' end
 local size = redis.call('APPEND', text, ARGV[1])
 redis.call('PEXPIRE', text, ttl)
 index(size)
-return redis.call('EXISTS', text) == 1 and 'appended' or 'full'`;
+return 'appended'`;
 
 /** KEYS: as above. Returns 1 if there was a text to delete. */
 const deleteText = `

@@ -7,7 +7,7 @@ export interface Sample<Label extends string> {
   readonly value: number;
 }
 
-/** What the gauges show; read on every scrape. */
+/** Returns the values of the gauges. Every scrape calls it. */
 export interface StatusSource {
   /** Requests that run or are received, by the label of their key. */
   inFlight(): Iterable<Sample<'key'>>;

@@ -14,7 +14,7 @@ const wordings: readonly RegExp[] = [
   /\bmax_(?:completion_|output_)?tokens`? must be (?:less than or equal to|at most|<=) `?(\d+)/i,
 ];
 
-/** Where such errors repeat what was asked for. */
+/** The place at which such errors repeat the requested number. */
 const asked: readonly RegExp[] = [/\byou provided (\d+)/i, / too large: (\d+)/, /\bmax_\w*tokens: (\d+) > /];
 
 /** @returns the error for a `max_tokens` beyond the model's limit; undefined for another error */

@@ -265,6 +265,20 @@ describe('/v1/conversations', () => {
     assert.deepEqual(await texts(id), [long]);
   });
 
+  test('are still stored after metadata updates have filled the store', async () => {
+    await using upstream = await fakeUpstream(plainAnswer());
+    await using gateway = await testGateway(upstream, { keys, responses: { bytes: '64KiB' } });
+    const { call, create } = client(gateway);
+    await client(gateway, 'bob').create({ items: [user('x'.repeat(2_000))] });
+    const id = await create();
+    const metadata = { a: 'x'.repeat(500) };
+    let updated: Reply;
+    do updated = await call('POST', `/conversations/${id}`, { metadata });
+    while (updated.status === 200);
+    assert.deepEqual([updated.status, updated.body.error.param], [400, 'metadata']);
+    assert.deepEqual((await call('GET', `/conversations/${id}`)).body.metadata, metadata);
+  });
+
   test('are refused when nothing is stored at all', async () => {
     await using upstream = await fakeUpstream(plainAnswer());
     await using gateway = await testGateway(upstream, { keys, responses: { entries: 0 } });

@@ -87,6 +87,18 @@ suite('MemoryTextStore', () => {
     assert.equal(await store.get('anonymous', 'a'), 'one two');
   });
 
+  test('loses no text when one of them is appended to until the store is full', async () => {
+    const bounds = { entries: 10, bytes: 1_000, ttl: 60_000 };
+    const store = new MemoryTextStore(bounds);
+    await store.put('bob', 'b', 'x'.repeat(100));
+    await store.put('alice', 'a', '');
+    let appended = '';
+    while ((await store.append('alice', 'a', 'xxxxx')) === 'appended') appended += 'xxxxx';
+    assert.equal(await store.get('alice', 'a'), appended);
+    assert.ok(appended.length > 300);
+    assert.equal(await store.get('bob', 'b'), 'x'.repeat(100));
+  });
+
   test('has as much room as before once all is deleted', async () => {
     const store = new MemoryTextStore(roomy);
     for (let round = 0; round < 10; round += 1) {

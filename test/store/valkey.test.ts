@@ -89,7 +89,7 @@ suite('ValkeyTextStore', { skip: noValkey }, () => {
       assert.equal(await second.get('alice', 'a'), 'xy'.repeat(20));
       assert.equal(await first.append('alice', 'a', 'x'.repeat(961)), 'full');
       assert.equal(await second.get('alice', 'a'), 'xy'.repeat(20));
-      // It is the newest text now.
+      // It is the newest text now, although all were stored in the same milliseconds.
       await first.put('alice', 'd', '');
       assert.deepEqual([await first.get('alice', 'b'), await first.get('alice', 'a')], [undefined, 'xy'.repeat(20)]);
       assert.equal(await first.append('alice', 'a', 'x'.repeat(960)), 'appended');

@@ -4,7 +4,7 @@ import { type ToolNames, maxNameLength } from '../tool-names.ts';
 /** Characters in which it shows whether a text may be a call, its mark included. */
 export const maxBeginning = 512;
 
-/** How the end of a call is found: by its brackets, or by a mark. */
+/** A call ends with its brackets, or with a mark. */
 export type Form = 'brackets' | 'marks';
 
 /** `text` for what is no call; undefined while more of it has to be seen. A longer text never changes a decision. */
@@ -68,7 +68,7 @@ function decideFence(body: string): Decision {
   return '{['.includes(rest.charAt(0)) ? 'brackets' : 'text';
 }
 
-/** What may stand before a call without a mark: Command-R's word, Phi's function, and a code fence. */
+/** Command-R's word, Phi's function, or a code fence may stand before a call without a mark. */
 const lead = /^(?:Action:)?(?:functools)?(?:```(?:tool_calls?|tool_code|json)?)?/;
 const words = ['Action:', 'functools'];
 const fence = '```';

@@ -5,7 +5,7 @@
 /** A mark that begins a call, or several. */
 export interface Mark {
   readonly open: string;
-  /** What may end the call. Without any, it ends with its JSON. */
+  /** Marks that may end the call. Without any, it ends with its JSON. */
   readonly close: readonly string[];
   /** True for a mark that is part of the call itself, as in `<function=NAME>`. */
   readonly isPart?: boolean;

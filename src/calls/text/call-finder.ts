@@ -6,7 +6,7 @@ import type { ToolNames } from '../tool-names.ts';
 /** Characters in which most texts show not to be a call. */
 const firstLook = 48;
 
-/** What may begin a call without a mark, at the beginning of a line. */
+/** A call without a mark may begin with these, at the beginning of a line. */
 const bareBeginning = /(^|\n)[^\S\n]*(?=[{[`Af])/g;
 
 interface Found {

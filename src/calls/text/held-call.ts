@@ -36,7 +36,7 @@ export class HeldCall {
   /** True once all brackets are closed. */
   #isComplete = false;
   #inValue = false;
-  /** What may be the beginning of a mark. */
+  /** The last characters, which may begin a mark. */
   #candidate = '';
   /** Characters of the mark that closed the call. */
   #closerLength = 0;

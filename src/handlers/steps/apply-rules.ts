@@ -36,7 +36,7 @@ export interface PreparedCall {
   readonly stops: readonly (readonly string[])[];
   /** True if an answer that repeats itself is ended. */
   readonly endsRepetition: boolean;
-  /** How often the model is asked again if its tool calls are wrong. */
+  /** Number of times that the model is asked again if its tool calls are wrong. */
   readonly repairs: number;
 }
 

@@ -10,7 +10,7 @@ import { matchesSchema, withAnotherSeed } from './validation.ts';
 
 /** Finds faulty answers, and says how the model is asked again. */
 export interface Check {
-  /** How often one choice is requested again at most. */
+  /** Maximum number of times that one choice is requested again. */
   readonly attempts: number;
   readonly isFaulty: (request: GenerationRequest, result: ChatResult) => boolean;
   /** Makes the next request, from the client's own and the last answer to it. */

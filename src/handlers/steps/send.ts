@@ -23,7 +23,7 @@ export interface Adaptations {
   readonly dropped: readonly string[];
   /** True if the prompt did not fit and the operator allows it to be cut. */
   readonly truncated: boolean;
-  /** What happened to the tools, if the model takes none. */
+  /** The treatment of the tools, if the model takes none. */
   readonly tools: ToolFallback | undefined;
 }
 

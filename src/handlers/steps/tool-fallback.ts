@@ -9,7 +9,7 @@ import type { UpstreamServices } from '../../services.ts';
 import { withTimeout } from '../../with-timeout.ts';
 import { rejectDroppedFields } from './dropped-fields.ts';
 
-/** What happens to the tools of a request for a model that takes none. */
+/** The treatment of the tools of a request for a model that takes none. */
 export type ToolFallback = 'emulate' | 'drop';
 
 /** Milliseconds to wait for the details of a model. */

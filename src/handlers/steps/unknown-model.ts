@@ -3,7 +3,7 @@ import type { RequestHandler } from '../../http/respond.ts';
 import { mayUse } from '../../policy/keys.ts';
 import type { Services } from '../../services.ts';
 
-/** Names that an error lists. */
+/** Maximum number of names that an error lists. */
 const maxNames = 10;
 
 const intro = 'Available models:';

@@ -5,7 +5,7 @@ interface Compacted {
   readonly summary: string | undefined;
   /** Index of the first message that is not summarized. */
   readonly start: number;
-  /** What follows the summary in its own message. */
+  /** The blocks that follow the summary in its own message. */
   readonly first: readonly unknown[] | undefined;
 }
 

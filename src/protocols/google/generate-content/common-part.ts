@@ -2,7 +2,7 @@ import type { JsonObject } from '../../../chat/request.ts';
 import { isObject, textIn } from '../../../framing/json.ts';
 
 interface CommonPart {
-  /** In the form that the readers of all APIs know. */
+  /** The part in the form that the readers of all APIs know. */
   readonly part: unknown;
   readonly path: string;
 }

@@ -108,7 +108,7 @@ export const generationFields = {
   speechConfig: named,
 } as const satisfies FieldTable;
 
-/** Without the fields that hide the thinking: that is up to `includeThoughts`. */
+/** The fields that hide the thinking are left out: `includeThoughts` decides that. */
 const wishFields = {
   think: thinkingFields.think,
   reasoning_effort: thinkingFields.reasoning_effort,

@@ -52,7 +52,7 @@ export const streamGenerateContent: GenerationProtocol = {
   read: (body, _owner, _quota, canSearch) => streamed(readGenerateContent(body, canSearch), EventEncoder),
 };
 
-/** The same without `alt=sse`. */
+/** The same endpoint without `alt=sse`, which streams an array. */
 export const streamGenerateContentArray: GenerationProtocol = {
   ...common,
   path: '/v1beta/streamGenerateContent/array',

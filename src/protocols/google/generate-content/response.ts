@@ -69,7 +69,7 @@ export function toFinishReason(reason: FinishReason): 'STOP' | 'MAX_TOKENS' | 'S
 export function toUsageMetadata({ inputTokens, outputTokens, cachedTokens, reasoningTokens }: Usage): object {
   return {
     promptTokenCount: inputTokens,
-    // Without those of thoughts.
+    // Google does not count the tokens of thoughts here.
     candidatesTokenCount: Math.max(0, outputTokens - (reasoningTokens ?? 0)),
     totalTokenCount: inputTokens + outputTokens,
     ...(reasoningTokens !== undefined && { thoughtsTokenCount: reasoningTokens }),

@@ -10,10 +10,10 @@ import { resolveReference } from '../responses/references.ts';
 import type { History } from '../responses/stored/history.ts';
 import type { StoredItem } from './conversation.ts';
 
-/** Items that one request may add. */
+/** Maximum number of items that one request may add. */
 const maxAdded = 20;
 
-/** Where items are added. */
+/** A conversation to which items are added. */
 interface Destination {
   /** The ids that are taken. */
   readonly taken: Iterable<string>;

@@ -4,10 +4,10 @@ import type { TextStore } from '../../../chat/protocol.ts';
 import { GatewayError, invalidValue, quoted } from '../../../errors.ts';
 import { type Change, type Conversation, type StoredItem, changeLine, readConversation } from './conversation.ts';
 
-/** Items of one conversation. */
+/** Maximum number of items of one conversation. */
 const maxItems = 10_000;
 
-/** Characters of one conversation's JSON: what one request may load of stored responses too. */
+/** Maximum number of characters of one conversation's JSON. One request may load as many of stored responses. */
 const maxCharacters = 32 * 1024 * 1024;
 
 /** The stored conversations of one owner. Those of others cannot be found. */
@@ -89,5 +89,5 @@ export function notFound(id: string, param?: string): GatewayError {
 }
 
 function full(param: string): GatewayError {
-  return invalidValue(param, 'The conversation has more items than can be stored. Start another one.');
+  return invalidValue(param, 'The conversation is larger than can be stored. Start another one.');
 }

@@ -37,7 +37,7 @@ export type Echo = Pick<
   | 'truncation'
 >;
 
-/** What a request makes of every response to it. */
+/** The part of a response that its request decides. */
 export interface ResponseShape {
   readonly echo: Echo;
   /** The tools that the model may call. */
