@@ -82,10 +82,19 @@ async function show(request: IncomingMessage, response: ServerResponse): Promise
 async function chat(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = (await readJson(request)) as DemoRequest;
   if (!body.model) return sendJson(response, 400, { error: 'model is required' });
-  const question = body.messages?.length
-    ? (body.messages.findLast(({ role }) => role === 'user')?.content ?? '')
-    : undefined;
+  const question = body.messages?.length ? questionIn(body.messages) : undefined;
   await respond(response, body, question, (content) => ({ message: { role: 'assistant', content } }));
+}
+
+/** @returns the last message of the user that is more than reminders of a coding agent, without them */
+function questionIn(messages: NonNullable<DemoRequest['messages']>): unknown {
+  const asked = messages.filter(({ role }) => role === 'user').map(({ content }) => content ?? '');
+  return asked.map(withoutReminders).findLast((content) => content !== '') ?? asked.at(-1) ?? '';
+}
+
+function withoutReminders(content: unknown): unknown {
+  if (typeof content !== 'string') return content;
+  return content.replaceAll(/<system-reminder>[^]*?<\/system-reminder>/g, '').trim();
 }
 
 async function generate(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -136,7 +136,7 @@ function createSlot({ ticket, stopTimer, estimatedCost, fraction }: SlotOptions,
   if (ticket !== undefined) {
     exchange.onEnd((ending) => {
       if (abandoned) return;
-      // What all turns cost is spread over them, as over choices.
+      // The cost of all turns is spread over them, as over choices.
       const outcome = outcomeOf(ending, fraction / exchange.turns, took ?? performance.now() - started);
       // A failed request says nothing about the pace of others, and is not cheaper than it was estimated to be.
       ticket.settle(ending.outcome === 'ok' ? outcome : { cost: Math.max(outcome.cost, estimatedCost) });

@@ -37,7 +37,10 @@ export interface Board {
 
 type BoardServices = Pick<Services, 'exchanges' | 'pool' | 'limiter' | 'history' | 'gatekeeper'>;
 
-/** Makes boards. What has to be read from servers and stores is read at most every two seconds, whoever asks. */
+/**
+ * Makes boards. Servers, and the limits of all keys together, are read at most every two seconds. A key's own limits are read for
+ * each board.
+ */
 export class StatusBoard {
   readonly #services: BoardServices;
   /** The limits of all keys and groups. */

@@ -3,7 +3,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { LastHour } from './last-hour.ts';
 import { RecentErrors } from './recent-errors.ts';
 
-/** The requests that ended of late, as `/v1/status` shows them. */
+/** Keeps the recently ended requests that `/v1/status` shows. */
 export class StatusHistory {
   readonly lastHour = new LastHour();
   readonly errors = new RecentErrors();

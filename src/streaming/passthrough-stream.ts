@@ -111,7 +111,7 @@ export class PassthroughStream implements ResponseStream {
   #filter(chunk: Chunk, sink: Sink): void {
     const { filter } = this.#options;
     if (filter === undefined || chunk.type === 'broken') {
-      // What a filter holds back of an event stream came before the failure.
+      // A filter may hold back text of an event stream that came before the failure.
       const held = this.#isSse && filter !== undefined ? filter.end() : '';
       if (held !== '') sink.write(held);
       return this.#pass(chunk, sink);

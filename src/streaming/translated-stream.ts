@@ -54,7 +54,7 @@ export class TranslatedStream implements ResponseStream {
   }
 
   write(chunk: Chunk, sink: Sink): void {
-    // What comes after the end, while the answer is being stored, is no part of it.
+    // Data after the end, while the answer is being stored, is no part of it.
     if (!this.#translator.ended) this.#send(this.#translator.push(chunk), sink);
   }
 

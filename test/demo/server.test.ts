@@ -48,6 +48,17 @@ function shape(value: unknown): unknown {
   return Object.entries(value).map(([key, inner]) => [key, shape(inner)]);
 }
 
+test('repeats the question of a coding agent without its reminders', async () => {
+  const reminder = '<system-reminder>\nAttribution\n</system-reminder>';
+  const messages = [
+    { role: 'user', content: `${reminder}\nsay hi` },
+    { role: 'user', content: reminder },
+  ];
+  const response = await post('/api/chat', { model: 'demo', messages, stream: false });
+  const { message } = (await response.json()) as { message: { content: string } };
+  assert.match(message.content, /^You wrote: “say hi”/);
+});
+
 test('the demo streams a chat in the shape of Ollama, one word a line', async () => {
   const response = await post('/api/chat', { model: 'demo', messages: question });
   assert.equal(response.headers.get('content-type'), 'application/x-ndjson');

@@ -34,7 +34,7 @@ export async function collectTurns<Answer extends Collected>(
     const { text, reasoning } = result;
     if (searches.length > 0) turns.push({ text, reasoning, searches });
     if (searches.length === 0 || others.length > 0) {
-      // What came before the searches is in the turns.
+      // The turns contain the text before the searches.
       const rest = searches.length > 0 ? { ...result, text: '', reasoning: '' } : result;
       const isLost = rest.finishReason === 'tool_calls' && others.length === 0;
       const last = {

@@ -137,7 +137,7 @@ function resultText(response: unknown): string {
   if (typeof response === 'string') return response;
   if (!isObject(response)) return JSON.stringify(response);
   const { name, content, ...rest } = response;
-  // As the AI SDK and LiteLLM wrap a result.
+  // The AI SDK and LiteLLM wrap a result like this.
   const isWrapped = name === undefined || typeof name === 'string';
   if (isWrapped && content !== undefined && Object.keys(rest).length === 0) return textOrJson(content);
   if (Object.keys(response).length !== 1) return JSON.stringify(response);

@@ -28,5 +28,5 @@ export function readMetadata(value: unknown, dropped: DroppedFields): Metadata {
 /** Counts as OpenAI does: an emoji is one character. */
 function isLonger(text: string, characters: number): boolean {
   // A character is at most two UTF-16 code units, so the text that is split is short.
-  return text.length > characters && (text.length > 2 * characters || [...text].length > characters);
+  return text.length > characters && (text.length > 2 * characters || Array.from(text).length > characters);
 }
