@@ -34,7 +34,8 @@ export function ollamaSdk({ utf8, vectors, oldVector }: common.Reference, backen
       error(404, common.noModelToEmbed),
       isOllama ? unknown : error(404, 'The model does not exist.'),
     ],
-    error_tools: error(400, 'registry.ollama.ai/library/scripted-json:latest does not support tools'),
+    // Over an OpenAI API the model gets the tools in its prompt.
+    error_tools: isOllama ? error(400, 'registry.ollama.ai/library/scripted-json:latest does not support tools') : null,
     error_broken: error(isOllama ? 500 : 502, common.broken),
     // Ollama itself reports no error: its stream ends without a done line.
     error_midway: { error: error(-1, common.incompleteText), ended: false, began: true },
