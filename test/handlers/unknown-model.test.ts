@@ -19,7 +19,7 @@ test('the error for an unknown model lists the models that the key may use', asy
   const messages = [{ role: 'user', content: 'hi' }];
 
   await t.test('all of them, as far as they are ten', async () => {
-    const shown = names.slice(0, 10).join(', ');
+    const shown = names.toSorted().slice(0, 10).join(', ');
     for (const [path, body] of [
       ['/v1/chat/completions', { messages }],
       ['/v1/chat/completions', { messages, stream: true }],

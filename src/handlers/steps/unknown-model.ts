@@ -32,7 +32,8 @@ export function listingModels(path: string, handler: RequestHandler, { pool }: P
 }
 
 function available(names: readonly string[]): string {
-  const shown = names.slice(0, maxNames).join(', ');
+  // Ollama lists them in another order each time.
+  const shown = names.toSorted().slice(0, maxNames).join(', ');
   const rest = names.length - maxNames;
   return `${intro} ${shown}${rest > 0 ? ` and ${rest} more` : ''}.`;
 }

@@ -29,7 +29,7 @@ export async function askReference(): Promise<Reference> {
 async function availableModels(): Promise<string> {
   const response = await fetch(`${ollama}/api/tags`);
   const { models } = (await response.json()) as { models: { name: string }[] };
-  const names = models.map(({ name }) => name);
+  const names = models.map(({ name }) => name).toSorted();
   const rest = names.length > 10 ? ` and ${names.length - 10} more` : '';
   return `. Available models: ${names.slice(0, 10).join(', ')}${rest}.`;
 }

@@ -1,7 +1,8 @@
 import * as common from './expected.ts';
 
 /** @returns the expected values of langchain_chat.py, for either upstream */
-export function langchainChat({ utf8, vectors }: common.Reference): common.Expected {
+export function langchainChat(reference: common.Reference, backend: common.Backend): common.Expected {
+  const { utf8, vectors, available } = reference;
   return {
     invoke: { text: utf8, done: 'stop', counted: true },
     stream: [
@@ -17,6 +18,6 @@ export function langchainChat({ utf8, vectors }: common.Reference): common.Expec
     embed: vectors,
     abort: common.aborted,
     error_key: ['ResponseError', 401, common.wrongKey],
-    error_model: ['ResponseError', 404, common.noModel],
+    error_model: ['ResponseError', 404, common.noModel + (backend === 'ollama' ? '' : available)],
   };
 }

@@ -53,7 +53,7 @@ export function litellmRoutes(
     },
     error_model: ofEach((provider, body) => {
       // Its routes to Ollama use Ollama's own API.
-      const message = provider === 'OpenAI' ? common.noModel + available : common.noModel;
+      const message = provider === 'OpenAI' || !isOllama ? common.noModel + available : common.noModel;
       const error = litellmError('NotFoundError', 404, provider, body(message));
       return [error, error];
     }),

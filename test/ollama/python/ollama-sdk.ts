@@ -5,9 +5,14 @@ const thought = [common.thought, common.greeting];
 const json = '{"name": "Alice", "age": 30, "tags": ["a", "b"], "note": "say \\"hi\\""}';
 
 /** @returns the expected values of ollama_sdk.py: over an OpenAI API nearly those of Ollama itself */
-export function ollamaSdk({ utf8, vectors, oldVector }: common.Reference, backend: common.Backend): common.Expected {
+export function ollamaSdk(
+  { utf8, vectors, oldVector, available }: common.Reference,
+  backend: common.Backend,
+): common.Expected {
   const isOllama = backend === 'ollama';
-  const unknown = error(404, common.noModel);
+  // The second llamaduct names its models.
+  const named = isOllama ? '' : available;
+  const unknown = error(404, common.noModel + named);
   return {
     chat: { text: utf8, done: [true, 'stop'], is: ['scripted-utf8', 'assistant'], counted: true, took: true },
     chat_stream: { text: utf8, 'in pieces': true, done: ['stop'], counted: true, took: true },
@@ -31,7 +36,7 @@ export function ollamaSdk({ utf8, vectors, oldVector }: common.Reference, backen
       unknown,
       unknown,
       unknown,
-      error(404, common.noModelToEmbed),
+      error(404, common.noModelToEmbed + named),
       isOllama ? unknown : error(404, 'The model does not exist.'),
     ],
     // Over an OpenAI API the model gets the tools in its prompt.
