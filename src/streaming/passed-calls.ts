@@ -1,5 +1,6 @@
 import type { ChatEvent, Emit, FinishEvent, FinishReason, ToolCallEvent } from '../chat/event.ts';
 import { GatewayError } from '../errors.ts';
+import { special } from '../calls/text/surroundings.ts';
 import { isObject, parseExact, textIn } from '../framing/json.ts';
 import type { AnswerFilter } from './answer-filter.ts';
 
@@ -199,7 +200,7 @@ export class PassedCalls {
 const noFrame = { before: '', after: '' };
 
 /** A text without marks and escapes. */
-const plainContent = /"content":\s*"[^"\\<[`~'“”„‘’«(=|]*"/;
+const plainContent = new RegExp(String.raw`"content":\s*"[^"\\<[${special}]*"`);
 const isNoToken = /"tool_calls"|"finish_reason":\s*"/;
 
 /** True for an event that has only text, in which no call begins. */

@@ -143,6 +143,16 @@ suite('tool calls of a chat completion that is passed through', () => {
       json,
       '<tool_call>',
       '{',
+      'Done. ',
+      ' go on',
+      ': ',
+      '"""',
+      '`',
+      '```\n',
+      '<!--',
+      '-->',
+      '<b c>',
+      '> ',
     );
     const sizes = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 4 });
     fc.assert(

@@ -65,8 +65,11 @@ function blockEndAfter(line: string, open: string): string {
   }
 }
 
-/** Characters that make a difference, as JSON has them. */
-export const quoting = /[`~'“”„‘’«(=|]|\\"/;
+/** Characters that make a difference, for a class of a regular expression. A quotation mark does, too. */
+export const special = String.raw`\`~'“”„‘’«(=|>.!?。！？…`;
+
+/** Finds characters that make a difference, as JSON has them. */
+export const quoting = new RegExp(String.raw`[${special}]|\\"`);
 
 /** Follows a text up to a place in it. How the text is divided makes no difference. */
 export class Surroundings {
@@ -86,6 +89,8 @@ export class Surroundings {
   #hasText = false;
   /** True within a template that began on a line before. */
   #isTemplate = false;
+  /** See `isSettled`; undefined until it is asked for. */
+  #settled: boolean | undefined;
 
   copy(): Surroundings {
     const copy = new Surroundings();
@@ -103,7 +108,12 @@ export class Surroundings {
 
   /** True if a text in which `quoting` matches nothing makes no difference before the next line break. */
   get isSettled(): boolean {
-    return !unfinished.test(this.#tail) && (this.#line.length >= maxLine || !mayBeSpecial.test(this.#line));
+    this.#settled ??=
+      !unfinished.test(this.#tail) &&
+      !this.isOwnSentence &&
+      (this.#line.length >= maxLine || !mayBeSpecial.test(this.#line)) &&
+      blockEndAfter(this.#line, this.#blockEnd) === '';
+    return this.#settled;
   }
 
   /** True if a call cannot begin here. */
@@ -131,10 +141,11 @@ export class Surroundings {
     return this.#inline === this.#run ? 0 : this.#inline;
   }
 
-  /** A text that is not read follows, in which `quoting` matches nothing. */
+  /** A text that is not read follows, in which `quoting` matches nothing. A letter stands for it. */
   skip(): void {
     this.#endRun();
     this.#tail = 'x';
+    if (this.#line.length < maxLine && !this.#line.endsWith('x')) this.#line += 'x';
   }
 
   add(text: string): void {
@@ -149,6 +160,7 @@ export class Surroundings {
 
   #addToLine(text: string): void {
     if (text === '') return;
+    this.#settled = undefined;
     if (this.#line.length < maxLine) this.#line += text.slice(0, maxLine - this.#line.length);
     this.#tail = (this.#tail + text).slice(-maxTail);
     if (this.#run === 0 && !text.includes('`')) return;
@@ -164,6 +176,7 @@ export class Surroundings {
   }
 
   #endLine(): void {
+    this.#settled = undefined;
     const isTemplate = this.#inlineNow === 1 && (this.#inline === 1 ? this.#isTemplate : /[=(] ?`$/.test(this.#tail));
     this.#isTemplate = isTemplate;
     const [, marks = '', rest = ''] = fence.exec(this.#line) ?? [];
