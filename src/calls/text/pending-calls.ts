@@ -78,8 +78,9 @@ export class PendingCalls {
     );
   }
 
-  addText(text: string): void {
+  /** @param placed the text as far as it makes a difference for the place */
+  addText(text: string, placed: string): void {
     this.#rest += text;
-    this.place.add(text);
+    this.place.add(placed);
   }
 }

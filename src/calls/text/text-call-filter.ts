@@ -233,8 +233,7 @@ export class TextCallFilter {
     if (mayBeThinking && this.#isUndecidedStart(text)) return undefined;
     if (this.#thinking.isOpen) return this.#passThinking(text);
     const place = (this.#pending?.place ?? this.#surroundings).copy();
-    // The marks and semicolons between calls are not text.
-    place.add(this.#gap.replaceAll(/\S/g, ''));
+    place.add(this.#placedGap);
     const state = { isLineStart: this.#isLineStart, isStart: this.#isStart, place };
     const found = this.#finder.find(text, refused, state);
     if (found !== undefined) return this.#hold(text, found.index, found.mark);
@@ -243,6 +242,11 @@ export class TextCallFilter {
     this.#carry = isBlankStart ? text : text.slice(end);
     if (!isBlankStart) this.#release(text.slice(0, end));
     return undefined;
+  }
+
+  /** The gap as far as it makes a difference for the place: marks and semicolons between calls are not text. */
+  get #placedGap(): string {
+    return this.#gap.replaceAll(/\S/g, '');
   }
 
   #hold(text: string, index: number, mark: Mark | undefined): string {
@@ -301,16 +305,17 @@ export class TextCallFilter {
   #release(text: string): void {
     if (text === '') return;
     const added = this.#gap + text;
+    const placed = this.#placedGap + text;
     this.#gap = '';
     const lineEnd = added.lastIndexOf('\n');
     const isBlank = added.slice(lineEnd + 1).trim() === '';
     this.#isLineStart = isBlank && (lineEnd !== -1 || this.#isLineStart);
     if (added.trim() !== '') this.#isStart = false;
     const pending = this.#pending;
-    if (pending?.mayGoOn(added) === true) return pending.addText(added);
+    if (pending?.mayGoOn(added) === true) return pending.addText(added, placed);
     this.#pending = undefined;
     if (pending !== undefined) this.#show(pending);
-    this.#surroundings.add(added);
+    this.#surroundings.add(placed);
     this.#output.addText(added);
   }
 }
