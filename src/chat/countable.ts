@@ -98,6 +98,5 @@ const blocks: readonly (readonly [end: number, tokens: number])[] = [
 ];
 
 function otherTokens(code: number): number {
-  for (const [end, tokens] of blocks) if (code < end) return tokens;
-  return 1;
+  return blocks.find(([end]) => code < end)?.[1] ?? 1;
 }
